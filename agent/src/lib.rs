@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The Linux side of locald: a registry client, a content-addressed store,
+//! and runs of the Cloud Native Buildpacks lifecycle in containers.
+#![cfg(target_os = "linux")]
+
+pub mod dialogue;

@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The wire between the locald host and its agent.
+//!
+//! A connection is a byte stream. Both sides first exchange a fixed [`Hello`];
+//! after it the stream carries yamux, and each yamux stream is one request:
+//! the host sends a [`Request`] and then [`Input`]s and data, the agent sends
+//! [`Event`]s and data, and ends with one [`Outcome`]. Closing the stream
+//! cancels the request.
+//!
+//! Each side treats the other as hostile: every length is checked before
+//! anything is allocated, every message must decode exactly, and what is not
+//! known is answered by a typed `Unsupported`.
+
+pub mod event;
+pub mod failure;
+pub mod input;
+pub mod request;
+pub mod source;
+
+pub use event::{Event, Outcome, Reply};
+pub use failure::{Failure, FailureKind};
+pub use input::Input;
+pub use request::Request;
+
+/// The most bytes that an encoded message may have.
+pub const CONTROL_CAP: usize = 64 * 1024;
+/// The most bytes that a data frame may have.
+pub const DATA_CAP: usize = 1024 * 1024;
+
+/// What a data frame belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// Standard input of a container.
+    Stdin,
+    /// Standard output of a container or a phase.
+    Stdout,
+    /// Standard error of a container or a phase.
+    Stderr,
+    /// Files, documents.
+    Bulk,
+}

@@ -1,0 +1,146 @@
+//! One request's conversation with the host, as the code that serves the
+//! request sees it: events and data out, inputs and data in.
+//!
+//! Dropping the future that serves a request cancels it; everything that a
+//! request starts must end when it is dropped.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use protocol::input::Credential;
+use protocol::{Channel, Event, Input};
+use tokio::sync::{mpsc, oneshot};
+
+/// Messages in flight in each direction before the sender waits.
+const QUEUE: usize = 64;
+
+/// What goes to the host.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// A message.
+    Event(Event),
+    /// Bytes of a channel, at most [`protocol::DATA_CAP`] at a time.
+    Data(Channel, Bytes),
+}
+
+/// What comes from the host; credentials go to whoever asked for them.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A message.
+    Input(Input),
+    /// Bytes of a channel.
+    Data(Channel, Bytes),
+}
+
+/// The host has gone: the request is over.
+#[derive(Debug, thiserror::Error)]
+#[error("the host ended the request")]
+pub struct HostGone;
+
+type Answers = Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Option<Credential>>>>>>;
+
+/// The agent's half that speaks; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dialogue {
+    outgoing: mpsc::Sender<Outgoing>,
+    answers: Answers,
+}
+
+/// The agent's half that listens.
+pub type Inputs = mpsc::Receiver<Incoming>;
+
+/// The session's ends of a dialogue.
+#[derive(Debug)]
+pub struct Ends {
+    /// What the request wants to say.
+    pub outgoing: mpsc::Receiver<Outgoing>,
+    /// What the host said, but credentials.
+    pub incoming: mpsc::Sender<Incoming>,
+    answers: Answers,
+}
+
+impl Dialogue {
+    /// A new dialogue: the request's two halves, and the session's ends.
+    pub fn new() -> (Self, Inputs, Ends) {
+        let (outgoing, outgoing_end) = mpsc::channel(QUEUE);
+        let (incoming_end, inputs) = mpsc::channel(QUEUE);
+        let answers = Answers::default();
+        let ends = Ends {
+            outgoing: outgoing_end,
+            incoming: incoming_end,
+            answers: Arc::clone(&answers),
+        };
+        (Self { outgoing, answers }, inputs, ends)
+    }
+
+    /// Sends an event; waits while the host is slow.
+    pub async fn event(&self, event: Event) -> Result<(), HostGone> {
+        self.outgoing
+            .send(Outgoing::Event(event))
+            .await
+            .map_err(|_| HostGone)
+    }
+
+    /// Sends an event that may be lost when the host is slow: progress.
+    pub fn progress(&self, event: Event) {
+        let _ = self.outgoing.try_send(Outgoing::Event(event));
+    }
+
+    /// Sends bytes of a channel; waits while the host is slow.
+    pub async fn data(&self, channel: Channel, bytes: Bytes) -> Result<(), HostGone> {
+        self.outgoing
+            .send(Outgoing::Data(channel, bytes))
+            .await
+            .map_err(|_| HostGone)
+    }
+
+    /// Warns the user.
+    pub async fn warn(
+        &self,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> Result<(), HostGone> {
+        let message = message.into();
+        self.event(Event::Warning { message, hint }).await
+    }
+
+    /// Asks the host for the credential of a registry.
+    pub async fn credential(&self, registry: &str) -> Result<Option<Credential>, HostGone> {
+        let (answer, answered) = oneshot::channel();
+        let first = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            let waiting = answers.entry(registry.to_owned()).or_default();
+            waiting.push(answer);
+            waiting.len() == 1
+        };
+        if first {
+            let registry = registry.to_owned();
+            self.event(Event::CredentialWanted { registry }).await?;
+        }
+        answered.await.map_err(|_| HostGone)
+    }
+}
+
+impl Ends {
+    /// Hands an input to the request, or a credential to whoever waits for it.
+    pub async fn deliver(&self, incoming: Incoming) -> Result<(), HostGone> {
+        if let Incoming::Input(Input::Credential {
+            registry,
+            credential,
+        }) = incoming
+        {
+            let waiting = self
+                .answers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&registry)
+                .unwrap_or_default();
+            for answer in waiting {
+                let _ = answer.send(credential.clone());
+            }
+            return Ok(());
+        }
+        self.incoming.send(incoming).await.map_err(|_| HostGone)
+    }
+}

@@ -1,0 +1,292 @@
+//! What the agent sends while it works, and how it ends.
+
+use bincode::{Decode, Encode};
+
+use crate::failure::Failure;
+use crate::source::Tree;
+
+/// A message of the agent within a request.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Event {
+    /// The last message of a request.
+    Outcome(Outcome),
+    /// A registry is about to be asked: answer with
+    /// [`Input::Credential`](crate::Input::Credential).
+    CredentialWanted {
+        /// Host and port, as in an image reference.
+        registry: String,
+    },
+    /// Contents of these files are wanted, in this order.
+    SourceWanted {
+        /// Which tree.
+        tree: Tree,
+        /// Indices in that tree's listing.
+        indices: Vec<u32>,
+    },
+    /// No more files will be wanted.
+    SourceComplete {
+        /// Files of all trees.
+        files: u64,
+        /// Bytes that travelled.
+        received: u64,
+    },
+    /// Progress of an image's download.
+    Pull(PullEvent),
+    /// Progress of an upload.
+    Push(PushEvent),
+    /// A lifecycle phase starts.
+    PhaseStarted(Phase),
+    /// A lifecycle phase ended well.
+    PhaseEnded {
+        /// Which.
+        phase: Phase,
+        /// Milliseconds of wall time.
+        millis: u64,
+    },
+    /// The request waits for something else to end.
+    Waiting {
+        /// What for, as a clause: "another build of this project".
+        reason: String,
+    },
+    /// Something the user should know; the request goes on.
+    Warning {
+        /// What.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// One stored image.
+    Image(ImageSummary),
+    /// A document follows as data on [`Channel::Bulk`](crate::Channel::Bulk).
+    Document {
+        /// `manifest` or `config`, or another name a caller knows.
+        name: String,
+        /// Bytes that follow.
+        size: u64,
+    },
+    /// A file of an export follows as data on
+    /// [`Channel::Bulk`](crate::Channel::Bulk).
+    File {
+        /// Relative path.
+        path: String,
+        /// Bytes that follow.
+        size: u64,
+    },
+    /// The container's process runs.
+    Started,
+    /// One probe of `doctor`.
+    Check(Check),
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Outcome {
+    /// As asked.
+    Done(Reply),
+    /// Not.
+    Failed(Failure),
+}
+
+/// The result of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Reply {
+    /// Nothing to say.
+    Nothing,
+    /// Answers [`Request::Status`](crate::Request::Status).
+    Status(Status),
+    /// Answers [`Request::Build`](crate::Request::Build).
+    Built(Built),
+    /// A container's process ended: its exit code, or 128 + signal.
+    Exited {
+        /// 0–255.
+        code: u8,
+    },
+    /// Answers a pull or push: the digest in play.
+    Digest(String),
+    /// What an image removal removed and freed.
+    Removed {
+        /// References that are gone.
+        names: Vec<String>,
+        /// Bytes freed.
+        freed: u64,
+    },
+}
+
+/// The agent's own state.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Status {
+    /// Version of the agent's package.
+    pub version: String,
+    /// Milliseconds since the agent started.
+    pub uptime_millis: u64,
+    /// Bytes that the store takes.
+    pub store_bytes: u64,
+    /// Where the store is.
+    pub store_path: String,
+}
+
+/// The image that a build made, or found unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Built {
+    /// Manifest digest.
+    pub digest: String,
+    /// All names that it has got.
+    pub names: Vec<String>,
+    /// Bytes of its compressed layers.
+    pub size: u64,
+    /// Nothing had changed; no container was started.
+    pub up_to_date: bool,
+    /// Where it was published.
+    pub published: Vec<String>,
+}
+
+/// The five phases of a build, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Phase {
+    /// Reads the previous and the run image.
+    Analyze,
+    /// Chooses the buildpacks.
+    Detect,
+    /// Restores cached layers.
+    Restore,
+    /// Runs the buildpacks.
+    Build,
+    /// Makes the image.
+    Export,
+}
+
+/// Progress of an image's download.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum PullEvent {
+    /// The reference was resolved.
+    Resolved {
+        /// The image.
+        image: String,
+        /// Its manifest digest.
+        digest: String,
+        /// Layers of the image.
+        layers: u32,
+        /// Layers that must be fetched.
+        missing: u32,
+        /// Bytes that must be fetched.
+        bytes: u64,
+    },
+    /// Bytes of a layer have arrived.
+    Progress {
+        /// The image.
+        image: String,
+        /// Digest of the layer's blob.
+        layer: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// A layer is verified and extracted.
+    LayerDone {
+        /// The image.
+        image: String,
+        /// Digest of the layer's blob.
+        layer: String,
+    },
+    /// A request is tried again.
+    Retry {
+        /// The image.
+        image: String,
+        /// Why, as a clause.
+        reason: String,
+        /// After this pause.
+        millis: u64,
+    },
+    /// The image is in the store.
+    Done {
+        /// The image.
+        image: String,
+        /// Its manifest digest.
+        digest: String,
+    },
+}
+
+/// Progress of an upload.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum PushEvent {
+    /// What the registry lacks is known.
+    Planned {
+        /// The target.
+        image: String,
+        /// Blobs in all.
+        blobs: u32,
+        /// Blobs that must travel.
+        missing: u32,
+        /// Bytes that must travel.
+        bytes: u64,
+    },
+    /// Bytes have been sent.
+    Progress {
+        /// The target.
+        image: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// The image is in the registry.
+    Done {
+        /// The target.
+        image: String,
+        /// Its manifest digest.
+        digest: String,
+    },
+}
+
+/// One reference of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ImageSummary {
+    /// The familiar form of the reference.
+    pub name: String,
+    /// Manifest digest.
+    pub digest: String,
+    /// Bytes of its compressed layers and configuration.
+    pub size: u64,
+    /// Seconds since the epoch when the reference was last set.
+    pub updated: u64,
+    /// What the image is here.
+    pub role: ImageRole,
+}
+
+/// Why an image is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ImageRole {
+    /// Built here.
+    Application,
+    /// Pulled as a builder.
+    Builder,
+    /// Pulled as a run image.
+    RunImage,
+    /// Pulled or tagged by hand.
+    Other,
+}
+
+/// One probe of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Check {
+    /// What was probed: "user namespaces".
+    pub name: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+    /// A command that mends it.
+    pub remedy: Option<String>,
+}
+
+/// How a probe went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Verdict {
+    /// As needed.
+    Good,
+    /// Works, but less well.
+    Degraded,
+    /// locald cannot work.
+    Bad,
+}

@@ -1,0 +1,47 @@
+//! The listing of a source tree.
+
+use bincode::{Decode, Encode};
+
+/// Number of a source tree within a request: 0 is the application, the
+/// others are buildpack directories, in the order of their mention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct Tree(pub u16);
+
+impl Tree {
+    /// The application's own tree.
+    pub const APPLICATION: Self = Self(0);
+}
+
+/// One path of a source tree.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Entry {
+    /// Bytes of the path below the root, `/`-separated, without `.`, `..`,
+    /// empty components, NUL, or a leading slash; at most 4,096 bytes.
+    pub path: Vec<u8>,
+    /// What is there.
+    pub kind: EntryKind,
+}
+
+/// The kinds that travel.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Bytes.
+        size: u64,
+        /// Whether its owner may execute it.
+        executable: bool,
+        /// Nanoseconds since the epoch.
+        modified: i64,
+        /// Changes whenever the content may have changed; opaque to the
+        /// agent. Zero means unknown: the file is always asked for.
+        stamp: u64,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Its target, as it is.
+        target: Vec<u8>,
+    },
+}
