@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 use crate::source::{Entry, Tree};
 
 /// A message of the host within a request.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Input {
     /// Answers [`Event::CredentialWanted`](crate::Event::CredentialWanted).
     Credential {
@@ -55,47 +55,6 @@ pub enum Input {
     StdinClosed,
 }
 
-/// Debug output must never show a secret.
-impl std::fmt::Debug for Input {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Credential { registry, .. } => f
-                .debug_struct("Credential")
-                .field("registry", registry)
-                .finish_non_exhaustive(),
-            Self::SourceEntries { tree, entries } => f
-                .debug_struct("SourceEntries")
-                .field("tree", tree)
-                .field("entries", &entries.len())
-                .finish(),
-            Self::SourceListed => f.write_str("SourceListed"),
-            Self::SourceFile { tree, index, size } => f
-                .debug_struct("SourceFile")
-                .field("tree", tree)
-                .field("index", index)
-                .field("size", size)
-                .finish(),
-            Self::SourceLost {
-                tree,
-                index,
-                message,
-            } => f
-                .debug_struct("SourceLost")
-                .field("tree", tree)
-                .field("index", index)
-                .field("message", message)
-                .finish(),
-            Self::Resize { rows, columns } => f
-                .debug_struct("Resize")
-                .field("rows", rows)
-                .field("columns", columns)
-                .finish(),
-            Self::Signal(signal) => f.debug_tuple("Signal").field(signal).finish(),
-            Self::StdinClosed => f.write_str("StdinClosed"),
-        }
-    }
-}
-
 /// What a registry accepts.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Credential {
@@ -111,6 +70,16 @@ pub enum Credential {
         /// The token.
         token: String,
     },
+}
+
+/// Debug output never shows the secret.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Basic { .. }",
+            Self::Identity { .. } => "Identity { .. }",
+        })
+    }
 }
 
 /// Signals that the host forwards.
