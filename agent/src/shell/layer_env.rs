@@ -1,0 +1,354 @@
+//! The environment that the layers of a build give to later buildpacks, which
+//! is the environment of a development shell.
+//!
+//! Source: buildpack specification, "Layer Paths" and "Environment Variable
+//! Modification Rules". The layers were written by buildpacks: nothing in them
+//! is followed out of the layers directory, and only regular files are read.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use serde::Deserialize;
+
+/// Where containers see the layers directory.
+const LAYERS: &str = "/layers";
+/// The most bytes of one file that are read.
+const FILE_CAP: u64 = 1024 * 1024;
+/// Directories of a build layer and the search paths that they extend.
+const SEARCH_PATHS: [(&str, &[&str]); 4] = [
+    ("bin", &["PATH"]),
+    ("lib", &["LD_LIBRARY_PATH", "LIBRARY_PATH"]),
+    ("include", &["CPATH"]),
+    ("pkgconfig", &["PKG_CONFIG_PATH"]),
+];
+
+/// The layers directory cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerEnvError {
+    /// A file or directory cannot be opened or read.
+    #[error("cannot read {} in the layers of the last build", path.display())]
+    Read {
+        /// Below the layers directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file does not hold what the specification says.
+    #[error("{} in the layers of the last build is not valid TOML", path.display())]
+    Toml {
+        /// Below the layers directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// Names and values, in alphabetical order.
+pub type Environment = BTreeMap<String, String>;
+
+/// Applies the build layers of all buildpacks in `layers` to `environment`,
+/// in the order of the detected group.
+pub fn apply(layers: &Path, environment: &mut Environment) -> Result<(), LayerEnvError> {
+    let layers = LayersDir::open(layers)?;
+    for buildpack in layers.group()? {
+        for layer in layers.build_layers(&buildpack)? {
+            layers.apply_layer(&layer, environment)?;
+        }
+    }
+    Ok(())
+}
+
+struct LayersDir {
+    root: OwnedFd,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    #[serde(default)]
+    group: Vec<GroupMember>,
+}
+
+#[derive(Deserialize)]
+struct GroupMember {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct LayerToml {
+    #[serde(default)]
+    types: LayerTypes,
+}
+
+#[derive(Default, Deserialize)]
+struct LayerTypes {
+    #[serde(default)]
+    build: bool,
+}
+
+impl LayersDir {
+    fn open(path: &Path) -> Result<Self, LayerEnvError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(root) => Ok(Self { root }),
+            Err(errno) => Err(read_error(Path::new(""), errno)),
+        }
+    }
+
+    /// Directory names of the group's buildpacks.
+    fn group(&self) -> Result<Vec<String>, LayerEnvError> {
+        let path = Path::new("group.toml");
+        let group: Group = self.toml(path)?.unwrap_or(Group { group: Vec::new() });
+        let escaped = |member: GroupMember| member.id.replace('/', "_");
+        Ok(group.group.into_iter().map(escaped).collect())
+    }
+
+    /// Paths of a buildpack's layers for the build, by name.
+    fn build_layers(&self, buildpack: &str) -> Result<Vec<PathBuf>, LayerEnvError> {
+        let mut layers = Vec::new();
+        for name in self.names(Path::new(buildpack))? {
+            let Some(layer) = name.strip_suffix(".toml") else {
+                continue;
+            };
+            let described = Path::new(buildpack).join(&name);
+            let types = self.toml::<LayerToml>(&described)?.map(|toml| toml.types);
+            if types.is_some_and(|types| types.build) {
+                layers.push(Path::new(buildpack).join(layer));
+            }
+        }
+        Ok(layers)
+    }
+
+    fn apply_layer(
+        &self,
+        layer: &Path,
+        environment: &mut Environment,
+    ) -> Result<(), LayerEnvError> {
+        for (directory, variables) in SEARCH_PATHS {
+            let directory = layer.join(directory);
+            if self.open_at(&directory, OFlags::PATH)?.is_some() {
+                let seen = Path::new(LAYERS).join(&directory);
+                for variable in variables {
+                    prepend(environment, variable, &seen.to_string_lossy(), ":");
+                }
+            }
+        }
+        self.apply_env_dir(&layer.join("env"), environment)?;
+        self.apply_env_dir(&layer.join("env.build"), environment)
+    }
+
+    fn apply_env_dir(
+        &self,
+        directory: &Path,
+        environment: &mut Environment,
+    ) -> Result<(), LayerEnvError> {
+        for name in self.names(directory)? {
+            let Some(value) = self.text(&directory.join(&name))? else {
+                continue;
+            };
+            let (variable, action) = name.split_once('.').unwrap_or((&name, "override"));
+            let delimiter = || self.text(&directory.join(format!("{variable}.delim")));
+            match action {
+                "override" => set(environment, variable, value),
+                "default" if is_empty(environment, variable) => set(environment, variable, value),
+                "prepend" => {
+                    prepend(
+                        environment,
+                        variable,
+                        &value,
+                        &delimiter()?.unwrap_or_default(),
+                    );
+                }
+                "append" => {
+                    append(
+                        environment,
+                        variable,
+                        &value,
+                        &delimiter()?.unwrap_or_default(),
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorted names in a directory; none when it is missing.
+    fn names(&self, path: &Path) -> Result<Vec<String>, LayerEnvError> {
+        let Some(directory) = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)? else {
+            return Ok(Vec::new());
+        };
+        let entries =
+            rustix::fs::Dir::new(directory).map_err(|errno| read_error(path, errno))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|errno| read_error(path, errno))?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn toml<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &Path,
+    ) -> Result<Option<T>, LayerEnvError> {
+        let Some(text) = self.text(path)? else {
+            return Ok(None);
+        };
+        toml::from_str(&text)
+            .map(Some)
+            .map_err(|source| LayerEnvError::Toml {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })
+    }
+
+    /// The text of a regular file; absent when there is none at this path.
+    fn text(&self, path: &Path) -> Result<Option<String>, LayerEnvError> {
+        let Some(file) = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)? else {
+            return Ok(None);
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|errno| read_error(path, errno))?;
+        if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::from(file)
+            .take(FILE_CAP)
+            .read_to_end(&mut bytes)
+            .map_err(|source| LayerEnvError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Opens a path below the layers directory; absent when nothing is there,
+    /// or when a symbolic link leads elsewhere.
+    fn open_at(&self, path: &Path, flags: OFlags) -> Result<Option<OwnedFd>, LayerEnvError> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = flags | OFlags::CLOEXEC;
+        match rustix::fs::openat2(self.root.as_fd(), path, flags, Mode::empty(), resolve) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => Ok(None),
+            Err(errno) => Err(read_error(path, errno)),
+        }
+    }
+}
+
+fn read_error(path: &Path, errno: Errno) -> LayerEnvError {
+    LayerEnvError::Read {
+        path: path.to_owned(),
+        source: errno.into(),
+    }
+}
+
+fn is_empty(environment: &Environment, name: &str) -> bool {
+    environment.get(name).is_none_or(String::is_empty)
+}
+
+fn set(environment: &mut Environment, name: &str, value: String) {
+    environment.insert(name.to_owned(), value);
+}
+
+fn prepend(environment: &mut Environment, name: &str, value: &str, delimiter: &str) {
+    let value = match environment.get(name).filter(|old| !old.is_empty()) {
+        Some(old) => format!("{value}{delimiter}{old}"),
+        None => value.to_owned(),
+    };
+    set(environment, name, value);
+}
+
+fn append(environment: &mut Environment, name: &str, value: &str, delimiter: &str) {
+    let value = match environment.get(name).filter(|old| !old.is_empty()) {
+        Some(old) => format!("{old}{delimiter}{value}"),
+        None => value.to_owned(),
+    };
+    set(environment, name, value);
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+
+    fn layers() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let group = "[[group]]\nid = \"acme/one\"\n[[group]]\nid = \"two\"\n";
+        write(root.path(), "group.toml", group);
+        write(
+            root.path(),
+            "acme_one/tools.toml",
+            "[types]\nbuild = true\n",
+        );
+        write(root.path(), "acme_one/tools/bin/tool", "");
+        write(root.path(), "acme_one/tools/env/MODE", "first");
+        write(root.path(), "acme_one/tools/env.build/FLAGS.append", "-b");
+        write(root.path(), "acme_one/tools/env.build/FLAGS.delim", " ");
+        write(root.path(), "acme_one/tools/env.launch/ONLY_LAUNCH", "x");
+        write(root.path(), "acme_one/app.toml", "[types]\nlaunch = true\n");
+        write(root.path(), "acme_one/app/bin/app", "");
+        write(root.path(), "two/more.toml", "[types]\nbuild = true\n");
+        write(root.path(), "two/more/bin/more", "");
+        write(root.path(), "two/more/env/MODE.default", "second");
+        write(root.path(), "two/more/env/KIND.default", "third");
+        root
+    }
+
+    #[test]
+    fn build_layers_apply_in_the_order_of_the_group() {
+        let root = layers();
+        let mut environment = Environment::from([
+            ("PATH".to_owned(), "/usr/bin".to_owned()),
+            ("FLAGS".to_owned(), "-a".to_owned()),
+        ]);
+        apply(root.path(), &mut environment).unwrap();
+        assert_eq!(
+            environment["PATH"],
+            "/layers/two/more/bin:/layers/acme_one/tools/bin:/usr/bin"
+        );
+        assert_eq!(environment["FLAGS"], "-a -b");
+        assert_eq!(environment["MODE"], "first");
+        assert_eq!(environment["KIND"], "third");
+        assert!(!environment.contains_key("ONLY_LAUNCH"));
+    }
+
+    #[test]
+    fn a_link_does_not_lead_out_of_the_layers() {
+        let root = layers();
+        let link = root.path().join("two/more/env/SECRET");
+        std::os::unix::fs::symlink("/etc/hostname", link).unwrap();
+        let link = root.path().join("two/more/env/UP");
+        std::os::unix::fs::symlink("../../../../../../../etc/hostname", link).unwrap();
+        let mut environment = Environment::new();
+        apply(root.path(), &mut environment).unwrap();
+        assert!(!environment.contains_key("SECRET"));
+        assert!(!environment.contains_key("UP"));
+    }
+
+    #[test]
+    fn a_broken_layer_file_is_named() {
+        let root = layers();
+        write(root.path(), "two/more.toml", "types = nonsense");
+        let error = apply(root.path(), &mut Environment::new()).unwrap_err();
+        assert!(error.to_string().contains("two/more.toml"), "{error}");
+    }
+}
