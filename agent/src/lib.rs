@@ -3,3 +3,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod dialogue;
+pub mod digest;
+pub mod layer;
+pub mod namespace;
+pub mod store;

@@ -1,0 +1,107 @@
+//! What the last build of a project was made from, and what it made.
+
+use std::path::Path;
+
+use protocol::request::{BuildRequest, Buildpack, EnvVar};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Hasher};
+
+/// The file's name in the project's directory.
+const FILE: &str = "last-build.json";
+/// Raised when the meaning of a fingerprint changes, so that a new locald
+/// builds anew instead of trusting an old record.
+const GENERATION: u32 = 1;
+
+/// The last build of a project that ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Digest over all inputs.
+    pub fingerprint: Digest,
+    /// Manifest digest of the image.
+    pub image: Digest,
+    /// Manifest digest of the builder.
+    pub builder: Digest,
+    /// The builder's reference, to fetch it again.
+    pub builder_name: String,
+}
+
+impl Record {
+    /// The record in a project's directory; absent when there is none, or
+    /// when it was written by a version that meant something else.
+    pub fn load(project: &Path) -> Option<Self> {
+        let bytes = fs_err::read(project.join(FILE)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Replaces the record, in one step.
+    pub fn save(&self, project: &Path) -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(project)?;
+        serde_json::to_writer(&mut file, self)?;
+        file.as_file().sync_all()?;
+        file.persist(project.join(FILE))?;
+        Ok(())
+    }
+
+    /// Forgets the record.
+    pub fn remove(project: &Path) -> std::io::Result<()> {
+        match fs_err::remove_file(project.join(FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Everything that decides what a build makes.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The request; only the options that matter are looked at.
+    pub request: &'a BuildRequest,
+    /// Digests of all source trees, in their order.
+    pub sources: &'a [Digest],
+    /// Manifest digest of the builder.
+    pub builder: &'a Digest,
+    /// Manifest digest of the run image.
+    pub run_image: &'a Digest,
+    /// Canonical name of the image: it is written into the image's labels.
+    pub name: &'a str,
+}
+
+/// The digest over the inputs of a build. Each field is preceded by its name
+/// and length, so that no two sets of inputs look alike.
+pub fn fingerprint(inputs: &Inputs<'_>) -> Digest {
+    let mut hasher = Fields(Hasher::new());
+    hasher.field("generation", &GENERATION.to_string());
+    for source in inputs.sources {
+        hasher.field("source", &source.to_string());
+    }
+    hasher.field("builder", &inputs.builder.to_string());
+    hasher.field("run-image", &inputs.run_image.to_string());
+    hasher.field("name", inputs.name);
+    let request = inputs.request;
+    for buildpack in &request.buildpacks {
+        match buildpack {
+            Buildpack::Named(name) => hasher.field("buildpack", name),
+            Buildpack::Tree(tree) => hasher.field("buildpack-tree", &tree.to_string()),
+            Buildpack::Image(image) => hasher.field("buildpack-image", image),
+        }
+    }
+    for EnvVar { name, value } in &request.env {
+        hasher.field("env-name", name);
+        hasher.field("env-value", value);
+    }
+    hasher.field("network", &format!("{:?}", request.network));
+    hasher.field("created", &format!("{:?}", request.creation_time));
+    hasher.field("process", request.default_process.as_deref().unwrap_or(""));
+    hasher.0.finish()
+}
+
+struct Fields(Hasher);
+
+impl Fields {
+    fn field(&mut self, name: &str, value: &str) {
+        self.0.update(name.as_bytes());
+        self.0.update(&(value.len() as u64).to_le_bytes());
+        self.0.update(value.as_bytes());
+    }
+}

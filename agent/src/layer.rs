@@ -1,0 +1,161 @@
+//! Layers: from a compressed tar archive to a directory tree that overlayfs
+//! takes as a lower directory.
+//!
+//! The tar crate only parses. What an archive names is resolved below the
+//! layer's root by the kernel (`openat2`, `RESOLVE_IN_ROOT`), so that no link
+//! in it leads out. Source: OCI image specification, "Image Layer Filesystem
+//! Changeset".
+
+mod archive;
+mod entry;
+mod tree;
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use protocol::{Failure, FailureKind};
+
+use crate::digest::{DiffId, Hasher};
+use crate::store::StoreError;
+
+/// Bytes that are decompressed and hashed at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// How a layer's archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not.
+    None,
+    /// RFC 1952, one or more members.
+    Gzip,
+    /// RFC 8878, one or more frames.
+    Zstd,
+}
+
+/// A layer cannot be extracted.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The archive cannot be read.
+    #[error("the layer's archive is damaged")]
+    Archive(#[source] io::Error),
+    /// An entry is refused.
+    #[error("entry {path:?} is refused: {reason}")]
+    Refused {
+        /// The entry's path.
+        path: String,
+        /// Why it is dangerous or impossible.
+        reason: &'static str,
+    },
+    /// The archive holds more than locald takes.
+    #[error("the layer is too large: {0}")]
+    Quota(&'static str),
+    /// An entry cannot be written.
+    #[error("cannot write {path:?} of the layer")]
+    Write {
+        /// The entry's path.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The content is not what the image announced.
+    #[error("the layer has the diffID {actual}, not {expected}")]
+    Mismatch {
+        /// What the image says.
+        expected: DiffId,
+        /// What came.
+        actual: DiffId,
+    },
+    /// The store has failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Compression {
+    /// The compression of a layer's media type; absent when it is no layer.
+    pub fn of_media_type(media_type: &str) -> Option<Self> {
+        match media_type {
+            "application/vnd.oci.image.layer.v1.tar"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar"
+            | "application/vnd.docker.image.rootfs.diff.tar" => Some(Self::None),
+            "application/vnd.oci.image.layer.v1.tar+gzip"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+            | "application/vnd.docker.image.rootfs.diff.tar.gzip"
+            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Some(Self::Gzip),
+            "application/vnd.oci.image.layer.v1.tar+zstd"
+            | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The decompressed bytes of an archive.
+    pub fn reader<'a>(self, archive: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::None => Box::new(archive),
+            Self::Gzip => {
+                let buffered = BufReader::with_capacity(BUFFER, archive);
+                Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
+            }
+            Self::Zstd => Box::new(zstd::Decoder::new(archive)?),
+        })
+    }
+}
+
+/// Extracts an archive into a directory that does not exist yet; returns the
+/// digest of what was in it. The directory is of no use after an error.
+pub fn extract(
+    archive: impl Read,
+    compression: Compression,
+    root: &Path,
+) -> Result<DiffId, LayerError> {
+    let plain = compression.reader(archive).map_err(LayerError::Archive)?;
+    let mut hashed = BufReader::with_capacity(BUFFER, Hashed::new(plain));
+    let mut tree = tree::Tree::new(root)?;
+    archive::apply(&mut hashed, &mut tree)?;
+    tree.finish()?;
+    // What follows the end of the archive belongs to the digest.
+    io::copy(&mut hashed, &mut io::sink()).map_err(LayerError::Archive)?;
+    Ok(DiffId(hashed.into_inner().hasher.finish()))
+}
+
+/// Hashes what is read through it.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R> Hashed<R> {
+    fn new(inner: R) -> Self {
+        let hasher = Hasher::new();
+        Self { inner, hasher }
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl From<LayerError> for Failure {
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Store(error) => error.into(),
+            LayerError::Write { ref source, .. } => {
+                let full = crate::store::is_full(source);
+                let kind = if full {
+                    FailureKind::DiskFull
+                } else {
+                    FailureKind::Store
+                };
+                Self::from_error(kind, &error)
+            }
+            _ => Self::from_error(FailureKind::Integrity, &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,387 @@
+//! Writes the entries of a layer below its root.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{XattrFlags, mkdirat, mknodat, openat, openat2, unlinkat};
+use rustix::io::Errno;
+
+use super::LayerError;
+use super::entry::{Entry, Kind};
+use crate::namespace::Privilege;
+use crate::store::StoreError;
+
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh.opq";
+const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+/// Bytes copied at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// A layer's tree while it is being written.
+pub(super) struct Tree {
+    root: OwnedFd,
+    privilege: Privilege,
+    /// The directory of the last entry: archives list siblings together.
+    parent: Option<(OsString, OwnedFd)>,
+    /// Directories get their modes and times when all is written.
+    directories: Vec<(OsString, Entry)>,
+    buffer: Vec<u8>,
+}
+
+impl Tree {
+    /// Makes the root.
+    pub(super) fn new(root: &Path) -> Result<Self, StoreError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let open = || -> io::Result<OwnedFd> {
+            std::fs::DirBuilder::new().mode(0o755).create(root)?;
+            let root = rustix::fs::open(root, OFlags::RDONLY | PATH_FLAGS, Mode::empty())?;
+            rustix::fs::chmodat(&root, ".", NEW_DIRECTORY, AtFlags::empty())?;
+            Ok(root)
+        };
+        Ok(Self {
+            root: open().map_err(|source| StoreError::io("make", root, source))?,
+            privilege: Privilege::current(),
+            parent: None,
+            directories: Vec::new(),
+            buffer: vec![0; BUFFER],
+        })
+    }
+
+    /// Adds an entry whose file content is `content`.
+    pub(super) fn add(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), LayerError> {
+        let components = entry.components(&entry.path)?;
+        let Some((name, parents)) = components.split_last() else {
+            return self.add_root(entry);
+        };
+        let parent_path = join(parents);
+        let parent = self.take_parent(&parent_path, parents, entry)?;
+        let result = self.add_below(parent.as_fd(), name, &parent_path, entry, content);
+        self.parent = Some((parent_path, parent));
+        result
+    }
+
+    fn add_below(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &[u8],
+        parent_path: &OsStr,
+        entry: &Entry,
+        content: &mut impl Read,
+    ) -> Result<(), LayerError> {
+        if name.starts_with(WHITEOUT) {
+            return self.whiteout(parent, name, entry);
+        }
+        let name = OsStr::from_bytes(name);
+        match entry.kind {
+            Kind::Directory => {
+                make_directory(parent, name).map_err(|errno| write_error(entry, errno))?;
+                let path = Path::new(parent_path).join(name).into_os_string();
+                self.directories.push((path, entry.metadata()));
+                Ok(())
+            }
+            Kind::File { size } => self.file(parent, name, entry, content, size),
+            Kind::Symlink => self.symlink(parent, name, entry),
+            Kind::Hardlink => self.hardlink(parent, name, entry),
+            Kind::Fifo => {
+                clear(parent, name, entry)?;
+                mknodat(parent, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+                    .map_err(|errno| write_error(entry, errno))?;
+                self.set_path_metadata(parent, name, entry)
+            }
+            Kind::Device => {
+                tracing::warn!(path = %String::from_utf8_lossy(&entry.path), "device node skipped");
+                Ok(())
+            }
+            Kind::Other => Err(entry.refuse("its type is unknown")),
+        }
+    }
+
+    fn add_root(&mut self, entry: &Entry) -> Result<(), LayerError> {
+        if entry.kind != Kind::Directory {
+            return Err(entry.refuse("it replaces the root directory"));
+        }
+        self.directories
+            .push((OsString::from("."), entry.metadata()));
+        Ok(())
+    }
+
+    /// The directory for an entry; made when the archive did not list it.
+    fn take_parent(
+        &mut self,
+        path: &OsStr,
+        components: &[&[u8]],
+        entry: &Entry,
+    ) -> Result<OwnedFd, LayerError> {
+        if let Some((cached, parent)) = self.parent.take()
+            && cached == path
+        {
+            return Ok(parent);
+        }
+        match openat2(&self.root, path, PATH_FLAGS, Mode::empty(), RESOLVE) {
+            Ok(parent) => Ok(parent),
+            Err(Errno::NOENT) => self.make_parents(components, entry),
+            Err(errno) => Err(write_error(entry, errno)),
+        }
+    }
+
+    fn make_parents(&self, components: &[&[u8]], entry: &Entry) -> Result<OwnedFd, LayerError> {
+        let failed = |errno| write_error(entry, errno);
+        let mut parent = self.open_directory(OsStr::new(".")).map_err(failed)?;
+        for depth in 1..=components.len() {
+            let path = join(&components[..depth]);
+            parent = match self.open_directory(&path) {
+                Err(Errno::NOENT) => {
+                    make_directory(parent.as_fd(), OsStr::from_bytes(components[depth - 1]))
+                        .map_err(failed)?;
+                    self.open_directory(&path).map_err(failed)?
+                }
+                opened => opened.map_err(failed)?,
+            };
+        }
+        Ok(parent)
+    }
+
+    fn open_directory(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
+        openat2(&self.root, path, PATH_FLAGS, Mode::empty(), RESOLVE)
+    }
+
+    fn file(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        entry: &Entry,
+        content: &mut impl Read,
+        size: u64,
+    ) -> Result<(), LayerError> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = match openat(parent, name, flags, mode) {
+            Err(Errno::EXIST) => {
+                clear(parent, name, entry)?;
+                openat(parent, name, flags, mode)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(|errno| write_error(entry, errno))?;
+        let mut file = std::fs::File::from(file);
+        let mut left = size;
+        while left > 0 {
+            let read = content
+                .read(&mut self.buffer)
+                .map_err(LayerError::Archive)?;
+            if read == 0 {
+                return Err(LayerError::Archive(io::ErrorKind::UnexpectedEof.into()));
+            }
+            file.write_all(&self.buffer[..read])
+                .map_err(|source| LayerError::Write {
+                    path: String::from_utf8_lossy(&entry.path).into_owned(),
+                    source,
+                })?;
+            left = left.saturating_sub(read as u64);
+        }
+        self.set_metadata(file.as_fd(), entry)
+            .map_err(|errno| write_error(entry, errno))
+    }
+
+    fn symlink(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        entry: &Entry,
+    ) -> Result<(), LayerError> {
+        clear(parent, name, entry)?;
+        if entry.link.is_empty() || entry.link.contains(&0) {
+            return Err(entry.refuse("its target is empty or holds a NUL byte"));
+        }
+        let failed = |errno| write_error(entry, errno);
+        rustix::fs::symlinkat(OsStr::from_bytes(&entry.link), parent, name).map_err(failed)?;
+        if self.privilege == Privilege::Root {
+            let (uid, gid) = owner(entry);
+            rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(failed)?;
+        }
+        rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(failed)
+    }
+
+    fn hardlink(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        entry: &Entry,
+    ) -> Result<(), LayerError> {
+        let components = entry.components(&entry.link)?;
+        let Some((target, parents)) = components.split_last() else {
+            return Err(entry.refuse("it is a hard link to the root directory"));
+        };
+        let missing = "it is a hard link to what this layer does not hold";
+        let directory = self
+            .open_directory(&join(parents))
+            .map_err(|_| entry.refuse(missing))?;
+        clear(parent, name, entry)?;
+        let target = OsStr::from_bytes(target);
+        rustix::fs::linkat(&directory, target, parent, name, AtFlags::empty()).map_err(|errno| {
+            match errno {
+                Errno::NOENT => entry.refuse(missing),
+                errno => write_error(entry, errno),
+            }
+        })
+    }
+
+    /// Turns a whiteout of the OCI layer format into one of overlayfs.
+    fn whiteout(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &[u8],
+        entry: &Entry,
+    ) -> Result<(), LayerError> {
+        let failed = |errno| write_error(entry, errno);
+        if name == OPAQUE {
+            let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&parent));
+            let attribute = self.privilege.overlay_attribute("opaque");
+            return rustix::fs::setxattr(path, attribute, b"y", XattrFlags::empty())
+                .map_err(failed);
+        }
+        let hidden = &name[WHITEOUT.len()..];
+        if hidden.starts_with(WHITEOUT) {
+            // Book-keeping of aufs, which no longer exists.
+            return Ok(());
+        }
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(entry.refuse("it is a whiteout without a name"));
+        }
+        let hidden = OsStr::from_bytes(hidden);
+        match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
+            // The layer itself brings what it hides in those below.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    fn set_path_metadata(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        entry: &Entry,
+    ) -> Result<(), LayerError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let set = |file: OwnedFd| self.set_metadata(file.as_fd(), entry);
+        openat(parent, name, flags, Mode::empty())
+            .and_then(set)
+            .map_err(|errno| write_error(entry, errno))
+    }
+
+    fn set_metadata(&self, file: BorrowedFd<'_>, entry: &Entry) -> Result<(), Errno> {
+        if self.privilege == Privilege::Root {
+            let (uid, gid) = owner(entry);
+            rustix::fs::fchown(file, uid, gid)?;
+        }
+        // After the owner: a change of owner clears set-id bits.
+        rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
+        for (name, value) in &entry.xattrs {
+            match rustix::fs::fsetxattr(file, name.as_str(), value, XattrFlags::empty()) {
+                // Not every file system has them, and only root sets capabilities.
+                Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        rustix::fs::futimens(file, &times(entry))
+    }
+
+    /// Gives directories their modes and times.
+    pub(super) fn finish(self) -> Result<(), LayerError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        for (path, entry) in self.directories.iter().rev() {
+            let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
+            let set = |file: OwnedFd| self.set_metadata(file.as_fd(), entry);
+            match openat2(&self.root, path, flags, Mode::empty(), resolve).and_then(set) {
+                // A later entry has put something else in its place, or its
+                // parent is a link, whose target keeps its own mode.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(errno) => return Err(write_error(entry, errno)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The entry without its link.
+    fn metadata(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            link: Vec::new(),
+            xattrs: self.xattrs.clone(),
+            ..*self
+        }
+    }
+}
+
+fn join(components: &[&[u8]]) -> OsString {
+    if components.is_empty() {
+        return OsString::from(".");
+    }
+    OsString::from_vec(components.join(&b'/'))
+}
+
+/// Makes a directory where there is none; what else is there goes, but a link
+/// to a directory stays a link.
+fn make_directory(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    match mkdirat(parent, name, NEW_DIRECTORY) {
+        Err(Errno::EXIST) => {}
+        made => return made,
+    }
+    let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Ok(());
+    }
+    unlinkat(parent, name, AtFlags::empty())?;
+    mkdirat(parent, name, NEW_DIRECTORY)
+}
+
+/// Removes what an earlier entry of the layer has put at a path.
+fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), LayerError> {
+    let removed = match unlinkat(parent, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => unlinkat(parent, name, AtFlags::REMOVEDIR),
+        removed => removed,
+    };
+    match removed {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOTEMPTY) => Err(entry.refuse("it replaces a directory that is not empty")),
+        Err(errno) => Err(write_error(entry, errno)),
+    }
+}
+
+fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
+    let id = |id: u64| u32::try_from(id).ok();
+    (
+        id(entry.uid).map(Uid::from_raw),
+        id(entry.gid).map(Gid::from_raw),
+    )
+}
+
+fn times(entry: &Entry) -> Timestamps {
+    let (seconds, nanoseconds) = entry.modified;
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::from(nanoseconds),
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
+fn write_error(entry: &Entry, errno: Errno) -> LayerError {
+    LayerError::Write {
+        path: String::from_utf8_lossy(&entry.path).into_owned(),
+        source: errno.into(),
+    }
+}

@@ -1,0 +1,146 @@
+//! Blobs: verified before they become visible.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use tempfile::NamedTempFile;
+
+use super::error::sync_parent;
+use super::{Store, StoreError};
+use crate::digest::{Digest, Hasher};
+
+/// An open blob.
+pub type BlobReader = fs_err::File;
+
+/// A blob that is being written; nothing of it is visible before
+/// [`commit`](Self::commit).
+#[derive(Debug)]
+pub struct BlobWriter {
+    store: Store,
+    file: NamedTempFile,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Store {
+    /// Where a blob is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root().join("blobs/sha256").join(digest.hex())
+    }
+
+    /// Whether a blob is here.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    /// Bytes of a blob; absent when it is not here.
+    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
+        let metadata = fs_err::metadata(self.blob_path(digest)).ok()?;
+        metadata.is_file().then_some(metadata.len())
+    }
+
+    /// Opens a blob.
+    pub fn open_blob(&self, digest: &Digest) -> Result<BlobReader, StoreError> {
+        let path = self.blob_path(digest);
+        BlobReader::open(&path).map_err(|source| StoreError::io("open", &path, source))
+    }
+
+    /// Reads a small blob, and checks that it still is what its name says.
+    pub fn read_blob(&self, digest: &Digest, cap: u64) -> Result<Vec<u8>, StoreError> {
+        let path = self.blob_path(digest);
+        let mut bytes = Vec::new();
+        self.open_blob(digest)?
+            .take(cap.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|source| StoreError::io("read", &path, source))?;
+        let actual = bytes.len() as u64;
+        if actual > cap {
+            let (digest, expected) = (*digest, cap);
+            return Err(StoreError::Size {
+                digest,
+                expected,
+                actual,
+            });
+        }
+        check(digest, Digest::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// Starts a new blob.
+    pub fn blob_writer(&self) -> Result<BlobWriter, StoreError> {
+        let parent = self.scratch();
+        let file = NamedTempFile::new_in(parent)
+            .map_err(|source| StoreError::io("make a file in", parent, source))?;
+        Ok(BlobWriter {
+            store: self.clone(),
+            file,
+            hasher: Hasher::new(),
+            size: 0,
+        })
+    }
+
+    /// Stores a small blob.
+    pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let mut writer = self.blob_writer()?;
+        writer
+            .write_all(bytes)
+            .map_err(|source| StoreError::io("write a blob in", self.root(), source))?;
+        Ok(writer.commit(None)?.0)
+    }
+}
+
+impl BlobWriter {
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Starts again from nothing.
+    pub fn restart(&mut self) -> io::Result<()> {
+        io::Seek::rewind(self.file.as_file_mut())?;
+        self.file.as_file().set_len(0)?;
+        self.hasher = Hasher::new();
+        self.size = 0;
+        Ok(())
+    }
+
+    /// Verifies the blob against an announced digest, and makes it visible.
+    /// Returns its digest and size.
+    pub fn commit(self, expected: Option<&Digest>) -> Result<(Digest, u64), StoreError> {
+        let digest = self.hasher.finish();
+        if let Some(expected) = expected {
+            check(expected, digest)?;
+        }
+        let path = self.store.blob_path(&digest);
+        if !path.exists() {
+            let publish = || -> io::Result<()> {
+                self.file.as_file().sync_all()?;
+                self.file.persist(&path)?;
+                sync_parent(&path)
+            };
+            publish().map_err(|source| StoreError::io("write", &path, source))?;
+        }
+        Ok((digest, self.size))
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn check(expected: &Digest, actual: Digest) -> Result<(), StoreError> {
+    if *expected == actual {
+        return Ok(());
+    }
+    let expected = *expected;
+    Err(StoreError::Mismatch { expected, actual })
+}

@@ -1,0 +1,132 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::{Failure, FailureKind};
+use rustix::io::Errno;
+
+use crate::digest::Digest;
+
+/// The store cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// A verb, to be followed by the path.
+        action: &'static str,
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A blob is not what was announced.
+    #[error("content has the digest {actual}, not {expected}")]
+    Mismatch {
+        /// What was announced.
+        expected: Digest,
+        /// What came.
+        actual: Digest,
+    },
+    /// A blob is longer or shorter than announced.
+    #[error("{digest} has {actual} bytes, not {expected}")]
+    Size {
+        /// Which blob.
+        digest: Digest,
+        /// What was announced.
+        expected: u64,
+        /// What is there.
+        actual: u64,
+    },
+    /// A manifest or configuration is not usable.
+    #[error("{what} {digest} is not usable: {reason}")]
+    Document {
+        /// "manifest" or "configuration".
+        what: &'static str,
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// A digest prefix fits more than one image.
+    #[error("{0} fits more than one image")]
+    Ambiguous(String),
+    /// The index cannot be read.
+    #[error("{} is damaged", path.display())]
+    Index {
+        /// The index file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl StoreError {
+    /// An I/O error of some path.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Io { source, .. } if is_full(source) => FailureKind::DiskFull,
+            Self::Io { .. } | Self::Index { .. } => FailureKind::Store,
+            Self::Mismatch { .. } | Self::Size { .. } | Self::Document { .. } => {
+                FailureKind::Integrity
+            }
+            Self::Ambiguous(_) => FailureKind::Invalid,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { path, source, .. } if is_full(source) => Some(format!(
+                "free space on the file system of {} (`locald image ls` shows what is kept), or set LOCALD_HOME to another",
+                path.display()
+            )),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                "make the folder writable for this user, or set LOCALD_HOME to another".to_owned(),
+            ),
+            Self::Index { path, .. } => Some(format!(
+                "move {} away; images are then pulled or built again",
+                path.display()
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an error says that a file system or a quota is exhausted.
+pub fn is_full(error: &io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT];
+    full.iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let mut failure = Self::from_error(error.kind(), &error);
+        failure.hint = error.hint();
+        failure
+    }
+}
+
+/// Makes a directory and its parents.
+pub(super) fn create_dir_all(path: &Path) -> Result<(), StoreError> {
+    fs_err::create_dir_all(path).map_err(|source| StoreError::io("make", path, source))
+}
+
+/// Makes a rename into a file's directory survive a power cut.
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => fs_err::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

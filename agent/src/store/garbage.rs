@@ -1,0 +1,70 @@
+//! Removes blobs and layers that no reference needs.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::{Lock, Store, StoreError, remove_tree};
+
+impl Store {
+    /// Removes what nothing references. Returns the bytes freed, or nothing
+    /// when the store is in use, and so may hold content that is not
+    /// referenced yet.
+    pub fn collect_garbage(&self) -> Result<Option<u64>, StoreError> {
+        let Some(_lock) = Lock::try_exclusive(&self.lock_path("use.lock"))? else {
+            return Ok(None);
+        };
+        let mut blobs = HashSet::new();
+        let mut layers = HashSet::new();
+        for digest in self.referenced()? {
+            blobs.insert(digest.hex());
+            let Ok(image) = self.image(&digest) else {
+                continue;
+            };
+            blobs.insert(image.manifest.config.digest.hex());
+            for (layer, diff_id) in image.layers() {
+                blobs.insert(layer.digest.hex());
+                layers.insert(diff_id.0.hex());
+            }
+        }
+        let freed = sweep(&self.root().join("blobs/sha256"), &blobs)?;
+        Ok(Some(freed + sweep(&self.root().join("layers"), &layers)?))
+    }
+
+    /// Bytes that the store takes on its file system.
+    pub fn usage(&self) -> u64 {
+        disk_usage(self.root())
+    }
+}
+
+/// Removes all entries that are not kept; returns the bytes freed.
+fn sweep(directory: &Path, keep: &HashSet<String>) -> Result<u64, StoreError> {
+    let entries =
+        fs_err::read_dir(directory).map_err(|source| StoreError::io("list", directory, source))?;
+    let mut freed = 0;
+    for entry in entries.flatten() {
+        if keep.contains(&*entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let path = entry.path();
+        freed += disk_usage(&path);
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&path)?;
+        } else {
+            fs_err::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
+        }
+    }
+    Ok(freed)
+}
+
+fn disk_usage(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = fs_err::symlink_metadata(path) else {
+        return 0;
+    };
+    let own = metadata.blocks() * 512;
+    if !metadata.is_dir() {
+        return own;
+    }
+    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
+    own + entries.map(|entry| disk_usage(&entry.path())).sum::<u64>()
+}

@@ -1,0 +1,279 @@
+//! Manifests and configurations: OCI image specification, and Docker's image
+//! manifest version 2, schema 2.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DOCUMENT_CAP, Store, StoreError};
+use crate::digest::{DiffId, Digest};
+use crate::layer::Compression;
+
+/// The most layers that an image may have; overlayfs takes 500 at the most.
+const LAYER_CAP: usize = 500;
+const MANIFEST_TYPES: [&str; 2] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+const CONFIG_TYPES: [&str; 2] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+];
+
+/// What a document says about some content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Kind of the content.
+    pub media_type: String,
+    /// Address of the content.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// An image manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Absent in some OCI manifests.
+    pub media_type: Option<String>,
+    /// The configuration.
+    pub config: Descriptor,
+    /// Base layer first.
+    pub layers: Vec<Descriptor>,
+    /// Set by an image index only: a document that is both is refused.
+    #[serde(default)]
+    manifests: Option<serde_json::Value>,
+}
+
+/// The parts of an image configuration that locald uses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ImageConfig {
+    /// `linux`
+    #[serde(default)]
+    pub os: String,
+    /// `amd64`, `arm64`, …
+    #[serde(default)]
+    pub architecture: String,
+    /// How a container is started.
+    #[serde(default)]
+    pub config: Option<RuntimeConfig>,
+    rootfs: RootFs,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct RootFs {
+    #[serde(default)]
+    diff_ids: Option<Vec<DiffId>>,
+}
+
+/// The `config` member of an image configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RuntimeConfig {
+    /// `user`, `uid`, `user:group` or `uid:gid`.
+    pub user: Option<String>,
+    /// `NAME=value`
+    pub env: Option<Vec<String>>,
+    /// The program and its first arguments.
+    pub entrypoint: Option<Vec<String>>,
+    /// Further arguments.
+    pub cmd: Option<Vec<String>>,
+    /// Where the program starts.
+    pub working_dir: Option<String>,
+    /// Labels.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A checked image: each layer has its diffID.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// The manifest as it is.
+    pub manifest_bytes: Vec<u8>,
+    /// The configuration as it is.
+    pub config_bytes: Vec<u8>,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The configuration.
+    pub config: ImageConfig,
+}
+
+impl Manifest {
+    /// Parses and checks a manifest.
+    pub fn parse(digest: &Digest, bytes: &[u8]) -> Result<Self, StoreError> {
+        let refuse = |reason: String| StoreError::Document {
+            what: "manifest",
+            digest: *digest,
+            reason,
+        };
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
+        if manifest.manifests.is_some() {
+            return Err(refuse("it is an image and an index at once".to_owned()));
+        }
+        let known = |kind: &String| MANIFEST_TYPES.contains(&kind.as_str());
+        if let Some(kind) = manifest.media_type.as_ref().filter(|kind| !known(kind)) {
+            return Err(refuse(format!("its media type is {kind:?}")));
+        }
+        if !CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) {
+            let kind = &manifest.config.media_type;
+            return Err(refuse(format!("its configuration has the type {kind:?}")));
+        }
+        if manifest.layers.len() > LAYER_CAP {
+            return Err(refuse(format!("it has {} layers", manifest.layers.len())));
+        }
+        for layer in &manifest.layers {
+            Compression::of_media_type(&layer.media_type)
+                .ok_or_else(|| refuse(format!("a layer has the type {:?}", layer.media_type)))?;
+        }
+        Ok(manifest)
+    }
+}
+
+impl ImageConfig {
+    /// Parses a configuration.
+    pub fn parse(digest: &Digest, bytes: &[u8]) -> Result<Self, StoreError> {
+        serde_json::from_slice(bytes).map_err(|error| StoreError::Document {
+            what: "configuration",
+            digest: *digest,
+            reason: error.to_string(),
+        })
+    }
+
+    /// DiffIDs of the layers, base first.
+    pub fn diff_ids(&self) -> &[DiffId] {
+        self.rootfs.diff_ids.as_deref().unwrap_or_default()
+    }
+
+    /// How a container is started.
+    pub fn runtime(&self) -> RuntimeConfig {
+        self.config.clone().unwrap_or_default()
+    }
+}
+
+impl RuntimeConfig {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The environment as pairs; what is no pair is left out.
+    pub fn environment(&self) -> impl Iterator<Item = (String, String)> {
+        self.env
+            .iter()
+            .flatten()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+
+    /// The value of a variable.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let mut pairs = self.environment();
+        pairs
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value)
+    }
+}
+
+impl Image {
+    /// Puts together and checks the documents of an image.
+    pub fn new(
+        digest: Digest,
+        manifest_bytes: Vec<u8>,
+        config_bytes: Vec<u8>,
+    ) -> Result<Self, StoreError> {
+        let manifest = Manifest::parse(&digest, &manifest_bytes)?;
+        let config = ImageConfig::parse(&manifest.config.digest, &config_bytes)?;
+        let (layers, diff_ids) = (manifest.layers.len(), config.diff_ids().len());
+        if layers != diff_ids {
+            return Err(StoreError::Document {
+                what: "configuration",
+                digest: manifest.config.digest,
+                reason: format!("it has {diff_ids} diffIDs for {layers} layers"),
+            });
+        }
+        Ok(Self {
+            digest,
+            manifest_bytes,
+            config_bytes,
+            manifest,
+            config,
+        })
+    }
+
+    /// Each layer with its diffID, base first.
+    pub fn layers(&self) -> impl Iterator<Item = (&Descriptor, &DiffId)> {
+        self.manifest.layers.iter().zip(self.config.diff_ids())
+    }
+
+    /// Bytes of the compressed layers and the configuration.
+    pub fn size(&self) -> u64 {
+        let layers = self.manifest.layers.iter().map(|layer| layer.size);
+        layers.fold(self.manifest.config.size, u64::saturating_add)
+    }
+}
+
+impl Store {
+    /// The documents of a stored image.
+    pub fn image(&self, digest: &Digest) -> Result<Image, StoreError> {
+        let manifest_bytes = self.read_blob(digest, DOCUMENT_CAP)?;
+        let manifest = Manifest::parse(digest, &manifest_bytes)?;
+        let config_bytes = self.read_blob(&manifest.config.digest, DOCUMENT_CAP)?;
+        Image::new(*digest, manifest_bytes, config_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn digest() -> Digest {
+        Digest::of(b"")
+    }
+
+    fn manifest(extra: &str, layer_type: &str) -> String {
+        let digest = digest();
+        format!(
+            r#"{{"schemaVersion":2,{extra}"config":{{"mediaType":"{}","digest":"{digest}","size":2}},
+            "layers":[{{"mediaType":"{layer_type}","digest":"{digest}","size":3}}]}}"#,
+            CONFIG_TYPES[0]
+        )
+    }
+
+    const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+    #[test]
+    fn a_manifest_is_read() {
+        let parsed = Manifest::parse(&digest(), manifest("", GZIP).as_bytes()).unwrap();
+        assert_eq!(parsed.layers[0].size, 3);
+    }
+
+    #[test]
+    fn ambiguous_and_odd_manifests_are_refused() {
+        let both = manifest(r#""manifests":[],"#, GZIP);
+        let odd = manifest("", "text/plain");
+        let negative = manifest("", GZIP).replace("\"size\":3", "\"size\":-3");
+        for text in [both, odd, negative] {
+            assert!(
+                Manifest::parse(&digest(), text.as_bytes()).is_err(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn layers_and_diff_ids_must_pair_up() {
+        let config =
+            r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}"#;
+        let error = Image::new(digest(), manifest("", GZIP).into(), config.into()).unwrap_err();
+        assert!(
+            error.to_string().contains("0 diffIDs for 1 layers"),
+            "{error}"
+        );
+    }
+}
