@@ -6,4 +6,6 @@ pub mod dialogue;
 pub mod digest;
 pub mod layer;
 pub mod namespace;
+pub mod reference;
+pub mod registry;
 pub mod store;

@@ -1,0 +1,159 @@
+//! The bytes of a blob, in order, whatever happens to the connection.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::{Method, Response, StatusCode};
+use tokio::sync::mpsc;
+
+use super::RegistryError;
+use super::remote::{Operation, Question, Remote};
+use crate::store::Descriptor;
+
+/// Chunks between the network and the thread that unpacks them.
+const QUEUE: usize = 16;
+/// Connections that may break before a download fails.
+const RESUMES: u32 = 8;
+
+/// A download's bytes for a thread that reads; see [`pipe`].
+pub(super) struct Chunks {
+    receiver: mpsc::Receiver<Bytes>,
+    current: Bytes,
+    left: u64,
+}
+
+/// Connects a download to a thread that reads exactly `size` bytes.
+pub(super) fn pipe(size: u64) -> (mpsc::Sender<Bytes>, Chunks) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let chunks = Chunks {
+        receiver,
+        current: Bytes::new(),
+        left: size,
+    };
+    (sender, chunks)
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(chunk) => self.current = chunk,
+                None if self.left == 0 => return Ok(0),
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}
+
+/// Sends the bytes of a blob into a pipe. A connection that breaks is resumed
+/// where it broke; whoever reads verifies the digest of the whole. Ends early,
+/// without an error, when nobody reads any more.
+pub(super) async fn download(
+    remote: &Remote,
+    repository: &str,
+    blob: &Descriptor,
+    sink: &mpsc::Sender<Bytes>,
+    mut progress: impl FnMut(u64),
+) -> Result<(), RegistryError> {
+    let what = format!("layer {} of {repository}", &blob.digest.hex()[..12]);
+    let mut done = 0;
+    let mut breaks = 0;
+    while done < blob.size {
+        let mut response = ask(remote, repository, blob, done, &what).await?;
+        let mut skip = skipped(remote, &response, done, &what)?;
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) if breaks == RESUMES => return Err(remote.unreachable(error)),
+                Err(error) => {
+                    tracing::debug!(%error, what, done, "download interrupted");
+                    break;
+                }
+            };
+            let fresh = after(chunk, &mut skip);
+            if fresh.is_empty() {
+                continue;
+            }
+            done += fresh.len() as u64;
+            if done > blob.size {
+                let reason = format!("more than the announced {} bytes", blob.size);
+                return Err(remote.nonsense(&what, reason));
+            }
+            progress(done);
+            if sink.send(fresh).await.is_err() {
+                return Ok(());
+            }
+        }
+        if done < blob.size {
+            breaks += 1;
+            if breaks > RESUMES {
+                let reason = format!("{done} bytes instead of {}", blob.size);
+                return Err(remote.nonsense(&what, reason));
+            }
+            let reason = format!("connection broke at {done} of {} bytes", blob.size);
+            remote.pause(breaks, None, reason, &what).await;
+        }
+    }
+    Ok(())
+}
+
+async fn ask(
+    remote: &Remote,
+    repository: &str,
+    blob: &Descriptor,
+    done: u64,
+    what: &str,
+) -> Result<Response, RegistryError> {
+    let question = Question {
+        method: Method::GET,
+        path: &format!("blobs/{}", blob.digest),
+        repository,
+        operation: Operation::Pull,
+        what,
+    };
+    let from = |request: reqwest::RequestBuilder| {
+        if done == 0 {
+            request
+        } else {
+            request.header(RANGE, format!("bytes={done}-"))
+        }
+    };
+    remote.ask(&question, from).await
+}
+
+/// How many bytes of an answer are there already: a registry may ignore the
+/// range that it was asked for.
+fn skipped(
+    remote: &Remote,
+    response: &Response,
+    done: u64,
+    what: &str,
+) -> Result<u64, RegistryError> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return Ok(done);
+    }
+    let header = response.headers().get(CONTENT_RANGE);
+    let start = header
+        .and_then(|header| header.to_str().ok())
+        .and_then(|text| text.strip_prefix("bytes "))
+        .and_then(|text| text.split_once('-'))
+        .and_then(|(start, _)| start.parse::<u64>().ok());
+    match start {
+        Some(start) if start <= done => Ok(done - start),
+        _ => Err(remote.nonsense(what, "another range than it was asked for")),
+    }
+}
+
+fn after(mut chunk: Bytes, skip: &mut u64) -> Bytes {
+    let count = usize::try_from(*skip)
+        .unwrap_or(usize::MAX)
+        .min(chunk.len());
+    *skip -= count as u64;
+    chunk.split_off(count)
+}

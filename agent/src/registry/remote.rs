@@ -1,0 +1,446 @@
+//! One registry: where it is, how it is reached, and patience with it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use protocol::event::PullEvent;
+use protocol::input::Credential;
+use protocol::request::{EnvVar, RegistryAccess, RegistrySettings};
+use protocol::{DATA_CAP, Event};
+use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, NoProxy, Proxy, RequestBuilder, Response, StatusCode};
+use tokio::sync::OnceCell;
+
+use super::{RegistryError, auth};
+use crate::dialogue::Dialogue;
+use crate::reference::{DOCKER_HUB, registry_name};
+
+/// A connection must be made in this time.
+pub(super) const CONNECT: Duration = Duration::from_secs(15);
+/// Bytes must come at least this often.
+pub(super) const IDLE: Duration = Duration::from_mins(1);
+/// Attempts at one request before it fails.
+const ATTEMPTS: u32 = 5;
+/// The first pause; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(400);
+/// The longest pause that a registry may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The most bytes of a document.
+const BODY_CAP: usize = 4 * DATA_CAP;
+
+/// What a token must allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Operation {
+    Pull,
+    Push,
+}
+
+/// One question to a registry.
+pub(super) struct Question<'a> {
+    pub(super) method: Method,
+    /// Below `/v2/REPOSITORY/`, or a whole URL.
+    pub(super) path: &'a str,
+    pub(super) repository: &'a str,
+    pub(super) operation: Operation,
+    /// For messages: "manifest 1.0 of app".
+    pub(super) what: &'a str,
+}
+
+/// One registry, for one request of the host.
+#[derive(Debug)]
+pub(super) struct Remote {
+    /// As image references have it.
+    registry: String,
+    /// Base URLs, the mirror's first.
+    bases: Vec<String>,
+    client: Client,
+    access: Settings,
+    dialogue: Dialogue,
+    credential: OnceCell<Option<Credential>>,
+    answers: Mutex<HashMap<(String, Operation), HeaderValue>>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    proxies: Vec<EnvVar>,
+    certificates: Vec<String>,
+}
+
+impl Remote {
+    pub(super) fn new(
+        registry: &str,
+        access: &RegistryAccess,
+        dialogue: Dialogue,
+    ) -> Result<Self, RegistryError> {
+        let wanted = |settings: &&RegistrySettings| {
+            settings.name == registry || settings.name == registry_name(registry)
+        };
+        let settings = access.registries.iter().find(wanted);
+        let own = settings.and_then(|settings| settings.ca.clone());
+        let certificates: Vec<String> = own.into_iter().chain(access.extra_ca.clone()).collect();
+        let client = client(&certificates, &access.proxies).map_err(|source| {
+            let registry = registry_name(registry).to_owned();
+            RegistryError::Settings { registry, source }
+        })?;
+        Ok(Self {
+            registry: registry.to_owned(),
+            bases: bases(registry, settings),
+            client,
+            access: Settings {
+                proxies: access.proxies.clone(),
+                certificates,
+            },
+            dialogue,
+            credential: OnceCell::new(),
+            answers: Mutex::default(),
+        })
+    }
+
+    /// The registry as people write it.
+    pub(super) fn name(&self) -> &str {
+        registry_name(&self.registry)
+    }
+
+    /// Host and port that are asked first.
+    pub(super) fn host(&self) -> &str {
+        let base = &self.bases[0];
+        base.split_once("://").map_or(base, |(_, host)| host)
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.bases[0].starts_with("http://")
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &str> {
+        self.access.certificates.iter().map(String::as_str)
+    }
+
+    pub(super) fn proxy(&self, name: &str) -> Option<&str> {
+        proxy(&self.access.proxies, name)
+    }
+
+    /// The host is asked once, and only when the registry wants to know.
+    pub(super) async fn credential(&self) -> Result<Option<Credential>, RegistryError> {
+        let ask = || self.dialogue.credential(self.name());
+        Ok(self.credential.get_or_try_init(ask).await?.clone())
+    }
+
+    /// A token server must be as safe as the registry that names it.
+    pub(super) fn check_realm(&self, realm: &str) -> Result<(), RegistryError> {
+        if realm.starts_with("https://") || (self.is_plain() && realm.starts_with("http://")) {
+            return Ok(());
+        }
+        let reason = format!("its token server {realm:?} is not an https address");
+        Err(self.nonsense("a request", reason))
+    }
+
+    pub(super) fn unreachable(&self, source: reqwest::Error) -> RegistryError {
+        RegistryError::Unreachable {
+            registry: self.name().to_owned(),
+            source: source.without_url(),
+        }
+    }
+
+    pub(super) fn nonsense(&self, what: &str, reason: impl Into<String>) -> RegistryError {
+        RegistryError::Protocol {
+            registry: self.name().to_owned(),
+            what: what.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Asks until there is an answer that is no passing fault. An answer of
+    /// another kind than success is an error.
+    pub(super) async fn ask(
+        &self,
+        question: &Question<'_>,
+        extend: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, RegistryError> {
+        let response = self.ask_any(question, extend).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refusal(response, question.what).await)
+    }
+
+    /// As [`ask`](Self::ask), but any answer that is not worth another attempt
+    /// is returned.
+    pub(super) async fn ask_any(
+        &self,
+        question: &Question<'_>,
+        extend: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, RegistryError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let (pause, reason) = match self.ask_bases(question, &extend).await {
+                Ok(response) if !is_passing(response.status()) || attempt == ATTEMPTS => {
+                    return Ok(response);
+                }
+                Ok(response) => (retry_after(&response), response.status().to_string()),
+                Err(error) if attempt == ATTEMPTS || error.is_builder() || is_refused(&error) => {
+                    return Err(self.unreachable(error));
+                }
+                Err(error) => (None, root_cause(&error)),
+            };
+            self.pause(attempt, pause, reason, question.what).await;
+        }
+    }
+
+    /// Waits before another attempt, and says so.
+    pub(super) async fn pause(
+        &self,
+        attempt: u32,
+        wanted: Option<Duration>,
+        reason: String,
+        what: &str,
+    ) {
+        let pause = wanted
+            .unwrap_or(PAUSE * 2_u32.pow(attempt - 1))
+            .min(LONGEST_PAUSE);
+        self.dialogue.progress(Event::Pull(PullEvent::Retry {
+            image: what.to_owned(),
+            reason: format!("{}: {reason}", self.name()),
+            millis: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        }));
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Asks the mirror first; what it does not have is asked of the registry.
+    async fn ask_bases(
+        &self,
+        question: &Question<'_>,
+        extend: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, reqwest::Error> {
+        let reads = matches!(question.method, Method::GET | Method::HEAD);
+        let (last, mirrors) = self.bases.split_last().unwrap_or((&self.registry, &[]));
+        for mirror in mirrors.iter().filter(|_| reads) {
+            match self.ask_base(mirror, question, extend).await {
+                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) => tracing::debug!(mirror, status = %response.status(), "mirror"),
+                Err(error) => tracing::debug!(mirror, %error, "mirror"),
+            }
+        }
+        self.ask_base(last, question, extend).await
+    }
+
+    async fn ask_base(
+        &self,
+        base: &str,
+        question: &Question<'_>,
+        extend: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, reqwest::Error> {
+        let url = if question.path.contains("://") {
+            question.path.to_owned()
+        } else {
+            format!("{base}/v2/{}/{}", question.repository, question.path)
+        };
+        let key = (question.repository.to_owned(), question.operation);
+        let known = self.known_answer(&key);
+        let request = || extend(self.client.request(question.method.clone(), &url));
+        let response = auth::authorize(request(), known.as_ref()).send().await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match auth::answer(self, &response, question.repository, question.operation).await {
+            Ok(Some(answer)) if Some(&answer) != known.as_ref() => {
+                let repeated = auth::authorize(request(), Some(&answer)).send().await?;
+                self.answers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(key, answer);
+                Ok(repeated)
+            }
+            Ok(_) => Ok(response),
+            Err(error) => {
+                tracing::warn!(registry = self.name(), %error, "cannot log in");
+                Ok(response)
+            }
+        }
+    }
+
+    fn known_answer(&self, key: &(String, Operation)) -> Option<HeaderValue> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(key).cloned()
+    }
+
+    /// The error that an answer stands for.
+    pub(super) async fn refusal(&self, response: Response, what: &str) -> RegistryError {
+        let status = response.status();
+        let body = self.body(response, what).await.unwrap_or_default();
+        let (registry, what) = (self.name().to_owned(), what.to_owned());
+        let message = message(&body);
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Unauthorized {
+                registry,
+                what,
+                message,
+            },
+            StatusCode::NOT_FOUND => RegistryError::NotFound { registry, what },
+            _ => RegistryError::Status {
+                registry,
+                status: status.as_u16(),
+                what,
+                message,
+            },
+        }
+    }
+
+    /// A small body, whole.
+    pub(super) async fn body(
+        &self,
+        mut response: Response,
+        what: &str,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let mut bytes = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(None) => return Ok(bytes),
+                Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_CAP => bytes.extend(chunk),
+                Ok(Some(_)) => return Err(self.nonsense(what, "more than 4 MiB")),
+                Err(error) => return Err(self.unreachable(error)),
+            }
+        }
+    }
+}
+
+fn client(certificates: &[String], proxies: &[EnvVar]) -> Result<Client, reqwest::Error> {
+    // Another part of the process may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("locald/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .read_timeout(IDLE)
+        .no_proxy();
+    for pem in certificates {
+        let bundle = reqwest::Certificate::from_pem_bundle(pem.as_bytes())?;
+        builder = builder.tls_certs_merge(bundle);
+    }
+    let except = || proxy(proxies, "NO_PROXY").and_then(NoProxy::from_string);
+    if let Some(url) = proxy(proxies, "HTTP_PROXY") {
+        builder = builder.proxy(Proxy::http(url)?.no_proxy(except()));
+    }
+    if let Some(url) = proxy(proxies, "HTTPS_PROXY") {
+        builder = builder.proxy(Proxy::https(url)?.no_proxy(except()));
+    }
+    builder.build()
+}
+
+fn proxy<'a>(proxies: &'a [EnvVar], name: &str) -> Option<&'a str> {
+    let is = |var: &&EnvVar| var.name.eq_ignore_ascii_case(name) && !var.value.is_empty();
+    proxies.iter().find(is).map(|var| var.value.as_str())
+}
+
+fn bases(registry: &str, settings: Option<&RegistrySettings>) -> Vec<String> {
+    let plain = settings.is_some_and(|settings| settings.insecure) || is_local(registry);
+    let scheme = if plain { "http" } else { "https" };
+    // The name in references is not the host that answers.
+    let host = if registry == DOCKER_HUB {
+        "registry-1.docker.io"
+    } else {
+        registry
+    };
+    let mirror = settings.and_then(|settings| settings.mirror.as_deref());
+    let mirror = mirror.map(|mirror| {
+        let mirror = mirror.trim_end_matches('/');
+        if mirror.contains("://") {
+            mirror.to_owned()
+        } else {
+            format!("https://{mirror}")
+        }
+    });
+    mirror
+        .into_iter()
+        .chain([format!("{scheme}://{host}")])
+        .collect()
+}
+
+/// Registries on this machine speak plain HTTP, as all clients agree.
+fn is_local(registry: &str) -> bool {
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+        || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+}
+
+/// Nobody listens, or the name means nothing: another attempt says the same.
+fn is_refused(error: &reqwest::Error) -> bool {
+    let cause = root_cause(error);
+    error.is_connect()
+        && [
+            "refused",
+            "lookup",
+            "certificate",
+            "InvalidContentType",
+            "name",
+        ]
+        .iter()
+        .any(|word| cause.contains(word))
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?;
+    let seconds = header.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The message in a registry's error document.
+fn message(body: &[u8]) -> String {
+    let document: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let error = &document["errors"][0];
+    let text = error["message"].as_str().or(error["code"].as_str());
+    text.unwrap_or_default().chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_spoken_on_this_machine_only() {
+        assert_eq!(bases("localhost:5000", None), ["http://localhost:5000"]);
+        assert_eq!(bases("ghcr.io", None), ["https://ghcr.io"]);
+        assert_eq!(
+            bases("localhost.example", None),
+            ["https://localhost.example"]
+        );
+    }
+
+    #[test]
+    fn a_mirror_is_asked_first() {
+        let settings = RegistrySettings {
+            name: "docker.io".to_owned(),
+            mirror: Some("http://localhost:5000/".to_owned()),
+            insecure: false,
+            ca: None,
+        };
+        assert_eq!(
+            bases(DOCKER_HUB, Some(&settings)),
+            ["http://localhost:5000", "https://registry-1.docker.io"]
+        );
+    }
+
+    #[test]
+    fn an_error_document_speaks_for_itself() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"no quota"}]}"#;
+        assert_eq!(message(body), "no quota");
+        assert_eq!(message(b"<html>"), "");
+    }
+}
