@@ -18,9 +18,7 @@ pub async fn handle(
         Request::Run(request) => run::run(agent, request, dialogue, inputs).await,
         Request::Shell(request) => shell::shell(agent, request, dialogue, inputs).await,
         Request::ImageList => image::list(&agent.store, &dialogue).await,
-        Request::ImageInspect { image } => {
-            image::inspect(&agent.store, &dialogue, &image).await
-        }
+        Request::ImageInspect { image } => image::inspect(&agent.store, &dialogue, &image).await,
         Request::ImageTag { image, name } => image::tag(&agent.store, &image, &name),
         Request::ImageRemove { images } => image::remove(&agent.store, &images),
         Request::ImageExport {
@@ -38,6 +36,6 @@ pub async fn handle(
             target,
             access,
         } => image::push(agent, dialogue, &image, &target, access).await,
-        Request::Doctor => doctor::doctor(agent, &dialogue).await,
+        Request::Doctor => doctor::run(agent, &dialogue).await,
     }
 }

@@ -43,7 +43,10 @@ pub async fn inspect(store: &Store, dialogue: &Dialogue, name: &str) -> Result<R
 pub fn tag(store: &Store, image: &str, name: &str) -> Result<Reply, Failure> {
     let name: ImageRef = name.parse()?;
     if name.digest().is_some() {
-        let message = format!("{} is a digest, and cannot be given as a name", name.familiar());
+        let message = format!(
+            "{} is a digest, and cannot be given as a name",
+            name.familiar()
+        );
         return Err(Failure::new(FailureKind::Invalid, message));
     }
     let (stored, _) = load(store, image)?;
@@ -157,7 +160,9 @@ async fn document(dialogue: &Dialogue, name: &str, bytes: Vec<u8>) -> Result<(),
     let bytes = Bytes::from(bytes);
     for start in (0..bytes.len()).step_by(DATA_CAP) {
         let end = bytes.len().min(start + DATA_CAP);
-        dialogue.data(Channel::Bulk, bytes.slice(start..end)).await?;
+        dialogue
+            .data(Channel::Bulk, bytes.slice(start..end))
+            .await?;
     }
     Ok(())
 }

@@ -24,24 +24,24 @@ pub const PLATFORM: &str = "/platform";
 
 /// What the phases of one build have in common.
 #[derive(Debug, Clone)]
-pub struct Options<'a> {
+pub struct Options {
     /// The API in use.
     pub api: PlatformApi,
     /// The image's name, canonical.
-    pub image: &'a str,
+    pub image: String,
     /// Its further names, canonical.
-    pub tags: &'a [String],
+    pub tags: Vec<String>,
     /// The run image, canonical.
-    pub run_image: &'a str,
+    pub run_image: String,
     /// Do not restore what earlier builds cached.
     pub clear_cache: bool,
     /// The default process type.
-    pub process_type: Option<&'a str>,
+    pub process_type: Option<String>,
     /// Seconds since the epoch for the image's creation time.
     pub creation_time: Option<u64>,
     /// How much the lifecycle says.
     pub verbosity: Verbosity,
-    /// The builder's user, group and own environment.
+    /// The builder's user.
     pub uid: u32,
     /// The builder's group.
     pub gid: u32,
@@ -59,7 +59,7 @@ pub fn program(phase: Phase) -> &'static str {
 }
 
 /// The program of a phase and its arguments.
-pub fn arguments(phase: Phase, options: &Options<'_>) -> Vec<String> {
+pub fn arguments(phase: Phase, options: &Options) -> Vec<String> {
     let mut flags: Vec<(&str, String)> = vec![("-layers", LAYERS.to_owned())];
     let mut switches = Vec::new();
     if options.verbosity == Verbosity::Debug {
@@ -72,9 +72,9 @@ pub fn arguments(phase: Phase, options: &Options<'_>) -> Vec<String> {
                 switches.push("-skip-layers");
             }
             flags.extend(options.tags.iter().map(|tag| ("-tag", tag.clone())));
-            flags.push(("-run-image", options.run_image.to_owned()));
+            flags.push(("-run-image", options.run_image.clone()));
             flags.push(run_images_flag(options.api));
-            images.push(options.image.to_owned());
+            images.push(options.image.clone());
         }
         Phase::Detect | Phase::Build => {
             flags.push(("-app", WORKSPACE.to_owned()));
@@ -90,11 +90,11 @@ pub fn arguments(phase: Phase, options: &Options<'_>) -> Vec<String> {
             flags.push(("-app", WORKSPACE.to_owned()));
             flags.push(("-cache-dir", CACHE.to_owned()));
             flags.push(run_images_flag(options.api));
-            if let Some(process) = options.process_type {
-                flags.push(("-process-type", process.to_owned()));
+            if let Some(process) = &options.process_type {
+                flags.push(("-process-type", process.clone()));
             }
-            images.push(options.image.to_owned());
-            images.extend_from_slice(options.tags);
+            images.push(options.image.clone());
+            images.extend_from_slice(&options.tags);
         }
     }
     let mut arguments = vec![program(phase).to_owned()];
@@ -117,7 +117,7 @@ fn run_images_flag(api: PlatformApi) -> (&'static str, String) {
 }
 
 /// The environment that the platform sets for a phase.
-pub fn environment(phase: Phase, options: &Options<'_>) -> Vec<(String, String)> {
+pub fn environment(phase: Phase, options: &Options) -> Vec<(String, String)> {
     let mut env = vec![
         ("CNB_PLATFORM_API", options.api.to_string()),
         ("CNB_USER_ID", options.uid.to_string()),
@@ -144,12 +144,12 @@ mod tests {
 
     use super::*;
 
-    fn options(api: &str) -> Options<'static> {
+    fn options(api: &str) -> Options {
         Options {
             api: PlatformApi::known(api).unwrap(),
-            image: "index.docker.io/library/app:latest",
-            tags: &[],
-            run_image: "localhost:5000/run:latest",
+            image: "index.docker.io/library/app:latest".to_owned(),
+            tags: Vec::new(),
+            run_image: "localhost:5000/run:latest".to_owned(),
             clear_cache: false,
             process_type: None,
             creation_time: Some(7),

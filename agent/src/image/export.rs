@@ -97,8 +97,10 @@ impl Files<'_> {
             "RepoTags": [docker_tag(stored)],
             "Layers": layers,
         }]);
-        self.bytes("manifest.json", manifest.to_string().into()).await?;
-        self.bytes(&config, image.config_bytes.clone().into()).await?;
+        self.bytes("manifest.json", manifest.to_string().into())
+            .await?;
+        self.bytes(&config, image.config_bytes.clone().into())
+            .await?;
         let mut seen = std::collections::HashSet::new();
         for ((blob, _), path) in image.layers().zip(&layers) {
             if !seen.insert(path) {
