@@ -13,7 +13,7 @@ use protocol::request::BuildRequest;
 use protocol::{Event, Failure, FailureKind, Reply};
 
 pub use directory::{BuildDir, ProjectLayout};
-pub use layer_env::{LayerEnvError, apply as apply_layer_env};
+pub(crate) use layer_env::apply as apply_layer_env;
 pub use record::Record;
 
 use crate::Agent;

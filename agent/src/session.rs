@@ -33,7 +33,7 @@ pub async fn serve(
     while let Some(stream) = connection.accept().await {
         let agent = Arc::clone(&agent);
         requests.spawn(async move {
-            if let Err(error) = serve_request(agent, stream).await {
+            if let Err(error) = Box::pin(serve_request(agent, stream)).await {
                 tracing::debug!(%error, "request ended");
             }
         });

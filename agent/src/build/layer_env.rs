@@ -59,7 +59,7 @@ impl From<LayerEnvError> for protocol::Failure {
 
 /// Applies the build layers of all buildpacks in `layers` to `environment`,
 /// in the order of the detected group.
-pub fn apply(layers: &Path, environment: &mut Environment) -> Result<(), LayerEnvError> {
+pub(crate) fn apply(layers: &Path, environment: &mut Environment) -> Result<(), LayerEnvError> {
     let layers = LayersDir::open(layers)?;
     for buildpack in layers.group()? {
         for layer in layers.build_layers(&buildpack)? {
