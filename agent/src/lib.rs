@@ -2,4 +2,9 @@
 //! and runs of the Cloud Native Buildpacks lifecycle in containers.
 #![cfg(target_os = "linux")]
 
+pub mod container;
 pub mod dialogue;
+pub mod doctor;
+pub mod namespace;
+pub mod reexec;
+mod syscall;
