@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use protocol::input::Credential;
-use protocol::{Channel, Event, Input};
+use protocol::{Channel, Event, Failure, FailureKind, Input};
 use tokio::sync::{mpsc, oneshot};
 
 /// Messages in flight in each direction before the sender waits.
@@ -37,6 +37,12 @@ pub enum Incoming {
 #[derive(Debug, thiserror::Error)]
 #[error("the host ended the request")]
 pub struct HostGone;
+
+impl From<HostGone> for Failure {
+    fn from(error: HostGone) -> Self {
+        Self::from_error(FailureKind::Cancelled, &error)
+    }
+}
 
 type Answers = Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Option<Credential>>>>>>;
 

@@ -89,7 +89,10 @@ impl Compression {
     }
 
     /// The decompressed bytes of an archive.
-    pub fn reader<'a>(self, archive: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    pub fn reader<'a>(
+        self,
+        archive: impl Read + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::None => Box::new(archive),
             Self::Gzip => {
@@ -104,7 +107,7 @@ impl Compression {
 /// Extracts an archive into a directory that does not exist yet; returns the
 /// digest of what was in it. The directory is of no use after an error.
 pub fn extract(
-    archive: impl Read,
+    archive: impl Read + Send,
     compression: Compression,
     root: &Path,
 ) -> Result<DiffId, LayerError> {

@@ -2,10 +2,30 @@
 //! and runs of the Cloud Native Buildpacks lifecycle in containers.
 #![cfg(target_os = "linux")]
 
+mod agent;
+mod attach;
+pub mod build;
+pub mod builder;
+pub mod container;
 pub mod dialogue;
 pub mod digest;
+pub mod doctor;
+pub mod endpoint;
+mod environment;
+pub mod handler;
+pub mod image;
 pub mod layer;
+pub mod lifecycle;
 pub mod namespace;
+pub mod reexec;
 pub mod reference;
 pub mod registry;
+pub mod run;
+pub mod serve;
+pub mod session;
+pub mod shell;
+pub mod source;
 pub mod store;
+mod syscall;
+
+pub use agent::{Agent, home};

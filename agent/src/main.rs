@@ -1,1 +1,13 @@
+//! `locald-agent`: the Linux side of locald, as a program of its own.
+
+#[cfg(target_os = "linux")]
+mod command;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    agent::reexec::dispatch();
+    command::run()
+}
+
+#[cfg(not(target_os = "linux"))]
 fn main() {}

@@ -8,16 +8,21 @@
 //!
 //! Each side treats the other as hostile: every length is checked before
 //! anything is allocated, every message must decode exactly, and what is not
-//! known is answered by a typed `Unsupported`.
+//! known is answered by a typed [`Unsupported`](FrameError::Unsupported).
 
+mod connection;
 pub mod event;
 pub mod failure;
+pub mod frame;
+pub mod hello;
 pub mod input;
 pub mod request;
 pub mod source;
 
+pub use connection::{Broken, Connection, Stream};
 pub use event::{Event, Outcome, Reply};
 pub use failure::{Failure, FailureKind};
+pub use frame::{Frame, FrameError};
 pub use input::Input;
 pub use request::Request;
 

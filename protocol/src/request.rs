@@ -42,6 +42,8 @@ pub enum Request {
         image: String,
         /// Which files make up the export.
         format: ExportFormat,
+        /// Layers that the store lacks are fetched.
+        access: RegistryAccess,
     },
     /// Fetch an image and extract its layers.
     Pull {

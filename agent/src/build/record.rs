@@ -24,6 +24,12 @@ pub struct Record {
     pub builder: Digest,
     /// The builder's reference, to fetch it again.
     pub builder_name: String,
+    /// The Platform API of the build.
+    pub platform_api: String,
+    /// The builder's user.
+    pub uid: u32,
+    /// The builder's group.
+    pub gid: u32,
 }
 
 impl Record {
@@ -42,19 +48,11 @@ impl Record {
         file.persist(project.join(FILE))?;
         Ok(())
     }
-
-    /// Forgets the record.
-    pub fn remove(project: &Path) -> std::io::Result<()> {
-        match fs_err::remove_file(project.join(FILE)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Everything that decides what a build makes.
 #[derive(Debug)]
-pub struct Inputs<'a> {
+pub(super) struct Inputs<'a> {
     /// The request; only the options that matter are looked at.
     pub request: &'a BuildRequest,
     /// Digests of all source trees, in their order.
@@ -63,13 +61,15 @@ pub struct Inputs<'a> {
     pub builder: &'a Digest,
     /// Manifest digest of the run image.
     pub run_image: &'a Digest,
+    /// Canonical name of the run image.
+    pub run_name: &'a str,
     /// Canonical name of the image: it is written into the image's labels.
     pub name: &'a str,
 }
 
 /// The digest over the inputs of a build. Each field is preceded by its name
 /// and length, so that no two sets of inputs look alike.
-pub fn fingerprint(inputs: &Inputs<'_>) -> Digest {
+pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
     let mut hasher = Fields(Hasher::new());
     hasher.field("generation", &GENERATION.to_string());
     for source in inputs.sources {
@@ -77,6 +77,7 @@ pub fn fingerprint(inputs: &Inputs<'_>) -> Digest {
     }
     hasher.field("builder", &inputs.builder.to_string());
     hasher.field("run-image", &inputs.run_image.to_string());
+    hasher.field("run-name", inputs.run_name);
     hasher.field("name", inputs.name);
     let request = inputs.request;
     for buildpack in &request.buildpacks {

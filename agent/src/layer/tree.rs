@@ -46,7 +46,7 @@ impl Tree {
         };
         Ok(Self {
             root: open().map_err(|source| StoreError::io("make", root, source))?,
-            privilege: Privilege::current(),
+            privilege: Privilege::of_this_process().unwrap_or(Privilege::Rootless),
             parent: None,
             directories: Vec::new(),
             buffer: vec![0; BUFFER],
@@ -245,7 +245,10 @@ impl Tree {
         let failed = |errno| write_error(entry, errno);
         if name == OPAQUE {
             let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&parent));
-            let attribute = self.privilege.overlay_attribute("opaque");
+            let attribute = match self.privilege {
+                Privilege::Root => "trusted.overlay.opaque",
+                Privilege::Rootless => "user.overlay.opaque",
+            };
             return rustix::fs::setxattr(path, attribute, b"y", XattrFlags::empty())
                 .map_err(failed);
         }

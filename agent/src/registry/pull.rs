@@ -227,8 +227,11 @@ impl Registry {
             bytes: missing.iter().map(remote_size).sum(),
         };
         self.dialogue.event(Event::Pull(resolved)).await?;
-        stream::iter(missing)
+        let fetches: Vec<_> = missing
+            .into_iter()
             .map(|(blob, diff_id)| self.fetch_layer(store, name, blob, diff_id))
+            .collect();
+        stream::iter(fetches)
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;

@@ -53,12 +53,15 @@ impl Registry {
         blobs.sort_unstable_by_key(|blob| blob.digest);
         blobs.dedup_by_key(|blob| blob.digest);
         let total = blobs.len();
-        let missing: Vec<&Descriptor> = stream::iter(blobs)
+        let questions: Vec<_> = blobs
+            .into_iter()
             .map(|blob| upload.is_missing(blob))
+            .collect();
+        let answers: Vec<Option<&Descriptor>> = stream::iter(questions)
             .buffer_unordered(PARALLEL)
-            .try_filter_map(async |blob| Ok(blob))
             .try_collect()
             .await?;
+        let missing: Vec<&Descriptor> = answers.into_iter().flatten().collect();
         let bytes = missing.iter().map(|blob| blob.size).sum();
         let planned = PushEvent::Planned {
             image: target.familiar(),
@@ -68,14 +71,14 @@ impl Registry {
         };
         self.dialogue.event(Event::Push(planned)).await?;
         let done = Arc::new(AtomicU64::new(0));
-        stream::iter(missing)
-            .map(|blob| async {
-                if let Some(origin) = origin {
-                    self.fetch_blob(store, origin, blob).await?;
-                }
+        let uploads: Vec<_> = missing
+            .into_iter()
+            .map(|blob| {
                 let report = self.push_reporter(target, Arc::clone(&done), bytes);
-                upload.blob(blob, report).await
+                self.push_blob(&upload, blob, report)
             })
+            .collect();
+        stream::iter(uploads)
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;
@@ -85,6 +88,18 @@ impl Registry {
             digest: image.digest.to_string(),
         };
         Ok(self.dialogue.event(Event::Push(done)).await?)
+    }
+
+    async fn push_blob(
+        &self,
+        upload: &Upload<'_>,
+        blob: &Descriptor,
+        report: impl Fn(u64) + Send + Sync + Clone + 'static,
+    ) -> Result<(), RegistryError> {
+        if let Some(origin) = upload.origin {
+            self.fetch_blob(upload.store, origin, blob).await?;
+        }
+        upload.blob(blob, report).await
     }
 
     fn push_reporter(

@@ -24,7 +24,7 @@ impl Store {
         &self,
         diff_id: &DiffId,
         compression: Compression,
-        archive: impl Read,
+        archive: impl Read + Send,
     ) -> Result<(), LayerError> {
         let _lock = Lock::exclusive(&self.lock_path(&format!("layer-{}.lock", diff_id.0.hex())))?;
         if self.has_layer(diff_id) {

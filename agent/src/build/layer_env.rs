@@ -5,7 +5,6 @@
 //! Modification Rules". The layers were written by buildpacks: nothing in them
 //! is followed out of the layers directory, and only regular files are read.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use serde::Deserialize;
+
+use crate::environment::Environment;
 
 /// Where containers see the layers directory.
 const LAYERS: &str = "/layers";
@@ -49,12 +50,16 @@ pub enum LayerEnvError {
     },
 }
 
-/// Names and values, in alphabetical order.
-pub type Environment = BTreeMap<String, String>;
+impl From<LayerEnvError> for protocol::Failure {
+    fn from(error: LayerEnvError) -> Self {
+        Self::from_error(protocol::FailureKind::Store, &error)
+            .with_hint("`locald build --clear-cache` makes the layers anew")
+    }
+}
 
 /// Applies the build layers of all buildpacks in `layers` to `environment`,
 /// in the order of the detected group.
-pub fn apply(layers: &Path, environment: &mut Environment) -> Result<(), LayerEnvError> {
+pub(crate) fn apply(layers: &Path, environment: &mut Environment) -> Result<(), LayerEnvError> {
     let layers = LayersDir::open(layers)?;
     for buildpack in layers.group()? {
         for layer in layers.build_layers(&buildpack)? {
@@ -154,8 +159,8 @@ impl LayersDir {
             let (variable, action) = name.split_once('.').unwrap_or((&name, "override"));
             let delimiter = || self.text(&directory.join(format!("{variable}.delim")));
             match action {
-                "override" => set(environment, variable, value),
-                "default" if is_empty(environment, variable) => set(environment, variable, value),
+                "override" => environment.set(variable, value),
+                "default" => environment.set_default(variable, &value),
                 "prepend" => {
                     prepend(
                         environment,
@@ -183,8 +188,7 @@ impl LayersDir {
         let Some(directory) = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)? else {
             return Ok(Vec::new());
         };
-        let entries =
-            rustix::fs::Dir::new(directory).map_err(|errno| read_error(path, errno))?;
+        let entries = rustix::fs::Dir::new(directory).map_err(|errno| read_error(path, errno))?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|errno| read_error(path, errno))?;
@@ -254,20 +258,12 @@ fn read_error(path: &Path, errno: Errno) -> LayerEnvError {
     }
 }
 
-fn is_empty(environment: &Environment, name: &str) -> bool {
-    environment.get(name).is_none_or(String::is_empty)
-}
-
-fn set(environment: &mut Environment, name: &str, value: String) {
-    environment.insert(name.to_owned(), value);
-}
-
 fn prepend(environment: &mut Environment, name: &str, value: &str, delimiter: &str) {
     let value = match environment.get(name).filter(|old| !old.is_empty()) {
         Some(old) => format!("{value}{delimiter}{old}"),
         None => value.to_owned(),
     };
-    set(environment, name, value);
+    environment.set(name, value);
 }
 
 fn append(environment: &mut Environment, name: &str, value: &str, delimiter: &str) {
@@ -275,7 +271,7 @@ fn append(environment: &mut Environment, name: &str, value: &str, delimiter: &st
         Some(old) => format!("{old}{delimiter}{value}"),
         None => value.to_owned(),
     };
-    set(environment, name, value);
+    environment.set(name, value);
 }
 
 #[cfg(test)]
@@ -316,19 +312,18 @@ mod tests {
     #[test]
     fn build_layers_apply_in_the_order_of_the_group() {
         let root = layers();
-        let mut environment = Environment::from([
-            ("PATH".to_owned(), "/usr/bin".to_owned()),
-            ("FLAGS".to_owned(), "-a".to_owned()),
-        ]);
+        let mut environment = Environment::default();
+        environment.set("PATH", "/usr/bin");
+        environment.set("FLAGS", "-a");
         apply(root.path(), &mut environment).unwrap();
         assert_eq!(
-            environment["PATH"],
+            environment.get("PATH").unwrap(),
             "/layers/two/more/bin:/layers/acme_one/tools/bin:/usr/bin"
         );
-        assert_eq!(environment["FLAGS"], "-a -b");
-        assert_eq!(environment["MODE"], "first");
-        assert_eq!(environment["KIND"], "third");
-        assert!(!environment.contains_key("ONLY_LAUNCH"));
+        assert_eq!(environment.get("FLAGS").unwrap(), "-a -b");
+        assert_eq!(environment.get("MODE").unwrap(), "first");
+        assert_eq!(environment.get("KIND").unwrap(), "third");
+        assert!(environment.get("ONLY_LAUNCH").is_none());
     }
 
     #[test]
@@ -338,17 +333,17 @@ mod tests {
         std::os::unix::fs::symlink("/etc/hostname", link).unwrap();
         let link = root.path().join("two/more/env/UP");
         std::os::unix::fs::symlink("../../../../../../../etc/hostname", link).unwrap();
-        let mut environment = Environment::new();
+        let mut environment = Environment::default();
         apply(root.path(), &mut environment).unwrap();
-        assert!(!environment.contains_key("SECRET"));
-        assert!(!environment.contains_key("UP"));
+        assert!(environment.get("SECRET").is_none());
+        assert!(environment.get("UP").is_none());
     }
 
     #[test]
     fn a_broken_layer_file_is_named() {
         let root = layers();
         write(root.path(), "two/more.toml", "types = nonsense");
-        let error = apply(root.path(), &mut Environment::new()).unwrap_err();
+        let error = apply(root.path(), &mut Environment::default()).unwrap_err();
         assert!(error.to_string().contains("two/more.toml"), "{error}");
     }
 }

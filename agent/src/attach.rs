@@ -1,0 +1,112 @@
+//! Connects a container's program with the host.
+
+use bytes::{Bytes, BytesMut};
+use protocol::{Channel, Event, Failure, Input, Reply};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use crate::container::Container;
+use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
+
+/// Bytes of output that are passed on at a time.
+const OUTPUT: usize = 16 * 1024;
+/// Chunks of input that wait for a program which does not read.
+const INPUT: usize = 16;
+
+/// Lets the host speak with a container's program until it ends.
+pub async fn attach(
+    mut container: Container,
+    dialogue: &Dialogue,
+    mut inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let (stdout, stderr) = (container.stdout(), container.stderr());
+    let output = async {
+        tokio::join!(
+            pass_on(stdout, Channel::Stdout, dialogue),
+            pass_on(stderr, Channel::Stderr, dialogue),
+        )
+    };
+    tokio::pin!(output);
+    let (sender, chunks) = mpsc::channel(INPUT);
+    let feeding = feed(container.stdin(), chunks);
+    tokio::pin!(feeding);
+    let mut stdin = Some(sender);
+    dialogue.event(Event::Started).await?;
+    let (mut fed, mut passed, mut code) = (false, false, None);
+    while code.is_none() || !passed {
+        tokio::select! {
+            ended = container.wait(), if code.is_none() => code = Some(ended?.0),
+            (out, err) = &mut output, if !passed => {
+                out.and(err)?;
+                passed = true;
+            }
+            () = &mut feeding, if !fed => fed = true,
+            // While the program does not read, nothing more is taken from the
+            // host.
+            incoming = inputs.recv(), if stdin.as_ref().is_none_or(has_room) => {
+                handle(incoming.ok_or(HostGone)?, &container, &mut stdin);
+            }
+        }
+    }
+    Ok(Reply::Exited {
+        code: code.unwrap_or_default(),
+    })
+}
+
+fn has_room(sender: &mpsc::Sender<Bytes>) -> bool {
+    sender.is_closed() || sender.capacity() > 0
+}
+
+fn handle(incoming: Incoming, container: &Container, stdin: &mut Option<mpsc::Sender<Bytes>>) {
+    let result = match incoming {
+        Incoming::Data(Channel::Stdin, bytes) => {
+            // A program that has closed its input loses nothing by this.
+            if let Some(sender) = stdin {
+                let _ = sender.try_send(bytes);
+            }
+            Ok(())
+        }
+        Incoming::Input(Input::StdinClosed) => {
+            *stdin = None;
+            Ok(())
+        }
+        Incoming::Input(Input::Resize { rows, columns }) => container.resize(rows, columns),
+        Incoming::Input(Input::Signal(signal)) => container.signal(signal),
+        Incoming::Input(_) | Incoming::Data(..) => Ok(()),
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "container cannot be told");
+    }
+}
+
+/// Writes chunks to a program until there are no more, then closes its input.
+async fn feed(stdin: Option<impl AsyncWrite + Unpin>, mut chunks: mpsc::Receiver<Bytes>) {
+    let Some(mut stdin) = stdin else {
+        return;
+    };
+    while let Some(chunk) = chunks.recv().await {
+        if stdin.write_all(&chunk).await.is_err() {
+            return;
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// Passes a program's output on to the host.
+pub async fn pass_on(
+    output: Option<impl AsyncRead + Unpin>,
+    channel: Channel,
+    dialogue: &Dialogue,
+) -> Result<(), HostGone> {
+    let Some(mut output) = output else {
+        return Ok(());
+    };
+    let mut buffer = BytesMut::with_capacity(OUTPUT);
+    loop {
+        buffer.reserve(OUTPUT);
+        match output.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(_) => dialogue.data(channel, buffer.split().freeze()).await?,
+        }
+    }
+}

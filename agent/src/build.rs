@@ -1,0 +1,345 @@
+//! `locald build`: source and builder in, image out.
+
+mod directory;
+mod layer_env;
+mod phases;
+mod plan;
+mod record;
+
+use std::sync::Arc;
+
+use protocol::event::{Built, ImageRole};
+use protocol::request::BuildRequest;
+use protocol::{Event, Failure, FailureKind, Reply};
+
+pub use directory::{BuildDir, ProjectLayout};
+pub(crate) use layer_env::apply as apply_layer_env;
+pub use record::Record;
+
+use crate::Agent;
+use crate::builder::{Builder, BuilderError};
+use crate::dialogue::{Dialogue, Inputs};
+use crate::digest::Digest;
+use crate::endpoint::{Endpoint, Fetch, Identity, Names, Scope};
+use crate::image;
+use crate::reference::ImageRef;
+use crate::registry::{Registry, Resolved, Want};
+use crate::source::{self, Source};
+use crate::store::{Descriptor, StoredImage};
+use plan::Plan;
+
+/// Serves a build request.
+#[tracing::instrument(skip_all, fields(project = request.project.path))]
+pub async fn build(
+    agent: &Agent,
+    request: BuildRequest,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let plan = Plan::new(request)?;
+    let project = agent.store.project(&plan.request.project.id)?;
+    let waiting = dialogue.clone();
+    let _lock = project
+        .lock(async || -> Result<(), Failure> {
+            let reason = "another build of this project".to_owned();
+            Ok(waiting.event(Event::Waiting { reason }).await?)
+        })
+        .await?;
+    let lease = agent.store.in_use().await?;
+    let registry = Registry::new(plan.request.access.clone(), dialogue.clone());
+    let work = Build {
+        agent,
+        layout: ProjectLayout::new(project.path()),
+        plan,
+        dialogue,
+        registry,
+    };
+    let built = work.run(inputs).await?;
+    drop(lease);
+    // What an earlier image of the project alone needed goes.
+    let store = agent.store.clone();
+    tokio::task::spawn_blocking(move || store.collect_garbage());
+    Ok(Reply::Built(built))
+}
+
+struct Build<'a> {
+    agent: &'a Agent,
+    layout: ProjectLayout,
+    plan: Plan,
+    dialogue: Dialogue,
+    registry: Registry,
+}
+
+/// What a build is made from.
+struct Materials {
+    sources: Vec<Source>,
+    builder: Builder,
+    builder_image: Resolved,
+    run_name: ImageRef,
+    run_image: Resolved,
+}
+
+impl Build<'_> {
+    async fn run(&self, mut inputs: Inputs) -> Result<Built, Failure> {
+        let materials = self.gather(&mut inputs).await?;
+        let fingerprint = self.fingerprint(&materials);
+        if let Some(record) = self.up_to_date(&fingerprint)? {
+            self.name_again(&record)?;
+            return self.finish(record.image, true).await;
+        }
+        let digest = self.make(&materials).await?;
+        let record = Record {
+            fingerprint,
+            image: digest,
+            builder: materials.builder_image.image.digest,
+            builder_name: self.plan.builder.to_string(),
+            platform_api: materials.builder.api.to_string(),
+            uid: materials.builder.uid,
+            gid: materials.builder.gid,
+        };
+        record
+            .save(self.layout.root())
+            .map_err(|error| self.layout.failure("write the record of the build", &error))?;
+        self.finish(digest, false).await
+    }
+
+    /// Receives the source and finds the images, at the same time. The
+    /// builder's layers are only fetched when something must be built.
+    async fn gather(&self, inputs: &mut Inputs) -> Result<Materials, Failure> {
+        let trees = self.plan.trees();
+        let receive = async {
+            let received = source::receive(self.layout.root(), trees, &self.dialogue, inputs);
+            received.await.map_err(Failure::from)
+        };
+        let images = self.find_images();
+        let (sources, images) = tokio::try_join!(receive, images)?;
+        let (builder, builder_image, run_name, run_image) = images;
+        Ok(Materials {
+            sources,
+            builder,
+            builder_image,
+            run_name,
+            run_image,
+        })
+    }
+
+    async fn find_images(&self) -> Result<(Builder, Resolved, ImageRef, Resolved), Failure> {
+        let (store, policy) = (&self.agent.store, self.plan.request.pull);
+        let name = &self.plan.builder;
+        let role = ImageRole::Builder;
+        let builder_image = self
+            .registry
+            .pull(store, name, policy, Want::Documents, role)
+            .await?;
+        let builder = Builder::parse(name, &builder_image.image)?;
+        let run_name = match &self.plan.run_image {
+            Some(name) => name.clone(),
+            None => builder
+                .run_image(self.plan.name().registry())
+                .ok_or_else(|| BuilderError::Unusable {
+                    image: name.familiar(),
+                    reason: "it names no run image (give one with --run-image)".to_owned(),
+                })?
+                .parse()?,
+        };
+        let role = ImageRole::RunImage;
+        let run_image = self
+            .registry
+            .pull(store, &run_name, policy, Want::Documents, role)
+            .await?;
+        Ok((builder, builder_image, run_name, run_image))
+    }
+
+    fn fingerprint(&self, materials: &Materials) -> Digest {
+        let sources: Vec<Digest> = materials
+            .sources
+            .iter()
+            .map(|source| source.digest)
+            .collect();
+        record::fingerprint(&record::Inputs {
+            request: &self.plan.request,
+            sources: &sources,
+            builder: &materials.builder_image.image.digest,
+            run_image: &materials.run_image.image.digest,
+            run_name: &materials.run_name.to_string(),
+            name: &self.plan.name().to_string(),
+        })
+    }
+
+    /// The last build, when nothing has changed since and its image is here.
+    fn up_to_date(&self, fingerprint: &Digest) -> Result<Option<Record>, Failure> {
+        let request = &self.plan.request;
+        if request.force || request.clear_cache {
+            return Ok(None);
+        }
+        let same = |record: &Record| record.fingerprint == *fingerprint;
+        let Some(record) = Record::load(self.layout.root()).filter(same) else {
+            return Ok(None);
+        };
+        let images = self.agent.store.images()?;
+        let is_it = |image: &StoredImage| image.descriptor.digest == record.image;
+        let named = images.iter().any(is_it);
+        let here = named && self.agent.store.image(&record.image).is_ok();
+        Ok(here.then_some(record))
+    }
+
+    /// Gives an unchanged image the names that it has lost or never had.
+    fn name_again(&self, record: &Record) -> Result<(), Failure> {
+        let images = self.agent.store.images()?;
+        let found = images
+            .iter()
+            .find(|image| image.descriptor.digest == record.image);
+        let Some(descriptor) = found.map(|image| image.descriptor.clone()) else {
+            return Ok(());
+        };
+        let missing = self.plan.names.iter().filter(|name| {
+            let name = name.to_string();
+            let has =
+                |image: &StoredImage| image.name == name && image.descriptor.digest == record.image;
+            !images.iter().any(has)
+        });
+        let role = ImageRole::Application;
+        let new: Vec<StoredImage> = missing
+            .map(|name| StoredImage::now(name.to_string(), descriptor.clone(), role))
+            .collect();
+        if !new.is_empty() {
+            self.agent.store.set_images(&new)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the five phases; returns the digest of the new image.
+    async fn make(&self, materials: &Materials) -> Result<Digest, Failure> {
+        let builder_image = &materials.builder_image.image;
+        self.registry
+            .fetch_layers(&self.agent.store, &self.plan.builder, builder_image)
+            .await?;
+        let directory = self.prepare(materials)?;
+        let names: Vec<&ImageRef> = self
+            .plan
+            .names
+            .iter()
+            .chain([&materials.run_name])
+            .collect();
+        let names = Names::of(names);
+        let identity = Identity::new(&names.hosts)?;
+        let network = crate::container::network::LoopbackNetwork::new(&names.ports)?;
+        let endpoint = Endpoint::start(
+            network.listeners,
+            &identity,
+            self.agent.store.clone(),
+            self.scope(materials)?,
+            self.fetch(materials),
+        )
+        .map_err(|error| self.layout.failure("start the build's registry", &error))?;
+        let phases = phases::Phases {
+            agent: self.agent,
+            dialogue: &self.dialogue,
+            plan: &self.plan,
+            builder: &materials.builder,
+            builder_image,
+            run_name: &materials.run_name,
+            buildpack_trees: &directory.buildpacks,
+            directory: &directory,
+            names: &names,
+            authority: &identity.authority,
+            namespace: network.namespace,
+        };
+        phases.run().await?;
+        let digest = self.publish_in_store(&endpoint.take_staged())?;
+        directory
+            .keep()
+            .map_err(|error| self.layout.failure("keep the layers of the build", &error))?;
+        Ok(digest)
+    }
+
+    fn prepare(&self, materials: &Materials) -> Result<BuildDir, Failure> {
+        let prepare = directory::Prepare {
+            layout: &self.layout,
+            plan: &self.plan,
+            builder: &materials.builder,
+            sources: &materials.sources,
+        };
+        prepare.run()
+    }
+
+    /// What the phases may see: the run image and the image of the last build;
+    /// and what they may write: the names of this one.
+    fn scope(&self, materials: &Materials) -> Result<Scope, Failure> {
+        let mut scope = Scope::default();
+        let run = &materials.run_image;
+        scope.read(&materials.run_name, &run.stored.descriptor, &run.image);
+        for name in &self.plan.names {
+            scope.write(name);
+            if let Some(stored) = self.agent.store.find(&name.to_string())?
+                && let Ok(image) = self.agent.store.image(&stored.descriptor.digest)
+            {
+                scope.read(name, &stored.descriptor, &image);
+            }
+        }
+        Ok(scope)
+    }
+
+    fn fetch(&self, materials: &Materials) -> Fetch {
+        let (registry, store) = (self.registry.clone(), self.agent.store.clone());
+        let (name, image) = (
+            materials.run_name.clone(),
+            Arc::clone(&materials.run_image.image),
+        );
+        Arc::new(move |digest| {
+            let (registry, store) = (registry.clone(), store.clone());
+            let (name, image) = (name.clone(), Arc::clone(&image));
+            Box::pin(async move {
+                let layer = image
+                    .manifest
+                    .layers
+                    .iter()
+                    .find(|layer| layer.digest == digest);
+                let layer = layer.ok_or_else(|| format!("{digest} cannot be fetched"))?;
+                let fetched = registry.fetch_blob(&store, &name, layer).await;
+                fetched.map_err(|error| error.to_string())
+            })
+        })
+    }
+
+    /// Makes the exported image visible under all its names, in one step.
+    fn publish_in_store(&self, staged: &[(ImageRef, Descriptor)]) -> Result<Digest, Failure> {
+        let main = staged.iter().find(|(name, _)| name == self.plan.name());
+        let Some((_, descriptor)) = main else {
+            let message = "the exporter ended well, but exported no image";
+            return Err(Failure::new(FailureKind::Internal, message));
+        };
+        let digest = descriptor.digest;
+        let role = ImageRole::Application;
+        let images: Vec<StoredImage> = staged
+            .iter()
+            .map(|(name, descriptor)| StoredImage::now(name.to_string(), descriptor.clone(), role))
+            .collect();
+        self.agent.store.sync()?;
+        self.agent.store.set_images(&images)?;
+        Ok(digest)
+    }
+
+    /// Uploads the image if asked to, and says what there is.
+    async fn finish(&self, digest: Digest, up_to_date: bool) -> Result<Built, Failure> {
+        let image = self.agent.store.image(&digest)?;
+        let mut published = Vec::new();
+        if self.plan.request.publish {
+            let stored = self.agent.store.find(&self.plan.name().to_string())?;
+            let origin = stored.and_then(|stored| image::origin(&stored, &image));
+            for name in &self.plan.names {
+                self.registry
+                    .push(&self.agent.store, &image, name, origin.as_ref())
+                    .await?;
+                published.push(name.familiar());
+            }
+        }
+        Ok(Built {
+            digest: digest.to_string(),
+            names: self.plan.names.iter().map(ImageRef::familiar).collect(),
+            size: image.size(),
+            up_to_date,
+            published,
+        })
+    }
+}

@@ -1,0 +1,276 @@
+//! Where a build works: directories of the project in the store.
+//!
+//! ```text
+//! source/        see the module `source`
+//! cache/         what the lifecycle caches
+//! layers/        the layers directory of the last build that ended well
+//! build/         the build in progress; nothing in it outlives it
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::request::{Buildpack, EnvVar};
+use protocol::{Failure, FailureKind};
+
+use super::plan::Plan;
+use crate::builder::{Builder, BuildpackInfo};
+use crate::lifecycle;
+use crate::namespace::Privilege;
+use crate::source::Source;
+use crate::store::{is_full, remove_tree};
+
+/// Paths of a project's directory.
+#[derive(Debug, Clone)]
+pub struct ProjectLayout {
+    root: PathBuf,
+}
+
+impl ProjectLayout {
+    /// Of a project's directory.
+    pub fn new(root: &Path) -> Self {
+        let root = root.to_owned();
+        Self { root }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The layers directory of the last build.
+    pub fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    fn build(&self) -> PathBuf {
+        self.root.join("build")
+    }
+
+    /// A failure to work in this directory.
+    pub fn failure(&self, action: &str, error: &io::Error) -> Failure {
+        let kind = if is_full(error) {
+            FailureKind::DiskFull
+        } else {
+            FailureKind::Store
+        };
+        let mut failure = Failure::new(kind, format!("cannot {action} in {}", self.root.display()));
+        failure.causes.push(error.to_string());
+        failure
+    }
+}
+
+/// The directories of a build in progress; gone when dropped.
+pub struct BuildDir {
+    layout: ProjectLayout,
+    root: PathBuf,
+    /// The application's source.
+    pub(super) source: PathBuf,
+    /// Buildpacks that came with the request.
+    pub(super) buildpacks: Vec<BuildpackTree>,
+}
+
+/// A buildpack that came with the request, and where the lifecycle looks for
+/// it.
+pub(super) struct BuildpackTree {
+    pub(super) path: PathBuf,
+    pub(super) target: PathBuf,
+}
+
+pub(super) struct Prepare<'a> {
+    pub(super) layout: &'a ProjectLayout,
+    pub(super) plan: &'a Plan,
+    pub(super) builder: &'a Builder,
+    pub(super) sources: &'a [Source],
+}
+
+impl Prepare<'_> {
+    /// Makes the directories, and writes what the lifecycle reads.
+    pub(super) fn run(&self) -> Result<BuildDir, Failure> {
+        let root = self.layout.build();
+        remove_tree(&root)?;
+        if self.plan.request.clear_cache {
+            remove_tree(&self.layout.cache())?;
+        }
+        let (group, buildpacks) = self.group()?;
+        let directory = BuildDir {
+            layout: self.layout.clone(),
+            root,
+            source: self.sources[0].path.clone(),
+            buildpacks,
+        };
+        self.write(&directory, &group)
+            .map_err(|error| self.layout.failure("prepare the build", &error))?;
+        Ok(directory)
+    }
+
+    fn write(&self, directory: &BuildDir, group: &[BuildpackInfo]) -> io::Result<()> {
+        let root = &directory.root;
+        for name in [
+            "layers",
+            "workspace/upper",
+            "workspace/work",
+            "platform/env",
+            "tmp",
+        ] {
+            fs_err::create_dir_all(root.join(name))?;
+        }
+        fs_err::create_dir_all(self.layout.cache())?;
+        for EnvVar { name, value } in &self.plan.request.env {
+            fs_err::write(root.join("platform/env").join(name), value)?;
+        }
+        let toml = |text: Result<String, toml::ser::Error>| text.map_err(io::Error::other);
+        let layers = root.join("layers");
+        let images = &self.builder.run_images;
+        fs_err::write(layers.join("run.toml"), toml(lifecycle::run_toml(images))?)?;
+        fs_err::write(
+            layers.join("stack.toml"),
+            toml(lifecycle::stack_toml(images))?,
+        )?;
+        if !group.is_empty() {
+            fs_err::write(
+                layers.join("order.toml"),
+                toml(lifecycle::order_toml(group))?,
+            )?;
+        }
+        if Privilege::of_this_process()? == Privilege::Root {
+            // Elsewhere the builder's user is who owns everything.
+            let owner = (self.builder.uid, self.builder.gid);
+            own_tree(root, owner)?;
+            own_tree(&directory.source, owner)?;
+            own_tree(&self.layout.cache(), owner)?;
+        }
+        Ok(())
+    }
+
+    /// The group of buildpacks that the request names.
+    fn group(&self) -> Result<(Vec<BuildpackInfo>, Vec<BuildpackTree>), Failure> {
+        let (mut group, mut trees) = (Vec::new(), Vec::new());
+        for buildpack in &self.plan.request.buildpacks {
+            match buildpack {
+                Buildpack::Named(name) => group.push(self.named(name)?),
+                Buildpack::Tree(tree) => {
+                    let path = &self.sources[usize::from(*tree)].path;
+                    let info = read_buildpack(path)?;
+                    let escaped = info.id.replace('/', "_");
+                    let target = Path::new("/cnb/buildpacks")
+                        .join(escaped)
+                        .join(&info.version);
+                    trees.push(BuildpackTree {
+                        path: path.clone(),
+                        target,
+                    });
+                    group.push(info);
+                }
+                Buildpack::Image(_) => {}
+            }
+        }
+        Ok((group, trees))
+    }
+
+    fn named(&self, name: &str) -> Result<BuildpackInfo, Failure> {
+        let (id, version) = name.split_once('@').unwrap_or((name, ""));
+        let fits = |known: &&BuildpackInfo| {
+            known.id == id && (version.is_empty() || known.version == version)
+        };
+        let known = &self.builder.buildpacks;
+        if let Some(found) = known.iter().find(fits) {
+            return Ok(found.clone());
+        }
+        let names = known
+            .iter()
+            .map(|known| format!("{}@{}", known.id, known.version));
+        let names: Vec<String> = names.collect();
+        let builder = self.plan.builder.familiar();
+        let message = format!("builder {builder} has no buildpack {name}");
+        Err(Failure::new(FailureKind::Builder, message)
+            .with_hint(format!("it has: {}", names.join(", "))))
+    }
+}
+
+/// Identity of a buildpack in a directory: buildpack specification,
+/// "buildpack.toml".
+fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
+    #[derive(serde::Deserialize)]
+    struct BuildpackToml {
+        buildpack: BuildpackInfo,
+    }
+    let refuse = |reason: String| {
+        Failure::new(
+            FailureKind::Invalid,
+            format!("a folder given as a buildpack {reason}"),
+        )
+    };
+    // The tree was written by us, without links at its root.
+    let text = fs_err::read_to_string(path.join("buildpack.toml"))
+        .map_err(|_| refuse("has no buildpack.toml".to_owned()))?;
+    let parsed: BuildpackToml = toml::from_str(&text)
+        .map_err(|error| refuse(format!("has a malformed buildpack.toml: {error}")))?;
+    let plain = |text: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
+        !text.is_empty() && text.bytes().all(known) && !text.split('/').any(|part| part == "..")
+    };
+    let BuildpackInfo { id, version } = &parsed.buildpack;
+    if !plain(id) || !plain(version) || version.contains('/') {
+        return Err(refuse(format!(
+            "has an odd id {id:?} or version {version:?}"
+        )));
+    }
+    Ok(parsed.buildpack)
+}
+
+impl BuildDir {
+    /// A file or directory of the build.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The project's cache.
+    pub(super) fn cache(&self) -> PathBuf {
+        self.layout.cache()
+    }
+
+    /// An empty directory for a phase's changes to the root file system.
+    pub(super) fn scratch(&self) -> io::Result<(PathBuf, PathBuf)> {
+        let scratch = self.root.join("root");
+        remove_tree(&scratch).map_err(io::Error::other)?;
+        let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+        fs_err::create_dir_all(&upper)?;
+        fs_err::create_dir_all(&work)?;
+        Ok((upper, work))
+    }
+
+    /// Keeps the layers directory for shells.
+    pub(super) fn keep(&self) -> io::Result<()> {
+        let layers = self.layout.layers();
+        remove_tree(&layers).map_err(io::Error::other)?;
+        fs_err::rename(self.root.join("layers"), layers)
+    }
+}
+
+impl Drop for BuildDir {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(&self.root) {
+            tracing::warn!(%error, "the directory of the build stays");
+        }
+    }
+}
+
+/// Gives a tree to a user; links themselves, not what they point to.
+fn own_tree(path: &Path, owner: (u32, u32)) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs_err::symlink_metadata(path)?;
+    if (metadata.uid(), metadata.gid()) != owner {
+        std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
+    }
+    if metadata.is_dir() {
+        for entry in fs_err::read_dir(path)? {
+            own_tree(&entry?.path(), owner)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! The five phases, each in a container of its own.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use protocol::event::Phase;
+use protocol::request::{BuildNetwork, EnvVar, Stdio};
+use protocol::{Channel, Event, Failure, FailureKind};
+
+use super::directory::{BuildDir, BuildpackTree};
+use super::plan::Plan;
+use crate::Agent;
+use crate::attach::pass_on;
+use crate::builder::Builder;
+use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
+use crate::dialogue::Dialogue;
+use crate::endpoint::Names;
+use crate::environment::{self, Environment};
+use crate::lifecycle;
+use crate::reference::ImageRef;
+use crate::store::Image;
+
+const ALL: [Phase; 5] = [
+    Phase::Analyze,
+    Phase::Detect,
+    Phase::Restore,
+    Phase::Build,
+    Phase::Export,
+];
+/// Where phases that speak to the endpoint find who vouches for it.
+const AUTHORITY: &str = "/platform/locald-registry.pem";
+
+pub(super) struct Phases<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) dialogue: &'a Dialogue,
+    pub(super) plan: &'a Plan,
+    pub(super) builder: &'a Builder,
+    pub(super) builder_image: &'a Image,
+    pub(super) run_name: &'a ImageRef,
+    pub(super) buildpack_trees: &'a [BuildpackTree],
+    pub(super) directory: &'a BuildDir,
+    pub(super) names: &'a Names,
+    pub(super) authority: &'a str,
+    pub(super) namespace: Arc<OwnedFd>,
+}
+
+impl Phases<'_> {
+    pub(super) async fn run(&self) -> Result<(), Failure> {
+        let authority = self.directory.path("authority.pem");
+        fs_err::write(&authority, self.authority)
+            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        for phase in ALL {
+            self.dialogue.event(Event::PhaseStarted(phase)).await?;
+            let started = Instant::now();
+            let code = self.phase(phase).await?;
+            if code != 0 {
+                let (message, hint) = lifecycle::explain(phase, code);
+                let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
+                failure.hint = hint.map(str::to_owned);
+                return Err(failure);
+            }
+            let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.dialogue
+                .event(Event::PhaseEnded { phase, millis })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn phase(&self, phase: Phase) -> Result<u8, Failure> {
+        let spec = self.spec(phase)?;
+        let state = self.agent.store.temporary()?;
+        let mut container = Container::start(spec, state.path()).await?;
+        drop(container.stdin());
+        let (stdout, stderr) = (container.stdout(), container.stderr());
+        let (out, err) = tokio::join!(
+            pass_on(stdout, Channel::Stdout, self.dialogue),
+            pass_on(stderr, Channel::Stderr, self.dialogue),
+        );
+        out.and(err)?;
+        Ok(container.wait().await?.0)
+    }
+
+    fn spec(&self, phase: Phase) -> Result<ContainerSpec, Failure> {
+        let options = self.options();
+        let (upper, work) = self
+            .directory
+            .scratch()
+            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        let store = &self.agent.store;
+        let lowers = self.builder_image.config.diff_ids().iter().rev();
+        Ok(ContainerSpec {
+            lowers: lowers.map(|diff_id| store.layer_path(diff_id)).collect(),
+            upper: Upper::Directory { upper, work },
+            mounts: self.mounts(phase),
+            args: lifecycle::arguments(phase, &options),
+            env: self.environment(phase, &options),
+            cwd: lifecycle::LAYERS.into(),
+            user: User {
+                uid: self.builder.uid,
+                gid: self.builder.gid,
+                groups: Vec::new(),
+            },
+            hostname: "locald".to_owned(),
+            network: self.network(phase),
+            stdio: Stdio::Pipes,
+            extra_hosts: self.extra_hosts(phase),
+        })
+    }
+
+    fn options(&self) -> lifecycle::Options {
+        let request = &self.plan.request;
+        lifecycle::Options {
+            api: self.builder.api,
+            image: self.plan.name().to_string(),
+            tags: self.plan.tags(),
+            run_image: self.run_name.to_string(),
+            clear_cache: request.clear_cache,
+            process_type: request.default_process.clone(),
+            creation_time: request.creation_time,
+            verbosity: request.verbosity,
+            uid: self.builder.uid,
+            gid: self.builder.gid,
+        }
+    }
+
+    fn mounts(&self, phase: Phase) -> Vec<Mount> {
+        let directory = self.directory;
+        let bind = |source: PathBuf, target: &str, access| Mount {
+            target: target.into(),
+            access,
+            kind: MountKind::Bind { source },
+        };
+        let mut mounts = vec![
+            bind(
+                directory.path("layers"),
+                lifecycle::LAYERS,
+                Access::ReadWrite,
+            ),
+            Mount {
+                target: lifecycle::WORKSPACE.into(),
+                access: Access::ReadWrite,
+                kind: MountKind::Overlay {
+                    lower: directory.source.clone(),
+                    upper: directory.path("workspace/upper"),
+                    work: directory.path("workspace/work"),
+                },
+            },
+            bind(directory.path("tmp"), "/tmp", Access::ReadWrite),
+        ];
+        match phase {
+            Phase::Detect | Phase::Build => {
+                mounts.push(bind(
+                    directory.path("platform"),
+                    lifecycle::PLATFORM,
+                    Access::ReadOnly,
+                ));
+            }
+            Phase::Analyze => {}
+            Phase::Restore | Phase::Export => {
+                mounts.push(bind(directory.cache(), lifecycle::CACHE, Access::ReadWrite));
+            }
+        }
+        if speaks_to_registry(phase) {
+            let authority = directory.path("authority.pem");
+            mounts.push(bind(authority, AUTHORITY, Access::ReadOnly));
+        }
+        for tree in self.buildpack_trees {
+            mounts.push(Mount {
+                target: tree.target.clone(),
+                access: Access::ReadOnly,
+                kind: MountKind::Bind {
+                    source: tree.path.clone(),
+                },
+            });
+        }
+        mounts
+    }
+
+    fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
+        let mut env = Environment::from(self.builder.env.clone());
+        env.set_default("PATH", environment::PATH);
+        env.set_default("HOME", "/tmp");
+        env.extend(lifecycle::environment(phase, options));
+        if speaks_to_registry(phase) {
+            env.set("SSL_CERT_FILE", AUTHORITY);
+        }
+        if phase == Phase::Build || phase == Phase::Detect {
+            // The lifecycle hands these, and only these, on to buildpacks.
+            for EnvVar { name, value } in &self.plan.request.access.proxies {
+                env.set(name, value);
+                env.set(&name.to_lowercase(), value);
+            }
+        }
+        env.into_pairs()
+    }
+
+    fn network(&self, phase: Phase) -> Network {
+        match phase {
+            Phase::Build if self.plan.request.network == BuildNetwork::Host => Network::Host,
+            Phase::Detect | Phase::Build => Network::Isolated,
+            _ => Network::Namespace(Arc::clone(&self.namespace)),
+        }
+    }
+
+    fn extra_hosts(&self, phase: Phase) -> Vec<(String, IpAddr)> {
+        if !speaks_to_registry(phase) {
+            return Vec::new();
+        }
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let foreign = self.names.foreign();
+        foreign.map(|host| (host.clone(), here)).collect()
+    }
+}
+
+/// No buildpack runs in these.
+fn speaks_to_registry(phase: Phase) -> bool {
+    matches!(phase, Phase::Analyze | Phase::Restore | Phase::Export)
+}

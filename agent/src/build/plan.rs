@@ -1,0 +1,99 @@
+//! A build request, parsed.
+
+use protocol::request::{BuildRequest, Buildpack};
+use protocol::{Failure, FailureKind};
+
+use crate::reference::ImageRef;
+
+/// What is to be built, with all names parsed.
+pub(super) struct Plan {
+    pub(super) request: BuildRequest,
+    /// Never empty: the first is the image's name.
+    pub(super) names: Vec<ImageRef>,
+    pub(super) builder: ImageRef,
+    pub(super) run_image: Option<ImageRef>,
+}
+
+impl Plan {
+    pub(super) fn new(request: BuildRequest) -> Result<Self, Failure> {
+        let id = &request.project.id;
+        if id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let message = format!("the project id {id:?} is malformed");
+            return Err(Failure::new(FailureKind::Invalid, message));
+        }
+        if let Some(image) = request.buildpacks.iter().find_map(buildpack_image) {
+            let message = format!("buildpack image {image} cannot be used yet");
+            return Err(Failure::new(FailureKind::Unsupported, message)
+                .with_hint("name a buildpack of the builder, or a folder that holds one"));
+        }
+        let mut names = Vec::new();
+        for name in &request.names {
+            let name: ImageRef = name.parse()?;
+            if name.digest().is_some() {
+                let message = format!("{} is a digest: an image gets its own", name.familiar());
+                return Err(Failure::new(FailureKind::Invalid, message));
+            }
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            let message = "the image has no name";
+            return Err(Failure::new(FailureKind::Invalid, message));
+        }
+        check_one_registry(&names)?;
+        Ok(Self {
+            builder: request.builder.parse()?,
+            run_image: request.run_image.as_deref().map(str::parse).transpose()?,
+            names,
+            request,
+        })
+    }
+
+    /// The image's own name.
+    pub(super) fn name(&self) -> &ImageRef {
+        &self.names[0]
+    }
+
+    /// Further names, canonical.
+    pub(super) fn tags(&self) -> Vec<String> {
+        self.names[1..].iter().map(ToString::to_string).collect()
+    }
+
+    /// Source trees of the request: the application and its buildpacks.
+    pub(super) fn trees(&self) -> u16 {
+        let tree = |buildpack: &Buildpack| match buildpack {
+            Buildpack::Tree(tree) => Some(*tree),
+            _ => None,
+        };
+        let last = self.request.buildpacks.iter().filter_map(tree).max();
+        last.map_or(1, |last| last.saturating_add(1))
+    }
+}
+
+fn buildpack_image(buildpack: &Buildpack) -> Option<&str> {
+    match buildpack {
+        Buildpack::Image(image) => Some(image),
+        _ => None,
+    }
+}
+
+/// The lifecycle exports to one registry at a time.
+fn check_one_registry(names: &[ImageRef]) -> Result<(), Failure> {
+    let first = &names[0];
+    match names
+        .iter()
+        .find(|name| name.registry() != first.registry())
+    {
+        None => Ok(()),
+        Some(other) => {
+            let message = format!(
+                "{} and {} are in different registries",
+                first.familiar(),
+                other.familiar()
+            );
+            Err(Failure::new(FailureKind::Invalid, message)
+                .with_hint("build under one name, then `locald push IMAGE TARGET`"))
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line of `locald-agent`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent::{Agent, serve};
+use clap::{Args, Parser, Subcommand};
+use protocol::hello::Token;
+
+/// Serves locald hosts: builds, images, containers.
+#[derive(Debug, Parser)]
+#[command(name = "locald-agent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve one host on standard input and output
+    Stdio,
+    /// Listen for hosts
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Where {
+    /// A unix socket, for the same user only
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// A vsock port, for everybody who has the token
+    #[arg(long, value_name = "PORT", requires = "token_file")]
+    vsock: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    #[command(flatten)]
+    address: Where,
+    /// A file of 32 bytes that hosts on vsock must show
+    #[arg(long, value_name = "PATH")]
+    token_file: Option<PathBuf>,
+}
+
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::from_env("LOCALD_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match start(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("locald-agent: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type AnyError = Box<dyn std::error::Error>;
+
+fn start(command: Command) -> Result<(), AnyError> {
+    // Before there is a second thread.
+    agent::namespace::enter()?;
+    let agent = Arc::new(Agent::new(&agent::home())?);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            served = dispatch(agent, command) => served,
+            ended = terminated() => ended,
+        }
+    });
+    // A thread may still wait for standard input.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(agent: Arc<Agent>, command: Command) -> Result<(), AnyError> {
+    match command {
+        Command::Stdio => serve::stdio(agent).await?,
+        Command::Serve(Serve {
+            address: Where {
+                unix: Some(path), ..
+            },
+            ..
+        }) => serve::unix(agent, &path).await?,
+        Command::Serve(Serve {
+            address: Where { vsock, .. },
+            token_file,
+        }) => {
+            let token = token_file.as_deref().map(read_token).transpose()?;
+            let token = token.ok_or("vsock needs --token-file")?;
+            serve::vsock(agent, vsock.unwrap_or_default(), token).await?;
+        }
+    }
+    Ok(())
+}
+
+fn read_token(path: &Path) -> Result<Token, AnyError> {
+    let bytes = fs_err::read(path)?;
+    let token = bytes.try_into();
+    let wrong = |_| format!("{} must have 32 bytes", path.display());
+    Ok(Token(token.map_err(wrong)?))
+}
+
+async fn terminated() -> Result<(), AnyError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,237 @@
+//! Containers.
+//!
+//! The agent has many threads, and libcontainer must not be used in such a
+//! process: each container is started by a *runner*, a fresh execution of this
+//! program with one thread and an empty environment. The runner mounts the
+//! root file system in a mount namespace of its own, so nothing remains when
+//! it dies, and lets libcontainer make the container's namespaces. Their first
+//! process is our *init*: it starts the *payload* in a nested user namespace,
+//! without any capability and under a system call filter, and waits for it.
+//!
+//! Agent, runner and init hold each other by death signals: whichever dies,
+//! the container dies.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::Signal as SystemSignal;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tracing::Instrument;
+
+pub mod error;
+mod files;
+mod init;
+mod message;
+pub mod network;
+mod payload;
+mod plan;
+mod process;
+mod runner;
+mod seccomp;
+pub mod spec;
+pub mod stdio;
+
+pub use error::ContainerError;
+pub use protocol::input::Signal;
+pub(crate) use runner::run_here;
+pub use spec::{Access, ContainerSpec, Mount, MountKind, Network, Upper, User};
+pub use stdio::{ContainerInput, ContainerOutput};
+
+use error::Chain;
+use message::{Report, TerminalSize};
+use plan::Prepared;
+use process::Runner;
+use stdio::Terminal;
+
+use crate::syscall;
+
+/// How a payload ended: its exit code, or 128 + signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitCode(pub u8);
+
+/// A running container; dropping it kills everything in it.
+#[derive(Debug)]
+pub struct Container {
+    id: String,
+    runner: Runner,
+    control: AsyncFd<OwnedFd>,
+    stdin: Option<ContainerInput>,
+    stdout: Option<ContainerOutput>,
+    stderr: Option<ContainerOutput>,
+    terminal: Option<Terminal>,
+    ended: Option<ExitCode>,
+}
+
+impl Container {
+    /// Starts a container; returns when its program has been executed.
+    ///
+    /// `state` is a directory of the agent's, on any file system; nothing is
+    /// left in it.
+    pub async fn start(spec: ContainerSpec, state: &Path) -> Result<Self, ContainerError> {
+        let span = tracing::info_span!("container", id = tracing::field::Empty);
+        let id = next_id();
+        span.record("id", &id);
+        Self::start_as(id, spec, state).instrument(span).await
+    }
+
+    async fn start_as(
+        id: String,
+        spec: ContainerSpec,
+        state: &Path,
+    ) -> Result<Self, ContainerError> {
+        spec.validate()?;
+        let prepared = Prepared::new(id, &spec, state)?;
+        let (control, theirs) = message::pair().map_err(ContainerError::Runner)?;
+        prepared.send(&control).map_err(ContainerError::Runner)?;
+        let runner = Runner::spawn(theirs)
+            .await
+            .map_err(ContainerError::Runner)?;
+        let mut container = Self::new(runner, control, prepared)?;
+        container.born(&spec).await?;
+        Ok(container)
+    }
+
+    fn new(runner: Runner, control: OwnedFd, prepared: Prepared) -> Result<Self, ContainerError> {
+        rustix::io::ioctl_fionbio(&control, true)
+            .map_err(|error| ContainerError::Runner(error.into()))?;
+        let control =
+            syscall::watch(control, Interest::READABLE).map_err(ContainerError::Runner)?;
+        let mut container = Self {
+            id: prepared.plan.id,
+            runner,
+            control,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            terminal: None,
+            ended: None,
+        };
+        if let Some(pipes) = prepared.pipes {
+            container.stdin = Some(pipes.stdin);
+            container.stdout = Some(pipes.stdout);
+            container.stderr = Some(pipes.stderr);
+        }
+        Ok(container)
+    }
+
+    /// Waits for the runner's first report.
+    async fn born(&mut self, spec: &ContainerSpec) -> Result<(), ContainerError> {
+        let (report, descriptors) = self.report().await?;
+        if let Report::Failed(fault) = report {
+            let program = spec.args.first().map(String::as_str).unwrap_or_default();
+            return Err(ContainerError::from_fault(fault, program, &spec.cwd));
+        }
+        let mut descriptors = descriptors.into_iter();
+        match descriptors.next() {
+            Some(init) => self.runner.set_init(init),
+            None => return Err(ContainerError::Runner(unexpected("no init"))),
+        }
+        if let Some(master) = descriptors.next() {
+            let terminal = Terminal::new(master).map_err(ContainerError::Streams)?;
+            self.stdin = Some(terminal.input());
+            self.stdout = Some(terminal.output());
+            self.terminal = Some(terminal);
+        }
+        tracing::debug!(id = self.id, "container started");
+        Ok(())
+    }
+
+    /// What the container reads; can be taken once.
+    pub fn stdin(&mut self) -> Option<ContainerInput> {
+        self.stdin.take()
+    }
+
+    /// What the container writes; can be taken once.
+    pub fn stdout(&mut self) -> Option<ContainerOutput> {
+        self.stdout.take()
+    }
+
+    /// What the container writes to its standard error; can be taken once. A
+    /// terminal has none of its own.
+    pub fn stderr(&mut self) -> Option<ContainerOutput> {
+        self.stderr.take()
+    }
+
+    /// Sends a signal to the program. That it has ended is no error.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.runner.signal(match signal {
+            Signal::Interrupt => SystemSignal::INT,
+            Signal::Terminate => SystemSignal::TERM,
+            Signal::Hangup => SystemSignal::HUP,
+            Signal::Quit => SystemSignal::QUIT,
+            Signal::Kill => SystemSignal::KILL,
+            Signal::User1 => SystemSignal::USR1,
+            Signal::User2 => SystemSignal::USR2,
+        })
+    }
+
+    /// Tells the terminal its new size; without a terminal nothing happens.
+    pub fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
+        match &self.terminal {
+            Some(terminal) => terminal.resize(TerminalSize { rows, columns }),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the program has ended and nothing of the container is left.
+    /// May be cancelled and called again.
+    pub async fn wait(&mut self) -> Result<ExitCode, ContainerError> {
+        let code = match self.ended {
+            Some(code) => code,
+            None => match self.report().await?.0 {
+                Report::Ended { code } => *self.ended.insert(ExitCode(code)),
+                _ => return Err(ContainerError::Runner(unexpected("another start"))),
+            },
+        };
+        self.runner.ended().await.map_err(ContainerError::Runner)?;
+        tracing::debug!(id = self.id, code = code.0, "container ended");
+        Ok(code)
+    }
+
+    /// Kills the program and waits until nothing of the container is left.
+    pub async fn kill(mut self) -> Result<(), ContainerError> {
+        self.runner.kill().map_err(ContainerError::Runner)?;
+        self.runner.ended().await.map_err(ContainerError::Runner)?;
+        Ok(())
+    }
+
+    async fn report(&mut self) -> Result<(Report, Vec<OwnedFd>), ContainerError> {
+        let received = self
+            .control
+            .async_io(Interest::READABLE, |control| {
+                message::receive(control.as_fd())
+            })
+            .await;
+        match received {
+            Ok(Some(report)) => Ok(report),
+            Ok(None) => Err(self.lost().await),
+            Err(error) => Err(ContainerError::Runner(error)),
+        }
+    }
+
+    /// The runner has ended without a word.
+    async fn lost(&mut self) -> ContainerError {
+        match self.runner.ended().await {
+            Ok(status) => {
+                let log = self.runner.log();
+                let log = (!log.is_empty()).then(|| Chain::new(log));
+                ContainerError::RunnerLost { status, log }
+            }
+            Err(error) => ContainerError::Runner(error),
+        }
+    }
+}
+
+/// Unique on this machine, and plain enough for a file name.
+fn next_id() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("locald-{}-{number}", std::process::id())
+}
+
+fn unexpected(what: &str) -> io::Error {
+    io::Error::other(format!("the runner reported {what}"))
+}

@@ -1,0 +1,169 @@
+//! How the start of a container fails.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use protocol::{Failure, FailureKind};
+
+use super::message::Fault;
+use super::spec::SpecError;
+
+/// Why a container could not be started, or was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// The wish itself is wrong.
+    #[error("the container is refused")]
+    Refused(#[from] SpecError),
+    /// The agent's own directory for containers.
+    #[error("the state directory {} cannot be used", path.display())]
+    State {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The runner was not started.
+    #[error("the container's runner cannot be started")]
+    Runner(#[source] io::Error),
+    /// The runner ended without a word.
+    #[error("the container's runner ended unexpectedly ({status})")]
+    RunnerLost {
+        /// Its exit status.
+        status: std::process::ExitStatus,
+        /// What it wrote before.
+        #[source]
+        log: Option<Chain>,
+    },
+    /// A step of the runner or of the container's init failed.
+    #[error("the container cannot be set up")]
+    Setup(#[source] Chain),
+    /// The image is not safe to use.
+    #[error("the image has no directory at {}", path.display())]
+    ReservedPath {
+        /// Which path of the image.
+        path: PathBuf,
+    },
+    /// The working directory cannot be entered.
+    #[error("the working directory {} of the container cannot be entered", path.display())]
+    WorkingDirectory {
+        /// Path in the container.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The program cannot be executed.
+    #[error("{program:?} cannot be run in the container")]
+    Program {
+        /// As it was asked for.
+        program: String,
+        /// Why: not found, not executable, for another machine.
+        #[source]
+        source: io::Error,
+    },
+    /// The container's input, output or terminal failed.
+    #[error("the container's standard streams cannot be connected")]
+    Streams(#[source] io::Error),
+}
+
+impl ContainerError {
+    pub(super) fn from_fault(fault: Fault, program: &str, cwd: &std::path::Path) -> Self {
+        match fault {
+            Fault::Setup { chain } => Self::Setup(Chain::new(chain)),
+            Fault::ReservedPath { path } => Self::ReservedPath { path },
+            Fault::WorkingDirectory { errno } => Self::WorkingDirectory {
+                path: cwd.to_owned(),
+                source: io::Error::from_raw_os_error(errno),
+            },
+            Fault::Program { errno } => Self::Program {
+                program: program.to_owned(),
+                source: io::Error::from_raw_os_error(errno),
+            },
+        }
+    }
+
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Refused(_) => FailureKind::Invalid,
+            Self::State { .. } => FailureKind::Store,
+            Self::ReservedPath { .. } => FailureKind::Integrity,
+            _ => FailureKind::Container,
+        }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Setup(_) | Self::RunnerLost { .. } => {
+                Some("`locald doctor` tells what this machine lacks for containers".to_owned())
+            }
+            Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("name a program that is in the image, on its PATH".to_owned())
+            }
+            Self::ReservedPath { .. } => {
+                Some("use another image: this one cannot be run safely".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<ContainerError> for Failure {
+    fn from(error: ContainerError) -> Self {
+        let failure = Self::from_error(error.kind(), &error);
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// An error of another process, with its causes.
+#[derive(Debug)]
+pub struct Chain {
+    text: String,
+    cause: Option<Box<Self>>,
+}
+
+impl Chain {
+    /// From texts, the outermost first.
+    pub(super) fn new(texts: Vec<String>) -> Self {
+        let chain = texts.into_iter().rev().fold(None, |cause, text| {
+            let cause = cause.map(Box::new);
+            Some(Self { text, cause })
+        });
+        chain.unwrap_or_else(|| Self {
+            text: "no reason was given".to_owned(),
+            cause: None,
+        })
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Chain {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Chain, ContainerError};
+    use protocol::{Failure, FailureKind};
+
+    #[test]
+    fn causes_of_another_process_survive() {
+        let chain = Chain::new(vec!["mount failed".to_owned(), "no space".to_owned()]);
+        let failure = Failure::from(ContainerError::Setup(chain));
+        assert_eq!(failure.kind, FailureKind::Container);
+        assert_eq!(failure.causes, ["mount failed", "no space"]);
+        assert!(failure.hint.is_some());
+    }
+}

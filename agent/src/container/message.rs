@@ -1,0 +1,273 @@
+//! What the agent, the runner and the container's init tell each other, over
+//! sockets that keep messages apart and carry descriptors.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::spec::{Mount, Upper, User};
+use crate::namespace::Privilege;
+
+/// The most bytes of a message; what is larger travels in a memory file.
+const MAX_MESSAGE: usize = 32 * 1024;
+/// The most descriptors of a message.
+const MAX_DESCRIPTORS: usize = 6;
+
+/// From the agent to the runner, in a memory file whose descriptor is the
+/// first of the only message; those of the pipes and of the network follow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// Unique on this machine.
+    pub(super) id: String,
+    /// The agent's process id.
+    pub(super) agent: i32,
+    /// Ids and mounts depend on it.
+    pub(super) privilege: Privilege,
+    /// An empty directory, for the runner to mount its own files at.
+    pub(super) scratch: PathBuf,
+    /// See [`ContainerSpec`](super::ContainerSpec).
+    pub(super) lowers: Vec<PathBuf>,
+    /// See [`ContainerSpec`](super::ContainerSpec).
+    pub(super) upper: Upper,
+    /// See [`ContainerSpec`](super::ContainerSpec).
+    pub(super) mounts: Vec<Mount>,
+    /// Files that the agent provides.
+    pub(super) files: Vec<ProvidedFile>,
+    /// The container's own name.
+    pub(super) hostname: String,
+    /// Which network.
+    pub(super) network: Attachment,
+    /// The payload.
+    pub(super) program: Program,
+    /// The size of its terminal, or pipes.
+    pub(super) terminal: Option<TerminalSize>,
+}
+
+/// A small read-only file of the container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ProvidedFile {
+    /// Name of the file that backs it.
+    pub(super) name: String,
+    /// Path in the container.
+    pub(super) target: PathBuf,
+    /// What it says.
+    pub(super) content: String,
+}
+
+/// What the container's init starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Program {
+    /// Program and arguments; at least one.
+    pub(super) args: Vec<String>,
+    /// The whole environment.
+    pub(super) env: Vec<(String, String)>,
+    /// Absolute path in the container.
+    pub(super) cwd: PathBuf,
+    /// Who it is.
+    pub(super) user: User,
+}
+
+/// Which network the container gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Attachment {
+    /// The agent's.
+    Host,
+    /// A new one with a loopback device.
+    Isolated,
+    /// That of the last descriptor.
+    Joined,
+}
+
+/// Cells of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TerminalSize {
+    /// Height.
+    pub(super) rows: u16,
+    /// Width.
+    pub(super) columns: u16,
+}
+
+/// From the runner to the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// The payload runs. Descriptors: the init's process, then the
+    /// terminal's master when there is a terminal.
+    Started,
+    /// There will be no payload.
+    Failed(Fault),
+    /// The payload has ended.
+    Ended {
+        /// Its exit code, or 128 + signal.
+        code: u8,
+    },
+}
+
+/// From the container's init to the runner. The end of the stream means that
+/// the payload runs, unless there was a fault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Birth {
+    /// The descriptor is the terminal's master.
+    Terminal,
+    /// There will be no payload.
+    Failed(Fault),
+}
+
+/// Why there is no payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Fault {
+    /// A step failed; the chain of errors, outermost first.
+    Setup {
+        /// Never empty.
+        chain: Vec<String>,
+    },
+    /// The image has something else than a directory at one of the
+    /// container's own mount points.
+    ReservedPath {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The working directory cannot be entered.
+    WorkingDirectory {
+        /// The system's error number.
+        errno: i32,
+    },
+    /// The program cannot be executed.
+    Program {
+        /// The system's error number.
+        errno: i32,
+    },
+}
+
+/// Both ends of a socket for messages.
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// Sends a message with descriptors.
+pub(super) fn send<T: Serialize>(
+    socket: impl AsFd,
+    message: &T,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let bytes = serde_json::to_vec(message)?;
+    if bytes.len() > MAX_MESSAGE {
+        return Err(io::Error::other("a message to the runner is too long"));
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::other("a message has too many descriptors"));
+    }
+    let parts = [IoSlice::new(&bytes)];
+    retry(|| sendmsg(&socket, &parts, &mut ancillary, SendFlags::NOSIGNAL)).map(drop)
+}
+
+/// Receives a message and its descriptors; nothing at the end of the stream.
+pub(super) fn receive<T: DeserializeOwned>(
+    socket: impl AsFd,
+) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; MAX_MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = retry(|| {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        recvmsg(&socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    let mut descriptors = Vec::new();
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            descriptors.extend(rights);
+        }
+    }
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    if received
+        .flags
+        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+    {
+        return Err(io::Error::other("a message was cut off"));
+    }
+    let message = serde_json::from_slice(bytes.get(..received.bytes).unwrap_or_default())?;
+    Ok(Some((message, descriptors)))
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+impl Fault {
+    /// The longest text that a fault carries of each error.
+    const MAX_TEXT: usize = 2048;
+    /// The most errors of a chain that it carries.
+    const MAX_CHAIN: usize = 8;
+
+    /// A failed step with its causes.
+    pub(super) fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        Self::from_chain(chain.map(ToString::to_string))
+    }
+
+    /// A failed step with these texts.
+    pub(super) fn from_chain(chain: impl IntoIterator<Item = String>) -> Self {
+        let cut = |text: String| text.chars().take(Self::MAX_TEXT).collect();
+        let chain = chain.into_iter().take(Self::MAX_CHAIN).map(cut).collect();
+        Self::Setup { chain }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use super::{Birth, Fault, Report, pair, receive, send};
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn messages_stay_apart_and_bring_descriptors() {
+        let (ours, theirs) = pair().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        send(&ours, &Report::Ended { code: 3 }, &[reader.as_fd()]).unwrap();
+        send(&ours, &Report::Started, &[]).unwrap();
+        drop((ours, reader));
+
+        let (first, mut descriptors) = receive::<Report>(&theirs).unwrap().unwrap();
+        assert!(matches!(first, Report::Ended { code: 3 }));
+        let (second, none) = receive::<Report>(&theirs).unwrap().unwrap();
+        assert!(matches!(second, Report::Started));
+        assert!(none.is_empty());
+        assert!(receive::<Report>(&theirs).unwrap().is_none());
+
+        drop(writer);
+        let mut received = std::io::PipeReader::from(descriptors.remove(0));
+        assert_eq!(received.read(&mut [0; 1]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_long_chain_still_fits() {
+        let (ours, theirs) = pair().unwrap();
+        let fault = Fault::from_chain(std::iter::repeat_n("x".repeat(9000), 100));
+        send(&ours, &Birth::Failed(fault.clone()), &[]).unwrap();
+        let (birth, _) = receive::<Birth>(&theirs).unwrap().unwrap();
+        assert!(matches!(birth, Birth::Failed(found) if found == fault));
+    }
+}

@@ -1,0 +1,184 @@
+//! From a fork of init to the program that was asked for.
+
+use std::convert::Infallible;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::process::{Gid, Uid, fchdir, ioctl_tiocsctty, setsid};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::tcsetwinsize;
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, UnshareFlags,
+    clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
+    set_capabilities_secure_bits, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::message::{self, Birth, Fault, Plan, Program, TerminalSize};
+use super::seccomp::{self, SeccompError};
+use super::spec::User;
+use crate::namespace::Privilege;
+use crate::syscall;
+
+/// What shells say when they cannot run a program.
+const CANNOT_RUN: i32 = 126;
+
+/// A failed step on the way to the program.
+#[derive(Debug, thiserror::Error)]
+enum PayloadError {
+    #[error("no session can be made")]
+    Session(#[source] io::Error),
+    #[error("no user namespace can be made in the container")]
+    UserNamespace(#[source] io::Error),
+    #[error("the container's program cannot become uid {uid}, gid {gid}")]
+    Identity {
+        uid: u32,
+        gid: u32,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the container's program has no terminal")]
+    Terminal(#[source] io::Error),
+    #[error("the container's program cannot give up its capabilities")]
+    Capabilities(#[source] io::Error),
+    #[error("system calls cannot be filtered")]
+    Seccomp(#[source] SeccompError),
+    #[error("the working directory cannot be entered")]
+    WorkingDirectory(#[source] io::Error),
+    #[error("the program cannot be executed")]
+    Program(#[source] io::Error),
+}
+
+impl PayloadError {
+    fn fault(&self) -> Fault {
+        let number = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EINVAL);
+        match self {
+            Self::WorkingDirectory(source) => Fault::WorkingDirectory {
+                errno: number(source),
+            },
+            Self::Program(source) => Fault::Program {
+                errno: number(source),
+            },
+            other => Fault::from_error(other),
+        }
+    }
+}
+
+/// Executes the program, or tells why not and ends the process.
+pub(super) fn run(
+    plan: &Plan,
+    birth: &OwnedFd,
+    ready: io::PipeWriter,
+    mapped: io::PipeReader,
+) -> ! {
+    let Err(error) = become_program(plan, birth, ready, mapped);
+    // A runner that is gone needs no report.
+    let _ = message::send(birth, &Birth::Failed(error.fault()), &[]);
+    syscall::exit_now(CANNOT_RUN)
+}
+
+fn become_program(
+    plan: &Plan,
+    birth: &OwnedFd,
+    ready: io::PipeWriter,
+    mapped: io::PipeReader,
+) -> Result<Infallible, PayloadError> {
+    setsid().map_err(|error| PayloadError::Session(error.into()))?;
+    nest(ready, mapped).map_err(PayloadError::UserNamespace)?;
+    let user = &plan.program.user;
+    identify(user, plan.privilege).map_err(|source| PayloadError::Identity {
+        uid: user.uid,
+        gid: user.gid,
+        source,
+    })?;
+    if let Some(size) = plan.terminal {
+        let master = open_terminal(size).map_err(PayloadError::Terminal)?;
+        message::send(birth, &Birth::Terminal, &[master.as_fd()])
+            .map_err(PayloadError::Terminal)?;
+    }
+    drop_capabilities().map_err(PayloadError::Capabilities)?;
+    enter(&plan.program.cwd).map_err(PayloadError::WorkingDirectory)?;
+    syscall::reset_signals();
+    seccomp::apply().map_err(PayloadError::Seccomp)?;
+    Err(PayloadError::Program(execute(&plan.program)))
+}
+
+/// A user namespace of the payload's own, whose ids init maps.
+fn nest(mut ready: io::PipeWriter, mut mapped: io::PipeReader) -> io::Result<()> {
+    syscall::unshare(UnshareFlags::NEWUSER)?;
+    ready.write_all(&[0])?;
+    mapped.read_exact(&mut [0])
+}
+
+/// The new namespace has filled the bounding set again: it is emptied before
+/// the ids change, and no later change or execution can fill any set.
+fn identify(user: &User, privilege: Privilege) -> io::Result<()> {
+    for capability in CapabilitySet::all().iter() {
+        match remove_capability_from_bounding_set(capability) {
+            // A capability that this kernel does not know.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    set_capabilities_secure_bits(
+        CapabilitiesSecureBits::NO_ROOT
+            | CapabilitiesSecureBits::NO_ROOT_LOCKED
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED,
+    )?;
+    if privilege == Privilege::Root {
+        let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+        set_thread_groups(&groups)?;
+    }
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    set_thread_res_gid(gid, gid, gid)?;
+    Ok(set_thread_res_uid(uid, uid, uid)?)
+}
+
+/// Makes a terminal of the container's own the controlling one, and returns
+/// its master. Its owner is who opens it: the ids must be right already.
+fn open_terminal(size: TerminalSize) -> io::Result<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags)?;
+    unlockpt(&master)?;
+    tcsetwinsize(&master, size.into())?;
+    let terminal = ioctl_tiocgptpeer(&master, flags)?;
+    ioctl_tiocsctty(&terminal)?;
+    rustix::stdio::dup2_stdin(&terminal)?;
+    rustix::stdio::dup2_stdout(&terminal)?;
+    rustix::stdio::dup2_stderr(&terminal)?;
+    Ok(master)
+}
+
+/// All sets of this process but the bounding one become empty.
+pub(super) fn drop_capabilities() -> io::Result<()> {
+    clear_ambient_capability_set()?;
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    Ok(set_capabilities(None, none)?)
+}
+
+/// A link of the image is followed inside of it; one of `/proc` that leads
+/// out of the file system's own names is not.
+fn enter(directory: &Path) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_MAGICLINKS;
+    let opened = openat2(CWD, directory, flags, Mode::empty(), resolve)?;
+    Ok(fchdir(opened)?)
+}
+
+/// Returns only when it fails. The standard library unblocks all signals and
+/// finds the program by the `PATH` that it is given.
+fn execute(program: &Program) -> io::Error {
+    let mut args = program.args.iter();
+    let name = args.next().map(String::as_str).unwrap_or_default();
+    let env = program.env.iter().map(|(name, value)| (name, value));
+    Command::new(name).args(args).env_clear().envs(env).exec()
+}

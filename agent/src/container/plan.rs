@@ -1,0 +1,111 @@
+//! From a container's specification to what its runner is told.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::request::Stdio;
+use rustix::fs::MemfdFlags;
+
+use super::error::ContainerError;
+use super::message::{self, Attachment, Plan, Program, TerminalSize};
+use super::spec::{ContainerSpec, Network};
+use super::stdio::Pipes;
+use super::{files, spec::User};
+use crate::namespace::Privilege;
+
+/// A plan and the descriptors that go with it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) pipes: Option<Pipes>,
+    namespace: Option<Arc<OwnedFd>>,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        id: String,
+        spec: &ContainerSpec,
+        state: &Path,
+    ) -> Result<Self, ContainerError> {
+        let privilege = Privilege::of_this_process().map_err(ContainerError::Runner)?;
+        let terminal = match spec.stdio {
+            Stdio::Pipes => None,
+            Stdio::Terminal { rows, columns } => Some(TerminalSize { rows, columns }),
+        };
+        let pipes = match terminal {
+            None => Some(Pipes::new().map_err(ContainerError::Streams)?),
+            Some(_) => None,
+        };
+        let (network, namespace) = match &spec.network {
+            Network::Host => (Attachment::Host, None),
+            Network::Isolated => (Attachment::Isolated, None),
+            Network::Namespace(namespace) => (Attachment::Joined, Some(Arc::clone(namespace))),
+        };
+        let plan = Plan {
+            id,
+            agent: rustix::process::getpid().as_raw_pid(),
+            privilege,
+            scratch: make_scratch(state)?,
+            lowers: spec.lowers.clone(),
+            upper: spec.upper.clone(),
+            mounts: spec.mounts.clone(),
+            files: files::provided(spec, network),
+            hostname: spec.hostname.clone(),
+            network,
+            program: Program {
+                args: spec.args.clone(),
+                env: spec.env.clone(),
+                cwd: spec.cwd.clone(),
+                user: available(&spec.user, privilege),
+            },
+            terminal,
+        };
+        Ok(Self {
+            plan,
+            pipes,
+            namespace,
+        })
+    }
+
+    /// Sends the only message that the runner gets.
+    pub(super) fn send(&self, control: &OwnedFd) -> io::Result<()> {
+        let mut file = File::from(rustix::fs::memfd_create("plan", MemfdFlags::CLOEXEC)?);
+        file.write_all(&serde_json::to_vec(&self.plan)?)?;
+        let mut descriptors: Vec<BorrowedFd<'_>> = vec![file.as_fd()];
+        if let Some(pipes) = &self.pipes {
+            descriptors.extend(pipes.theirs.iter().map(AsFd::as_fd));
+        }
+        if let Some(namespace) = &self.namespace {
+            descriptors.push(namespace.as_fd());
+        }
+        message::send(control, &(), &descriptors)
+    }
+}
+
+/// A single id was mapped: there are no groups to choose from.
+fn available(user: &User, privilege: Privilege) -> User {
+    User {
+        uid: user.uid,
+        gid: user.gid,
+        groups: match privilege {
+            Privilege::Root => user.other_groups(),
+            Privilege::Rootless => Vec::new(),
+        },
+    }
+}
+
+/// Each runner mounts its own files over this one empty directory.
+fn make_scratch(state: &Path) -> Result<PathBuf, ContainerError> {
+    let failed = |source| ContainerError::State {
+        path: state.to_owned(),
+        source,
+    };
+    let scratch = std::path::absolute(state)
+        .map_err(failed)?
+        .join("containers");
+    fs_err::create_dir_all(&scratch).map_err(failed)?;
+    Ok(scratch)
+}

@@ -1,0 +1,187 @@
+//! The runner's process, as the agent holds it: it dies with its handle, and
+//! everything in the container with it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{LazyLock, PoisonError};
+use std::thread;
+
+use rustix::fs::MemfdFlags;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::Interest;
+use tokio::sync::oneshot;
+
+use crate::reexec::{self, Task};
+use crate::syscall;
+
+/// The most that is read of what a runner wrote before it died.
+const MAX_LOG: usize = 16 * 1024;
+
+/// A runner; killed when dropped.
+#[derive(Debug)]
+pub(super) struct Runner {
+    /// Always there until the process is handed to the reaper.
+    child: Option<Child>,
+    process: OwnedFd,
+    /// What the runner writes to its standard error.
+    log: File,
+    /// The container's init, once it is known.
+    init: Option<OwnedFd>,
+}
+
+/// A request to the thread that starts runners.
+struct Job {
+    control: OwnedFd,
+    answer: oneshot::Sender<io::Result<Runner>>,
+}
+
+type Thread<T> = LazyLock<std::sync::Mutex<io::Result<mpsc::Sender<T>>>>;
+
+/// A runner dies when the thread that started it ends: this one lasts.
+static SPAWNER: Thread<Job> = LazyLock::new(|| {
+    worker("container-spawner", |job: Job| {
+        // Whoever asked may have gone; then the runner goes, too.
+        let _ = job.answer.send(Runner::spawn_here(job.control));
+    })
+});
+
+/// Waits for killed runners, so that none stays as a zombie.
+static REAPER: Thread<Child> = LazyLock::new(|| {
+    worker("container-reaper", |mut child: Child| {
+        if let Err(error) = child.wait() {
+            tracing::warn!(%error, "a container's runner cannot be waited for");
+        }
+    })
+});
+
+fn worker<T: Send + 'static>(
+    name: &str,
+    work: impl Fn(T) + Send + 'static,
+) -> std::sync::Mutex<io::Result<mpsc::Sender<T>>> {
+    let (sender, jobs) = mpsc::channel();
+    let started = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        for job in jobs {
+            work(job);
+        }
+    });
+    std::sync::Mutex::new(started.map(|_| sender))
+}
+
+fn hand_over<T>(thread: &Thread<T>, job: T) -> io::Result<()> {
+    let sender = thread.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*sender {
+        Ok(sender) => sender
+            .send(job)
+            .map_err(|_| io::Error::other("the thread for containers has ended")),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+    }
+}
+
+impl Runner {
+    /// Starts a runner that reads its plan from `control`.
+    pub(super) async fn spawn(control: OwnedFd) -> io::Result<Self> {
+        let (answer, answered) = oneshot::channel();
+        hand_over(&SPAWNER, Job { control, answer })?;
+        answered
+            .await
+            .map_err(|_| io::Error::other("the thread for containers has ended"))?
+    }
+
+    /// No code runs between fork and exec, so the standard library can use
+    /// `posix_spawn`, whose cost does not grow with the agent's memory.
+    fn spawn_here(control: OwnedFd) -> io::Result<Self> {
+        let log = File::from(rustix::fs::memfd_create("runner-log", MemfdFlags::CLOEXEC)?);
+        let mut child = reexec::command(Task::Container)
+            .stdin(control)
+            .stdout(Stdio::null())
+            .stderr(log.try_clone()?)
+            .spawn()?;
+        match open_process(child.id()) {
+            Ok(process) => Ok(Self {
+                child: Some(child),
+                process,
+                log,
+                init: None,
+            }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Remembers the container's init.
+    pub(super) fn set_init(&mut self, init: OwnedFd) {
+        self.init = Some(init);
+    }
+
+    /// Sends a signal to the container's init, which passes it on.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        match &self.init {
+            Some(init) => send_signal(init, signal),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the runner has ended and all of its mounts are gone.
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        let process = syscall::watch(self.process.try_clone()?, Interest::READABLE)?;
+        drop(process.readable().await?);
+        match &mut self.child {
+            Some(child) => child.wait(),
+            None => Err(io::Error::other("the runner was already given up")),
+        }
+    }
+
+    /// Kills the container, its init and the runner.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        if let Some(init) = &self.init {
+            send_signal(init, Signal::KILL)?;
+        }
+        send_signal(&self.process, Signal::KILL)
+    }
+
+    /// The last lines that the runner wrote to its standard error.
+    pub(super) fn log(&self) -> Vec<String> {
+        let mut bytes = vec![0; MAX_LOG];
+        let read = self.log.read_at(&mut bytes, 0).unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if let Err(error) = self.kill() {
+            tracing::warn!(%error, "a container cannot be killed");
+        }
+        if let Err(error) = hand_over(&REAPER, child) {
+            tracing::warn!(%error, "a container's runner cannot be waited for");
+        }
+    }
+}
+
+fn open_process(id: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("a process id is out of range"))?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// A process that has already ended is no error.
+fn send_signal(process: &OwnedFd, signal: Signal) -> io::Result<()> {
+    match pidfd_send_signal(process, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

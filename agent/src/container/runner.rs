@@ -1,0 +1,162 @@
+//! The runner: one process of one thread for one container.
+//!
+//! It holds all of the container's mounts, in a mount namespace of its own,
+//! and below one tmpfs: they are gone when it is gone.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, pidfd_open,
+    set_parent_process_death_signal, waitpid,
+};
+use rustix::thread::UnshareFlags;
+
+mod bundle;
+mod error;
+mod executor;
+mod log;
+mod mounts;
+mod oci;
+mod overlay;
+mod root;
+
+use super::message::{self, Attachment, Birth, Plan, Report};
+use super::network;
+use crate::{namespace, syscall};
+use bundle::Bundle;
+use error::RunnerError;
+use log::Log;
+
+/// The descriptors that came with the plan.
+#[derive(Debug, Default)]
+struct Gifts {
+    /// Standard input, output and error; none for a terminal.
+    pipes: Vec<OwnedFd>,
+    namespace: Option<OwnedFd>,
+}
+
+/// Does a runner's whole work, reports to the agent, and ends the process.
+pub(crate) fn run_here() -> ! {
+    let control = match take_control() {
+        Ok(control) => control,
+        // Nobody to tell: this was no agent's doing.
+        Err(_) => syscall::exit_now(1),
+    };
+    let report = match run(&control) {
+        Ok(code) => Report::Ended { code },
+        Err(error) => Report::Failed(error.into_fault()),
+    };
+    // An agent that is gone needs no report.
+    let _ = message::send(&control, &report, &[]);
+    syscall::exit_now(0)
+}
+
+/// The socket to the agent is standard input, because that is how a
+/// descriptor gets into another process without code between fork and exec.
+fn take_control() -> io::Result<OwnedFd> {
+    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(control)
+}
+
+fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
+    syscall::assert_single_thread().map_err(RunnerError::Threads)?;
+    let (plan, gifts) = receive_plan(control).map_err(RunnerError::Plan)?;
+    die_with(plan.agent)?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let log = Log::start().map_err(RunnerError::Log)?;
+
+    enter_network(&plan, gifts.namespace)?;
+    syscall::unshare(UnshareFlags::NEWNS).map_err(RunnerError::MountNamespace)?;
+    namespace::make_mounts_private().map_err(RunnerError::MountNamespace)?;
+    let bundle = Bundle::make(&plan)?;
+
+    let (birth, theirs) = message::pair().map_err(RunnerError::Birth)?;
+    let init = executor::start(&plan, &bundle, gifts.pipes, theirs, &log)?;
+    let process =
+        pidfd_open(init, PidfdFlags::empty()).map_err(|error| RunnerError::Birth(error.into()))?;
+    let terminal = await_birth(&birth)?;
+    let mut descriptors = vec![process.as_fd()];
+    descriptors.extend(terminal.as_ref().map(AsFd::as_fd));
+    message::send(control, &Report::Started, &descriptors).map_err(RunnerError::Birth)?;
+    drop((birth, terminal));
+    wait_for(init)
+}
+
+fn receive_plan(control: &OwnedFd) -> io::Result<(Plan, Gifts)> {
+    let gone = || io::Error::other("the agent has gone");
+    let ((), descriptors) = message::receive(control)?.ok_or_else(gone)?;
+    let mut descriptors = descriptors.into_iter();
+    let mut file = File::from(descriptors.next().ok_or_else(gone)?);
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let plan: Plan = serde_json::from_slice(&bytes)?;
+    let pipes = if plan.terminal.is_none() { 3 } else { 0 };
+    let gifts = Gifts {
+        pipes: descriptors.by_ref().take(pipes).collect(),
+        namespace: descriptors.next(),
+    };
+    Ok((plan, gifts))
+}
+
+/// The death signal is not sent when the agent has died before.
+fn die_with(agent: i32) -> Result<(), RunnerError> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| RunnerError::Plan(error.into()))?;
+    if getppid() == Pid::from_raw(agent) {
+        Ok(())
+    } else {
+        Err(RunnerError::Plan(io::Error::other("the agent has gone")))
+    }
+}
+
+fn enter_network(plan: &Plan, namespace: Option<OwnedFd>) -> Result<(), RunnerError> {
+    match (plan.network, namespace) {
+        (Attachment::Host, _) => Ok(()),
+        (Attachment::Isolated, _) => Ok(network::isolate()?),
+        (Attachment::Joined, Some(namespace)) => {
+            network::join(namespace.as_fd()).map_err(RunnerError::JoinNetwork)
+        }
+        (Attachment::Joined, None) => Err(RunnerError::JoinNetwork(io::Error::other(
+            "no namespace came with the plan",
+        ))),
+    }
+}
+
+/// Returns when the payload has been executed, with its terminal's master.
+fn await_birth(birth: &OwnedFd) -> Result<Option<OwnedFd>, RunnerError> {
+    let mut terminal = None;
+    while let Some((message, descriptors)) = message::receive(birth).map_err(RunnerError::Birth)? {
+        match message {
+            Birth::Terminal => terminal = descriptors.into_iter().next(),
+            Birth::Failed(fault) => return Err(RunnerError::Init(fault)),
+        }
+    }
+    Ok(terminal)
+}
+
+fn wait_for(init: Pid) -> Result<u8, RunnerError> {
+    loop {
+        match waitpid(Some(init), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(exit_code(status)),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(RunnerError::Wait(error.into())),
+        }
+    }
+}
+
+/// As shells have it: the exit code, or 128 + signal.
+pub(super) fn exit_code(status: rustix::process::WaitStatus) -> u8 {
+    let signal = status.terminating_signal().map(|signal| 128 + signal);
+    let code = status.exit_status().or(signal).unwrap_or(255);
+    u8::try_from(code).unwrap_or(255)
+}
+
+/// A process descriptor of the runner itself, for its init to watch.
+fn own_process() -> io::Result<OwnedFd> {
+    Ok(pidfd_open(getpid(), PidfdFlags::empty())?)
+}

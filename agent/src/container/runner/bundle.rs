@@ -1,0 +1,112 @@
+//! The runner's own files: the container's root file system, and what
+//! libcontainer reads and writes.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, mount};
+
+use super::error::RunnerError;
+use super::overlay::Stack;
+use super::root::Root;
+use super::{mounts, oci};
+use crate::container::message::Plan;
+use crate::container::spec::Upper;
+use crate::namespace::Privilege;
+
+/// A directory that libcontainer can start a container from.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    scratch: PathBuf,
+}
+
+impl Bundle {
+    /// Mounts everything that the plan wants, and describes the container.
+    pub(super) fn make(plan: &Plan) -> Result<Self, RunnerError> {
+        let bundle = Self {
+            scratch: plan.scratch.clone(),
+        };
+        bundle
+            .make_scratch()
+            .map_err(|source| RunnerError::Scratch {
+                path: plan.scratch.clone(),
+                source,
+            })?;
+        bundle.stack(plan)?;
+        let root = Root::open(&bundle.rootfs()).map_err(|source| RunnerError::Mount {
+            target: "/".into(),
+            source,
+        })?;
+        root.check_reserved()?;
+        mounts::mount_all(plan, &root, &bundle.scratch)?;
+        oci::specification(plan, &bundle.rootfs())?.save(bundle.directory().join("config.json"))?;
+        Ok(bundle)
+    }
+
+    /// Holds `config.json`.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.scratch.join("bundle")
+    }
+
+    /// libcontainer keeps its state here.
+    pub(super) fn state(&self) -> PathBuf {
+        self.scratch.join("state")
+    }
+
+    fn rootfs(&self) -> PathBuf {
+        self.scratch.join("root")
+    }
+
+    /// A file system of the runner's own, which no other process sees.
+    fn make_scratch(&self) -> io::Result<()> {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount("tmpfs", &self.scratch, "tmpfs", flags, Some(c"mode=0755"))?;
+        let own = [self.directory(), self.state(), self.rootfs()];
+        own.iter().try_for_each(fs_err::create_dir)
+    }
+
+    fn stack(&self, plan: &Plan) -> Result<(), RunnerError> {
+        let failed = |source| RunnerError::Overlay {
+            target: "/".into(),
+            layers: plan.lowers.len(),
+            source,
+        };
+        let (upper, work) = match &plan.upper {
+            Upper::Directory { upper, work } => (upper.clone(), work.clone()),
+            Upper::Memory => self
+                .make_upper(plan.lowers.first().map(PathBuf::as_path), plan.privilege)
+                .map_err(failed)?,
+        };
+        let stack = Stack {
+            lowers: &plan.lowers,
+            upper: &upper,
+            work: &work,
+        };
+        stack
+            .mount(&self.scratch.join("layers"), &self.rootfs(), plan.privilege)
+            .map_err(failed)
+    }
+
+    /// The root directory of the container has the mode and owner of `upper`:
+    /// as the topmost layer has them.
+    fn make_upper(
+        &self,
+        lower: Option<&Path>,
+        privilege: Privilege,
+    ) -> io::Result<(PathBuf, PathBuf)> {
+        let (upper, work) = (self.scratch.join("upper"), self.scratch.join("work"));
+        fs_err::create_dir(&upper)?;
+        fs_err::create_dir(&work)?;
+        if let Some(lower) = lower {
+            let metadata = fs_err::metadata(lower)?;
+            let permissions = std::fs::Permissions::from_mode(metadata.mode() & 0o7777);
+            fs_err::set_permissions(&upper, permissions)?;
+            if privilege == Privilege::Root {
+                let (uid, gid) = (metadata.uid(), metadata.gid());
+                fs_err::os::unix::fs::chown(&upper, Some(uid), Some(gid))?;
+            }
+        }
+        Ok((upper, work))
+    }
+}

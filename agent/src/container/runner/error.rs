@@ -1,0 +1,83 @@
+//! What can fail in a runner.
+
+use std::io;
+use std::path::PathBuf;
+
+use libcontainer::error::LibcontainerError;
+use libcontainer::oci_spec::OciSpecError;
+
+use crate::container::message::Fault;
+use crate::container::network::NetworkError;
+
+/// A failed step of a runner.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunnerError {
+    #[error("the runner is no fresh process")]
+    Threads(#[source] io::Error),
+    #[error("the agent's plan cannot be read")]
+    Plan(#[source] io::Error),
+    #[error("the runner cannot keep a log")]
+    Log(#[source] io::Error),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error("the prepared network namespace cannot be joined")]
+    JoinNetwork(#[source] io::Error),
+    #[error("no private mount namespace can be made")]
+    MountNamespace(#[source] io::Error),
+    #[error("the runner's own files cannot be made at {}", path.display())]
+    Scratch {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{layers} layers cannot be stacked at {}", target.display())]
+    Overlay {
+        target: PathBuf,
+        layers: usize,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the image has no directory at {}", .0.display())]
+    ReservedPath(PathBuf),
+    #[error("{} cannot be mounted in the container", target.display())]
+    Mount {
+        target: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the container's configuration cannot be made")]
+    Configuration(#[from] OciSpecError),
+    #[error("the container's namespaces cannot be made")]
+    Runtime {
+        #[source]
+        source: Box<LibcontainerError>,
+        /// libcontainer tells the causes to its log only.
+        log: Vec<String>,
+    },
+    #[error("the container's init does not answer")]
+    Birth(#[source] io::Error),
+    #[error("the container's init cannot be waited for")]
+    Wait(#[source] io::Error),
+    #[error("the container's init failed")]
+    Init(Fault),
+}
+
+impl RunnerError {
+    /// As the agent gets it.
+    pub(super) fn into_fault(self) -> Fault {
+        match self {
+            Self::Init(fault) => fault,
+            Self::ReservedPath(path) => Fault::ReservedPath { path },
+            Self::Runtime { ref log, .. } => {
+                let chain = std::iter::successors(
+                    Some(&self as &(dyn std::error::Error + 'static)),
+                    |error| error.source(),
+                );
+                let texts = chain.map(ToString::to_string);
+                // The deepest cause is what was logged first.
+                Fault::from_chain(texts.chain(log.iter().rev().cloned()))
+            }
+            other => Fault::from_error(&other),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! libcontainer, told to run our init instead of a program of the image.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::error::LibcontainerError;
+use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::workload::{
+    Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
+
+use super::bundle::Bundle;
+use super::error::RunnerError;
+use super::log::Log;
+use crate::container::init;
+use crate::container::message::Plan;
+use crate::syscall;
+
+/// Becomes the container's first process. libcontainer copies it about.
+#[derive(Clone)]
+struct Init {
+    plan: Rc<Plan>,
+    /// The runner, as a process descriptor that was opened before any fork.
+    runner: Rc<OwnedFd>,
+    birth: Rc<OwnedFd>,
+}
+
+/// Makes the container's namespaces and starts its init.
+pub(super) fn start(
+    plan: &Plan,
+    bundle: &Bundle,
+    pipes: Vec<OwnedFd>,
+    birth: OwnedFd,
+    log: &Log,
+) -> Result<Pid, RunnerError> {
+    let init = Init {
+        plan: Rc::new(plan.clone()),
+        runner: Rc::new(super::own_process().map_err(RunnerError::Birth)?),
+        birth: Rc::new(birth),
+    };
+    let pid = create(plan, bundle, pipes, init).map_err(|error| RunnerError::Runtime {
+        source: Box::new(error),
+        log: log.lines(),
+    })?;
+    pid.ok_or_else(|| RunnerError::Birth(io::Error::other("there is none")))
+}
+
+fn create(
+    plan: &Plan,
+    bundle: &Bundle,
+    pipes: Vec<OwnedFd>,
+    init: Init,
+) -> Result<Option<Pid>, LibcontainerError> {
+    let mut builder = ContainerBuilder::new(plan.id.clone(), SyscallType::default())
+        .with_root_path(bundle.state())?
+        .validate_id()?
+        .with_executor(init);
+    let mut pipes = pipes.into_iter();
+    if let (Some(stdin), Some(stdout), Some(stderr)) = (pipes.next(), pipes.next(), pipes.next()) {
+        builder = builder
+            .with_stdin(stdin)
+            .with_stdout(stdout)
+            .with_stderr(stderr);
+    }
+    let mut container = builder
+        .as_init(bundle.directory())
+        .with_systemd(false)
+        .with_detach(true)
+        .build()?;
+    container.start()?;
+    Ok(container.pid().and_then(|pid| Pid::from_raw(pid.as_raw())))
+}
+
+impl Init {
+    /// Arms the death signal; it is not sent when the runner has died before.
+    fn die_with_runner(&self) -> io::Result<()> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        let mut ended = [PollFd::new(&*self.runner, PollFlags::IN)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        match poll(&mut ended, Some(&at_once)) {
+            Ok(0) => Ok(()),
+            _ => Err(io::Error::other("the runner has gone")),
+        }
+    }
+}
+
+impl Executor for Init {
+    /// Runs in the init process, before it says that it is ready and waits.
+    fn validate(&self, _: &Spec) -> Result<(), ExecutorValidationError> {
+        self.die_with_runner().or_else(|_| syscall::exit_now(1))
+    }
+
+    /// The payload gets its environment when it is executed.
+    fn setup_envs(
+        &self,
+        _: std::collections::HashMap<String, String>,
+    ) -> Result<(), ExecutorSetEnvsError> {
+        Ok(())
+    }
+
+    fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
+        init::run(&self.plan, &self.birth)
+    }
+}

@@ -1,0 +1,146 @@
+//! The container as libcontainer wants it described: namespaces and kernel
+//! file systems. Its process is our init, which knows the payload from the
+//! plan.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use libcontainer::oci_spec::OciSpecError;
+use libcontainer::oci_spec::runtime::{
+    Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespace,
+    LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, Process, ProcessBuilder,
+    RootBuilder, Spec, SpecBuilder, UserBuilder,
+};
+
+use crate::container::message::{Attachment, Plan};
+
+/// Neither network nor user: the runner is in the right network already, and
+/// the payload's user namespace is made by our init.
+const NAMESPACES: [LinuxNamespaceType; 5] = [
+    LinuxNamespaceType::Mount,
+    LinuxNamespaceType::Pid,
+    LinuxNamespaceType::Ipc,
+    LinuxNamespaceType::Uts,
+    LinuxNamespaceType::Cgroup,
+];
+
+/// What tells of, or changes, the whole machine.
+const MASKED: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// What init needs to give the payload its ids, and then drops.
+const CAPABILITIES: [Capability; 3] = [Capability::Setfcap, Capability::Setuid, Capability::Setgid];
+
+/// The whole description.
+pub(super) fn specification(plan: &Plan, rootfs: &Path) -> Result<Spec, OciSpecError> {
+    let root = RootBuilder::default()
+        .path(rootfs)
+        .readonly(false)
+        .build()?;
+    let mut specification = SpecBuilder::default()
+        .version("1.0.2")
+        .root(root)
+        .mounts(mounts(plan.network)?)
+        .process(process()?)
+        .hostname(plan.hostname.clone())
+        .linux(linux(&plan.id)?)
+        .build()?;
+    specification.set_uid_mappings(None);
+    specification.set_gid_mappings(None);
+    Ok(specification)
+}
+
+fn process() -> Result<Process, OciSpecError> {
+    let none = HashSet::new();
+    let few = HashSet::from(CAPABILITIES);
+    let capabilities = LinuxCapabilitiesBuilder::default()
+        .bounding(few.clone())
+        .effective(few.clone())
+        .permitted(few)
+        .inheritable(none.clone())
+        .ambient(none)
+        .build()?;
+    let user = UserBuilder::default().uid(0_u32).gid(0_u32).build()?;
+    // With PATH and HOME libcontainer looks nothing up in the image.
+    let env = ["PATH=/bin", "HOME=/"].map(str::to_owned).to_vec();
+    let mut process = ProcessBuilder::default()
+        .terminal(false)
+        .user(user)
+        .args(vec!["init".to_owned()])
+        .env(env)
+        .cwd("/")
+        .capabilities(capabilities)
+        .no_new_privileges(true)
+        .build()?;
+    process.set_rlimits(None);
+    Ok(process)
+}
+
+fn linux(id: &str) -> Result<Linux, OciSpecError> {
+    let namespaces: Vec<LinuxNamespace> = NAMESPACES
+        .into_iter()
+        .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
+        .collect::<Result<_, _>>()?;
+    let mut linux = LinuxBuilder::default()
+        .namespaces(namespaces)
+        .masked_paths(MASKED.map(str::to_owned).to_vec())
+        .readonly_paths(READ_ONLY.map(str::to_owned).to_vec())
+        // Must not exist: what is in it is killed when a start fails.
+        .cgroups_path(format!("/{id}"))
+        .build()?;
+    linux.set_resources(None);
+    linux.set_devices(None);
+    Ok(linux)
+}
+
+fn mounts(network: Attachment) -> Result<Vec<Mount>, OciSpecError> {
+    let kernel = "nosuid,noexec,nodev";
+    let mut mounts = vec![
+        mount("/proc", "proc", kernel)?,
+        mount("/dev", "tmpfs", "nosuid,strictatime,mode=755,size=65536k")?,
+        // No gid=5: a user namespace of one id has no such group.
+        mount(
+            "/dev/pts",
+            "devpts",
+            "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620",
+        )?,
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            "nosuid,noexec,nodev,mode=1777,size=65536k",
+        )?,
+        mount("/dev/mqueue", "mqueue", kernel)?,
+    ];
+    if network != Attachment::Host {
+        mounts.push(mount("/sys", "sysfs", "nosuid,noexec,nodev,ro")?);
+    }
+    Ok(mounts)
+}
+
+fn mount(target: &str, kind: &str, options: &str) -> Result<Mount, OciSpecError> {
+    MountBuilder::default()
+        .destination(target)
+        .typ(kind)
+        .source(kind)
+        .options(options.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .build()
+}

@@ -1,0 +1,163 @@
+//! A stored image as the files of an OCI layout or of a Docker archive.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use protocol::request::{ExportFormat, RegistryAccess};
+use protocol::{Channel, Event, Failure, Reply};
+use serde_json::json;
+
+use crate::Agent;
+use crate::dialogue::Dialogue;
+use crate::layer::{Compression, LayerError};
+use crate::reference::ImageRef;
+use crate::registry::Registry;
+use crate::store::{Image, Store, StoreError, StoredImage};
+
+/// Bytes sent at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// Sends the files of an export; layers that the store lacks are fetched.
+pub async fn export(
+    agent: &Agent,
+    dialogue: Dialogue,
+    name: &str,
+    format: ExportFormat,
+    access: RegistryAccess,
+) -> Result<Reply, Failure> {
+    let store = &agent.store;
+    let _lease = store.in_use().await?;
+    let (stored, image) = super::load(store, name)?;
+    fetch_blobs(store, &dialogue, &stored, &image, access).await?;
+    let files = Files { store, dialogue };
+    match format {
+        ExportFormat::OciLayout => files.oci_layout(&stored, &image).await?,
+        ExportFormat::DockerArchive => files.docker_archive(&stored, &image).await?,
+    }
+    Ok(Reply::Digest(image.digest.to_string()))
+}
+
+async fn fetch_blobs(
+    store: &Store,
+    dialogue: &Dialogue,
+    stored: &StoredImage,
+    image: &Image,
+    access: RegistryAccess,
+) -> Result<(), Failure> {
+    let Some(origin) = super::origin(stored, image) else {
+        return Ok(());
+    };
+    let registry = Registry::new(access, dialogue.clone());
+    for layer in &image.manifest.layers {
+        registry.fetch_blob(store, &origin, layer).await?;
+    }
+    Ok(())
+}
+
+struct Files<'a> {
+    store: &'a Store,
+    dialogue: Dialogue,
+}
+
+impl Files<'_> {
+    async fn oci_layout(&self, stored: &StoredImage, image: &Image) -> Result<(), Failure> {
+        let layout = json!({"imageLayoutVersion": "1.0.0"});
+        self.bytes("oci-layout", layout.to_string().into()).await?;
+        let media_type = image.manifest.media_type.clone();
+        let media_type = media_type.unwrap_or_else(|| stored.descriptor.media_type.clone());
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [{
+                "mediaType": media_type,
+                "digest": image.digest,
+                "size": image.manifest_bytes.len(),
+                "annotations": {"org.opencontainers.image.ref.name": tag(stored)},
+            }],
+        });
+        self.bytes("index.json", index.to_string().into()).await?;
+        let mut digests = vec![image.digest, image.manifest.config.digest];
+        digests.extend(image.manifest.layers.iter().map(|layer| layer.digest));
+        let mut seen = std::collections::HashSet::new();
+        for digest in digests.into_iter().filter(|digest| seen.insert(*digest)) {
+            let blob = self.store.open_blob(&digest)?;
+            let size = self.store.blob_size(&digest).unwrap_or(0);
+            let path = format!("blobs/sha256/{}", digest.hex());
+            self.stream(&path, size, blob).await?;
+        }
+        Ok(())
+    }
+
+    async fn docker_archive(&self, stored: &StoredImage, image: &Image) -> Result<(), Failure> {
+        let config = format!("{}.json", image.manifest.config.digest.hex());
+        let layer = |(_, diff_id): (_, &crate::digest::DiffId)| format!("{}.tar", diff_id.0.hex());
+        let layers: Vec<String> = image.layers().map(layer).collect();
+        let manifest = json!([{
+            "Config": config,
+            "RepoTags": [docker_tag(stored)],
+            "Layers": layers,
+        }]);
+        self.bytes("manifest.json", manifest.to_string().into())
+            .await?;
+        self.bytes(&config, image.config_bytes.clone().into())
+            .await?;
+        let mut seen = std::collections::HashSet::new();
+        for ((blob, _), path) in image.layers().zip(&layers) {
+            if !seen.insert(path) {
+                continue;
+            }
+            let compression =
+                Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
+            let open = || -> Result<_, Failure> {
+                let blob = self.store.open_blob(&blob.digest)?;
+                let plain = compression.reader(blob).map_err(LayerError::Archive)?;
+                Ok(plain)
+            };
+            let size = length(open()?)?;
+            self.stream(path, size, open()?).await?;
+        }
+        Ok(())
+    }
+
+    async fn bytes(&self, path: &str, bytes: Bytes) -> Result<(), Failure> {
+        self.stream(path, bytes.len() as u64, &*bytes).await
+    }
+
+    async fn stream(&self, path: &str, size: u64, mut content: impl Read) -> Result<(), Failure> {
+        let path = path.to_owned();
+        self.dialogue.event(Event::File { path, size }).await?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let count = tokio::task::block_in_place(|| content.read(&mut buffer));
+            let count = count
+                .map_err(|source| StoreError::io("read a blob in", self.store.root(), source))?;
+            if count == 0 {
+                return Ok(());
+            }
+            let chunk = Bytes::copy_from_slice(&buffer[..count]);
+            self.dialogue.data(Channel::Bulk, chunk).await?;
+        }
+    }
+}
+
+/// Docker archives hold plain layers, whose length nothing says beforehand.
+fn length(mut content: impl Read) -> Result<u64, LayerError> {
+    tokio::task::block_in_place(|| std::io::copy(&mut content, &mut std::io::sink()))
+        .map_err(LayerError::Archive)
+}
+
+fn tag(stored: &StoredImage) -> String {
+    let name = stored.name.parse::<ImageRef>();
+    name.map_or_else(|_| "latest".to_owned(), |name| name.version())
+}
+
+/// `docker load` wants a tag.
+fn docker_tag(stored: &StoredImage) -> String {
+    let familiar = super::familiar(&stored.name);
+    match stored.name.parse::<ImageRef>() {
+        Ok(name) if !familiar.ends_with(&format!(":{}", name.version())) => {
+            format!("{familiar}:{}", name.version())
+        }
+        _ => familiar,
+    }
+}

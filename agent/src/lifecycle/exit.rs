@@ -1,0 +1,76 @@
+//! Exit codes of the lifecycle: CNB platform specification, "Exit Codes".
+
+use protocol::event::Phase;
+
+/// What an exit code of a phase means, and what to do about it.
+pub fn explain(phase: Phase, code: u8) -> (String, Option<&'static str>) {
+    let meaning = match code {
+        2 | 3 => "the lifecycle does not understand its arguments",
+        11 => "the lifecycle does not speak this version of the Platform API",
+        12 => "a buildpack needs a version of the Buildpack API that the lifecycle does not speak",
+        20 => "no buildpack can build this source",
+        21 => "no buildpack can build this source, and one of them failed while it looked",
+        22 => "the buildpacks could not be tried",
+        32 => "the previous image or the run image could not be analyzed",
+        42 => "cached layers could not be restored",
+        51 => "a buildpack failed",
+        52 => "the build failed",
+        62 => "the image could not be exported",
+        91 | 92 | 102 => "an image extension failed",
+        137 => "the phase was killed: out of memory?",
+        129.. => {
+            return (
+                format!("{} was ended by signal {}", name(phase), code - 128),
+                None,
+            );
+        }
+        _ => {
+            return (
+                format!("{} failed with exit code {code}", name(phase)),
+                None,
+            );
+        }
+    };
+    let hint = match code {
+        20 | 21 => Some(
+            "check that the folder is the root of the application; `-v` shows what each buildpack looked for, `--builder` and `-b` choose others",
+        ),
+        51 => Some("the buildpack's own message is above; `-v` shows more"),
+        12 => Some("use a newer version of the builder"),
+        32 | 42 => Some("`--clear-cache` builds without what earlier builds left"),
+        137 => Some("give the machine more memory, or let the build run fewer jobs"),
+        _ => None,
+    };
+    (
+        format!("{meaning} ({}, exit code {code})", name(phase)),
+        hint,
+    )
+}
+
+/// A phase as people call it.
+pub(super) fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Analyze => "analyze",
+        Phase::Detect => "detect",
+        Phase::Restore => "restore",
+        Phase::Build => "build",
+        Phase::Export => "export",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_explained() {
+        let (message, hint) = explain(Phase::Detect, 20);
+        assert_eq!(
+            message,
+            "no buildpack can build this source (detect, exit code 20)"
+        );
+        assert!(hint.is_some());
+        assert_eq!(explain(Phase::Build, 143).0, "build was ended by signal 15");
+        assert_eq!(explain(Phase::Build, 7).0, "build failed with exit code 7");
+    }
+}

@@ -1,0 +1,111 @@
+//! Files that the platform writes for the lifecycle: CNB platform
+//! specification, "Data Format".
+
+use serde::Serialize;
+
+use crate::builder::{BuildpackInfo, RunImage};
+
+#[derive(Serialize)]
+struct RunToml<'a> {
+    images: Vec<ImageToml<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct StackToml<'a> {
+    run_image: ImageToml<'a>,
+}
+
+#[derive(Serialize)]
+struct ImageToml<'a> {
+    image: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    mirrors: &'a [String],
+}
+
+#[derive(Serialize)]
+struct OrderToml<'a> {
+    order: [GroupToml<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct GroupToml<'a> {
+    group: Vec<MemberToml<'a>>,
+}
+
+#[derive(Serialize)]
+struct MemberToml<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+}
+
+/// `run.toml`: the run images and their mirrors.
+pub fn run_toml(images: &[RunImage]) -> Result<String, toml::ser::Error> {
+    toml::to_string(&RunToml {
+        images: images.iter().map(image_toml).collect(),
+    })
+}
+
+/// `stack.toml`: the same, before Platform API 0.12.
+pub fn stack_toml(images: &[RunImage]) -> Result<String, toml::ser::Error> {
+    match images.first() {
+        None => Ok(String::new()),
+        Some(image) => toml::to_string(&StackToml {
+            run_image: image_toml(image),
+        }),
+    }
+}
+
+/// `order.toml` with one group.
+pub fn order_toml(group: &[BuildpackInfo]) -> Result<String, toml::ser::Error> {
+    toml::to_string(&OrderToml {
+        order: [GroupToml {
+            group: group.iter().map(member_toml).collect(),
+        }],
+    })
+}
+
+fn member_toml(buildpack: &BuildpackInfo) -> MemberToml<'_> {
+    let BuildpackInfo { id, version } = buildpack;
+    MemberToml { id, version }
+}
+
+fn image_toml(image: &RunImage) -> ImageToml<'_> {
+    ImageToml {
+        image: &image.image,
+        mirrors: image.mirrors.as_deref().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn files_have_the_shape_of_the_specification() {
+        let image = RunImage {
+            image: "a".to_owned(),
+            mirrors: Some(vec!["b".to_owned()]),
+        };
+        let images = [image];
+        assert_eq!(
+            run_toml(&images).unwrap(),
+            "[[images]]\nimage = \"a\"\nmirrors = [\"b\"]\n"
+        );
+        assert_eq!(
+            stack_toml(&images).unwrap(),
+            "[run-image]\nimage = \"a\"\nmirrors = [\"b\"]\n"
+        );
+        let buildpack = BuildpackInfo {
+            id: "x/y".to_owned(),
+            version: String::new(),
+        };
+        assert_eq!(
+            order_toml(&[buildpack]).unwrap(),
+            "[[order]]\n\n[[order.group]]\nid = \"x/y\"\n"
+        );
+    }
+}

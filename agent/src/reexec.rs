@@ -1,0 +1,67 @@
+//! Work that must run in a fresh process of one thread is done by this same
+//! program, executed again with a hidden first argument.
+
+use std::process::Command;
+
+use crate::{container, doctor};
+
+/// What a re-executed process is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Start a container and wait for its end.
+    Container,
+    /// Try one thing out that `doctor` reports on.
+    Probe,
+}
+
+impl Task {
+    const ALL: [Self; 2] = [Self::Container, Self::Probe];
+
+    /// The hidden first argument.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Container => "__locald-container",
+            Self::Probe => "__locald-probe",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| task.word() == word)
+    }
+}
+
+/// Returns, unless this process was started to do a hidden task: then it does
+/// that and never returns.
+///
+/// Call it first in `main`, before any thread exists.
+pub fn dispatch() {
+    let mut arguments = std::env::args_os().skip(1);
+    let task = arguments
+        .next()
+        .and_then(|word| word.to_str().and_then(Task::from_word));
+    match task {
+        None => {}
+        Some(Task::Container) => container::run_here(),
+        Some(Task::Probe) => doctor::probe_here(arguments.next().as_deref()),
+    }
+}
+
+/// This program again, for a hidden task, with an empty environment.
+pub(crate) fn command(task: Task) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(task.word()).env_clear();
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Task;
+
+    #[test]
+    fn every_task_is_found_by_its_word() {
+        for task in Task::ALL {
+            assert_eq!(Task::from_word(task.word()), Some(task));
+        }
+        assert_eq!(Task::from_word("build"), None);
+    }
+}

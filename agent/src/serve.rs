@@ -1,0 +1,148 @@
+//! Where hosts connect: a unix socket, vsock, or standard input and output.
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use protocol::hello::Token;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, Stdout};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
+
+use crate::{Agent, session};
+
+/// The agent cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another agent answers on the socket.
+    #[error("another agent answers on {0}")]
+    InUse(String),
+    /// The socket cannot be made.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Path or port.
+        address: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The one session has failed.
+    #[error("the session could not begin")]
+    Hello(#[from] protocol::hello::HelloError),
+}
+
+/// Serves one session on standard input and output.
+pub async fn stdio(agent: Arc<Agent>) -> Result<(), ServeError> {
+    let io = Stdio {
+        input: tokio::io::stdin(),
+        output: tokio::io::stdout(),
+    };
+    Ok(session::serve(agent, io, None).await?)
+}
+
+/// Serves everybody who may connect to a unix socket: the same user.
+pub async fn unix(agent: Arc<Agent>, path: &Path) -> Result<(), ServeError> {
+    let failed = |source| ServeError::Listen {
+        address: path.display().to_string(),
+        source,
+    };
+    let listener = bind(path).await?;
+    // Peers are reported as this process's user namespace has them.
+    let own = rustix::process::geteuid().as_raw();
+    let mut sessions = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.map_err(failed)?;
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == own => {
+                sessions.spawn(serve_one(Arc::clone(&agent), stream, None));
+            }
+            peer => tracing::warn!(?peer, "a connection of another user is refused"),
+        }
+        while sessions.try_join_next().is_some() {}
+    }
+}
+
+/// Serves everybody who has the token on a vsock port.
+pub async fn vsock(agent: Arc<Agent>, port: u32, token: Token) -> Result<(), ServeError> {
+    let failed = |source| ServeError::Listen {
+        address: format!("vsock port {port}"),
+        source,
+    };
+    let listener = VsockListener::bind(VsockAddr::new(VMADDR_CID_ANY, port)).map_err(failed)?;
+    let mut sessions = JoinSet::new();
+    loop {
+        let (stream, peer) = listener.accept().await.map_err(failed)?;
+        tracing::debug!(%peer, "vsock");
+        sessions.spawn(serve_one(Arc::clone(&agent), stream, Some(token.clone())));
+        while sessions.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_one(
+    agent: Arc<Agent>,
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    token: Option<Token>,
+) {
+    if let Err(error) = session::serve(agent, io, token.as_ref()).await {
+        tracing::warn!(%error, "session refused");
+    }
+}
+
+/// Replaces the socket of an agent that has died, but not of one that lives.
+async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
+    let address = path.display().to_string();
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(ServeError::InUse(address));
+    }
+    let bind = || -> io::Result<UnixListener> {
+        use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+        let metadata = fs_err::symlink_metadata(path);
+        if metadata.is_ok_and(|metadata| metadata.file_type().is_socket()) {
+            fs_err::remove_file(path)?;
+        }
+        // Nobody else may connect, not even before the mode is set.
+        let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+        let listener = UnixListener::bind(path);
+        rustix::process::umask(mask);
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        listener
+    };
+    bind().map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Standard input and output as one stream.
+struct Stdio {
+    input: Stdin,
+    output: Stdout,
+}
+
+impl AsyncRead for Stdio {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stdio {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.output).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.output).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.output).poll_shutdown(context)
+    }
+}

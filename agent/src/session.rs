@@ -1,0 +1,116 @@
+//! One host's connection: hello, then a task for each request.
+
+use std::sync::Arc;
+
+use protocol::frame::{self, Frame};
+use protocol::hello::{self, HelloError, Token};
+use protocol::{
+    Channel, Connection, Event, Failure, FailureKind, FrameError, Input, Outcome, Reply, Request,
+    Stream,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::Agent;
+use crate::dialogue::{Dialogue, Ends, Incoming, Outgoing};
+use crate::handler;
+
+/// Which build this is, for hello.
+pub const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
+
+/// Serves a connection until the host ends it. All its requests end with it.
+#[tracing::instrument(skip_all)]
+pub async fn serve(
+    agent: Arc<Agent>,
+    mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    token: Option<&Token>,
+) -> Result<(), HelloError> {
+    let peer = hello::answer(&mut io, BUILD_ID, token).await?;
+    tracing::debug!(?peer, "host connected");
+    let mut connection = Connection::server(io);
+    let mut requests = JoinSet::new();
+    while let Some(stream) = connection.accept().await {
+        let agent = Arc::clone(&agent);
+        requests.spawn(async move {
+            if let Err(error) = Box::pin(serve_request(agent, stream)).await {
+                tracing::debug!(%error, "request ended");
+            }
+        });
+        while requests.try_join_next().is_some() {}
+    }
+    Ok(())
+}
+
+async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameError> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let request = match frame::read::<Request>(&mut reader).await {
+        Ok(Some(Frame::Message(request))) => request,
+        Ok(Some(Frame::Data(..))) => return Err(FrameError::Unsupported),
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            let outcome = Outcome::Failed(frame_failure(&error));
+            frame::write_message(&mut writer, &Event::Outcome(outcome)).await?;
+            writer.shutdown().await?;
+            return Err(error);
+        }
+    };
+    let (dialogue, inputs, mut ends) = Dialogue::new();
+    let outgoing = std::mem::replace(&mut ends.outgoing, mpsc::channel(1).1);
+    let work = async {
+        let reply = handler::handle(&agent, request, dialogue.clone(), inputs).await;
+        // The host is told by the last message; if it has gone, nobody is.
+        let _ = dialogue.event(Event::Outcome(outcome(reply))).await;
+        drop(dialogue);
+    };
+    tokio::select! {
+        ((), written) = async { tokio::join!(work, send(outgoing, &mut writer)) } => written,
+        received = receive(&mut reader, &ends) => received,
+    }
+}
+
+/// Sends everything that a request says, until it has nothing more to say.
+async fn send(
+    mut outgoing: mpsc::Receiver<Outgoing>,
+    writer: &mut WriteHalf<Stream>,
+) -> Result<(), FrameError> {
+    while let Some(message) = outgoing.recv().await {
+        match message {
+            Outgoing::Event(event) => frame::write_message(writer, &event).await?,
+            Outgoing::Data(channel, bytes) => frame::write_data(writer, channel, &bytes).await?,
+        }
+    }
+    Ok(writer.shutdown().await?)
+}
+
+/// Hands everything that the host says to a request. Ends when the host ends
+/// the stream, which cancels the request.
+async fn receive(reader: &mut ReadHalf<Stream>, ends: &Ends) -> Result<(), FrameError> {
+    while let Some(frame) = frame::read::<Input>(reader).await? {
+        let incoming = match frame {
+            Frame::Message(input) => Incoming::Input(input),
+            Frame::Data(channel @ (Channel::Stdin | Channel::Bulk), bytes) => {
+                Incoming::Data(channel, bytes)
+            }
+            Frame::Data(..) => return Err(FrameError::Unsupported),
+        };
+        // A request that listens no more may still speak.
+        let _ = ends.deliver(incoming).await;
+    }
+    Ok(())
+}
+
+fn outcome(reply: Result<Reply, Failure>) -> Outcome {
+    match reply {
+        Ok(reply) => Outcome::Done(reply),
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+fn frame_failure(error: &FrameError) -> Failure {
+    let kind = match error {
+        FrameError::Unsupported => FailureKind::Unsupported,
+        _ => FailureKind::Invalid,
+    };
+    Failure::from_error(kind, error)
+}

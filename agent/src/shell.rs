@@ -1,0 +1,193 @@
+//! `locald shell`: a program in the builder's root file system, with the
+//! layers of the last build, its environment, and the project's own folder.
+
+use std::path::Path;
+
+use protocol::event::ImageRole;
+use protocol::request::{PullPolicy, RegistryAccess, ShellRequest};
+use protocol::{Failure, FailureKind, Reply};
+
+use crate::Agent;
+use crate::attach::attach;
+use crate::build::{ProjectLayout, Record, apply_layer_env};
+use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
+use crate::dialogue::{Dialogue, Inputs};
+use crate::digest::Digest;
+use crate::environment::{self, Environment};
+use crate::lifecycle::{LAYERS, WORKSPACE};
+use crate::registry::{Registry, Want};
+use crate::store::Image;
+
+const LAUNCHER: &str = "/cnb/lifecycle/launcher";
+
+/// Serves a shell request.
+#[tracing::instrument(skip_all, fields(project = request.project.path))]
+pub async fn shell(
+    agent: &Agent,
+    request: ShellRequest,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let _lease = agent.store.in_use().await?;
+    let project = agent.store.project(&request.project.id)?;
+    let layout = ProjectLayout::new(project.path());
+    let Some(record) = Record::load(layout.root()).filter(|_| layout.layers().is_dir()) else {
+        let message = format!("{} has not been built yet", request.project.path);
+        return Err(Failure::new(FailureKind::NotBuilt, message).with_hint("`locald build`"));
+    };
+    let builder = builder(agent, &record, &dialogue).await?;
+    let app = agent.store.image(&record.image)?;
+    let state = agent.store.temporary()?;
+    let directory = |name: &str| {
+        let path = state.path().join(name);
+        let made = fs_err::create_dir(&path);
+        made.map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        Ok::<_, Failure>(path)
+    };
+    let layers = MountKind::Overlay {
+        lower: layout.layers(),
+        upper: directory("layers")?,
+        work: directory("layers-work")?,
+    };
+    let mount = |target: &str, access, kind| Mount {
+        target: target.into(),
+        access,
+        kind,
+    };
+    let source = request.folder.clone().into();
+    let mut mounts = vec![
+        mount(LAYERS, Access::ReadWrite, layers),
+        mount(WORKSPACE, Access::ReadWrite, MountKind::Bind { source }),
+    ];
+    mounts.extend(reused_layers(agent, &app, &layout.layers())?);
+    let diff_ids = builder.config.diff_ids().iter().rev();
+    let spec = ContainerSpec {
+        lowers: diff_ids.map(|id| agent.store.layer_path(id)).collect(),
+        upper: Upper::Directory {
+            upper: directory("root")?,
+            work: directory("root-work")?,
+        },
+        mounts,
+        args: arguments(&request),
+        env: environment(&request, &record, &builder, &layout.layers())?,
+        cwd: WORKSPACE.into(),
+        user: User {
+            uid: record.uid,
+            gid: record.gid,
+            groups: Vec::new(),
+        },
+        hostname: "locald".to_owned(),
+        network: Network::Host,
+        stdio: request.stdio,
+        extra_hosts: Vec::new(),
+    };
+    let container = Container::start(spec, state.path()).await?;
+    attach(container, &dialogue, inputs).await
+}
+
+/// The builder of the last build, with its layers extracted.
+async fn builder(agent: &Agent, record: &Record, dialogue: &Dialogue) -> Result<Image, Failure> {
+    let registry = Registry::new(RegistryAccess::default(), dialogue.clone());
+    let builder = agent.store.image(&record.builder)?;
+    let name: crate::reference::ImageRef = record.builder_name.parse()?;
+    let (policy, role) = (PullPolicy::IfNotPresent, ImageRole::Builder);
+    if builder
+        .layers()
+        .any(|(_, diff_id)| !agent.store.has_layer(diff_id))
+    {
+        let at = name.at(record.builder);
+        registry.fetch_layers(&agent.store, &at, &builder).await?;
+    }
+    // The reference stays in the store as long as it is used.
+    registry
+        .pull(&agent.store, &name, policy, Want::Documents, role)
+        .await?;
+    Ok(builder)
+}
+
+/// Layers that the last build reused without restoring them: they are only in
+/// the image.
+fn reused_layers(agent: &Agent, app: &Image, restored: &Path) -> Result<Vec<Mount>, Failure> {
+    let mut mounts = Vec::new();
+    for (blob, diff_id) in app.layers().skip(run_image_layers(app)) {
+        if agent.store.has_blob(&blob.digest) {
+            tokio::task::block_in_place(|| agent.store.extract_blob(blob, diff_id))?;
+        }
+        let layers = agent.store.layer_path(diff_id).join("layers");
+        for buildpack in directories(&layers) {
+            for layer in directories(&layers.join(&buildpack)) {
+                let path = Path::new(&buildpack).join(layer);
+                if fs_err::symlink_metadata(restored.join(&path)).is_ok() {
+                    continue;
+                }
+                mounts.push(Mount {
+                    target: Path::new(LAYERS).join(&path),
+                    access: Access::ReadOnly,
+                    kind: MountKind::Bind {
+                        source: layers.join(&path),
+                    },
+                });
+            }
+        }
+    }
+    Ok(mounts)
+}
+
+/// Names of the directories in a directory; links are none.
+fn directories(path: &Path) -> Vec<std::ffi::OsString> {
+    let is_directory = |path: &Path| {
+        let metadata = fs_err::symlink_metadata(path);
+        metadata.is_ok_and(|metadata| metadata.is_dir())
+    };
+    if !is_directory(path) {
+        return Vec::new();
+    }
+    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
+    let entries = entries.filter(|entry| is_directory(&entry.path()));
+    entries.map(|entry| entry.file_name()).collect()
+}
+
+/// How many layers of an application image come from its run image.
+fn run_image_layers(app: &Image) -> usize {
+    let runtime = app.config.runtime();
+    let metadata = runtime.label("io.buildpacks.lifecycle.metadata");
+    let metadata: serde_json::Value =
+        serde_json::from_str(metadata.unwrap_or_default()).unwrap_or_default();
+    let top = metadata["runImage"]["topLayer"].as_str();
+    let top = top.and_then(|top| top.parse::<Digest>().ok());
+    let position = app
+        .config
+        .diff_ids()
+        .iter()
+        .position(|id| Some(id.0) == top);
+    position.map_or(0, |position| position + 1)
+}
+
+/// The launcher adds the environment of the launch layers.
+fn arguments(request: &ShellRequest) -> Vec<String> {
+    let mut args = vec![LAUNCHER.to_owned(), "--".to_owned()];
+    if request.command.is_empty() {
+        let shell = "if command -v bash >/dev/null; then exec bash; else exec sh; fi";
+        args.extend(["/bin/sh", "-c", shell].map(str::to_owned));
+    } else {
+        args.extend_from_slice(&request.command);
+    }
+    args
+}
+
+fn environment(
+    request: &ShellRequest,
+    record: &Record,
+    builder: &Image,
+    layers: &Path,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut env = Environment::from(builder.config.runtime().environment().collect::<Vec<_>>());
+    env.set_default("PATH", environment::PATH);
+    env.set_default("HOME", "/tmp");
+    env.set("CNB_PLATFORM_API", &record.platform_api);
+    env.set("CNB_LAYERS_DIR", LAYERS);
+    env.set("CNB_APP_DIR", WORKSPACE);
+    apply_layer_env(layers, &mut env)?;
+    env.set_all(&request.env);
+    Ok(env.into_pairs())
+}

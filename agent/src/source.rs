@@ -1,0 +1,296 @@
+//! The project's source on the agent's side: a copy of each tree that the host
+//! lists, to which only changed files travel.
+//!
+//! ```text
+//! source/N/        the tree
+//! source/N.json    its listing, with the digest of each file; it is removed
+//!                  before the tree is changed and written afterwards, so that
+//!                  a tree without a listing is not trusted
+//! ```
+//! Listings come from the other side of the wire: nothing in them leads out of
+//! the tree.
+
+mod listing;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::source::{Entry, EntryKind, Tree};
+use protocol::{Channel, Event, Failure, FailureKind, Input};
+
+use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
+use crate::digest::{Digest, Hasher};
+use listing::{Known, Listing};
+use tree::TreeDir;
+
+/// The most paths of all trees together.
+const ENTRY_CAP: usize = 2_000_000;
+/// Indices asked for at a time.
+const ASKED: usize = 4096;
+
+/// A received tree.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Over all paths, modes, contents and link targets.
+    pub digest: Digest,
+    /// Regular files.
+    pub files: u64,
+}
+
+/// The source cannot be received.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The host sent something else than the protocol says.
+    #[error("the source cannot be received: {0}")]
+    Protocol(&'static str),
+    /// A path leads out of the tree, or cannot be one.
+    #[error("the source holds the path {0:?}, which is refused")]
+    Path(String),
+    /// A file could not be read on the host's side.
+    #[error("{0}")]
+    Lost(String),
+    /// A file cannot be written.
+    #[error("cannot write {path:?} of the source")]
+    Write {
+        /// In the tree.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The host has gone.
+    #[error(transparent)]
+    HostGone(#[from] HostGone),
+}
+
+/// Receives all source trees of a request into a project's directory.
+pub async fn receive(
+    project: &Path,
+    trees: u16,
+    dialogue: &Dialogue,
+    inputs: &mut Inputs,
+) -> Result<Vec<Source>, SourceError> {
+    let listings = receive_listings(trees, inputs).await?;
+    let root = project.join("source");
+    let (mut sources, mut received) = (Vec::new(), 0);
+    for (tree, entries) in listings {
+        let update = Update::new(&root, tree, entries)?;
+        let (source, bytes) = update.run(dialogue, inputs).await?;
+        received += bytes;
+        sources.push(source);
+    }
+    let files = sources.iter().map(|source| source.files).sum();
+    dialogue
+        .event(Event::SourceComplete { files, received })
+        .await?;
+    Ok(sources)
+}
+
+async fn receive_listings(
+    trees: u16,
+    inputs: &mut Inputs,
+) -> Result<BTreeMap<Tree, Vec<Entry>>, SourceError> {
+    let mut listings: BTreeMap<Tree, Vec<Entry>> = (0..trees).map(|n| (Tree(n), vec![])).collect();
+    let mut total = 0;
+    loop {
+        match inputs.recv().await.ok_or(HostGone)? {
+            Incoming::Input(Input::SourceEntries { tree, entries }) => {
+                total += entries.len();
+                if total > ENTRY_CAP {
+                    return Err(SourceError::Protocol("it has more than 2 million files"));
+                }
+                let listing = listings.get_mut(&tree);
+                let listing = listing.ok_or(SourceError::Protocol("an unknown tree"))?;
+                for entry in entries {
+                    listing::check(listing.last(), &entry)?;
+                    listing.push(entry);
+                }
+            }
+            Incoming::Input(Input::SourceListed) => return Ok(listings),
+            _ => return Err(SourceError::Protocol("something else than a listing came")),
+        }
+    }
+}
+
+/// One tree on its way from its last listing to the new one.
+struct Update {
+    tree: Tree,
+    entries: Vec<Entry>,
+    listing: PathBuf,
+    path: PathBuf,
+    old: Listing,
+}
+
+impl Update {
+    fn new(root: &Path, tree: Tree, entries: Vec<Entry>) -> Result<Self, SourceError> {
+        let path = root.join(tree.0.to_string());
+        let listing = root.join(format!("{}.json", tree.0));
+        let old = Listing::load(&listing);
+        if old.is_none() && path.exists() {
+            crate::store::remove_tree(&path)
+                .map_err(|error| write_error(Path::new("."), io::Error::other(error)))?;
+        }
+        fs_err::create_dir_all(&path).map_err(|source| write_error(Path::new("."), source))?;
+        Ok(Self {
+            tree,
+            entries,
+            listing,
+            path,
+            old: old.unwrap_or_default(),
+        })
+    }
+
+    async fn run(
+        self,
+        dialogue: &Dialogue,
+        inputs: &mut Inputs,
+    ) -> Result<(Source, u64), SourceError> {
+        let kept = |entry: &Entry| self.old.keeps(entry);
+        let wanted: Vec<usize> = (0..self.entries.len())
+            .filter(|index| !kept(&self.entries[*index]))
+            .collect();
+        let same = wanted.is_empty() && self.entries.len() == self.old.len();
+        let mut new = Listing::default();
+        let mut received = 0;
+        if same {
+            new = self.old;
+        } else {
+            Listing::remove(&self.listing).map_err(|source| write_error(&self.listing, source))?;
+            let tree = TreeDir::open(&self.path)?;
+            for path in self.old.vanished(&self.entries) {
+                tree.remove(path)?;
+            }
+            let mut files = Vec::new();
+            for (index, entry) in self.entries.iter().enumerate() {
+                match &entry.kind {
+                    EntryKind::File { .. } if kept(entry) => new.keep(entry, &self.old),
+                    EntryKind::File { .. } => files.push(index),
+                    EntryKind::Directory => {
+                        tree.directory(&entry.path)?;
+                        new.add(entry, None);
+                    }
+                    EntryKind::Symlink { target } => {
+                        if !kept(entry) {
+                            tree.symlink(&entry.path, target)?;
+                        }
+                        new.add(entry, None);
+                    }
+                }
+            }
+            for asked in files.chunks(ASKED) {
+                ask(dialogue, self.tree, asked).await?;
+                for index in asked {
+                    let entry = &self.entries[*index];
+                    let digest = receive_file(self.tree, *index, entry, &tree, inputs).await?;
+                    received += digest.1;
+                    new.add(entry, Some(digest.0));
+                }
+            }
+            new.save(&self.listing)
+                .map_err(|source| write_error(&self.listing, source))?;
+        }
+        let source = Source {
+            path: self.path,
+            digest: new.digest(),
+            files: new.files(),
+        };
+        Ok((source, received))
+    }
+}
+
+async fn ask(dialogue: &Dialogue, tree: Tree, indices: &[usize]) -> Result<(), HostGone> {
+    let index = |index: &usize| u32::try_from(*index).unwrap_or(u32::MAX);
+    let indices = indices.iter().map(index).collect();
+    dialogue.event(Event::SourceWanted { tree, indices }).await
+}
+
+/// Receives one file; returns its digest and size.
+async fn receive_file(
+    tree: Tree,
+    index: usize,
+    entry: &Entry,
+    directory: &TreeDir,
+    inputs: &mut Inputs,
+) -> Result<(Digest, u64), SourceError> {
+    let size = match inputs.recv().await.ok_or(HostGone)? {
+        Incoming::Input(Input::SourceFile {
+            tree: of,
+            index: which,
+            size,
+        }) if of == tree && usize::try_from(which) == Ok(index) => size,
+        Incoming::Input(Input::SourceLost { message, .. }) => {
+            return Err(SourceError::Lost(message));
+        }
+        _ => {
+            return Err(SourceError::Protocol(
+                "something else than a wanted file came",
+            ));
+        }
+    };
+    let mut file = directory.file(&entry.path)?;
+    let mut hasher = Hasher::new();
+    let mut left = size;
+    while left > 0 {
+        let Incoming::Data(Channel::Bulk, bytes) = inputs.recv().await.ok_or(HostGone)? else {
+            return Err(SourceError::Protocol(
+                "something else than a file's content came",
+            ));
+        };
+        left = left
+            .checked_sub(bytes.len() as u64)
+            .ok_or(SourceError::Protocol("a file is longer than announced"))?;
+        hasher.update(&bytes);
+        file.write(&bytes)?;
+    }
+    file.finish(entry)?;
+    Ok((hasher.finish(), size))
+}
+
+fn write_error(path: &Path, source: io::Error) -> SourceError {
+    SourceError::Write {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let kind = match &error {
+            SourceError::Write { source, .. } if crate::store::is_full(source) => {
+                FailureKind::DiskFull
+            }
+            SourceError::Write { .. } => FailureKind::Store,
+            SourceError::HostGone(_) => FailureKind::Cancelled,
+            _ => FailureKind::Source,
+        };
+        Self::from_error(kind, &error)
+    }
+}
+
+impl Known {
+    /// Adds a path to the digest of its tree.
+    fn hash(&self, path: &str, hasher: &mut Hasher) {
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field(path.as_bytes());
+        match self {
+            Self::Directory => field(b"directory"),
+            Self::Symlink { target } => {
+                field(b"symlink");
+                field(target.as_bytes());
+            }
+            Self::File {
+                digest, executable, ..
+            } => {
+                field(if *executable { b"program" } else { b"file" });
+                field(digest.to_string().as_bytes());
+            }
+        }
+    }
+}

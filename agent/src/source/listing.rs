@@ -1,0 +1,256 @@
+//! What is in a tree, and what the host said about it when it was received.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use protocol::source::{Entry, EntryKind};
+use serde::{Deserialize, Serialize};
+
+use super::SourceError;
+use crate::digest::{Digest, Hasher};
+
+const PATH_CAP: usize = 4096;
+
+/// A tree's paths. Bytes that are no UTF-8 are escaped, see [`key`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Listing(BTreeMap<String, Known>);
+
+/// One path of a received tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Known {
+    Directory,
+    Symlink {
+        target: String,
+    },
+    File {
+        size: u64,
+        executable: bool,
+        modified: i64,
+        stamp: u64,
+        digest: Digest,
+    },
+}
+
+/// A path or target as text; different bytes give different texts.
+fn key(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.starts_with('\0') => text.to_owned(),
+        // No path holds NUL, so this collides with no UTF-8 path.
+        _ => std::iter::once('\0')
+            .chain(bytes.escape_ascii().map(char::from))
+            .collect(),
+    }
+}
+
+/// Refuses a path that leads out of the tree, or that does not follow the one
+/// before it in the listing's order.
+pub(super) fn check(before: Option<&Entry>, entry: &Entry) -> Result<(), SourceError> {
+    let path = &entry.path;
+    let bad = |component: &[u8]| matches!(component, b"" | b"." | b"..");
+    let refused = path.len() > PATH_CAP
+        || path.contains(&0)
+        || path.split(|byte| *byte == b'/').any(bad)
+        || before.is_some_and(|before| !is_before(&before.path, path));
+    if refused {
+        return Err(SourceError::Path(
+            String::from_utf8_lossy(path).into_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// By components, so that a directory comes right before what is in it.
+fn is_before(one: &[u8], other: &[u8]) -> bool {
+    one.split(|byte| *byte == b'/')
+        .lt(other.split(|byte| *byte == b'/'))
+}
+
+impl Listing {
+    /// The listing in a file; absent when there is none that can be read.
+    pub(super) fn load(path: &Path) -> Option<Self> {
+        let bytes = fs_err::read(path).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let temporary = path.with_extension("new");
+        fs_err::write(&temporary, serde_json::to_vec(self)?)?;
+        fs_err::rename(temporary, path)
+    }
+
+    pub(super) fn remove(path: &Path) -> io::Result<()> {
+        match fs_err::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a path is in the tree just as the host has it.
+    pub(super) fn keeps(&self, entry: &Entry) -> bool {
+        match (self.0.get(&key(&entry.path)), &entry.kind) {
+            (Some(Known::Directory), EntryKind::Directory) => true,
+            (Some(Known::Symlink { target: old }), EntryKind::Symlink { target }) => {
+                *old == key(target)
+            }
+            (
+                Some(Known::File {
+                    size: old_size,
+                    executable: old_executable,
+                    modified: old_modified,
+                    stamp: old_stamp,
+                    ..
+                }),
+                EntryKind::File {
+                    size,
+                    executable,
+                    modified,
+                    stamp,
+                },
+            ) => {
+                *stamp != 0
+                    && (old_size, old_executable, old_modified, old_stamp)
+                        == (size, executable, modified, stamp)
+            }
+            _ => false,
+        }
+    }
+
+    /// Paths that must go before the new entries can be put in place, those
+    /// in a directory before it.
+    pub(super) fn vanished<'a>(&'a self, entries: &[Entry]) -> Vec<&'a str> {
+        let stays = |entry: &&Entry| {
+            let old = self.0.get(&key(&entry.path));
+            match (old, &entry.kind) {
+                (Some(Known::File { .. }), EntryKind::File { .. })
+                | (Some(Known::Directory), EntryKind::Directory) => true,
+                _ => self.keeps(entry),
+            }
+        };
+        let staying: HashSet<String> = entries
+            .iter()
+            .filter(stays)
+            .map(|entry| key(&entry.path))
+            .collect();
+        let gone = |path: &&str| !staying.contains(*path);
+        self.0
+            .keys()
+            .rev()
+            .map(String::as_str)
+            .filter(gone)
+            .collect()
+    }
+
+    /// Takes a path over from an older listing.
+    pub(super) fn keep(&mut self, entry: &Entry, old: &Self) {
+        let key = key(&entry.path);
+        if let Some(known) = old.0.get(&key) {
+            self.0.insert(key, known.clone());
+        }
+    }
+
+    /// Adds a path; a file with the digest of what came.
+    pub(super) fn add(&mut self, entry: &Entry, digest: Option<Digest>) {
+        let known = match &entry.kind {
+            EntryKind::Directory => Known::Directory,
+            EntryKind::Symlink { target } => Known::Symlink {
+                target: key(target),
+            },
+            EntryKind::File {
+                size,
+                executable,
+                modified,
+                stamp,
+            } => Known::File {
+                size: *size,
+                executable: *executable,
+                modified: *modified,
+                stamp: *stamp,
+                digest: digest.unwrap_or_else(|| Digest::of(b"")),
+            },
+        };
+        self.0.insert(key(&entry.path), known);
+    }
+
+    /// Over all paths, modes, contents and link targets.
+    pub(super) fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        for (path, known) in &self.0 {
+            known.hash(path, &mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Regular files.
+    pub(super) fn files(&self) -> u64 {
+        let is_file = |known: &&Known| matches!(known, Known::File { .. });
+        self.0.values().filter(is_file).count() as u64
+    }
+}
+
+/// The bytes that a key stands for.
+pub(super) fn bytes(key: &str) -> Vec<u8> {
+    let Some(escaped) = key.strip_prefix('\0') else {
+        return key.as_bytes().to_vec();
+    };
+    let mut bytes = Vec::new();
+    let mut rest = escaped.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, length) = match (first, after) {
+            (b'\\', [b'x', high, low, ..]) => {
+                let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
+                let value = digit(*high) * 16 + digit(*low);
+                (u8::try_from(value).unwrap_or(0), 4)
+            }
+            (b'\\', [b't', ..]) => (b'\t', 2),
+            (b'\\', [b'n', ..]) => (b'\n', 2),
+            (b'\\', [b'r', ..]) => (b'\r', 2),
+            (b'\\', [other, ..]) => (*other, 2),
+            _ => (*first, 1),
+        };
+        bytes.push(byte);
+        rest = &rest[length..];
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(path: &[u8]) -> Entry {
+        Entry {
+            path: path.to_vec(),
+            kind: EntryKind::Directory,
+        }
+    }
+
+    #[test]
+    fn keys_stand_for_their_bytes() {
+        for path in [&b"a/b"[..], b"\xff\"'\\\n\t x", "ü/é".as_bytes()] {
+            assert_eq!(bytes(&key(path)), path);
+        }
+    }
+
+    #[test]
+    fn paths_that_lead_out_are_refused() {
+        for path in ["", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a\0b"] {
+            assert!(check(None, &entry(path.as_bytes())).is_err(), "{path:?}");
+        }
+        assert!(check(None, &entry(&[b'a'; 5000])).is_err());
+        assert!(check(None, &entry(b"a/..b/c.")).is_ok());
+    }
+
+    #[test]
+    fn listings_are_sorted_by_components() {
+        assert!(check(Some(&entry(b"a")), &entry(b"a/b")).is_ok());
+        assert!(check(Some(&entry(b"a/b")), &entry(b"a-b")).is_ok());
+        assert!(check(Some(&entry(b"a")), &entry(b"a")).is_err());
+        assert!(check(Some(&entry(b"b")), &entry(b"a")).is_err());
+    }
+}

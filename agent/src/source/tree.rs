@@ -1,0 +1,177 @@
+//! The directory that holds a source tree.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::source::{Entry, EntryKind};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::{SourceError, listing};
+
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+type Parent = Option<(Vec<u8>, Arc<OwnedFd>)>;
+
+pub(super) struct TreeDir {
+    root: OwnedFd,
+    /// The directory of the last path: listings name siblings together.
+    parent: Mutex<Parent>,
+}
+
+/// A file that is being received.
+pub(super) struct NewFile {
+    file: File,
+    path: String,
+}
+
+impl TreeDir {
+    pub(super) fn open(path: &Path) -> Result<Self, SourceError> {
+        let root = rustix::fs::open(path, PARENT, Mode::empty())
+            .map_err(|errno| super::write_error(path, errno.into()))?;
+        let parent = Mutex::default();
+        Ok(Self { root, parent })
+    }
+
+    /// Removes a path of a listing; a directory must be empty.
+    pub(super) fn remove(&self, key: &str) -> Result<(), SourceError> {
+        let path = listing::bytes(key);
+        *self.cached() = None;
+        let removed = self.at(&path, |parent, name| {
+            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+                Err(Errno::ISDIR) => rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR),
+                removed => removed,
+            }
+        });
+        match removed {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
+            Err(errno) => Err(failed(&path, errno)),
+        }
+    }
+
+    pub(super) fn directory(&self, path: &[u8]) -> Result<(), SourceError> {
+        let made = self.at(path, |parent, name| {
+            match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+            // Whatever the umask is.
+            rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())
+        });
+        made.map_err(|errno| failed(path, errno))
+    }
+
+    pub(super) fn symlink(&self, path: &[u8], target: &[u8]) -> Result<(), SourceError> {
+        let target = OsStr::from_bytes(target);
+        self.at(path, |parent, name| {
+            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+            rustix::fs::symlinkat(target, parent, name)
+        })
+        .map_err(|errno| failed(path, errno))
+    }
+
+    /// Starts a file anew. The old one is replaced, not written into: it may
+    /// be in use as part of a running container.
+    pub(super) fn file(&self, path: &[u8]) -> Result<NewFile, SourceError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let opened = self.at(path, |parent, name| {
+            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+            rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR)
+        });
+        let file = opened.map_err(|errno| failed(path, errno))?;
+        Ok(NewFile {
+            file: File::from(file),
+            path: String::from_utf8_lossy(path).into_owned(),
+        })
+    }
+
+    fn cached(&self) -> MutexGuard<'_, Parent> {
+        self.parent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at<T>(
+        &self,
+        path: &[u8],
+        act: impl FnOnce(&OwnedFd, &OsStr) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => (&b"."[..], path),
+        };
+        let name = OsStr::from_bytes(name);
+        let cached = self.cached().clone();
+        if let Some((cached, directory)) = cached
+            && cached == parent
+        {
+            return act(&directory, name);
+        }
+        let directory = rustix::fs::openat2(
+            self.root.as_fd(),
+            OsStr::from_bytes(parent),
+            PARENT,
+            Mode::empty(),
+            RESOLVE,
+        )?;
+        let directory = Arc::new(directory);
+        *self.cached() = Some((parent.to_vec(), Arc::clone(&directory)));
+        act(&directory, name)
+    }
+}
+
+impl NewFile {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| self.failed(source))
+    }
+
+    /// Gives the file its mode and time.
+    pub(super) fn finish(self, entry: &Entry) -> Result<(), SourceError> {
+        let EntryKind::File {
+            executable,
+            modified,
+            ..
+        } = entry.kind
+        else {
+            return Err(SourceError::Protocol("content for what is no file"));
+        };
+        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
+        let time = Timespec {
+            tv_sec: modified.div_euclid(1_000_000_000),
+            tv_nsec: modified.rem_euclid(1_000_000_000),
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::fchmod(&self.file, mode)
+            .and_then(|()| rustix::fs::futimens(&self.file, &times))
+            .map_err(|errno| self.failed(errno.into()))
+    }
+
+    fn failed(&self, source: io::Error) -> SourceError {
+        SourceError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+fn failed(path: &[u8], errno: Errno) -> SourceError {
+    SourceError::Write {
+        path: String::from_utf8_lossy(path).into_owned(),
+        source: errno.into(),
+    }
+}

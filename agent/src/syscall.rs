@@ -1,0 +1,179 @@
+//! The few system calls that containers need and that no crate offers in a
+//! safe form.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// The two sides of a fork.
+#[derive(Debug)]
+pub(crate) enum Forked {
+    /// The new process.
+    Child,
+    /// The old one, and the new one's id.
+    Parent(Pid),
+}
+
+/// Forks a process that has one thread.
+pub(crate) fn fork() -> io::Result<Forked> {
+    assert_single_thread()?;
+    // SAFETY: no other thread exists, so none can hold a lock that the child
+    // would wait for.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        pid => Pid::from_raw(pid)
+            .map(Forked::Parent)
+            .ok_or_else(|| io::Error::other("fork returned no process id")),
+    }
+}
+
+/// Fails when the process has more than one thread.
+pub(crate) fn assert_single_thread() -> io::Result<()> {
+    if fs_err::read_dir("/proc/self/task")?.take(2).count() == 1 {
+        Ok(())
+    } else {
+        Err(io::Error::other("the process has more than one thread"))
+    }
+}
+
+/// Ends the process at once: no destructors, no exit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// Leaves namespaces of the calling thread for new ones.
+pub(crate) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
+    debug_assert!(!namespaces.contains(UnshareFlags::FILES));
+    // SAFETY: the descriptor table stays shared, see the assertion.
+    Ok(unsafe { rustix::thread::unshare_unsafe(namespaces) }?)
+}
+
+/// Blocks every signal, for [`next_signal`]; fork keeps the block, exec too.
+pub(crate) fn block_signals() {
+    // SAFETY: the set is initialised by `sigfillset` before it is read, and
+    // no old set is asked for.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
+    }
+}
+
+/// Gives every signal its default effect: what a process ignores, the program
+/// that it executes would ignore, too.
+pub(crate) fn reset_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: no handler of ours is installed, and none is installed here.
+        // For those that cannot be changed, it fails without an effect.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Waits for one of the blocked signals and returns its number.
+pub(crate) fn next_signal() -> io::Result<i32> {
+    // SAFETY: the set is initialised by `sigfillset` before it is read, and
+    // no details of the signal are asked for.
+    let signal = unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigwaitinfo(&raw const all, ptr::null_mut())
+    };
+    if signal < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(signal)
+}
+
+/// Sends a signal by its number; real-time signals have no name.
+pub(crate) fn kill(pid: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: `kill` touches no memory.
+    match unsafe { libc::kill(pid.as_raw_pid(), signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Closes all descriptors from `first` on.
+///
+/// For a process that never returns to the owners of those descriptors.
+pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: closing by number is sound here because the caller never uses,
+    // nor drops, an owner of a descriptor from `first` on.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sets attributes (`MOUNT_ATTR_*`) of a mount and of those below it.
+pub(crate) fn set_mount_attributes(mount: impl AsFd, attributes: u64) -> io::Result<()> {
+    let wanted = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: the path is a C string, and the structure has the size that is
+    // passed with it; the kernel only reads both.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+            &raw const wanted,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Brings up the loopback device of the calling thread's network namespace.
+pub(crate) fn bring_loopback_up() -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // SAFETY: an all-zero `ifreq` is valid, the name is shorter than the
+    // field and keeps its final zero, and the flags are the union's member
+    // that SIOCSIFFLAGS reads.
+    let result = unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (field, byte) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+            *field = libc::c_char::from_ne_bytes([*byte]);
+        }
+        request.ifr_ifru.ifru_flags =
+            i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or_default();
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Registers a descriptor with the runtime.
+pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open and stays the same descriptor for as long
+    // as the `AsyncFd` owns it.
+    let watched = unsafe { AsyncFd::register_with_interest(descriptor, interest) };
+    watched.map_err(|error| error.into_parts().1)
+}
