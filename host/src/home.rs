@@ -46,7 +46,7 @@ impl Home {
     }
 
     fn of_user() -> Result<Self, NoHome> {
-        let folders = ProjectDirs::from("", "", "locald").ok_or(NoHome)?;
+        let folders = ProjectDirs::from("dev", "locald", "locald").ok_or(NoHome)?;
         let state = folders.state_dir().unwrap_or(folders.data_local_dir());
         Ok(Self {
             configuration: folders.config_dir().join("config.toml"),

@@ -99,7 +99,7 @@ pub(crate) fn dispatch() -> bool {
     if std::env::args_os().nth(1).is_none_or(|word| word != WORD) {
         return false;
     }
-    // A parent that ends without a trace also ends a helper that waits.
+    // A parent that is killed must not leave this process waiting for a helper.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     // Without an open socket there is nobody to serve.
     if let Ok(socket) = rustix::io::dup(rustix::stdio::stdin()) {
