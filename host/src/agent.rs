@@ -1,0 +1,111 @@
+//! The host's end of the protocol: a connected agent, and one exchange for
+//! each request.
+
+use bytes::Bytes;
+use protocol::frame::{self, Frame};
+use protocol::hello::{self, HelloError, Peer, Token};
+use protocol::{Broken, Channel, Connection, Event, FrameError, Input, Outcome, Request, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+
+/// Which build this is, for hello.
+pub const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
+
+/// An agent that understands us.
+#[derive(Debug)]
+pub struct Agent {
+    connection: Connection,
+    /// What the agent is.
+    pub peer: Peer,
+}
+
+/// The agent cannot be spoken to.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The first words failed.
+    #[error("cannot speak with the agent")]
+    Hello(#[from] HelloError),
+    /// The connection is gone.
+    #[error("the connection to the agent broke")]
+    Broken(#[from] Broken),
+    /// What came is no message, or nothing comes any more.
+    #[error("the agent cannot be understood")]
+    Frame(#[from] FrameError),
+    /// The stream ended before the outcome.
+    #[error("the agent ended the request without an answer")]
+    NoOutcome,
+}
+
+/// What the agent says within a request.
+#[derive(Debug)]
+pub enum Message {
+    /// An event that is not the last.
+    Event(Event),
+    /// Bytes of a channel.
+    Data(Channel, Bytes),
+    /// The last message.
+    Outcome(Outcome),
+}
+
+/// One request: dropping both halves cancels it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What the host says.
+    pub sender: Sender,
+    /// What the agent says.
+    pub receiver: Receiver,
+}
+
+/// The half that speaks.
+#[derive(Debug)]
+pub struct Sender(WriteHalf<Stream>);
+
+/// The half that listens.
+#[derive(Debug)]
+pub struct Receiver(ReadHalf<Stream>);
+
+impl Agent {
+    /// Greets an agent at the other end of a byte stream.
+    pub async fn connect(
+        mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        token: &Token,
+    ) -> Result<Self, AgentError> {
+        let peer = hello::greet(&mut io, BUILD_ID, token).await?;
+        let connection = Connection::client(io);
+        Ok(Self { connection, peer })
+    }
+
+    /// Starts a request.
+    pub async fn request(&self, request: &Request) -> Result<Exchange, AgentError> {
+        let stream = self.connection.open().await?;
+        let (read, mut write) = tokio::io::split(stream);
+        frame::write_message(&mut write, request).await?;
+        Ok(Exchange {
+            sender: Sender(write),
+            receiver: Receiver(read),
+        })
+    }
+}
+
+impl Sender {
+    /// Sends a message.
+    pub async fn input(&mut self, input: &Input) -> Result<(), AgentError> {
+        Ok(frame::write_message(&mut self.0, input).await?)
+    }
+
+    /// Sends bytes of a channel.
+    pub async fn data(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), AgentError> {
+        Ok(frame::write_data(&mut self.0, channel, bytes).await?)
+    }
+}
+
+impl Receiver {
+    /// The next message. Not safe to cancel: half a frame would be lost.
+    pub async fn next(&mut self) -> Result<Message, AgentError> {
+        match frame::read::<Event>(&mut self.0).await? {
+            Some(Frame::Message(Event::Outcome(outcome))) => Ok(Message::Outcome(outcome)),
+            Some(Frame::Message(event)) => Ok(Message::Event(event)),
+            Some(Frame::Data(channel, bytes)) => Ok(Message::Data(channel, bytes)),
+            None => Err(AgentError::NoOutcome),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The agent in this process, on Linux: the same protocol over an in-memory
+//! duplex.
+
+use std::sync::Arc;
+
+use protocol::Failure;
+use protocol::hello::Token;
+
+use super::MachineError;
+use crate::agent::Agent;
+
+/// Bytes between the two halves of the process.
+const BUFFER: usize = 1024 * 1024;
+
+/// Enters the agent's namespaces. Must be called before the process has a
+/// second thread.
+pub fn prepare() -> Result<(), Failure> {
+    agent::namespace::enter()?;
+    Ok(())
+}
+
+pub(super) async fn connect() -> Result<Agent, MachineError> {
+    let agent = agent::Agent::new(&agent::home()).map_err(Failure::from)?;
+    let (ours, theirs) = tokio::io::duplex(BUFFER);
+    tokio::spawn(async move {
+        if let Err(error) = agent::session::serve(Arc::new(agent), theirs, None).await {
+            tracing::warn!(%error, "session with ourselves");
+        }
+    });
+    Ok(Agent::connect(ours, &Token::default()).await?)
+}

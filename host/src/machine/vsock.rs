@@ -1,0 +1,29 @@
+//! An agent in a virtual machine, by the kernel's vsock.
+
+use std::io;
+
+use protocol::hello::Token;
+use tokio_vsock::{VsockAddr, VsockStream};
+
+use super::MachineError;
+
+/// The variable that names the file of the agent's token.
+const TOKEN_FILE: &str = "LOCALD_AGENT_TOKEN_FILE";
+
+pub(super) async fn connect(cid: u32, port: u32) -> io::Result<VsockStream> {
+    VsockStream::connect(VsockAddr::new(cid, port)).await
+}
+
+/// What the agent wants to be shown.
+pub(super) fn token() -> Result<Token, MachineError> {
+    let path = std::env::var_os(TOKEN_FILE).unwrap_or_default();
+    let failed = |source| MachineError::Connect {
+        address: format!("vsock: cannot read the file named by {TOKEN_FILE}"),
+        source,
+    };
+    let bytes = fs_err::read(path).map_err(failed)?;
+    let token = bytes.try_into();
+    token
+        .map(Token)
+        .map_err(|_| failed(io::Error::other("it must have 32 bytes")))
+}

@@ -1,0 +1,54 @@
+//! The project's files: what belongs to the source, and how it travels.
+
+mod ignored;
+mod upload;
+mod walk;
+
+use std::path::PathBuf;
+
+use protocol::source::Entry;
+
+pub use ignored::Rules;
+pub use upload::Uploader;
+pub use walk::walk;
+
+/// A tree of files to be sent.
+#[derive(Debug)]
+pub struct SourceTree {
+    /// Where it is.
+    pub root: PathBuf,
+    /// All that belongs to it, parents first.
+    pub entries: Vec<Entry>,
+    /// Paths that are left out because they are neither files, directories nor
+    /// links: sockets, fifos, devices.
+    pub skipped: Vec<String>,
+}
+
+/// The source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The folder is not there, or is no folder.
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// A path cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The rules of an ignore file cannot be used.
+    #[error("cannot use {file}")]
+    Rules {
+        /// `.gitignore`, `.dockerignore` or `project.toml`.
+        file: String,
+        /// Why.
+        #[source]
+        source: ignore::Error,
+    },
+    /// The walk itself failed.
+    #[error("cannot list the source")]
+    Walk(#[from] ignore::Error),
+}

@@ -1,0 +1,259 @@
+//! Lists a source tree.
+
+use std::collections::HashSet;
+use std::fs::{FileType, Metadata};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ignore::WalkBuilder;
+use protocol::source::{Entry, EntryKind};
+
+use super::{Rules, SourceError, SourceTree};
+
+/// A file that was changed this recently may be changed again without a
+/// visible trace, as git knows it ("racily clean"): it has no stamp.
+const RACY: i64 = 2_000_000_000;
+
+/// Lists what belongs to the source of a folder, parents first.
+///
+/// `.gitignore` files count also where there is no repository; the user's
+/// global git configuration does not, since it is not part of the project.
+pub fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError> {
+    if !root.is_dir() {
+        return Err(SourceError::NotAFolder(root.to_owned()));
+    }
+    let prune = rules.prunes_directories();
+    let mut tree = SourceTree {
+        root: root.to_owned(),
+        entries: Vec::new(),
+        skipped: Vec::new(),
+    };
+    let walk = WalkBuilder::new(root)
+        .hidden(false)
+        .parents(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(true)
+        .require_git(false)
+        .follow_links(false)
+        .filter_entry(move |entry| {
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_git = entry.depth() == 1 && entry.file_name() == ".git";
+            !is_git && !rules.leaves_out(entry.path(), is_directory)
+        })
+        .build();
+    let now = nanoseconds(SystemTime::now());
+    for found in walk {
+        let found = found?;
+        if found.depth() == 0 {
+            continue;
+        }
+        let path = found.path();
+        let metadata = fs_err::symlink_metadata(path).map_err(|source| read_error(path, source))?;
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        match kind(path, &metadata, now)? {
+            Some(kind) => tree.entries.push(Entry {
+                path: bytes(relative),
+                kind,
+            }),
+            None => tree.skipped.push(relative.display().to_string()),
+        }
+    }
+    if prune {
+        prune_directories(&mut tree.entries);
+    }
+    tree.entries.sort_unstable_by(|one, other| {
+        let components = |entry: &Entry| {
+            let parts = entry.path.split(|byte| *byte == b'/');
+            parts.map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        components(one).cmp(&components(other))
+    });
+    Ok(tree)
+}
+
+fn kind(path: &Path, metadata: &Metadata, now: i64) -> Result<Option<EntryKind>, SourceError> {
+    let file_type = metadata.file_type();
+    if file_type.is_dir() {
+        return Ok(Some(EntryKind::Directory));
+    }
+    if file_type.is_symlink() {
+        let target = fs_err::read_link(path).map_err(|source| read_error(path, source))?;
+        return Ok(Some(EntryKind::Symlink {
+            target: bytes(&target),
+        }));
+    }
+    if !is_file(file_type) {
+        return Ok(None);
+    }
+    let modified = metadata.modified().map_or(0, nanoseconds);
+    let racy = now.saturating_sub(modified) < RACY;
+    Ok(Some(EntryKind::File {
+        size: metadata.len(),
+        executable: is_executable(metadata),
+        modified,
+        stamp: if racy { 0 } else { stamp(metadata) },
+    }))
+}
+
+fn is_file(kind: FileType) -> bool {
+    kind.is_file()
+}
+
+/// Leaves out directories in which nothing is left.
+fn prune_directories(entries: &mut Vec<Entry>) {
+    let mut needed = HashSet::new();
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Directory)
+    {
+        for (index, byte) in entry.path.iter().enumerate() {
+            if *byte == b'/' {
+                needed.insert(entry.path[..index].to_vec());
+            }
+        }
+    }
+    entries.retain(|entry| entry.kind != EntryKind::Directory || needed.contains(&entry.path));
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+/// Changes whenever the content may have changed. The change time is set by
+/// the kernel alone, so that it tells also when a program restores the
+/// modification time.
+#[cfg(unix)]
+fn stamp(metadata: &Metadata) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    use std::os::unix::fs::MetadataExt as _;
+    let mut hasher = DefaultHasher::new();
+    let identity = (metadata.dev(), metadata.ino(), metadata.size());
+    let times = (
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    );
+    (identity, times).hash(&mut hasher);
+    hasher.finish() | 1
+}
+
+#[cfg(not(unix))]
+fn stamp(metadata: &Metadata) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    (
+        metadata.len(),
+        metadata.modified().ok(),
+        metadata.created().ok(),
+    )
+        .hash(&mut hasher);
+    hasher.finish() | 1
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_metadata: &Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn bytes(path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes().to_vec()
+}
+
+#[cfg(not(unix))]
+fn bytes(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().replace('\\', "/").into_bytes()
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> SourceError {
+    SourceError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn names(tree: &SourceTree) -> Vec<String> {
+        let name = |entry: &Entry| String::from_utf8_lossy(&entry.path).into_owned();
+        tree.entries.iter().map(name).collect()
+    }
+
+    fn list(root: &Path, include: &[String]) -> SourceTree {
+        walk(root, Rules::new(root, include, &[]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn ignored_files_and_the_repository_stay_at_home() {
+        let root = tempfile::tempdir().unwrap();
+        for file in [
+            ".git/config",
+            "src/a.py",
+            "src-x",
+            "target/x",
+            ".env",
+            "sub/y.log",
+        ] {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        fs_err::write(root.path().join(".gitignore"), "/target\n").unwrap();
+        fs_err::write(root.path().join("sub/.gitignore"), "*.log\n").unwrap();
+        let expected = [
+            ".env",
+            ".gitignore",
+            "src",
+            "src/a.py",
+            "src-x",
+            "sub",
+            "sub/.gitignore",
+        ];
+        assert_eq!(names(&list(root.path(), &[])), expected);
+        let only = list(root.path(), &["*.py".to_owned()]);
+        assert_eq!(names(&only), ["src", "src/a.py"]);
+    }
+
+    #[test]
+    fn links_stay_links_and_sockets_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("..", root.path().join("loop")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("s")).unwrap();
+        let tree = list(root.path(), &[]);
+        let target = b"..".to_vec();
+        assert_eq!(tree.entries[0].kind, EntryKind::Symlink { target });
+        assert_eq!(tree.skipped, ["s"]);
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_has_no_stamp() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a");
+        fs_err::write(&path, "x").unwrap();
+        let stamp = |tree: &SourceTree| match tree.entries[0].kind {
+            EntryKind::File { stamp, .. } => stamp,
+            _ => panic!("no file"),
+        };
+        assert_eq!(stamp(&list(root.path(), &[])), 0);
+        let file = fs_err::File::options().write(true).open(&path).unwrap();
+        let old = SystemTime::now() - std::time::Duration::from_mins(1);
+        file.file().set_modified(old).unwrap();
+        assert_ne!(stamp(&list(root.path(), &[])), 0);
+    }
+}
