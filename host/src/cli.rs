@@ -1,0 +1,115 @@
+//! The command line: what can be asked of locald, and how it is written.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+mod build;
+mod creation_time;
+mod environment;
+mod front_page;
+mod image;
+mod machine;
+mod process;
+mod registry;
+
+pub(crate) use build::BuildOptions;
+pub(crate) use creation_time::CreationTime;
+pub(crate) use environment::EnvArgument;
+pub(crate) use front_page::FRONT_PAGE;
+pub(crate) use image::{ExportOptions, ImageCommand};
+pub(crate) use machine::MachineCommand;
+pub(crate) use process::{RunOptions, ShellOptions};
+pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};
+
+/// Turns a source folder into an OCI image and a development shell with Cloud
+/// Native Buildpacks, without Docker.
+#[derive(Debug, Parser)]
+#[command(name = "locald", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: docs/exit-codes.md. JSON events: docs/json.md.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Options that each command takes.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// Write one JSON object a line to standard output, and nothing else
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors and the answer
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Show all output of all phases
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub(crate) color: ColorChoice,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum ColorChoice {
+    #[value(help = None)]
+    Auto,
+    #[value(help = None)]
+    Always,
+    #[value(help = None)]
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Build(BuildOptions),
+    Run(RunOptions),
+    Shell(ShellOptions),
+    #[command(subcommand)]
+    Image(ImageCommand),
+    Push(PushOptions),
+    Pull(PullOptions),
+    Login(LoginOptions),
+    Logout(LogoutOptions),
+    /// Check what this machine lacks, and say how to mend it
+    Doctor,
+    Completions(CompletionOptions),
+    #[command(subcommand)]
+    Vm(MachineCommand),
+}
+
+/// Write a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  locald completions bash > ~/.local/share/bash-completion/completions/locald
+  locald completions zsh > ~/.zfunc/_locald
+  locald completions fish > ~/.config/fish/completions/locald.fish")]
+pub(crate) struct CompletionOptions {
+    /// The shell to complete for
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// The folder of a project.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProjectFolder {
+    /// The project's folder [default: the current one]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests;

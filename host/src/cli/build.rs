@@ -1,0 +1,127 @@
+//! `locald build`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use protocol::request::{BuildNetwork, PullPolicy};
+
+use super::{CreationTime, EnvArgument, ProjectFolder};
+
+/// Make an image of a folder
+///
+/// What the flags leave open comes from `locald.toml` and `project.toml` in the
+/// folder, then from your own configuration. When nothing has changed since the
+/// last build, locald says so and starts nothing.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  locald build                                    the current folder
+  locald build ../shop -t ghcr.io/me/shop:1.2 --publish
+  locald build -b heroku/nodejs -b ./my-buildpack
+  locald build -e NODE_ENV=production -e NPM_TOKEN")]
+pub(crate) struct BuildOptions {
+    #[command(flatten)]
+    pub(crate) project: ProjectFolder,
+    /// Name of the image; the first of several is its main one [default: the
+    /// folder's name]
+    #[arg(short, long = "tag", value_name = "NAME")]
+    pub(crate) tags: Vec<String>,
+    /// Builder image [default: heroku/builder:24]
+    #[arg(short = 'B', long, value_name = "IMAGE")]
+    pub(crate) builder: Option<String>,
+    /// Buildpack to use instead of the builder's choice: ID[@VERSION], a
+    /// folder, or docker://IMAGE; repeat for several, in their order
+    #[arg(short, long = "buildpack", value_name = "BUILDPACK")]
+    pub(crate) buildpacks: Vec<String>,
+    /// Build-time variable; without a value, this shell's one is taken
+    #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<EnvArgument>,
+    /// File of build-time variables, one NAME=VALUE or NAME a line
+    #[arg(long = "env-file", value_name = "FILE")]
+    pub(crate) env_files: Vec<PathBuf>,
+    /// Run image to use instead of the builder's
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) run_image: Option<String>,
+    /// Forget what earlier builds of this project cached
+    #[arg(long)]
+    pub(crate) clear_cache: bool,
+    /// Network of the buildpacks [default: host]
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<NetworkChoice>,
+    /// Push the image under all its names afterwards
+    #[arg(long)]
+    pub(crate) publish: bool,
+    /// When to ask for newer builder and run images [default: daily]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) pull: Option<PullChoice>,
+    /// The image's creation date: now, seconds since 1970, or
+    /// 2026-01-31T12:00:00Z [default: a fixed date]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) creation_time: Option<CreationTime>,
+    /// Process type that the image starts by default
+    #[arg(short = 'D', long, value_name = "PROCESS")]
+    pub(crate) default_process: Option<String>,
+    /// Build even when nothing has changed
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl BuildOptions {
+    /// What `locald build PATH` means without any flag.
+    pub(crate) const fn of(path: Option<PathBuf>) -> Self {
+        Self {
+            project: ProjectFolder { path },
+            tags: Vec::new(),
+            builder: None,
+            buildpacks: Vec::new(),
+            env: Vec::new(),
+            env_files: Vec::new(),
+            run_image: None,
+            clear_cache: false,
+            network: None,
+            publish: false,
+            pull: None,
+            creation_time: None,
+            default_process: None,
+            force: false,
+        }
+    }
+}
+
+/// The network of the build phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NetworkChoice {
+    None,
+    Host,
+}
+
+impl From<NetworkChoice> for BuildNetwork {
+    fn from(choice: NetworkChoice) -> Self {
+        match choice {
+            NetworkChoice::None => Self::None,
+            NetworkChoice::Host => Self::Host,
+        }
+    }
+}
+
+/// When a registry is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PullChoice {
+    Always,
+    Daily,
+    Missing,
+    Never,
+}
+
+impl From<PullChoice> for PullPolicy {
+    fn from(choice: PullChoice) -> Self {
+        match choice {
+            PullChoice::Always => Self::Always,
+            PullChoice::Daily => Self::Daily,
+            PullChoice::Missing => Self::IfNotPresent,
+            PullChoice::Never => Self::Never,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `locald image …`.
+
+use clap::{Args, Subcommand};
+
+use crate::export::Target;
+
+/// List, inspect, tag, remove and export stored images
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// List the stored images
+    Ls,
+    /// Show an image's names, processes, buildpacks and environment
+    #[command(after_help = "\
+Examples:
+  locald image inspect shop
+  locald image inspect shop --json | jq .config.config.Labels")]
+    Inspect {
+        /// Name or digest; six digits of the digest are enough
+        image: String,
+    },
+    /// Give an image one more name
+    #[command(after_help = "\
+Example:
+  locald image tag shop ghcr.io/me/shop:1.2")]
+    Tag {
+        /// Name or digest of a stored image
+        image: String,
+        /// The new name
+        name: String,
+    },
+    /// Remove names, and the images that no other name keeps
+    Rm {
+        /// Names or digests
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+    },
+    Export(ExportOptions),
+}
+
+/// Write an image to a folder or a file for other tools
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Targets, named as skopeo names them:
+  oci:DIR                an OCI image layout in a folder
+  oci-archive:FILE       the same in a tar file
+  docker-archive:FILE    what `docker load` and `podman load` read
+A FILE of - is standard output.
+
+Examples:
+  locald image export shop oci-archive:shop.tar
+  locald image export shop docker-archive:- | docker load")]
+pub(crate) struct ExportOptions {
+    /// Name or digest of a stored image
+    pub(crate) image: String,
+    /// Where to, see below
+    pub(crate) target: Target,
+    /// Replace what is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}

@@ -1,0 +1,57 @@
+//! `locald run` and `locald shell`.
+
+use clap::Args;
+
+use super::{EnvArgument, ProjectFolder};
+
+/// Start a process of an image
+///
+/// A folder is built first, which takes no time when nothing has changed. The
+/// process shares this machine's network, standard streams, signals and exit
+/// code with the command. `-e PORT=8080` is how most buildpacks take a port.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  locald run                              build this folder, start its default process
+  locald run . worker -- --queue mail     another process type, with arguments
+  locald run shop:1.2 -e PORT=8080        an image that was built or pulled before
+  locald run --command shop -- node -v    a command in the image's environment")]
+pub(crate) struct RunOptions {
+    /// A project's folder, or an image [default: the current folder]
+    #[arg(value_name = "PATH|IMAGE")]
+    pub(crate) target: Option<String>,
+    /// Process type to start [default: the image's]
+    #[arg(value_name = "PROCESS", conflicts_with = "command")]
+    pub(crate) process: Option<String>,
+    /// Variable of the process; without a value, this shell's one is taken
+    #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<EnvArgument>,
+    /// ARGS are a command of their own, not arguments of a process
+    #[arg(short, long, requires = "args")]
+    pub(crate) command: bool,
+    /// Arguments of the process, or the command
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+/// Open a shell in a project's build environment
+///
+/// The builder's file system, the layers and variables of the last build, and
+/// the project's folder live at /workspace: what is changed there is changed
+/// here. Without an earlier build, the project is built first.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  locald shell                     a shell for this folder
+  locald shell -- npm test         one command, its exit code passed on
+  locald shell ../shop -e DEBUG=1")]
+pub(crate) struct ShellOptions {
+    #[command(flatten)]
+    pub(crate) project: ProjectFolder,
+    /// Variable of the shell; without a value, this shell's one is taken
+    #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<EnvArgument>,
+    /// Command to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}

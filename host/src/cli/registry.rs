@@ -1,0 +1,58 @@
+//! `locald push`, `pull`, `login` and `logout`.
+
+use clap::Args;
+
+use super::build::PullChoice;
+
+/// Push a stored image to its registry
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  locald push ghcr.io/me/shop:1.2
+  locald push shop ghcr.io/me/shop:1.2")]
+pub(crate) struct PushOptions {
+    /// Name or digest of a stored image
+    pub(crate) image: String,
+    /// The name to push it to [default: IMAGE]
+    pub(crate) target: Option<String>,
+}
+
+/// Pull an image into the store
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  locald pull heroku/builder:24")]
+pub(crate) struct PullOptions {
+    /// The image
+    pub(crate) image: String,
+    /// When to ask the registry
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
+    pub(crate) pull: PullChoice,
+}
+
+/// Save the account to use at a registry
+///
+/// What `docker login` and `podman login` saved is used as well, credential
+/// helpers included; this command is for machines that have neither.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  locald login ghcr.io --username me
+  echo \"$TOKEN\" | locald login ghcr.io --username me --password-stdin")]
+pub(crate) struct LoginOptions {
+    /// The registry: docker.io, ghcr.io, localhost:5000
+    pub(crate) registry: String,
+    /// The account; asked for when left out
+    #[arg(short, long)]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    pub(crate) password_stdin: bool,
+}
+
+/// Forget the account that `locald login` saved
+#[derive(Debug, Args)]
+pub(crate) struct LogoutOptions {
+    /// The registry
+    pub(crate) registry: String,
+}

@@ -1,0 +1,129 @@
+//! Accounts at registries: found where `locald login`, podman and docker keep
+//! them, handed to the agent one by one when it asks. Secrets are never printed
+//! and never logged.
+
+use std::path::PathBuf;
+
+use protocol::input::Credential;
+use protocol::{Failure, FailureKind};
+
+use crate::home::Home;
+use crate::outside::Outside;
+
+mod account;
+mod config_file;
+mod helper;
+mod places;
+mod registry_key;
+mod saved;
+
+pub(crate) use account::{Account, Secret};
+pub(crate) use helper::{Answer, HelperError, ask};
+pub(crate) use registry_key::RegistryKey;
+pub(crate) use saved::SavedAccounts;
+
+use config_file::{ConfigFile, Source};
+
+/// Why an account cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialError {
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} is not what docker and podman write", path.display())]
+    Syntax {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the account of {registry} in {} is not valid", path.display())]
+    Entry { path: PathBuf, registry: String },
+    #[error("{} cannot be written", path.display())]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Helper(#[from] HelperError),
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+    }
+}
+
+/// All files that may name accounts, read once.
+#[derive(Debug, Default)]
+pub(crate) struct Credentials {
+    files: Vec<ConfigFile>,
+}
+
+impl Credentials {
+    /// Reads locald's own file, then podman's, then docker's. One that cannot
+    /// be used is reported and skipped: most pulls need no account.
+    pub(crate) fn load(home: &Home) -> (Self, Vec<CredentialError>) {
+        let mut files = Vec::new();
+        let mut errors = Vec::new();
+        let places = places::all(home, |name| std::env::var_os(name));
+        for path in places {
+            match ConfigFile::read(&path) {
+                Ok(Some(file)) => files.push(file),
+                Ok(None) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+        (Self { files }, errors)
+    }
+
+    /// Whether a credential helper may have to be asked.
+    pub(crate) fn name_helpers(&self) -> bool {
+        self.files.iter().any(ConfigFile::names_helper)
+    }
+
+    /// The programs that the files name.
+    pub(crate) fn helpers(&self) -> Vec<&str> {
+        let mut helpers: Vec<_> = self.files.iter().flat_map(ConfigFile::helpers).collect();
+        helpers.sort_unstable();
+        helpers.dedup();
+        helpers
+    }
+
+    /// The account of a registry, of the first file that knows one.
+    pub(crate) async fn find(
+        &self,
+        registry: &str,
+        outside: &Outside,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let key = RegistryKey::new(registry);
+        for file in &self.files {
+            let account = match file.find(&key)? {
+                Source::Account(account) => Some(account),
+                Source::Helper(program) => {
+                    let answer = outside.ask(program, key.server()).await?;
+                    answer.into_account()
+                }
+                Source::Nothing => None,
+            };
+            if let Some(account) = account {
+                return Ok(Some(account.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Files, but locald's own, that know an account without asking anybody.
+    pub(crate) fn places_of(&self, registry: &str, home: &Home) -> Vec<PathBuf> {
+        let key = RegistryKey::new(registry);
+        let knows = |file: &&ConfigFile| !matches!(file.find(&key), Ok(Source::Nothing));
+        let others = self.files.iter().filter(|file| file.path != home.accounts);
+        others.filter(knows).map(|file| file.path.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! docker's `config.json`, podman's `auth.json`, and locald's own file, which
+//! all have one format.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Account, CredentialError, RegistryKey, Secret};
+
+/// One file, as far as it concerns accounts.
+#[derive(Debug)]
+pub(super) struct ConfigFile {
+    pub(super) path: PathBuf,
+    content: Content,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Content {
+    auths: BTreeMap<String, Entry>,
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    auth: Option<Secret>,
+    username: Option<String>,
+    password: Option<Secret>,
+    identitytoken: Option<Secret>,
+}
+
+/// Where a file says that a registry's account is.
+#[derive(Debug)]
+pub(super) enum Source<'a> {
+    /// In the file itself.
+    Account(Account),
+    /// With this helper: the part of its name after `docker-credential-`.
+    Helper(&'a str),
+    /// The file does not know the registry.
+    Nothing,
+}
+
+impl ConfigFile {
+    /// Reads a file; nothing when it does not exist.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
+        let bytes = match fs_err::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if is_absent(error.kind()) => return Ok(None),
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(CredentialError::Unreadable { path, source });
+            }
+        };
+        Self::parse(path, &bytes).map(Some)
+    }
+
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CredentialError> {
+        // `docker logout` may leave an empty file.
+        let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+        let content = serde_json::from_slice(bytes).map_err(|source| CredentialError::Syntax {
+            path: path.to_owned(),
+            source,
+        })?;
+        let path = path.to_owned();
+        Ok(Self { path, content })
+    }
+
+    pub(super) fn names_helper(&self) -> bool {
+        self.helpers().next().is_some()
+    }
+
+    pub(super) fn helpers(&self) -> impl Iterator<Item = &str> {
+        let helpers = self.content.cred_helpers.values();
+        let all = helpers.chain(&self.content.creds_store);
+        all.map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// A registry's own helper comes before its entry, and an entry before
+    /// the helper of all registries.
+    pub(super) fn find(&self, key: &RegistryKey) -> Result<Source<'_>, CredentialError> {
+        let own = |(name, _): &(&String, &String)| RegistryKey::new(name) == *key;
+        if let Some((_, helper)) = self.content.cred_helpers.iter().find(own)
+            && !helper.is_empty()
+        {
+            return Ok(Source::Helper(helper));
+        }
+        if let Some(account) = self.entry(key)? {
+            return Ok(Source::Account(account));
+        }
+        let store = self.content.creds_store.as_deref();
+        Ok(store
+            .filter(|name| !name.is_empty())
+            .map_or(Source::Nothing, Source::Helper))
+    }
+
+    fn entry(&self, key: &RegistryKey) -> Result<Option<Account>, CredentialError> {
+        let of_registry = self.content.auths.iter().filter(|(name, _)| {
+            RegistryKey::is_of_registry(name) && RegistryKey::new(name) == *key
+        });
+        for (_, entry) in of_registry {
+            let account = entry.account().map_err(|Invalid| CredentialError::Entry {
+                path: self.path.clone(),
+                registry: key.as_str().to_owned(),
+            })?;
+            if account.is_some() {
+                return Ok(account);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// An `auth` field that holds no name and password.
+struct Invalid;
+
+impl Entry {
+    /// Nothing for the empty entry that docker leaves for a helper's registry.
+    fn account(&self) -> Result<Option<Account>, Invalid> {
+        let filled = |secret: &&Secret| !secret.is_empty();
+        if let Some(token) = self.identitytoken.as_ref().filter(filled) {
+            return Ok(Some(Account::Identity(token.clone())));
+        }
+        if let Some(auth) = self.auth.as_ref().filter(filled) {
+            return Account::decode(auth.reveal()).map(Some).ok_or(Invalid);
+        }
+        let pair = self.username.clone().zip(self.password.clone());
+        Ok(pair.map(|(username, password)| Account::new(username, password)))
+    }
+}
+
+fn is_absent(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}

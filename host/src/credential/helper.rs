@@ -1,0 +1,120 @@
+//! The protocol of docker's credential helpers: a server's name on standard
+//! input, a JSON object on standard output.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Secret};
+
+/// The most bytes that an answer may have.
+const ANSWER_CAP: u64 = 64 * 1024;
+
+/// What helpers say when they know nothing, next to a failing exit code.
+const NOT_FOUND: [&str; 2] = ["credentials not found", "no credentials server URL"];
+
+/// Why a helper has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub(crate) enum HelperError {
+    #[error("credential helper {program:?} is no program name")]
+    Name { program: String },
+    #[error("credential helper {program} is not on the PATH")]
+    NotInstalled { program: String },
+    #[error("credential helper {program} cannot be run: {reason}")]
+    Unusable { program: String, reason: String },
+    #[error("credential helper {program} failed: {said}")]
+    Failed { program: String, said: String },
+    #[error("credential helper {program} answered something else than an account")]
+    Nonsense { program: String },
+    #[error("credential helper {program} did not answer in time")]
+    Silent { program: String },
+}
+
+/// A helper's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// It knows an account.
+    Found { username: String, secret: Secret },
+    /// It knows none.
+    Unknown,
+}
+
+impl Answer {
+    pub(crate) fn into_account(self) -> Option<Account> {
+        match self {
+            Self::Found { username, secret } => Some(Account::new(username, secret)),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// What a helper writes.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output {
+    username: String,
+    secret: Secret,
+}
+
+/// Runs `docker-credential-NAME get` for a server. Blocks.
+pub(crate) fn ask(name: &str, server: &str) -> Result<Answer, HelperError> {
+    let program = format!("docker-credential-{name}");
+    if name.is_empty() || name.contains(['/', '\\', '\0']) {
+        return Err(HelperError::Name { program });
+    }
+    let (success, stdout, stderr) = run(&program, server)?;
+    if success {
+        return read(program, &stdout);
+    }
+    let said = [stdout.as_slice(), stderr.as_slice()].map(String::from_utf8_lossy);
+    if said.iter().any(|text| NOT_FOUND.iter().any(|words| text.contains(words))) {
+        return Ok(Answer::Unknown);
+    }
+    let said = said.iter().map(|text| text.trim()).find(|text| !text.is_empty());
+    let said = said.unwrap_or("it said nothing").to_owned();
+    Err(HelperError::Failed { program, said })
+}
+
+fn read(program: String, stdout: &[u8]) -> Result<Answer, HelperError> {
+    let Ok(output) = serde_json::from_slice::<Output>(stdout) else {
+        return Err(HelperError::Nonsense { program });
+    };
+    Ok(Answer::Found {
+        username: output.username,
+        secret: output.secret,
+    })
+}
+
+fn run(program: &str, server: &str) -> Result<(bool, Vec<u8>, Vec<u8>), HelperError> {
+    let unusable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => HelperError::NotInstalled {
+            program: program.to_owned(),
+        },
+        _ => HelperError::Unusable {
+            program: program.to_owned(),
+            reason: error.to_string(),
+        },
+    };
+    let mut child = Command::new(program)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(unusable)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that needs no input may have closed it already.
+        let _ = stdin.write_all(server.as_bytes());
+    }
+    let mut stdout = Vec::new();
+    let mut stderr = Vec::new();
+    if let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) {
+        // Helpers write a line or two to standard error: it cannot fill up
+        // while the other pipe is read.
+        output.take(ANSWER_CAP).read_to_end(&mut stdout).map_err(unusable)?;
+        errors.take(ANSWER_CAP).read_to_end(&mut stderr).map_err(unusable)?;
+    }
+    let status = child.wait().map_err(unusable)?;
+    Ok((status.success(), stdout, stderr))
+}

@@ -1,0 +1,119 @@
+//! Which account is found where.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::*;
+
+fn file(text: &str) -> ConfigFile {
+    ConfigFile::parse(Path::new("config.json"), text.as_bytes()).unwrap()
+}
+
+fn basic(username: &str, password: &str) -> Account {
+    Account::new(username.to_owned(), Secret::from(password.to_owned()))
+}
+
+/// What the file says of a registry, as text.
+fn found(file: &ConfigFile, registry: &str) -> String {
+    match file.find(&RegistryKey::new(registry)) {
+        Ok(Source::Account(account)) => match Credential::from(account) {
+            Credential::Basic { username, password } => format!("{username}:{password}"),
+            Credential::Identity { token } => format!("token {token}"),
+        },
+        Ok(Source::Helper(name)) => format!("helper {name}"),
+        Ok(Source::Nothing) => "nothing".to_owned(),
+        Err(error) => format!("error {error}"),
+    }
+}
+
+#[test]
+fn entries_are_read_in_all_their_forms() {
+    let auth = STANDARD.encode("me:pass:word\0");
+    let token = STANDARD.encode("<token>:abc");
+    let text = format!(
+        r#"{{"auths": {{
+            "https://index.docker.io/v1/": {{"auth": "{auth}"}},
+            "ghcr.io": {{"auth": "{token}"}},
+            "https://quay.io": {{"identitytoken": "xyz", "auth": "aWdub3JlZDo="}},
+            "r.example": {{"username": "u", "password": "p"}},
+            "r.example/only/this": {{"auth": "eDp5"}},
+            "empty.example": {{}},
+            "bad.example": {{"auth": "%%%"}}
+        }}, "HttpHeaders": {{"User-Agent": "x"}}}}"#
+    );
+    let file = file(&text);
+    let cases = [
+        ("docker.io", "me:pass:word"),
+        ("ghcr.io", "token abc"),
+        ("quay.io", "token xyz"),
+        ("r.example", "u:p"),
+        ("empty.example", "nothing"),
+        ("other.example", "nothing"),
+        (
+            "bad.example",
+            "error the account of bad.example in config.json is not valid",
+        ),
+    ];
+    for (registry, expected) in cases {
+        assert_eq!(found(&file, registry), expected, "{registry}");
+    }
+}
+
+#[test]
+fn helpers_of_one_registry_beat_entries_and_the_store_of_all() {
+    let file = file(
+        r#"{"auths": {"a.example": {"auth": "eDp5"}, "b.example": {"auth": "eDp5"}, "c.example": {}},
+            "credHelpers": {"https://a.example": "special", "d.example": ""},
+            "credsStore": "desktop"}"#,
+    );
+    assert_eq!(found(&file, "a.example"), "helper special");
+    assert_eq!(found(&file, "b.example"), "x:y");
+    assert_eq!(found(&file, "c.example"), "helper desktop");
+    assert_eq!(found(&file, "d.example"), "helper desktop");
+    assert_eq!(file.helpers().collect::<Vec<_>>(), ["special", "desktop"]);
+}
+
+#[test]
+fn empty_files_and_wrong_ones() {
+    assert_eq!(found(&file(""), "docker.io"), "nothing");
+    let error = ConfigFile::parse(Path::new("config.json"), b"[]").unwrap_err();
+    assert!(matches!(error, CredentialError::Syntax { .. }));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let account = basic("me", "hunter2");
+    let entry = file(r#"{"auths": {"a": {"auth": "aHVudGVyMg==", "password": "hunter2"}}}"#);
+    let answer = Answer::Found {
+        username: "me".to_owned(),
+        secret: Secret::from("hunter2".to_owned()),
+    };
+    for text in [format!("{account:?}"), format!("{entry:?}"), format!("{answer:?}")] {
+        assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg"), "{text}");
+    }
+}
+
+#[test]
+fn saved_accounts_are_found_again_and_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config/auth.json");
+    let key = RegistryKey::new("https://index.docker.io/v1/");
+    SavedAccounts::open(&path).unwrap().set(&key, &basic("me", "pw")).unwrap();
+    let read = ConfigFile::read(&path).unwrap().unwrap();
+    assert_eq!(found(&read, "docker.io"), "me:pw");
+    let mut saved = SavedAccounts::open(&path).unwrap();
+    assert!(saved.remove(&key).unwrap());
+    assert!(!saved.remove(&key).unwrap());
+    let read = ConfigFile::read(&path).unwrap().unwrap();
+    assert_eq!(found(&read, "docker.io"), "nothing");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs_err::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,57 @@
+//! Where locald keeps what belongs to the host: configuration, saved accounts,
+//! logs.
+
+use std::path::PathBuf;
+
+use directories::ProjectDirs;
+use protocol::{Failure, FailureKind};
+
+/// The host's own files and folders.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    /// The user's configuration.
+    pub(crate) configuration: PathBuf,
+    /// What `locald login` saved.
+    pub(crate) accounts: PathBuf,
+    /// Logs of builds.
+    pub(crate) logs: PathBuf,
+}
+
+/// Neither `LOCALD_HOME` nor `HOME` says where they are.
+#[derive(Debug, thiserror::Error)]
+#[error("this user has no home directory")]
+pub(crate) struct NoHome;
+
+impl From<NoHome> for Failure {
+    fn from(error: NoHome) -> Self {
+        Self::from_error(FailureKind::Machine, &error)
+            .with_hint("set HOME, or LOCALD_HOME to a folder for all that locald keeps")
+    }
+}
+
+impl Home {
+    /// All below `LOCALD_HOME` when that is set, else the platform's folders.
+    pub(crate) fn find() -> Result<Self, NoHome> {
+        let own = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty());
+        own.map_or_else(Self::of_user, |home| Ok(Self::below(PathBuf::from(home))))
+    }
+
+    /// Everything below one folder.
+    pub(crate) fn below(home: PathBuf) -> Self {
+        Self {
+            configuration: home.join("config.toml"),
+            accounts: home.join("auth.json"),
+            logs: home.join("logs"),
+        }
+    }
+
+    fn of_user() -> Result<Self, NoHome> {
+        let folders = ProjectDirs::from("dev", "locald", "locald").ok_or(NoHome)?;
+        let state = folders.state_dir().unwrap_or(folders.data_local_dir());
+        Ok(Self {
+            configuration: folders.config_dir().join("config.toml"),
+            accounts: folders.config_dir().join("auth.json"),
+            logs: state.join("logs"),
+        })
+    }
+}

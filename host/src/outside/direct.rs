@@ -1,0 +1,26 @@
+//! Where no namespace is entered, helpers run as children of this process.
+
+use std::io;
+
+use super::Question;
+use crate::credential::{self, Answer, HelperError};
+
+/// Nobody else is needed.
+#[derive(Debug)]
+pub(super) struct Child;
+
+impl Child {
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature on each system")]
+    pub(super) fn start() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) fn ask(&self, question: &Question) -> Result<Answer, HelperError> {
+        credential::ask(&question.helper, &question.server)
+    }
+}
+
+/// There is no hidden task.
+pub(crate) fn dispatch() -> bool {
+    false
+}

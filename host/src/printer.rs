@@ -1,0 +1,270 @@
+//! The only voice of locald.
+//!
+//! People get what is in progress as live lines that fold away, where standard
+//! error is a terminal, and plain lines elsewhere; the answer of a command goes
+//! to standard output. Programs get one JSON object a line on standard output,
+//! and no word besides.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use protocol::{Channel, Event, Failure};
+
+use crate::cli::{ColorChoice, GlobalOptions};
+
+mod answer;
+mod json;
+mod lines;
+mod log;
+mod measure;
+mod phase;
+mod sanitise;
+mod screen;
+mod story;
+mod style;
+mod table;
+mod transfer;
+
+pub(crate) use answer::Answer;
+pub(crate) use measure::{age, bytes, short_digest};
+pub(crate) use sanitise::clean;
+pub(crate) use table::table;
+
+use json::Json;
+use log::Log;
+use screen::Screen;
+use story::Story;
+use style::Style;
+
+/// How much people want to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Errors and the answer.
+    Quiet,
+    /// What matters.
+    Normal,
+    /// All output of all phases.
+    Verbose,
+}
+
+/// Writes for people or for programs.
+pub(crate) struct Printer {
+    voice: Voice,
+    out: Box<dyn Write + Send>,
+    log: Log,
+    started: Instant,
+}
+
+/// Whom the printer speaks to.
+enum Voice {
+    People(Box<People>),
+    Programs(json::Narrator),
+}
+
+struct People {
+    story: Story,
+    detail: Detail,
+    style: Style,
+    screen: Screen,
+}
+
+impl Printer {
+    /// A printer for this process's standard streams.
+    pub(crate) fn new(options: GlobalOptions) -> Self {
+        let detail = match (options.quiet, options.verbose) {
+            (true, _) => Detail::Quiet,
+            (false, true) => Detail::Verbose,
+            (false, false) => Detail::Normal,
+        };
+        let style = Style::new(wants_colour(options.color));
+        let folds = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
+        let voice = if options.json {
+            Voice::Programs(json::Narrator::default())
+        } else if folds {
+            Voice::people(detail, style, Screen::terminal(), true)
+        } else {
+            Voice::people(detail, style, Screen::plain(Box::new(io::stderr())), false)
+        };
+        Self::with(voice, Box::new(io::stdout()))
+    }
+
+    fn with(voice: Voice, out: Box<dyn Write + Send>) -> Self {
+        Self {
+            voice,
+            out,
+            log: Log::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Where the output of phases is kept as well.
+    pub(crate) fn log_to(&mut self, path: PathBuf) {
+        self.log = Log::at(path);
+    }
+
+    /// Since the printer was made.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.voice, Voice::Programs(_))
+    }
+
+    /// Tells what the agent says about its work.
+    pub(crate) fn event(&mut self, event: &Event) {
+        let now = self.started.elapsed();
+        if let Event::PhaseStarted(phase) = event {
+            self.log.line(phase::heading(*phase));
+        }
+        match &mut self.voice {
+            Voice::People(people) => {
+                let lines = people.story.event(event, now);
+                people.show(&lines, now);
+            }
+            Voice::Programs(narrator) => {
+                narrator.event(event).iter().for_each(|json| write_json(&mut self.out, json));
+            }
+        }
+    }
+
+    /// Tells what a phase writes.
+    pub(crate) fn output(&mut self, channel: Channel, bytes: &[u8]) {
+        let now = self.started.elapsed();
+        let log = &mut self.log;
+        match &mut self.voice {
+            Voice::People(people) => {
+                let lines = people.story.output(channel, bytes, |line| log.line(line));
+                people.show(&lines, now);
+            }
+            Voice::Programs(narrator) => {
+                let jsons = narrator.output(channel, bytes, |line| log.line(line));
+                jsons.iter().for_each(|json| write_json(&mut self.out, json));
+            }
+        }
+    }
+
+    /// Time has passed: live lines may have to be drawn again.
+    pub(crate) fn tick(&mut self) {
+        let now = self.started.elapsed();
+        if let Voice::People(people) = &mut self.voice {
+            people.show(&[], now);
+        }
+    }
+
+    /// Something that people should know, and that is nothing to worry about.
+    pub(crate) fn note(&mut self, message: &str) {
+        match &mut self.voice {
+            Voice::People(people) if people.detail == Detail::Quiet => {}
+            Voice::People(people) => people.screen.print(&clean(message)),
+            Voice::Programs(_) => write_json(&mut self.out, &Json::Note { message }),
+        }
+    }
+
+    /// Something that people should know, and perhaps mend.
+    pub(crate) fn warning(&mut self, message: &str, hint: Option<&str>) {
+        self.event(&Event::Warning {
+            message: message.to_owned(),
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    /// What a command was asked for.
+    pub(crate) fn answer(&mut self, answer: &Answer) {
+        let lines = match &self.voice {
+            Voice::Programs(_) => return write_json(&mut self.out, &answer.json()),
+            Voice::People(people) => answer.lines(people.detail, people.style),
+        };
+        self.clear();
+        for line in lines {
+            // Nobody is left to be told when standard output is closed.
+            let _ = writeln!(self.out, "{line}");
+        }
+        let _ = self.out.flush();
+    }
+
+    /// Why a command failed. An error never folds: a phase that failed is
+    /// shown in full.
+    pub(crate) fn failure(&mut self, failure: &Failure) {
+        let log = &mut self.log;
+        match &mut self.voice {
+            Voice::People(people) => {
+                people.screen.clear();
+                let told = people.story.fail(|line| log.line(line));
+                told.iter().for_each(|line| people.screen.print(line));
+                let path = log.close();
+                for line in failure_lines(failure, path.as_deref(), people.style) {
+                    people.screen.print(&line);
+                }
+            }
+            Voice::Programs(narrator) => {
+                let rest = narrator.flush(|line| log.line(line));
+                rest.iter().for_each(|json| write_json(&mut self.out, json));
+                let path = log.close();
+                write_json(&mut self.out, &Json::failed(failure, path.as_deref()));
+            }
+        }
+    }
+
+    /// Takes live lines away, before somebody else writes to the terminal.
+    pub(crate) fn clear(&mut self) {
+        if let Voice::People(people) = &mut self.voice {
+            people.screen.clear();
+        }
+    }
+}
+
+impl Voice {
+    fn people(detail: Detail, style: Style, screen: Screen, folds: bool) -> Self {
+        Self::People(Box::new(People {
+            story: Story::new(detail, style, folds),
+            detail,
+            style,
+            screen,
+        }))
+    }
+}
+
+impl People {
+    fn show(&mut self, lines: &[String], now: Duration) {
+        self.screen.show(lines, &self.story.live(now));
+    }
+}
+
+/// As `NO_COLOR`, `CLICOLOR_FORCE` and their like say, when nobody chose.
+fn wants_colour(choice: ColorChoice) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+        }
+    }
+}
+
+fn write_json(out: &mut impl Write, json: &Json) {
+    // A type of ours that always serialises, to a reader who may be gone.
+    let _ = serde_json::to_writer(&mut *out, json);
+    let _ = out.write_all(b"\n");
+    let _ = out.flush();
+}
+
+fn failure_lines(failure: &Failure, log: Option<&Path>, style: Style) -> Vec<String> {
+    let message = clean(&failure.message);
+    let mut lines = vec![format!("{} {message}", style.error("error:"))];
+    for cause in &failure.causes {
+        lines.push(format!("  {} {}", style.dim("cause:"), clean(cause)));
+    }
+    if let Some(path) = log {
+        let path = path.display().to_string();
+        lines.push(format!("  {} {}", style.dim("full log:"), clean(&path)));
+    }
+    if let Some(hint) = &failure.hint {
+        lines.push(format!("{} {}", style.hint("hint:"), clean(hint)));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

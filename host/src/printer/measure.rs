@@ -1,0 +1,93 @@
+//! Sizes, times and digests as people read them.
+
+use std::time::Duration;
+
+/// Bytes in decimal units: `0 B`, `999 B`, `1.5 kB`, `61 MB`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    // Tenths of the unit, rounded; integers keep this exact.
+    let mut tenths = (count + 50) / 100;
+    let mut unit = 0;
+    while tenths >= 9_995 && unit + 1 < UNITS.len() {
+        tenths = (tenths + 500) / 1000;
+        unit += 1;
+    }
+    let name = UNITS[unit];
+    if tenths < 100 {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {name}", (tenths + 5) / 10)
+    }
+}
+
+/// A time that something took: `0.03 s`, `1.2 s`, `2 min 3 s`.
+pub(super) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds >= 60 {
+        return format!("{} min {} s", seconds / 60, seconds % 60);
+    }
+    if seconds == 0 {
+        return format!("{:.2} s", time.as_secs_f64());
+    }
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// How long ago something was: `now`, `5 min`, `3 h`, `12 d`.
+pub(crate) fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => "now".to_owned(),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A digest that people can still compare: `sha256:0123456789ab`.
+pub(crate) fn short_digest(digest: &str) -> String {
+    let digits = digest.find(':').map_or(0, |colon| colon + 1) + 12;
+    digest.chars().take(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_two_digits_or_more() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (1_549, "1.5 kB"),
+            (9_960, "10 kB"),
+            (61_400_000, "61 MB"),
+            (999_400, "999 kB"),
+            (999_960, "1.0 MB"),
+            (1_230_000_000, "1.2 GB"),
+            (u64::MAX, "18447 PB"),
+        ];
+        for (count, expected) in cases {
+            assert_eq!(bytes(count), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(duration(Duration::from_millis(34)), "0.03 s");
+        assert_eq!(duration(Duration::from_millis(1_234)), "1.2 s");
+        assert_eq!(duration(Duration::from_secs(123)), "2 min 3 s");
+        assert_eq!(age(59), "now");
+        assert_eq!(age(7_300), "2 h");
+        assert_eq!(age(200_000), "2 d");
+    }
+
+    #[test]
+    fn digests_are_cut() {
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        assert_eq!(short_digest(&digest), "sha256:0123456789ab");
+        assert_eq!(short_digest(""), "");
+    }
+}

@@ -1,0 +1,89 @@
+//! A lifecycle phase while it runs: its output, folded.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use protocol::event::Phase;
+
+/// Lines that stay visible while a phase runs.
+const TAIL: usize = 6;
+/// Bytes of output that are kept for the case that the phase fails. What is
+/// older is in the log.
+const KEPT: usize = 4 * 1024 * 1024;
+
+/// The heading that users of the lifecycle know.
+pub(super) const fn heading(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Analyze => "===> ANALYZING",
+        Phase::Detect => "===> DETECTING",
+        Phase::Restore => "===> RESTORING",
+        Phase::Build => "===> BUILDING",
+        Phase::Export => "===> EXPORTING",
+    }
+}
+
+/// A phase that has not ended.
+#[derive(Debug)]
+pub(super) struct OpenPhase {
+    pub(super) phase: Phase,
+    pub(super) since: Duration,
+    lines: VecDeque<String>,
+    bytes: usize,
+    dropped: usize,
+}
+
+impl OpenPhase {
+    pub(super) const fn new(phase: Phase, since: Duration) -> Self {
+        Self {
+            phase,
+            since,
+            lines: VecDeque::new(),
+            bytes: 0,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, line: String) {
+        self.bytes += line.len();
+        self.lines.push_back(line);
+        while self.bytes > KEPT
+            && let Some(oldest) = self.lines.pop_front()
+        {
+            self.bytes -= oldest.len();
+            self.dropped += 1;
+        }
+    }
+
+    /// The last lines.
+    pub(super) fn tail(&self) -> impl Iterator<Item = &str> {
+        let skipped = self.lines.len().saturating_sub(TAIL);
+        self.lines.iter().skip(skipped).map(String::as_str)
+    }
+
+    /// All lines that are kept, and a word about those that are not.
+    pub(super) fn all(self) -> Vec<String> {
+        let mut lines = Vec::with_capacity(self.lines.len() + 1);
+        if self.dropped > 0 {
+            lines.push(format!("({} earlier lines are in the log)", self.dropped));
+        }
+        lines.extend(self.lines);
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_output_is_let_go_and_counted() {
+        let mut phase = OpenPhase::new(Phase::Build, Duration::ZERO);
+        for _ in 0..5 {
+            phase.push("x".repeat(KEPT / 4));
+        }
+        assert_eq!(phase.tail().count(), 4);
+        let lines = phase.all();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0], "(1 earlier lines are in the log)");
+    }
+}

@@ -1,0 +1,85 @@
+//! Where lines for people appear.
+
+use std::io::Write;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Standard error, with or without live lines.
+pub(super) enum Screen {
+    /// Lines that stay, and live lines below them.
+    Terminal {
+        multi: MultiProgress,
+        bars: Vec<ProgressBar>,
+    },
+    /// Lines that stay.
+    Plain(Box<dyn Write + Send>),
+}
+
+impl Screen {
+    pub(super) fn terminal() -> Self {
+        Self::Terminal {
+            multi: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            bars: Vec::new(),
+        }
+    }
+
+    pub(super) const fn plain(writer: Box<dyn Write + Send>) -> Self {
+        Self::Plain(writer)
+    }
+
+    /// Adds lines that stay, then shows the live ones.
+    pub(super) fn show(&mut self, lines: &[String], live: &[String]) {
+        match self {
+            Self::Plain(writer) => lines.iter().for_each(|line| write_line(writer, line)),
+            Self::Terminal { multi, bars } => {
+                // Fewer live lines first: what stays must not leave a gap.
+                while bars.len() > live.len()
+                    && let Some(bar) = bars.pop()
+                {
+                    bar.finish_and_clear();
+                    multi.remove(&bar);
+                }
+                for line in lines {
+                    let _ = multi.println(line);
+                }
+                while bars.len() < live.len() {
+                    bars.push(multi.add(new_bar()));
+                }
+                for (bar, line) in bars.iter().zip(live) {
+                    if bar.message() != *line {
+                        bar.set_message(line.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds one line that stays.
+    pub(super) fn print(&mut self, line: &str) {
+        match self {
+            Self::Plain(writer) => write_line(writer, line),
+            Self::Terminal { multi, .. } => {
+                let _ = multi.println(line);
+            }
+        }
+    }
+
+    /// Takes the live lines away.
+    pub(super) fn clear(&mut self) {
+        self.show(&[], &[]);
+    }
+}
+
+/// A closed standard error has no reader to tell.
+fn write_line(writer: &mut impl Write, line: &str) {
+    let _ = writeln!(writer, "{line}");
+}
+
+fn new_bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    // Cut at the terminal's width. The template is a constant that parses.
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,177 @@
+//! What people are told of a request: lines that stay, and live lines that
+//! show what is in progress. Pure: time comes in, text comes out.
+
+use std::time::Duration;
+
+use protocol::event::Phase;
+use protocol::{Channel, Event};
+
+use super::Detail;
+use super::lines::Lines;
+use super::measure::{bytes, duration};
+use super::phase::{OpenPhase, heading};
+use super::sanitise::{Keep, clean, sanitise};
+use super::style::Style;
+use super::transfer::{Told, Transfers};
+
+/// A phase shorter than this needs no time behind its heading.
+const WORTH_TELLING: Duration = Duration::from_millis(500);
+
+/// The state of a request, as people see it.
+#[derive(Debug)]
+pub(super) struct Story {
+    detail: Detail,
+    style: Style,
+    /// Whether there are live lines.
+    folds: bool,
+    transfers: Transfers,
+    phase: Option<OpenPhase>,
+    lines: Lines,
+}
+
+impl Story {
+    pub(super) fn new(detail: Detail, style: Style, folds: bool) -> Self {
+        Self {
+            detail,
+            style,
+            folds,
+            transfers: Transfers::default(),
+            phase: None,
+            lines: Lines::default(),
+        }
+    }
+
+    /// Takes an event in; returns the lines that stay.
+    pub(super) fn event(&mut self, event: &Event, now: Duration) -> Vec<String> {
+        if self.detail == Detail::Quiet && !matches!(event, Event::Warning { .. }) {
+            self.note_phase(event, now);
+            return Vec::new();
+        }
+        match event {
+            Event::Pull(event) => {
+                let told = self.transfers.pull(event, now);
+                self.keep(told)
+            }
+            Event::Push(event) => {
+                let told = self.transfers.push(event, now);
+                self.keep(told)
+            }
+            Event::PhaseStarted(phase) => {
+                self.note_phase(event, now);
+                self.if_unfolded(|| self.style.heading(heading(*phase)))
+            }
+            Event::PhaseEnded { phase, millis } => self.end_phase(*phase, *millis),
+            Event::SourceComplete { files, received } => {
+                let (files, received) = (*files, bytes(*received));
+                let told = format!("Source: {files} files, {received} sent");
+                if self.detail == Detail::Verbose { vec![told] } else { Vec::new() }
+            }
+            Event::Waiting { reason } => vec![format!("Waiting for {}", clean(reason))],
+            Event::Warning { message, hint } => self.warn(message, hint.as_deref()),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes a phase's output in; `log` gets each of its lines.
+    pub(super) fn output(
+        &mut self,
+        channel: Channel,
+        bytes: &[u8],
+        mut log: impl FnMut(&str),
+    ) -> Vec<String> {
+        let lines = self.lines.push(channel, bytes);
+        lines.iter().for_each(|line| log(line));
+        self.take_lines(lines)
+    }
+
+    /// The live lines.
+    pub(super) fn live(&self, now: Duration) -> Vec<String> {
+        if !self.folds || self.detail == Detail::Quiet {
+            return Vec::new();
+        }
+        let mut live = self.transfers.live();
+        if let Some(open) = self.phase.as_ref().filter(|_| self.is_folded()) {
+            let time = duration(now.saturating_sub(open.since));
+            live.push(format!("{} {}", self.style.heading(heading(open.phase)), self.style.dim(&time)));
+            live.extend(open.tail().map(|line| self.style.dim(&format!("  {}", clean(line)))));
+        }
+        live
+    }
+
+    /// The request has failed: all that was folded of the open phase.
+    pub(super) fn fail(&mut self, mut log: impl FnMut(&str)) -> Vec<String> {
+        let rest: Vec<_> = self.lines.flush().into_iter().map(|(_, line)| line).collect();
+        rest.iter().for_each(|line| log(line));
+        let mut told = self.take_lines(rest);
+        let hidden = self.is_folded() || self.detail == Detail::Quiet;
+        if let Some(open) = self.phase.take().filter(|_| hidden) {
+            told.push(self.style.heading(heading(open.phase)));
+            told.extend(open.all().iter().map(|line| self.pass(line)));
+        }
+        told
+    }
+
+    fn note_phase(&mut self, event: &Event, now: Duration) {
+        match event {
+            Event::PhaseStarted(phase) => self.phase = Some(OpenPhase::new(*phase, now)),
+            Event::PhaseEnded { .. } => self.phase = None,
+            _ => {}
+        }
+    }
+
+    fn end_phase(&mut self, phase: Phase, millis: u64) -> Vec<String> {
+        let rest = self.lines.flush().into_iter().map(|(_, line)| line).collect();
+        let mut told = self.take_lines(rest);
+        self.phase = None;
+        if self.is_folded() {
+            let time = Duration::from_millis(millis);
+            let mut line = self.style.heading(heading(phase));
+            if time >= WORTH_TELLING {
+                line = format!("{line} {}", self.style.dim(&duration(time)));
+            }
+            told.push(line);
+        }
+        told
+    }
+
+    /// Output is folded away, or shown as it comes.
+    fn take_lines(&mut self, lines: Vec<String>) -> Vec<String> {
+        if self.is_folded() || self.detail == Detail::Quiet {
+            if let Some(open) = &mut self.phase {
+                lines.into_iter().for_each(|line| open.push(line));
+            }
+            return Vec::new();
+        }
+        lines.iter().map(|line| self.pass(line)).collect()
+    }
+
+    fn is_folded(&self) -> bool {
+        self.folds && self.detail == Detail::Normal
+    }
+
+    fn if_unfolded(&self, line: impl FnOnce() -> String) -> Vec<String> {
+        if self.is_folded() { Vec::new() } else { vec![line()] }
+    }
+
+    fn keep(&self, told: Option<Told>) -> Vec<String> {
+        match told {
+            Some(Told::Lasting(line)) => vec![line],
+            Some(Told::Passing(line)) if !self.folds => vec![line],
+            _ => Vec::new(),
+        }
+    }
+
+    fn warn(&self, message: &str, hint: Option<&str>) -> Vec<String> {
+        let mut told = vec![format!("{} {}", self.style.warning("warning:"), clean(message))];
+        if let Some(hint) = hint {
+            told.push(format!("{} {}", self.style.hint("hint:"), clean(hint)));
+        }
+        told
+    }
+
+    /// A line of output as it is, but for what steers the terminal.
+    fn pass(&self, line: &str) -> String {
+        let keep = if self.style.is_coloured() { Keep::Colours } else { Keep::Text };
+        sanitise(line, keep)
+    }
+}

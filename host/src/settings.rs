@@ -1,0 +1,186 @@
+//! Settings: flags beat the project's `locald.toml`, that beats its
+//! `project.toml`, that beats the user's configuration, that beats the default.
+
+use std::path::{Path, PathBuf};
+
+use protocol::request::{EnvVar, RegistryAccess};
+
+use crate::cli::{BuildOptions, read_env_file};
+use crate::home::Home;
+
+mod buildpack;
+mod descriptor;
+mod document;
+mod error;
+mod name;
+mod project_file;
+mod registries;
+mod user_file;
+
+pub(crate) use buildpack::BuildpackChoice;
+pub(crate) use error::SettingsError;
+pub(crate) use name::ImageName;
+pub(crate) use registries::Registries;
+
+use crate::cli::{NetworkChoice, PullChoice};
+use descriptor::Descriptor;
+use project_file::ProjectFile;
+use user_file::UserFile;
+
+/// The builder when nobody names one.
+const DEFAULT_BUILDER: &str = "heroku/builder:24";
+
+/// All settings files that concern a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    project: ProjectFile,
+    descriptor: Descriptor,
+    user: UserFile,
+}
+
+/// What a build is made of, all sources considered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BuildSettings {
+    pub(crate) names: Vec<String>,
+    /// The text that the only name was made from, when it differs from it.
+    pub(crate) renamed_from: Option<String>,
+    pub(crate) builder: String,
+    pub(crate) run_image: Option<String>,
+    pub(crate) buildpacks: Vec<BuildpackChoice>,
+    pub(crate) env: Vec<EnvVar>,
+    pub(crate) network: NetworkChoice,
+    pub(crate) pull: PullChoice,
+    pub(crate) default_process: Option<String>,
+    pub(crate) filter: SourceFilter,
+}
+
+/// Which files of the folder are the application's, by `project.toml`:
+/// patterns in gitignore's syntax.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum SourceFilter {
+    /// All that no ignore file excludes.
+    #[default]
+    All,
+    /// Only these.
+    Include(Vec<String>),
+    /// All but these.
+    Exclude(Vec<String>),
+}
+
+impl Settings {
+    /// Reads the settings files of a project's folder, and the user's.
+    pub(crate) fn load(folder: &Path, home: &Home) -> Result<Self, SettingsError> {
+        Ok(Self {
+            project: document::read(&folder.join("locald.toml"), ProjectFile::parse)?,
+            descriptor: document::read(&folder.join("project.toml"), Descriptor::parse)?,
+            user: document::read(&home.configuration, UserFile::parse)?,
+        })
+    }
+
+    /// Decides what a build of `folder` is made of.
+    pub(crate) fn build(
+        &self,
+        folder: &Path,
+        flags: &BuildOptions,
+    ) -> Result<BuildSettings, SettingsError> {
+        let table = &self.project.build;
+        let first = |candidates: [&Option<String>; 4]| candidates.into_iter().flatten().next().cloned();
+        let (names, renamed_from) = self.names(folder, flags);
+        let none = None;
+        Ok(BuildSettings {
+            names,
+            renamed_from,
+            builder: first([
+                &flags.builder,
+                &table.builder,
+                &self.descriptor.builder,
+                &self.user.build.builder,
+            ])
+            .unwrap_or_else(|| DEFAULT_BUILDER.to_owned()),
+            run_image: first([&flags.run_image, &table.run_image, &none, &none]),
+            buildpacks: self.buildpacks(folder, flags)?,
+            env: self.env(flags)?,
+            network: (flags.network.or(table.network).or(self.user.build.network))
+                .unwrap_or(NetworkChoice::Host),
+            pull: (flags.pull.or(table.pull).or(self.user.build.pull)).unwrap_or(PullChoice::Daily),
+            default_process: first([&flags.default_process, &table.default_process, &none, &none]),
+            filter: self.descriptor.filter.clone(),
+        })
+    }
+
+    /// How registries are reached, and whose settings the project's file made.
+    pub(crate) fn registries(&self) -> Result<Registries, SettingsError> {
+        Registries::merge(&self.user.registries, &self.project.registries)
+    }
+
+    fn names(&self, folder: &Path, flags: &BuildOptions) -> (Vec<String>, Option<String>) {
+        if !flags.tags.is_empty() {
+            return (flags.tags.clone(), None);
+        }
+        if let Some(name) = &self.project.build.name {
+            return (vec![name.clone()], None);
+        }
+        let folder_name = || folder.file_name().unwrap_or_default().to_string_lossy();
+        let text = (self.project.project.name.as_deref())
+            .map_or_else(folder_name, std::borrow::Cow::Borrowed);
+        let name = ImageName::from_text(&text);
+        let renamed_from = (name.as_str() != text).then(|| text.into_owned());
+        (vec![name.into()], renamed_from)
+    }
+
+    fn buildpacks(
+        &self,
+        folder: &Path,
+        flags: &BuildOptions,
+    ) -> Result<Vec<BuildpackChoice>, SettingsError> {
+        let (texts, base) = if !flags.buildpacks.is_empty() {
+            (&flags.buildpacks, PathBuf::new())
+        } else if !self.project.build.buildpacks.is_empty() {
+            (&self.project.build.buildpacks, folder.to_owned())
+        } else {
+            (&self.descriptor.group, folder.to_owned())
+        };
+        let choices = texts.iter().map(|text| BuildpackChoice::find(text, &base));
+        choices.collect()
+    }
+
+    /// Variables by name; a later source's value replaces an earlier one's.
+    fn env(&self, flags: &BuildOptions) -> Result<Vec<EnvVar>, SettingsError> {
+        let mut arguments = Vec::new();
+        for file in &flags.env_files {
+            arguments.extend(read_env_file(file)?);
+        }
+        arguments.extend(flags.env.iter().cloned());
+        let mut variables: Vec<EnvVar> = Vec::new();
+        let files = self.descriptor.env.iter().chain(&self.project.build.env);
+        for (name, value) in files {
+            let (name, value) = (name.clone(), value.clone());
+            set(&mut variables, EnvVar { name, value });
+        }
+        for argument in arguments {
+            if let Some(variable) = argument.resolve()? {
+                set(&mut variables, variable);
+            }
+        }
+        Ok(variables)
+    }
+}
+
+fn set(variables: &mut Vec<EnvVar>, variable: EnvVar) {
+    match variables.iter_mut().find(|known| known.name == variable.name) {
+        Some(known) => known.value = variable.value,
+        None => variables.push(variable),
+    }
+}
+
+/// What the agent must know to reach registries, proxies included.
+pub(crate) fn access(registries: &Registries) -> RegistryAccess {
+    RegistryAccess {
+        registries: registries.settings.clone(),
+        proxies: registries::proxies(|name| std::env::var(name).ok()),
+        extra_ca: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! How a buildpack is named.
+
+use std::path::{Path, PathBuf};
+
+use super::SettingsError;
+
+/// A buildpack that a group shall have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BuildpackChoice {
+    /// `id` or `id@version`, of the builder.
+    Named(String),
+    /// A folder with a buildpack.
+    Folder(PathBuf),
+    /// An image with a buildpack.
+    Image(String),
+}
+
+impl BuildpackChoice {
+    /// Tells what `text` names; paths are relative to `base`.
+    ///
+    /// A folder is one by its spelling (`./x`, `/x`) or because it has a
+    /// `buildpack.toml`, so that a folder called `heroku` does not hide a
+    /// buildpack of that name.
+    pub(super) fn find(text: &str, base: &Path) -> Result<Self, SettingsError> {
+        if let Some(kind) = unsupported(text) {
+            let text = text.to_owned();
+            return Err(SettingsError::BuildpackKind { text, kind });
+        }
+        for prefix in ["urn:cnb:builder:", "from=builder:"] {
+            if let Some(id) = text.strip_prefix(prefix) {
+                return Ok(Self::Named(id.to_owned()));
+            }
+        }
+        if let Some(image) = text.strip_prefix("docker://") {
+            return Ok(Self::Image(image.trim_start_matches('/').to_owned()));
+        }
+        let path = text.strip_prefix("file://").unwrap_or(text);
+        let spelled = path.len() < text.len() || is_spelled_as_path(path);
+        let path = base.join(path);
+        if path.join("buildpack.toml").is_file() {
+            return Ok(Self::Folder(path));
+        }
+        if spelled {
+            return Err(SettingsError::NoBuildpack { path });
+        }
+        // An id has neither `:` nor a digest.
+        Ok(if text.contains(':') {
+            Self::Image(text.to_owned())
+        } else {
+            Self::Named(text.to_owned())
+        })
+    }
+}
+
+fn is_spelled_as_path(text: &str) -> bool {
+    let path = Path::new(text);
+    path.is_absolute() || path.starts_with(".") || path.starts_with("..")
+}
+
+fn unsupported(text: &str) -> Option<&'static str> {
+    let has_suffix = |suffix: &str| text.to_lowercase().ends_with(suffix);
+    if text.starts_with("http://") || text.starts_with("https://") {
+        Some("URL")
+    } else if text.starts_with("urn:cnb:registry:") {
+        Some("name in the buildpack registry")
+    } else if [".tgz", ".tar", ".cnb", ".zip"].into_iter().any(has_suffix) {
+        Some("packaged file")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn each_spelling_names_its_kind() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        fs_err::create_dir_all(base.join("mine")).unwrap();
+        fs_err::write(base.join("mine/buildpack.toml"), "").unwrap();
+        fs_err::create_dir_all(base.join("heroku/nodejs")).unwrap();
+        let named = |id: &str| BuildpackChoice::Named(id.to_owned());
+        let image = |name: &str| BuildpackChoice::Image(name.to_owned());
+        let cases = [
+            ("heroku/nodejs", named("heroku/nodejs")),
+            ("heroku/nodejs@1.2.3", named("heroku/nodejs@1.2.3")),
+            ("urn:cnb:builder:a/b@1", named("a/b@1")),
+            ("from=builder:a/b", named("a/b")),
+            ("docker://ghcr.io/a/b", image("ghcr.io/a/b")),
+            ("docker:///a/b:1", image("a/b:1")),
+            ("ghcr.io/a/b:1", image("ghcr.io/a/b:1")),
+            ("mine", BuildpackChoice::Folder(base.join("mine"))),
+            ("./mine", BuildpackChoice::Folder(base.join("./mine"))),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(BuildpackChoice::find(text, base).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_an_error() {
+        let base = Path::new("/nowhere");
+        for text in ["./x", "../x", "/x", "file:///x"] {
+            let error = BuildpackChoice::find(text, base).unwrap_err();
+            assert!(matches!(error, SettingsError::NoBuildpack { .. }), "{text}");
+        }
+        for text in ["https://x/y.tgz", "a.CNB", "urn:cnb:registry:a/b"] {
+            let error = BuildpackChoice::find(text, base).unwrap_err();
+            assert!(matches!(error, SettingsError::BuildpackKind { .. }), "{text}");
+        }
+    }
+}

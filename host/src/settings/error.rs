@@ -1,0 +1,88 @@
+//! What can be wrong with a settings file.
+
+use std::path::PathBuf;
+
+use protocol::{Failure, FailureKind};
+
+use crate::cli::EnvError;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{}:{line}: unknown key `{key}`", path.display())]
+    UnknownKey {
+        path: PathBuf,
+        line: usize,
+        key: String,
+        known: Vec<String>,
+    },
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        path: PathBuf,
+        line: usize,
+        message: String,
+    },
+    #[error("{} has both `include` and `exclude`", path.display())]
+    IncludeAndExclude { path: PathBuf },
+    #[error("{} has schema version {version:?}", path.display())]
+    Schema { path: PathBuf, version: String },
+    #[error("{} uses {feature}, which locald does not support", path.display())]
+    Unsupported {
+        path: PathBuf,
+        feature: &'static str,
+    },
+    #[error("{} has a buildpack with neither or both of `id` and `uri`", path.display())]
+    GroupEntry { path: PathBuf },
+    #[error("buildpack {text:?} is a {kind}, which locald does not support")]
+    BuildpackKind { text: String, kind: &'static str },
+    #[error("buildpack folder {} has no buildpack.toml", path.display())]
+    NoBuildpack { path: PathBuf },
+    #[error("the certificates of registry {registry} in {} cannot be read", path.display())]
+    Certificates {
+        registry: String,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Env(#[from] EnvError),
+}
+
+impl SettingsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { key, known, .. } => Some(match nearest(key, known) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            }),
+            Self::Schema { .. } => Some("locald reads versions 0.1 to 0.3".to_owned()),
+            Self::BuildpackKind { .. } => {
+                Some("name a buildpack of the builder, a folder, or docker://IMAGE".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let failure = Self::from_error(FailureKind::Invalid, &error);
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// The known key that was probably meant.
+fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+    let score = |name: &&String| strsim::jaro_winkler(key, name);
+    let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?;
+    (score(&best) > 0.75).then_some(best)
+}

@@ -1,0 +1,85 @@
+//! `[registries."docker.io"]` tables, and proxies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use protocol::request::{EnvVar, RegistrySettings};
+use serde::Deserialize;
+
+use super::SettingsError;
+
+/// One table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RegistryTable {
+    mirror: Option<String>,
+    insecure: bool,
+    /// A PEM file, relative to the settings file.
+    ca: Option<PathBuf>,
+}
+
+impl RegistryTable {
+    /// Makes paths relative to the folder of the settings file absolute.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        self.ca = self.ca.take().map(|path| folder.join(path));
+    }
+
+    fn settings(&self, name: &str) -> Result<RegistrySettings, SettingsError> {
+        let read = |path: &PathBuf| {
+            fs_err::read_to_string(path).map_err(|source| SettingsError::Certificates {
+                registry: name.to_owned(),
+                path: path.clone(),
+                source,
+            })
+        };
+        Ok(RegistrySettings {
+            name: name.to_owned(),
+            mirror: self.mirror.clone(),
+            insecure: self.insecure,
+            ca: self.ca.as_ref().map(read).transpose()?,
+        })
+    }
+}
+
+/// The settings of all registries.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Registries {
+    /// For the agent.
+    pub(crate) settings: Vec<RegistrySettings>,
+    /// Registries whose address or trust a project's file decides. That file
+    /// comes with the project's source: a user who builds somebody else's
+    /// source must not lose an account to a mirror that it names.
+    pub(crate) redirected: BTreeSet<String>,
+}
+
+impl Registries {
+    /// The project's table beats the user's of the same name.
+    pub(super) fn merge(
+        user: &BTreeMap<String, RegistryTable>,
+        project: &BTreeMap<String, RegistryTable>,
+    ) -> Result<Self, SettingsError> {
+        let mut tables = user.clone();
+        tables.extend(project.iter().map(|(name, table)| (name.clone(), table.clone())));
+        let settings = tables.iter().map(|(name, table)| table.settings(name));
+        Ok(Self {
+            settings: settings.collect::<Result<_, _>>()?,
+            redirected: project.keys().cloned().collect(),
+        })
+    }
+}
+
+/// Proxies by the names that the agent knows; the lower-case spelling wins, as
+/// in curl.
+pub(super) fn proxies(lookup: impl Fn(&str) -> Option<String>) -> Vec<EnvVar> {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+    let find = |name: &str| {
+        let value = lookup(&name.to_lowercase()).or_else(|| lookup(name));
+        value.filter(|value| !value.is_empty())
+    };
+    let found = names.into_iter().filter_map(|name| {
+        let value = find(name).or_else(|| find("ALL_PROXY").filter(|_| name != "NO_PROXY"))?;
+        let name = name.to_owned();
+        Some(EnvVar { name, value })
+    });
+    found.collect()
+}

@@ -1,0 +1,214 @@
+//! Whose word counts, and what wrong files are told.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use clap::Parser;
+use protocol::Failure;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn flags(words: &[&str]) -> BuildOptions {
+    let words = ["locald", "build"].iter().chain(words);
+    match Cli::try_parse_from(words).unwrap().command {
+        Some(Command::Build(options)) => options,
+        _ => unreachable!("not build"),
+    }
+}
+
+/// Settings out of the texts of the three files.
+fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, SettingsError> {
+    Ok(Settings {
+        project: ProjectFile::parse(Path::new("locald.toml"), project)?,
+        descriptor: Descriptor::parse(Path::new("project.toml"), descriptor)?,
+        user: UserFile::parse(Path::new("config.toml"), user)?,
+    })
+}
+
+fn build(settings: &Settings, words: &[&str]) -> BuildSettings {
+    settings.build(Path::new("/src/My Shop"), &flags(words)).unwrap()
+}
+
+/// The failure as a user reads it.
+fn told(error: SettingsError) -> String {
+    let failure = Failure::from(error);
+    format!("{}\n{}", failure.message, failure.hint.unwrap_or_default())
+}
+
+const DESCRIPTOR: &str = r#"
+[_]
+schema-version = "0.2"
+[io.buildpacks]
+builder = "descriptor/builder"
+exclude = ["/docs"]
+[[io.buildpacks.group]]
+id = "a/b"
+version = "1.0"
+[[io.buildpacks.group]]
+uri = "docker://c/d"
+[[io.buildpacks.build.env]]
+name = "LEVEL"
+value = "descriptor"
+[[io.buildpacks.build.env]]
+name = "KEPT"
+value = "yes"
+"#;
+
+#[test]
+fn defaults_work_alone() {
+    let settings = settings("", "", "").unwrap();
+    let build = build(&settings, &[]);
+    assert_eq!(build.builder, "heroku/builder:24");
+    assert_eq!(build.names, ["my-shop"]);
+    assert_eq!(build.renamed_from.as_deref(), Some("My Shop"));
+    assert_eq!(build.network, NetworkChoice::Host);
+    assert_eq!(build.pull, PullChoice::Daily);
+    assert_eq!(build.filter, SourceFilter::All);
+}
+
+#[test]
+fn each_source_beats_the_next() {
+    let project = "[build]\nbuilder = \"project/builder\"\nnetwork = \"none\"";
+    let user = "[build]\nbuilder = \"user/builder\"\nnetwork = \"host\"\npull = \"never\"";
+    let all = settings(project, DESCRIPTOR, user).unwrap();
+    assert_eq!(build(&all, &["--builder", "flag/builder"]).builder, "flag/builder");
+    let resolved = build(&all, &[]);
+    assert_eq!(resolved.builder, "project/builder");
+    assert_eq!(resolved.network, NetworkChoice::None);
+    assert_eq!(resolved.pull, PullChoice::Never);
+    let without_project = settings("", DESCRIPTOR, user).unwrap();
+    assert_eq!(build(&without_project, &[]).builder, "descriptor/builder");
+    let only_user = settings("", "", user).unwrap();
+    assert_eq!(build(&only_user, &[]).builder, "user/builder");
+}
+
+#[test]
+fn names_come_from_flags_then_build_then_project_then_folder() {
+    let both = settings("[project]\nname = \"Shop\"\n[build]\nname = \"a/b:1\"", "", "").unwrap();
+    assert_eq!(build(&both, &["-t", "x", "-t", "y"]).names, ["x", "y"]);
+    assert_eq!(build(&both, &[]).names, ["a/b:1"]);
+    let project = settings("[project]\nname = \"Shop\"", "", "").unwrap();
+    let resolved = build(&project, &[]);
+    assert_eq!(resolved.names, ["shop"]);
+    assert_eq!(resolved.renamed_from.as_deref(), Some("Shop"));
+}
+
+#[test]
+fn variables_of_later_sources_replace_those_of_earlier_ones() {
+    let project = "[build.env]\nLEVEL = \"project\"\nOTHER = \"1\"";
+    let settings = settings(project, DESCRIPTOR, "").unwrap();
+    let pairs = |words: &[&str]| -> Vec<String> {
+        let variables = build(&settings, words).env;
+        let lines = variables.into_iter().map(|it| format!("{}={}", it.name, it.value));
+        lines.collect()
+    };
+    assert_eq!(pairs(&[]), ["LEVEL=project", "KEPT=yes", "OTHER=1"]);
+    assert_eq!(pairs(&["-e", "LEVEL=flag"])[0], "LEVEL=flag");
+}
+
+#[test]
+fn the_descriptor_names_buildpacks_and_files() {
+    let settings = settings("", DESCRIPTOR, "").unwrap();
+    let resolved = build(&settings, &[]);
+    let expected = [
+        BuildpackChoice::Named("a/b@1.0".to_owned()),
+        BuildpackChoice::Image("c/d".to_owned()),
+    ];
+    assert_eq!(resolved.buildpacks, expected);
+    assert_eq!(resolved.filter, SourceFilter::Exclude(vec!["/docs".to_owned()]));
+    let flagged = build(&settings, &["-b", "x/y"]);
+    assert_eq!(flagged.buildpacks, [BuildpackChoice::Named("x/y".to_owned())]);
+}
+
+#[test]
+fn the_first_schema_is_read_too() {
+    let text = r#"
+[project]
+name = "ignored"
+[build]
+builder = "old/builder"
+include = ["src/"]
+[[build.buildpacks]]
+id = "a/b"
+[[build.env]]
+name = "A"
+value = "1"
+[com.example]
+anything = true
+"#;
+    let settings = settings("", text, "").unwrap();
+    let resolved = build(&settings, &[]);
+    assert_eq!(resolved.builder, "old/builder");
+    assert_eq!(resolved.filter, SourceFilter::Include(vec!["src/".to_owned()]));
+    assert_eq!(resolved.buildpacks, [BuildpackChoice::Named("a/b".to_owned())]);
+    assert_eq!(resolved.env[0].name, "A");
+}
+
+#[test]
+fn wrong_files_are_told_where_and_what() {
+    let project = |text: &str| told(settings(text, "", "").unwrap_err());
+    let descriptor = |text: &str| {
+        let text = format!("[_]\nschema-version = \"0.2\"\n{text}");
+        told(settings("", &text, "").unwrap_err())
+    };
+    let told = [
+        project("[build]\n\nbuidler = \"x\""),
+        project("[services.web]\ncommand = \"x\""),
+        project("[build]\nnetwork = \"bridge\""),
+        project("[build]\nbuilder = 1"),
+        project("[build\n"),
+        project("[registries.\"docker.io\"]\nmiror = \"x\""),
+        descriptor("[io.buildpacks]\nbuilders = \"x\""),
+        descriptor("[io.buildpacks]\ninclude = []\nexclude = []"),
+        descriptor("[[io.buildpacks.group]]\nid = \"x\"\n[io.buildpacks.group.script]\ninline = \"y\""),
+        descriptor("[[io.buildpacks.group]]\nversion = \"1\""),
+        descriptor("[[io.buildpacks.pre.group]]\nid = \"x\""),
+        told(settings("", "[_]\nschema-version = \"9\"", "").unwrap_err()),
+        told(settings("", "", "[build]\nbuildpacks = []").unwrap_err()),
+    ];
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn only_the_project_redirects_without_an_account() {
+    let project = "[registries.\"docker.io\"]\nmirror = \"http://localhost:5000\"";
+    let user = "[registries.\"ghcr.io\"]\ninsecure = true";
+    let registries = settings(project, "", user).unwrap().registries().unwrap();
+    let names: Vec<_> = registries.settings.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["docker.io", "ghcr.io"]);
+    assert_eq!(registries.redirected.iter().collect::<Vec<_>>(), ["docker.io"]);
+}
+
+#[test]
+fn certificates_are_relative_to_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("locald.toml");
+    fs_err::write(&path, "[registries.\"r.example\"]\nca = \"ca.pem\"").unwrap();
+    let home = Home::below(folder.path().join("home"));
+    let settings = Settings::load(folder.path(), &home).unwrap();
+    let error = settings.registries().unwrap_err();
+    assert!(matches!(error, SettingsError::Certificates { .. }), "{error}");
+    fs_err::write(folder.path().join("ca.pem"), "PEM").unwrap();
+    let registries = settings.registries().unwrap();
+    assert_eq!(registries.settings[0].ca.as_deref(), Some("PEM"));
+}
+
+#[test]
+fn proxies_are_found_in_either_spelling() {
+    let lookup = |name: &str| match name {
+        "https_proxy" => Some("http://lower".to_owned()),
+        "HTTPS_PROXY" => Some("http://upper".to_owned()),
+        "ALL_PROXY" => Some("http://all".to_owned()),
+        "NO_PROXY" => Some(String::new()),
+        _ => None,
+    };
+    let found: Vec<_> = registries::proxies(lookup)
+        .into_iter()
+        .map(|it| (it.name, it.value))
+        .collect();
+    let expected = [
+        ("HTTP_PROXY".to_owned(), "http://all".to_owned()),
+        ("HTTPS_PROXY".to_owned(), "http://lower".to_owned()),
+    ];
+    assert_eq!(found, expected);
+}

@@ -1,0 +1,38 @@
+//! `config.toml`: what a user wants everywhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::registries::RegistryTable;
+use super::{SettingsError, document};
+use crate::cli::{NetworkChoice, PullChoice};
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UserFile {
+    pub(super) build: UserBuildTable,
+    pub(super) registries: BTreeMap<String, RegistryTable>,
+}
+
+/// `[build]`: only what makes sense for all projects.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UserBuildTable {
+    pub(super) builder: Option<String>,
+    pub(super) network: Option<NetworkChoice>,
+    pub(super) pull: Option<PullChoice>,
+}
+
+impl UserFile {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        let mut file: Self = document::parse(path, text)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for table in file.registries.values_mut() {
+            table.resolve(folder);
+        }
+        Ok(file)
+    }
+}
