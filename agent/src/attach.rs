@@ -14,7 +14,7 @@ const OUTPUT: usize = 16 * 1024;
 const INPUT: usize = 16;
 
 /// Lets the host speak with a container's program until it ends.
-pub async fn attach(
+pub(crate) async fn attach(
     mut container: Container,
     dialogue: &Dialogue,
     mut inputs: Inputs,
@@ -93,7 +93,7 @@ async fn feed(stdin: Option<impl AsyncWrite + Unpin>, mut chunks: mpsc::Receiver
 }
 
 /// Passes a program's output on to the host.
-pub async fn pass_on(
+pub(crate) async fn pass_on(
     output: Option<impl AsyncRead + Unpin>,
     channel: Channel,
     dialogue: &Dialogue,

@@ -86,7 +86,9 @@ impl Container {
         let prepared = Prepared::new(id, &spec, state)?;
         let (control, theirs) = message::pair().map_err(ContainerError::Runner)?;
         prepared.send(&control).map_err(ContainerError::Runner)?;
-        let runner = Runner::spawn(theirs).await.map_err(ContainerError::Runner)?;
+        let runner = Runner::spawn(theirs)
+            .await
+            .map_err(ContainerError::Runner)?;
         let mut container = Self::new(runner, control, prepared)?;
         container.born(&spec).await?;
         Ok(container)
@@ -95,8 +97,8 @@ impl Container {
     fn new(runner: Runner, control: OwnedFd, prepared: Prepared) -> Result<Self, ContainerError> {
         rustix::io::ioctl_fionbio(&control, true)
             .map_err(|error| ContainerError::Runner(error.into()))?;
-        let control = syscall::watch(control, Interest::READABLE)
-            .map_err(ContainerError::Runner)?;
+        let control =
+            syscall::watch(control, Interest::READABLE).map_err(ContainerError::Runner)?;
         let mut container = Self {
             id: prepared.plan.id,
             runner,
@@ -199,7 +201,9 @@ impl Container {
     async fn report(&mut self) -> Result<(Report, Vec<OwnedFd>), ContainerError> {
         let received = self
             .control
-            .async_io(Interest::READABLE, |control| message::receive(control.as_fd()))
+            .async_io(Interest::READABLE, |control| {
+                message::receive(control.as_fd())
+            })
             .await;
         match received {
             Ok(Some(report)) => Ok(report),

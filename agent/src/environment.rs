@@ -19,13 +19,13 @@ impl From<Vec<(String, String)>> for Environment {
 
 impl Environment {
     /// The value of a variable.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// Sets a variable.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some(known) => known.1 = value,
@@ -34,28 +34,28 @@ impl Environment {
     }
 
     /// Sets a variable that has no value.
-    pub fn set_default(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
         if self.get(name).is_none_or(str::is_empty) {
             self.set(name, value);
         }
     }
 
     /// Sets all variables of a request.
-    pub fn set_all(&mut self, variables: &[EnvVar]) {
+    pub(crate) fn set_all(&mut self, variables: &[EnvVar]) {
         for EnvVar { name, value } in variables {
             self.set(name, value);
         }
     }
 
     /// Sets many variables.
-    pub fn extend(&mut self, pairs: impl IntoIterator<Item = (String, String)>) {
+    pub(crate) fn extend(&mut self, pairs: impl IntoIterator<Item = (String, String)>) {
         for (name, value) in pairs {
             self.set(&name, value);
         }
     }
 
     /// All names and values.
-    pub fn into_pairs(self) -> Vec<(String, String)> {
+    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
         self.0
     }
 }

@@ -1,1 +1,80 @@
-//! Placeholder.
+//! What the end-to-end tests stand on. `scripts/test` prepares the programs
+//! and the registry, and says by variables where they are.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "in a test every failure is a panic"
+)]
+
+mod app;
+mod locald;
+mod reader;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use app::App;
+pub use locald::{Locald, Output, Running, locald};
+pub use reader::Reader;
+
+/// How long anything may take before a test gives up.
+pub const DEADLINE: Duration = Duration::from_mins(2);
+
+/// A variable that `scripts/test` sets.
+pub fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ./scripts/test"))
+}
+
+/// Host and port of the registry that holds the builders.
+pub fn registry() -> String {
+    setting("LOCALD_TEST_REGISTRY")
+}
+
+/// The builder made by `scripts/builder`.
+pub fn builder() -> String {
+    format!("{}/demo/builder", registry())
+}
+
+/// locald's directory that most tests share, so that the builder is pulled
+/// once.
+pub fn shared_home() -> PathBuf {
+    setting("LOCALD_TEST_HOME").into()
+}
+
+/// A name for an image that no other test uses.
+pub fn unique(name: &str) -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("test/{name}-{}-{number}", std::process::id())
+}
+
+/// Waits until something is so.
+pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// A TCP port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Processes whose command line holds a text.
+pub fn processes(text: &str) -> Vec<String> {
+    let entries = fs_err::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().into_string().ok()?;
+            pid.parse::<u32>().ok()?;
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains(text).then(|| format!("{pid}: {line}"))
+        })
+        .collect()
+}

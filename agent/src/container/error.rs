@@ -96,9 +96,9 @@ impl ContainerError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Setup(_) | Self::RunnerLost { .. } => Some(
-                "`locald doctor` tells what this machine lacks for containers".to_owned(),
-            ),
+            Self::Setup(_) | Self::RunnerLost { .. } => {
+                Some("`locald doctor` tells what this machine lacks for containers".to_owned())
+            }
             Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("name a program that is in the image, on its PATH".to_owned())
             }

@@ -32,7 +32,8 @@ fn file(name: &str, content: String) -> ProvidedFile {
 }
 
 fn hosts(spec: &ContainerSpec) -> String {
-    let mut content = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+    let mut content =
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
     let own = [(spec.hostname.clone(), [127, 0, 0, 1].into())];
     for (name, address) in own.iter().chain(&spec.extra_hosts) {
         // Writing to a string cannot fail.

@@ -115,7 +115,10 @@ fn map_ids(
         };
         let path = format!("/proc/{}/{file}", payload.as_raw_pid());
         // One write: the kernel accepts no second one.
-        File::options().write(true).open(path)?.write_all(map.as_bytes())?;
+        File::options()
+            .write(true)
+            .open(path)?
+            .write_all(map.as_bytes())?;
     }
     mapped.write_all(&[0])
 }

@@ -196,7 +196,10 @@ pub(super) fn receive<T: DeserializeOwned>(
     if received.bytes == 0 {
         return Ok(None);
     }
-    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if received
+        .flags
+        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+    {
         return Err(io::Error::other("a message was cut off"));
     }
     let message = serde_json::from_slice(bytes.get(..received.bytes).unwrap_or_default())?;

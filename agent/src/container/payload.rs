@@ -14,8 +14,7 @@ use rustix::termios::tcsetwinsize;
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, UnshareFlags,
     clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
-    set_capabilities_secure_bits, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid,
+    set_capabilities_secure_bits, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::message::{self, Birth, Fault, Plan, Program, TerminalSize};
@@ -69,7 +68,12 @@ impl PayloadError {
 }
 
 /// Executes the program, or tells why not and ends the process.
-pub(super) fn run(plan: &Plan, birth: &OwnedFd, ready: io::PipeWriter, mapped: io::PipeReader) -> ! {
+pub(super) fn run(
+    plan: &Plan,
+    birth: &OwnedFd,
+    ready: io::PipeWriter,
+    mapped: io::PipeReader,
+) -> ! {
     let Err(error) = become_program(plan, birth, ready, mapped);
     // A runner that is gone needs no report.
     let _ = message::send(birth, &Birth::Failed(error.fault()), &[]);

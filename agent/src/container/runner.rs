@@ -76,8 +76,8 @@ fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
 
     let (birth, theirs) = message::pair().map_err(RunnerError::Birth)?;
     let init = executor::start(&plan, &bundle, gifts.pipes, theirs, &log)?;
-    let process = pidfd_open(init, PidfdFlags::empty())
-        .map_err(|error| RunnerError::Birth(error.into()))?;
+    let process =
+        pidfd_open(init, PidfdFlags::empty()).map_err(|error| RunnerError::Birth(error.into()))?;
     let terminal = await_birth(&birth)?;
     let mut descriptors = vec![process.as_fd()];
     descriptors.extend(terminal.as_ref().map(AsFd::as_fd));
@@ -130,9 +130,7 @@ fn enter_network(plan: &Plan, namespace: Option<OwnedFd>) -> Result<(), RunnerEr
 /// Returns when the payload has been executed, with its terminal's master.
 fn await_birth(birth: &OwnedFd) -> Result<Option<OwnedFd>, RunnerError> {
     let mut terminal = None;
-    while let Some((message, descriptors)) =
-        message::receive(birth).map_err(RunnerError::Birth)?
-    {
+    while let Some((message, descriptors)) = message::receive(birth).map_err(RunnerError::Birth)? {
         match message {
             Birth::Terminal => terminal = descriptors.into_iter().next(),
             Birth::Failed(fault) => return Err(RunnerError::Init(fault)),

@@ -15,10 +15,10 @@ use seccompiler::{
 #[cfg(target_arch = "aarch64")]
 #[path = "seccomp/aarch64.rs"]
 mod arch;
-mod calls;
 #[cfg(target_arch = "x86_64")]
 #[path = "seccomp/x86_64.rs"]
 mod arch;
+mod calls;
 
 /// Flags of clone and unshare that make namespaces.
 const NAMESPACE_FLAGS: [libc::c_int; 8] = [
@@ -80,10 +80,16 @@ fn denied_filter() -> Result<BpfProgram, BackendError> {
     rules.insert(libc::SYS_unshare, namespace_rules(&NAMESPACE_FLAGS)?);
     let vsock = equal(0, u64::from(libc::AF_VSOCK.unsigned_abs()))?;
     rules.insert(libc::SYS_socket, vec![SeccompRule::new(vec![vsock])?]);
-    let other: Result<Vec<_>, _> = PERSONALITIES.map(|value| unequal(0, value)).into_iter().collect();
+    let other: Result<Vec<_>, _> = PERSONALITIES
+        .map(|value| unequal(0, value))
+        .into_iter()
+        .collect();
     rules.insert(libc::SYS_personality, vec![SeccompRule::new(other?)?]);
     let typing = TYPING.map(|command| SeccompRule::new(vec![equal(1, command)?]));
-    rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<Result<_, _>>()?);
+    rules.insert(
+        libc::SYS_ioctl,
+        typing.into_iter().collect::<Result<_, _>>()?,
+    );
     let denial = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     compile(rules, SeccompAction::Allow, denial)
 }

@@ -60,7 +60,11 @@ impl Pipes {
             stdin: ContainerInput(Input::Pipe(pipe::Sender::from_owned_fd(stdin.into())?)),
             stdout: ContainerOutput::from_pipe(stdout.into())?,
             stderr: ContainerOutput::from_pipe(stderr.into())?,
-            theirs: [stdin_reader.into(), stdout_writer.into(), stderr_writer.into()],
+            theirs: [
+                stdin_reader.into(),
+                stdout_writer.into(),
+                stderr_writer.into(),
+            ],
         })
     }
 }
@@ -74,7 +78,10 @@ impl ContainerOutput {
 impl Terminal {
     pub(super) fn new(master: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&master, true)?;
-        Ok(Self(Arc::new(syscall::watch(master, Interest::READABLE | Interest::WRITABLE)?)))
+        Ok(Self(Arc::new(syscall::watch(
+            master,
+            Interest::READABLE | Interest::WRITABLE,
+        )?)))
     }
 
     pub(super) fn resize(&self, size: TerminalSize) -> io::Result<()> {
@@ -115,8 +122,7 @@ impl Terminal {
     fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.0.poll_write_ready(context))?;
-            let result =
-                guard.try_io(|master| Ok(rustix::io::write(master.get_ref(), bytes)?));
+            let result = guard.try_io(|master| Ok(rustix::io::write(master.get_ref(), bytes)?));
             match result {
                 Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(result) => return Poll::Ready(result),

@@ -66,8 +66,10 @@ impl Cause {
 
 /// A profile for this very program is enough; the switch for all would do.
 fn apparmor_remedy() -> String {
-    let program = std::env::current_exe()
-        .map_or_else(|_| "/usr/bin/locald".to_owned(), |path| path.display().to_string());
+    let program = std::env::current_exe().map_or_else(
+        |_| "/usr/bin/locald".to_owned(),
+        |path| path.display().to_string(),
+    );
     format!(
         "printf 'abi <abi/4.0>,\\nprofile locald \"{program}\" flags=(unconfined) {{ userns, }}\\n' \
          | sudo tee /etc/apparmor.d/locald && sudo apparmor_parser -r /etc/apparmor.d/locald"

@@ -41,7 +41,13 @@ fn mount_unified() -> io::Result<()> {
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let unified = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     let from_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    Ok(move_mount(&unified, "", rustix::fs::CWD, CGROUP, from_descriptor)?)
+    Ok(move_mount(
+        &unified,
+        "",
+        rustix::fs::CWD,
+        CGROUP,
+        from_descriptor,
+    )?)
 }
 
 fn mount_empty() -> io::Result<()> {

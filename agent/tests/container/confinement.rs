@@ -35,8 +35,16 @@ async fn ids(stage: &Stage) {
         .run(stage.shell("id -u; id -g; hostname; echo $$; touch /tmp/x && stat -c %u /tmp/x /usr"))
         .await;
     let pid: Vec<&str> = ended.stdout.lines().collect();
-    assert_eq!(pid.get(..3), Some(&["1001", "1001", "stage"][..]), "{ended:?}");
-    assert_ne!(pid.get(3), Some(&"1"), "the payload is not the first process");
+    assert_eq!(
+        pid.get(..3),
+        Some(&["1001", "1001", "stage"][..]),
+        "{ended:?}"
+    );
+    assert_ne!(
+        pid.get(3),
+        Some(&"1"),
+        "the payload is not the first process"
+    );
     assert_eq!(pid.get(4), Some(&"1001"), "{ended:?}");
 }
 
@@ -113,7 +121,11 @@ async fn calls(stage: &Stage) {
             "personality query" | "unshare files" => "ok",
             _ => "EPERM",
         };
-        assert_eq!(found.get(*name).map(String::as_str), Some(expected), "{name}");
+        assert_eq!(
+            found.get(*name).map(String::as_str),
+            Some(expected),
+            "{name}"
+        );
     }
     assert_eq!(found.get("raw socket").map(String::as_str), Some("EPERM"));
 }
@@ -122,11 +134,18 @@ async fn init_is_closed(stage: &Stage) {
     let found = probed(stage).await;
     for path in ["root", "exe", "cwd", "fd/0", "mem", "environ", "ns/user"] {
         let path = format!("/proc/1/{path}");
-        assert_eq!(found.get(&path).map(String::as_str), Some("EACCES"), "{path}");
+        assert_eq!(
+            found.get(&path).map(String::as_str),
+            Some("EACCES"),
+            "{path}"
+        );
     }
     for path in ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"] {
         let refused = found.get(path).map(String::as_str);
-        assert!(matches!(refused, Some("EROFS" | "EACCES")), "{path}: {refused:?}");
+        assert!(
+            matches!(refused, Some("EROFS" | "EACCES")),
+            "{path}: {refused:?}"
+        );
     }
 }
 

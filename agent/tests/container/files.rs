@@ -9,9 +9,13 @@ use crate::stage::{Stage, bind, set_mode};
 pub(crate) const TESTS: &[crate::Test] = &[
     ("files::layers_stack", |stage| Box::pin(layers_stack(stage))),
     ("files::many_layers", |stage| Box::pin(many_layers(stage))),
-    ("files::changes_are_kept", |stage| Box::pin(changes_are_kept(stage))),
+    ("files::changes_are_kept", |stage| {
+        Box::pin(changes_are_kept(stage))
+    }),
     ("files::binds", |stage| Box::pin(binds(stage))),
-    ("files::overlay_mount", |stage| Box::pin(overlay_mount(stage))),
+    ("files::overlay_mount", |stage| {
+        Box::pin(overlay_mount(stage))
+    }),
     ("files::tmpfs_mount", |stage| Box::pin(tmpfs_mount(stage))),
     ("files::targets_stay_inside", |stage| {
         Box::pin(targets_stay_inside(stage))
@@ -20,7 +24,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("files::working_directory_link", |stage| {
         Box::pin(working_directory_link(stage))
     }),
-    ("files::state_stays_empty", |stage| Box::pin(state_stays_empty(stage))),
+    ("files::state_stays_empty", |stage| {
+        Box::pin(state_stays_empty(stage))
+    }),
 ];
 
 async fn layers_stack(stage: &Stage) {
@@ -90,7 +96,10 @@ async fn binds(stage: &Stage) {
     let ended = stage.run(spec).await;
     assert!(ended.stdout.starts_with("herehere"), "{ended:?}");
     assert!(!ended.stdout.lines().any(|line| line == "0"), "{ended:?}");
-    assert_eq!(fs_err::read_to_string(shared.join("made")).unwrap(), "more\n");
+    assert_eq!(
+        fs_err::read_to_string(shared.join("made")).unwrap(),
+        "more\n"
+    );
     assert_eq!(fs_err::read_to_string(shared.join("file")).unwrap(), "here");
 }
 
@@ -161,12 +170,18 @@ async fn provided(stage: &Stage) {
     fs_err::create_dir(image.join("etc")).unwrap();
     let stub = "../run/systemd/resolve/stub-resolv.conf";
     fs_err::os::unix::fs::symlink(stub, image.join("etc/resolv.conf")).unwrap();
-    let mut spec = stage.shell("cat /etc/hosts /etc/hostname; cat /etc/resolv.conf; echo x > /etc/hosts");
+    let mut spec =
+        stage.shell("cat /etc/hosts /etc/hostname; cat /etc/resolv.conf; echo x > /etc/hosts");
     spec.lowers.insert(0, image);
     let address = std::net::IpAddr::from([127, 0, 0, 1]);
-    spec.extra_hosts.push(("registry.example".to_owned(), address));
+    spec.extra_hosts
+        .push(("registry.example".to_owned(), address));
     let isolated = stage.run(spec.clone()).await;
-    for line in ["127.0.0.1\tlocalhost", "127.0.0.1\tregistry.example", "stage"] {
+    for line in [
+        "127.0.0.1\tlocalhost",
+        "127.0.0.1\tregistry.example",
+        "stage",
+    ] {
         assert!(isolated.stdout.lines().any(|found| found == line), "{line}");
     }
     assert!(isolated.stderr.contains("resolv.conf"), "{isolated:?}");

@@ -17,17 +17,33 @@ pub(crate) const PARENT: &str = "__parent";
 pub(crate) const TESTS: &[crate::Test] = &[
     ("lifetime::drop_kills", |stage| Box::pin(drop_kills(stage))),
     ("lifetime::kill_waits", |stage| Box::pin(kill_waits(stage))),
-    ("lifetime::daemons_end", |stage| Box::pin(daemons_end(stage))),
-    ("lifetime::killed_runner", |stage| Box::pin(killed_runner(stage))),
-    ("lifetime::killed_agent", |stage| Box::pin(killed_agent(stage))),
-    ("lifetime::abandoned_starts", |stage| Box::pin(abandoned_starts(stage))),
+    ("lifetime::daemons_end", |stage| {
+        Box::pin(daemons_end(stage))
+    }),
+    ("lifetime::killed_runner", |stage| {
+        Box::pin(killed_runner(stage))
+    }),
+    ("lifetime::killed_agent", |stage| {
+        Box::pin(killed_agent(stage))
+    }),
+    ("lifetime::abandoned_starts", |stage| {
+        Box::pin(abandoned_starts(stage))
+    }),
     ("lifetime::parallel", |stage| Box::pin(parallel(stage))),
 ];
 
 /// Process descriptors of everything below a process.
 fn watched(of: u32) -> Vec<OwnedFd> {
-    let open = |pid: u32| pidfd_open(Pid::from_raw(pid.cast_signed()).unwrap(), PidfdFlags::empty());
-    descendants(of).into_iter().filter_map(|pid| open(pid).ok()).collect()
+    let open = |pid: u32| {
+        pidfd_open(
+            Pid::from_raw(pid.cast_signed()).unwrap(),
+            PidfdFlags::empty(),
+        )
+    };
+    descendants(of)
+        .into_iter()
+        .filter_map(|pid| open(pid).ok())
+        .collect()
 }
 
 /// Waits for the end of all, five seconds at most in all.
@@ -37,7 +53,11 @@ fn assert_ended(processes: &[OwnedFd]) {
         let left = limit.saturating_duration_since(std::time::Instant::now());
         let left = Timespec::try_from(left).unwrap();
         let mut ended = [PollFd::new(process, PollFlags::IN)];
-        assert_eq!(poll(&mut ended, Some(&left)).unwrap(), 1, "a process is left");
+        assert_eq!(
+            poll(&mut ended, Some(&left)).unwrap(),
+            1,
+            "a process is left"
+        );
     }
 }
 
@@ -89,12 +109,21 @@ async fn killed_runner(stage: &Stage) {
 
 async fn killed_agent(stage: &Stage) {
     let mut agent = Command::new(std::env::current_exe().unwrap())
-        .args([PARENT.as_ref(), stage.base().as_os_str(), stage.state().as_os_str()])
+        .args([
+            PARENT.as_ref(),
+            stage.base().as_os_str(),
+            stage.state().as_os_str(),
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut said = [0; 6];
-    agent.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    agent
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut said)
+        .unwrap();
     assert_eq!(&said, b"ready\n");
     let processes = watched(agent.id());
     assert!(processes.len() >= 4, "runner, init, shell and sleeper");
@@ -111,7 +140,9 @@ pub(crate) fn parent() {
     runtime.block_on(async {
         let mut spec = Stage::shell_over(base, "echo ready; sleep 1000; :");
         spec.hostname = "killed".to_owned();
-        let mut container = agent::container::Container::start(spec, &state).await.unwrap();
+        let mut container = agent::container::Container::start(spec, &state)
+            .await
+            .unwrap();
         let mut lines = BufReader::new(container.stdout().unwrap()).lines();
         println!("{}", lines.next_line().await.unwrap().unwrap());
         container.wait().await.unwrap();

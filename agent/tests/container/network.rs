@@ -41,13 +41,19 @@ async fn prepared(stage: &Stage) {
     let network = LoopbackNetwork::new(&[443, 5000]).unwrap();
     assert!(matches!(network.listeners.len(), 2 | 4));
     assert!(std::net::TcpStream::connect("127.0.0.1:443").is_err());
-    let listeners: Vec<_> = network.listeners.iter().map(|l| l.try_clone().unwrap()).collect();
+    let listeners: Vec<_> = network
+        .listeners
+        .iter()
+        .map(|l| l.try_clone().unwrap())
+        .collect();
     for listener in listeners {
         std::thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
                 let mut request = [0; 5];
                 stream.read_exact(&mut request).unwrap();
-                stream.write_all(&request.map(|byte| byte.to_ascii_uppercase())).unwrap();
+                stream
+                    .write_all(&request.map(|byte| byte.to_ascii_uppercase()))
+                    .unwrap();
             }
         });
     }
@@ -56,7 +62,8 @@ async fn prepared(stage: &Stage) {
     let mut spec = stage.shell(script);
     spec.network = network.network();
     let address = std::net::IpAddr::from([127, 0, 0, 1]);
-    spec.extra_hosts.push(("registry.example".to_owned(), address));
+    spec.extra_hosts
+        .push(("registry.example".to_owned(), address));
     let ended = stage.run(spec).await;
     assert_eq!(ended.stdout, "HELLO\nHELLO\n", "{ended:?}");
 }

@@ -7,13 +7,21 @@ use crate::stage::{Stage, bind, explain};
 use agent::container::Access;
 
 pub(crate) const TESTS: &[crate::Test] = &[
-    ("refusal::reserved_paths", |stage| Box::pin(reserved_paths(stage))),
-    ("refusal::missing_program", |stage| Box::pin(missing_program(stage))),
-    ("refusal::unusable_program", |stage| Box::pin(unusable_program(stage))),
+    ("refusal::reserved_paths", |stage| {
+        Box::pin(reserved_paths(stage))
+    }),
+    ("refusal::missing_program", |stage| {
+        Box::pin(missing_program(stage))
+    }),
+    ("refusal::unusable_program", |stage| {
+        Box::pin(unusable_program(stage))
+    }),
     ("refusal::working_directory", |stage| {
         Box::pin(working_directory(stage))
     }),
-    ("refusal::missing_layer", |stage| Box::pin(missing_layer(stage))),
+    ("refusal::missing_layer", |stage| {
+        Box::pin(missing_layer(stage))
+    }),
     ("refusal::missing_mount_source", |stage| {
         Box::pin(missing_mount_source(stage))
     }),
@@ -44,7 +52,10 @@ async fn reserved_paths(stage: &Stage) {
 async fn missing_program(stage: &Stage) {
     for program in ["no-such-program", "/no/such/program"] {
         let error = stage.refused(stage.spec(&[program])).await;
-        assert_eq!(error.to_string(), format!("{program:?} cannot be run in the container"));
+        assert_eq!(
+            error.to_string(),
+            format!("{program:?} cannot be run in the container")
+        );
         let failure = Failure::from(error);
         assert!(failure.hint.is_some());
         assert!(failure.causes.join(" ").contains("No such file"));
@@ -53,11 +64,20 @@ async fn missing_program(stage: &Stage) {
 
 async fn unusable_program(stage: &Stage) {
     let error = stage.refused(stage.spec(&["/etc"])).await;
-    assert!(explain(&error).contains("Permission denied"), "{}", explain(&error));
+    assert!(
+        explain(&error).contains("Permission denied"),
+        "{}",
+        explain(&error)
+    );
 }
 
 async fn working_directory(stage: &Stage) {
-    for path in ["/nowhere", "/proc/self/fd/3", "/proc/1/root", "/usr/bin/env"] {
+    for path in [
+        "/nowhere",
+        "/proc/self/fd/3",
+        "/proc/1/root",
+        "/usr/bin/env",
+    ] {
         let mut spec = stage.spec(&["true"]);
         spec.cwd = path.into();
         let error = stage.refused(spec).await;
@@ -79,9 +99,14 @@ async fn missing_layer(stage: &Stage) {
 
 async fn missing_mount_source(stage: &Stage) {
     let mut spec = stage.spec(&["true"]);
-    spec.mounts.push(bind("/no/such/file", "/given", Access::ReadOnly));
+    spec.mounts
+        .push(bind("/no/such/file", "/given", Access::ReadOnly));
     let error = stage.refused(spec).await;
-    assert!(explain(&error).contains("/given cannot be mounted"), "{}", explain(&error));
+    assert!(
+        explain(&error).contains("/given cannot be mounted"),
+        "{}",
+        explain(&error)
+    );
 }
 
 async fn hostile_environment(stage: &Stage) {
@@ -91,7 +116,8 @@ async fn hostile_environment(stage: &Stage) {
     assert_eq!(Failure::from(error).kind, FailureKind::Invalid);
 
     let mut spec = stage.shell("printf '%s' \"$GLOB\"; env | grep -c LD_");
-    spec.env.push(("GLOB".to_owned(), "*?[a]$(id)\n;é".to_owned()));
+    spec.env
+        .push(("GLOB".to_owned(), "*?[a]$(id)\n;é".to_owned()));
     let ended = stage.run(spec).await;
     assert_eq!(ended.stdout, "*?[a]$(id)\n;é0\n");
 }

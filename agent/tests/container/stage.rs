@@ -169,7 +169,11 @@ pub(crate) fn descendants(of: u32) -> Vec<u32> {
     let mut found = vec![of];
     let mut parents: Vec<(u32, u32)> = Vec::new();
     for entry in fs_err::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         // It may have ended in this moment.

@@ -11,7 +11,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("streams::apart", |stage| Box::pin(apart(stage))),
     ("streams::input_ends", |stage| Box::pin(input_ends(stage))),
     ("streams::much", |stage| Box::pin(much(stage))),
-    ("streams::back_pressure", |stage| Box::pin(back_pressure(stage))),
+    ("streams::back_pressure", |stage| {
+        Box::pin(back_pressure(stage))
+    }),
     ("streams::signals", |stage| Box::pin(signals(stage))),
     ("streams::own_signal", |stage| Box::pin(own_signal(stage))),
     ("streams::orphans_are_reaped", |stage| {
@@ -19,7 +21,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     }),
     ("streams::terminal", |stage| Box::pin(terminal(stage))),
     ("streams::resize", |stage| Box::pin(resize(stage))),
-    ("streams::interrupt_key", |stage| Box::pin(interrupt_key(stage))),
+    ("streams::interrupt_key", |stage| {
+        Box::pin(interrupt_key(stage))
+    }),
 ];
 
 async fn exit_codes(stage: &Stage) {
@@ -97,7 +101,9 @@ async fn signals(stage: &Stage) {
 async fn own_signal(stage: &Stage) {
     let ended = stage.run(stage.shell("kill -TERM $$; echo survived")).await;
     assert_eq!((ended.code, &*ended.stdout), (128 + 15, ""));
-    let ended = stage.run(stage.shell("kill -TERM 1 2>/dev/null; kill -KILL 1; echo $?")).await;
+    let ended = stage
+        .run(stage.shell("kill -TERM 1 2>/dev/null; kill -KILL 1; echo $?"))
+        .await;
     assert_ne!(ended.code, 128 + 9, "init survives its payload: {ended:?}");
 }
 
@@ -116,12 +122,16 @@ async fn terminal(stage: &Stage) {
         columns: 101,
     };
     let ended = finish(stage.start(spec).await.unwrap()).await;
-    assert_eq!(ended.stdout, "/dev/pts/0\r\n33 101\r\n1001\r\n1001\r\nerr\r\n");
+    assert_eq!(
+        ended.stdout,
+        "/dev/pts/0\r\n33 101\r\n1001\r\n1001\r\nerr\r\n"
+    );
     assert_eq!(ended.code, 0);
 }
 
 async fn resize(stage: &Stage) {
-    let mut spec = stage.shell("trap 'stty size; exit 3' WINCH; echo ready; while :; do read x; done");
+    let mut spec =
+        stage.shell("trap 'stty size; exit 3' WINCH; echo ready; while :; do read x; done");
     spec.stdio = Stdio::Terminal {
         rows: 24,
         columns: 80,
@@ -133,8 +143,15 @@ async fn resize(stage: &Stage) {
     // Dash runs a trap when what it waits for returns.
     let mut stdin = container.stdin().unwrap();
     stdin.write_all(b"\n").await.unwrap();
-    let said: Vec<_> = [lines.next_line().await.unwrap(), lines.next_line().await.unwrap()].into();
-    assert!(said.iter().flatten().any(|line| line == "50 132"), "{said:?}");
+    let said: Vec<_> = [
+        lines.next_line().await.unwrap(),
+        lines.next_line().await.unwrap(),
+    ]
+    .into();
+    assert!(
+        said.iter().flatten().any(|line| line == "50 132"),
+        "{said:?}"
+    );
     assert_eq!(container.wait().await.unwrap().0, 3);
 }
 

@@ -27,10 +27,12 @@ impl Bundle {
         let bundle = Self {
             scratch: plan.scratch.clone(),
         };
-        bundle.make_scratch().map_err(|source| RunnerError::Scratch {
-            path: plan.scratch.clone(),
-            source,
-        })?;
+        bundle
+            .make_scratch()
+            .map_err(|source| RunnerError::Scratch {
+                path: plan.scratch.clone(),
+                source,
+            })?;
         bundle.stack(plan)?;
         let root = Root::open(&bundle.rootfs()).map_err(|source| RunnerError::Mount {
             target: "/".into(),

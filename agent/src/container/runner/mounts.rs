@@ -115,7 +115,13 @@ fn provide(root: &Root, file: &ProvidedFile, scratch: &Path) -> io::Result<()> {
 fn attach(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
     let by_descriptors =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    Ok(move_mount(mount.as_fd(), "", place.as_fd(), "", by_descriptors)?)
+    Ok(move_mount(
+        mount.as_fd(),
+        "",
+        place.as_fd(),
+        "",
+        by_descriptors,
+    )?)
 }
 
 fn attributes(access: Access) -> MountAttrFlags {

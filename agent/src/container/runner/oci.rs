@@ -48,12 +48,14 @@ const READ_ONLY: [&str; 5] = [
 ];
 
 /// What init needs to give the payload its ids, and then drops.
-const CAPABILITIES: [Capability; 3] =
-    [Capability::Setfcap, Capability::Setuid, Capability::Setgid];
+const CAPABILITIES: [Capability; 3] = [Capability::Setfcap, Capability::Setuid, Capability::Setgid];
 
 /// The whole description.
 pub(super) fn specification(plan: &Plan, rootfs: &Path) -> Result<Spec, OciSpecError> {
-    let root = RootBuilder::default().path(rootfs).readonly(false).build()?;
+    let root = RootBuilder::default()
+        .path(rootfs)
+        .readonly(false)
+        .build()?;
     let mut specification = SpecBuilder::default()
         .version("1.0.2")
         .root(root)
@@ -121,7 +123,11 @@ fn mounts(network: Attachment) -> Result<Vec<Mount>, OciSpecError> {
             "devpts",
             "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620",
         )?,
-        mount("/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777,size=65536k")?,
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            "nosuid,noexec,nodev,mode=1777,size=65536k",
+        )?,
         mount("/dev/mqueue", "mqueue", kernel)?,
     ];
     if network != Attachment::Host {

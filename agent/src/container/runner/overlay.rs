@@ -38,7 +38,13 @@ impl<P: AsRef<Path>> Stack<'_, P> {
         let options = CString::new(options(self.lowers.len(), privilege))?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         std::env::set_current_dir(links)?;
-        let mounted = mount("overlay", target, "overlay", flags, Some(options.as_c_str()));
+        let mounted = mount(
+            "overlay",
+            target,
+            "overlay",
+            flags,
+            Some(options.as_c_str()),
+        );
         std::env::set_current_dir("/")?;
         Ok(mounted?)
     }

@@ -151,7 +151,8 @@ mod tests {
         let inside = directory.path().join("root");
         fs_err::create_dir(inside.join("etc")).unwrap();
         symlink("../run/resolve/stub.conf", inside.join("etc/resolv.conf")).unwrap();
-        root.ensure(Path::new("/etc/resolv.conf"), Kind::File).unwrap();
+        root.ensure(Path::new("/etc/resolv.conf"), Kind::File)
+            .unwrap();
         assert!(inside.join("run/resolve/stub.conf").is_file());
     }
 

@@ -51,7 +51,10 @@ fn a_plain_container_is_accepted() {
 
 #[test]
 fn layers_are_counted() {
-    assert_eq!(refused(|spec| spec.lowers.clear()), Some(SpecError::NoLayers));
+    assert_eq!(
+        refused(|spec| spec.lowers.clear()),
+        Some(SpecError::NoLayers)
+    );
     assert_eq!(
         refused(|spec| spec.lowers = vec!["/layers/a".into(); 501]),
         Some(SpecError::TooManyLayers(501))
@@ -60,7 +63,10 @@ fn layers_are_counted() {
 
 #[test]
 fn programs_and_arguments_are_checked() {
-    assert_eq!(refused(|spec| spec.args.clear()), Some(SpecError::NoProgram));
+    assert_eq!(
+        refused(|spec| spec.args.clear()),
+        Some(SpecError::NoProgram)
+    );
     assert_eq!(
         refused(|spec| spec.args = vec![String::new()]),
         Some(SpecError::NoProgram)

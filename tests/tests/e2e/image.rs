@@ -1,0 +1,128 @@
+//! `locald image`, `push` and `pull`; and what others read.
+
+use harness::{App, Reader, locald, registry, unique};
+
+use super::{build, digest};
+
+fn built() -> String {
+    let name = unique("image");
+    build(&App::web(), &name);
+    name
+}
+
+#[test]
+fn images_are_listed_tagged_and_removed() {
+    let (name, other) = (built(), unique("other"));
+    let app = App::web();
+    app.write("unlike", &other);
+    build(&app, &name);
+    locald(["image", "tag", &name, &other]).succeed();
+    assert_eq!(digest(&name), digest(&other));
+    let listed = locald(["image", "ls"]).succeed().stdout;
+    assert!(
+        listed.contains(&name) && listed.contains(&other),
+        "{listed}"
+    );
+    locald(["image", "rm", &other]).succeed();
+    locald(["image", "inspect", &other]).fail(112, &other);
+    locald(["image", "inspect", &name]).succeed();
+}
+
+#[test]
+fn an_image_is_found_by_the_start_of_its_digest() {
+    let app = App::web();
+    let name = unique("prefix");
+    app.write("unlike", &name);
+    build(&app, &name);
+    let whole = digest(&name);
+    assert_eq!(digest(&whole["sha256:".len()..][..12]), whole);
+}
+
+#[test]
+fn exports_are_read_by_others() {
+    let name = built();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (layout, archive, docker) = (path("layout"), path("oci.tar"), path("docker.tar"));
+    for target in [
+        format!("oci:{layout}"),
+        format!("oci-archive:{archive}"),
+        format!("docker-archive:{docker}"),
+    ] {
+        locald(["image", "export", &name, &target]).succeed();
+    }
+    let skopeo = Reader("skopeo");
+    for source in [
+        format!("oci:{layout}"),
+        format!("oci-archive:{archive}"),
+        format!("docker-archive:{docker}"),
+    ] {
+        let config = skopeo.run(&["inspect", "--config", &source]);
+        assert!(config.contains("/cnb/process/web"), "{source}: {config}");
+    }
+    Reader("crane").run(&["validate", "--tarball", &docker]);
+    locald(["image", "export", &name, &format!("oci:{layout}")]).fail(111, "exist");
+}
+
+#[test]
+fn others_unpack_and_run_the_image() {
+    if !rustix::process::geteuid().is_root() {
+        // Without subordinate ids neither can set the owners of its files.
+        return;
+    }
+    let name = built();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let layout = path("layout");
+    locald(["image", "export", &name, &format!("oci:{layout}")]).succeed();
+    let bundle = path("bundle");
+    Reader("umoci").run(&["unpack", "--image", &format!("{layout}:latest"), &bundle]);
+    assert!(
+        directory
+            .path()
+            .join("bundle/rootfs/workspace/app.py")
+            .is_file()
+    );
+    let options = [
+        "--root".to_owned(),
+        path("storage"),
+        "--runroot".to_owned(),
+        path("run"),
+        "--storage-driver".to_owned(),
+        "vfs".to_owned(),
+        "--cgroup-manager".to_owned(),
+        "cgroupfs".to_owned(),
+    ];
+    let podman = |arguments: &[&str]| {
+        let options = options.iter().map(String::as_str);
+        let all: Vec<&str> = options.chain(arguments.iter().copied()).collect();
+        Reader("podman").run(&all)
+    };
+    let loaded = podman(&["pull", "--quiet", &format!("oci:{layout}")]);
+    let id = loaded.trim().to_owned();
+    let chroot = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--cgroups",
+        "disabled",
+        "--entrypoint",
+        "/cnb/process/worker",
+        &id,
+    ];
+    assert_eq!(podman(&chroot).trim(), "worker");
+}
+
+#[test]
+fn a_pushed_image_comes_back_the_same() {
+    let name = built();
+    let target = format!("{}/{}", registry(), unique("pushed"));
+    locald(["push", &name, &target]).succeed();
+    let fresh = tempfile::tempdir().unwrap();
+    locald(["pull", &target]).home(fresh.path()).succeed();
+    let output = locald(["image", "inspect", &target, "--json"])
+        .home(fresh.path())
+        .succeed();
+    assert!(output.stdout.contains(&digest(&name)));
+}

@@ -1,0 +1,25 @@
+//! The program as its users see it: a real registry, the real lifecycle, real
+//! containers.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod build;
+mod confinement;
+mod errors;
+mod image;
+mod interruption;
+mod run;
+mod shell;
+
+use harness::{App, Output, builder, locald};
+
+/// Builds an application under a name.
+fn build(app: &App, name: &str) -> Output {
+    locald(["build", &app.text(), "-t", name, "--builder", &builder()]).succeed()
+}
+
+/// The digest of a stored image.
+fn digest(name: &str) -> String {
+    let output = locald(["image", "inspect", name, "--json"]).succeed();
+    let document: serde_json::Value = serde_json::from_str(output.stdout.trim()).unwrap();
+    document["digest"].as_str().unwrap().to_owned()
+}

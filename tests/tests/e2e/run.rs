@@ -1,0 +1,120 @@
+//! `locald run`.
+
+use std::io::{Read as _, Write as _};
+
+use harness::{App, await_that, free_port, locald, unique};
+use rustix::process::Signal;
+
+use super::build;
+
+fn web() -> String {
+    let name = unique("run");
+    build(&App::web(), &name);
+    name
+}
+
+#[test]
+fn a_web_process_answers_and_ends_by_a_signal() {
+    let name = web();
+    let port = free_port().to_string();
+    let mut running = locald(["run", &name, "-e", &format!("PORT={port}")]).start();
+    running.await_output("listening on");
+    let mut page = String::new();
+    await_that("the page is served", || {
+        let Ok(mut stream) = std::net::TcpStream::connect(format!("127.0.0.1:{port}")) else {
+            return false;
+        };
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        page.clear();
+        stream.read_to_string(&mut page).is_ok() && !page.is_empty()
+    });
+    assert!(page.contains("Hello from an image"), "{page}");
+    assert!(page.contains("user 1001, in /workspace"), "{page}");
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code, 143);
+}
+
+#[test]
+fn processes_arguments_and_commands() {
+    let name = web();
+    let worker = locald(["run", &name, "worker"]).succeed();
+    assert_eq!(worker.stdout, "worker\n");
+    let command = [
+        "run",
+        "--command",
+        &name,
+        "--",
+        "sh",
+        "-c",
+        "echo $PYTHONUNBUFFERED; exit 7",
+    ];
+    let output = locald(command).run();
+    assert_eq!(
+        (output.code, output.stdout.as_str()),
+        (7, "1\n"),
+        "{}",
+        output.stderr
+    );
+    locald(["run", &name, "clock"]).fail(111, "web, worker");
+}
+
+#[test]
+fn standard_input_and_its_end_reach_the_process() {
+    let name = web();
+    let output = locald(["run", "--command", &name, "--", "wc", "-c"])
+        .input(&"x".repeat(3_000_000))
+        .succeed();
+    assert_eq!(output.stdout.trim(), "3000000");
+}
+
+#[test]
+fn much_output_arrives_whole() {
+    let name = web();
+    let command = [
+        "run",
+        "--command",
+        &name,
+        "--",
+        "sh",
+        "-c",
+        "head -c 5000000 /dev/zero | tr '\\0' x",
+    ];
+    assert_eq!(locald(command).succeed().stdout.len(), 5_000_000);
+}
+
+#[test]
+fn a_folder_is_built_and_run() {
+    let app = App::web();
+    app.write(
+        "locald.toml",
+        &format!(
+            "[build]\nbuilder = \"{}\"\nname = \"{}\"\n",
+            harness::builder(),
+            unique("folder")
+        ),
+    );
+    let output = locald(["run", &app.text(), "worker"]).succeed();
+    assert!(output.stdout.ends_with("worker\n"), "{}", output.stdout);
+}
+
+#[test]
+fn a_killed_host_leaves_no_process() {
+    let name = web();
+    let mark = format!("{}", 100_000 + std::process::id());
+    let command = [
+        "run",
+        "--command",
+        &name,
+        "--",
+        "sh",
+        "-c",
+        &format!("echo up; exec sleep {mark}"),
+    ];
+    let mut running = locald(command).start();
+    running.await_output("up");
+    running.signal(Signal::KILL);
+    running.wait();
+    await_that("the process is gone", || {
+        harness::processes(&format!("sleep {mark}")).is_empty()
+    });
+}

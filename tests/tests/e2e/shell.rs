@@ -1,0 +1,90 @@
+//! `locald shell`.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use harness::{App, builder, locald, unique};
+
+use super::build;
+
+#[test]
+fn a_shell_has_the_builders_environment_and_the_live_project() {
+    let app = App::web();
+    build(&app, &unique("shell"));
+    let script = "echo $PYTHONPYCACHEPREFIX; pwd; gcc --version | head -1; echo made > inside; cat app.py | head -1";
+    let output = locald(["shell", &app.text(), "--", "sh", "-c", script]).succeed();
+    assert!(
+        output
+            .stdout
+            .contains("/layers/demo_python-web/bytecode/code\n/workspace\ngcc"),
+        "{}",
+        output.stdout
+    );
+    let made = app.path().join("inside");
+    assert_eq!(fs_err::read_to_string(&made).unwrap(), "made\n");
+    let owner = fs_err::metadata(&made).unwrap().uid();
+    assert_eq!(owner, rustix::process::geteuid().as_raw());
+}
+
+#[test]
+fn the_exit_code_is_passed_on() {
+    let app = App::web();
+    build(&app, &unique("code"));
+    assert_eq!(
+        locald(["shell", &app.text(), "--", "sh", "-c", "exit 42"])
+            .run()
+            .code,
+        42
+    );
+}
+
+#[test]
+fn a_project_without_a_build_is_built_first() {
+    let app = App::web();
+    app.write(
+        "locald.toml",
+        &format!(
+            "[build]\nbuilder = \"{}\"\nname = \"{}\"\n",
+            builder(),
+            unique("unbuilt")
+        ),
+    );
+    let output = locald(["shell", &app.text(), "--", "echo", "in the shell"]).succeed();
+    assert!(
+        output.stdout.ends_with("in the shell\n"),
+        "{}",
+        output.stdout
+    );
+    assert!(output.stderr.contains("built"), "{}", output.stderr);
+}
+
+#[test]
+fn what_a_shell_changes_in_the_layers_is_forgotten() {
+    let app = App::web();
+    build(&app, &unique("layers"));
+    let shell = |script: &str| locald(["shell", &app.text(), "--", "sh", "-c", script]).succeed();
+    shell("echo x > /layers/demo_python-web/new");
+    assert_eq!(
+        shell("ls /layers/demo_python-web").stdout.contains("new"),
+        false
+    );
+}
+
+#[test]
+fn a_terminal_is_a_terminal() {
+    let app = App::web();
+    build(&app, &unique("tty"));
+    // `script` gives locald a terminal of its own.
+    let line = format!(
+        "{} shell '{}' -- sh -c 'tty; stty size; echo $TERM'",
+        harness::setting("LOCALD_BIN"),
+        app.text()
+    );
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]);
+    command
+        .env("LOCALD_HOME", harness::shared_home())
+        .env("TERM", "xterm");
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("/dev/pts/0"), "{said}");
+}
