@@ -45,7 +45,7 @@ struct Serve {
     token_file: Option<PathBuf>,
 }
 
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::from_env("LOCALD_LOG");
     tracing_subscriber::fmt()

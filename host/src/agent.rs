@@ -3,24 +3,25 @@
 
 use bytes::Bytes;
 use protocol::frame::{self, Frame};
-use protocol::hello::{self, HelloError, Peer, Token};
-use protocol::{Broken, Channel, Connection, Event, FrameError, Input, Outcome, Request, Stream};
+use protocol::hello::{self, HelloError, Token};
+use protocol::{
+    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, Input, Outcome, Request,
+    Stream,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 
 /// Which build this is, for hello.
-pub const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
+pub(crate) const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
 
 /// An agent that understands us.
 #[derive(Debug)]
-pub struct Agent {
+pub(crate) struct Agent {
     connection: Connection,
-    /// What the agent is.
-    pub peer: Peer,
 }
 
 /// The agent cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
-pub enum AgentError {
+pub(crate) enum AgentError {
     /// The first words failed.
     #[error("cannot speak with the agent")]
     Hello(#[from] HelloError),
@@ -35,9 +36,15 @@ pub enum AgentError {
     NoOutcome,
 }
 
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        Self::from_error(FailureKind::Machine, &error)
+    }
+}
+
 /// What the agent says within a request.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// An event that is not the last.
     Event(Event),
     /// Bytes of a channel.
@@ -48,34 +55,35 @@ pub enum Message {
 
 /// One request: dropping both halves cancels it.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// What the host says.
-    pub sender: Sender,
+    pub(crate) sender: Sender,
     /// What the agent says.
-    pub receiver: Receiver,
+    pub(crate) receiver: Receiver,
 }
 
 /// The half that speaks.
 #[derive(Debug)]
-pub struct Sender(WriteHalf<Stream>);
+pub(crate) struct Sender(WriteHalf<Stream>);
 
 /// The half that listens.
 #[derive(Debug)]
-pub struct Receiver(ReadHalf<Stream>);
+pub(crate) struct Receiver(ReadHalf<Stream>);
 
 impl Agent {
     /// Greets an agent at the other end of a byte stream.
-    pub async fn connect(
+    pub(crate) async fn connect(
         mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         token: &Token,
     ) -> Result<Self, AgentError> {
         let peer = hello::greet(&mut io, BUILD_ID, token).await?;
+        tracing::debug!(?peer, "agent");
         let connection = Connection::client(io);
-        Ok(Self { connection, peer })
+        Ok(Self { connection })
     }
 
     /// Starts a request.
-    pub async fn request(&self, request: &Request) -> Result<Exchange, AgentError> {
+    pub(crate) async fn request(&self, request: &Request) -> Result<Exchange, AgentError> {
         let stream = self.connection.open().await?;
         let (read, mut write) = tokio::io::split(stream);
         frame::write_message(&mut write, request).await?;
@@ -88,19 +96,19 @@ impl Agent {
 
 impl Sender {
     /// Sends a message.
-    pub async fn input(&mut self, input: &Input) -> Result<(), AgentError> {
+    pub(crate) async fn input(&mut self, input: &Input) -> Result<(), AgentError> {
         Ok(frame::write_message(&mut self.0, input).await?)
     }
 
     /// Sends bytes of a channel.
-    pub async fn data(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), AgentError> {
+    pub(crate) async fn data(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), AgentError> {
         Ok(frame::write_data(&mut self.0, channel, bytes).await?)
     }
 }
 
 impl Receiver {
     /// The next message. Not safe to cancel: half a frame would be lost.
-    pub async fn next(&mut self) -> Result<Message, AgentError> {
+    pub(crate) async fn next(&mut self) -> Result<Message, AgentError> {
         match frame::read::<Event>(&mut self.0).await? {
             Some(Frame::Message(Event::Outcome(outcome))) => Ok(Message::Outcome(outcome)),
             Some(Frame::Message(event)) => Ok(Message::Event(event)),

@@ -14,9 +14,9 @@ mod machine;
 mod process;
 mod registry;
 
-pub(crate) use build::BuildOptions;
+pub(crate) use build::{BuildOptions, NetworkChoice, PullChoice};
 pub(crate) use creation_time::CreationTime;
-pub(crate) use environment::EnvArgument;
+pub(crate) use environment::{EnvArgument, EnvError, read_env_file};
 pub(crate) use front_page::FRONT_PAGE;
 pub(crate) use image::{ExportOptions, ImageCommand};
 pub(crate) use machine::MachineCommand;

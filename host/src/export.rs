@@ -1,0 +1,128 @@
+//! Exported images: folders and archives that other tools read.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use protocol::request::ExportFormat;
+use protocol::{Failure, FailureKind};
+
+mod writer;
+
+pub(crate) use writer::Writer;
+
+/// Where to, and as what: `oci:DIR`, `oci-archive:FILE`,
+/// `docker-archive:FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// An OCI image layout.
+    OciLayout(PathBuf),
+    /// The same in a tar file.
+    OciArchive(PathBuf),
+    /// What `docker load` reads.
+    DockerArchive(PathBuf),
+}
+
+/// A target that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("neither oci:DIR, oci-archive:FILE, nor docker-archive:FILE")]
+pub(crate) struct TargetError;
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        match text.split_once(':') {
+            Some((_, "")) | None => Err(TargetError),
+            Some(("oci", path)) => Ok(Self::OciLayout(path.into())),
+            Some(("oci-archive", path)) => Ok(Self::OciArchive(path.into())),
+            Some(("docker-archive", path)) => Ok(Self::DockerArchive(path.into())),
+            Some(_) => Err(TargetError),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::OciLayout(_) => "oci",
+            Self::OciArchive(_) => "oci-archive",
+            Self::DockerArchive(_) => "docker-archive",
+        };
+        write!(f, "{kind}:{}", self.path().display())
+    }
+}
+
+impl Target {
+    /// What the agent is asked for.
+    pub(crate) const fn format(&self) -> ExportFormat {
+        match self {
+            Self::OciLayout(_) | Self::OciArchive(_) => ExportFormat::OciLayout,
+            Self::DockerArchive(_) => ExportFormat::DockerArchive,
+        }
+    }
+
+    /// Whether the archive goes to standard output.
+    pub(crate) fn is_stdout(&self) -> bool {
+        !matches!(self, Self::OciLayout(_)) && self.path() == Path::new("-")
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::OciLayout(path) | Self::OciArchive(path) | Self::DockerArchive(path) => path,
+        }
+    }
+}
+
+/// Why an export cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExportError {
+    #[error("{} already exists", .0.display())]
+    Exists(PathBuf),
+    #[error("{} cannot be written", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the agent sends the file {0:?}, which is no file of an export")]
+    Path(String),
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        let kind = match &error {
+            ExportError::Exists(_) => FailureKind::Invalid,
+            ExportError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                FailureKind::DiskFull
+            }
+            ExportError::Write { .. } => FailureKind::Store,
+            ExportError::Path(_) => FailureKind::Internal,
+        };
+        let failure = Self::from_error(kind, &error);
+        match error {
+            ExportError::Exists(_) => failure.with_hint("--force replaces it"),
+            _ => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_named_as_skopeo_names_them() {
+        for text in ["oci:dir", "oci-archive:a:b.tar", "docker-archive:-"] {
+            let target = text.parse::<Target>().ok();
+            assert_eq!(target.map(|it| it.to_string()).as_deref(), Some(text));
+        }
+        for text in ["", "oci:", "dir", "docker:x", "docker-daemon:x"] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+        let is_stdout = |text: &str| text.parse::<Target>().is_ok_and(|it| it.is_stdout());
+        assert!(is_stdout("oci-archive:-"));
+        assert!(!is_stdout("oci:-"));
+    }
+}

@@ -17,22 +17,24 @@ mod vsock;
 #[path = "machine/vsock_unsupported.rs"]
 mod vsock;
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use protocol::hello::Token;
+use protocol::{Failure, FailureKind};
 
 use crate::agent::{Agent, AgentError};
 
-pub use in_process::prepare;
+pub(crate) use in_process::dispatch;
 
 /// The variable that names an agent.
-pub const VARIABLE: &str = "LOCALD_AGENT";
+pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
 
 /// Where the agent is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Machine {
+pub(crate) enum Machine {
     /// In this process; Linux only.
     InProcess,
     /// Behind a unix socket.
@@ -51,26 +53,17 @@ pub enum Machine {
 /// The text of [`VARIABLE`] names no agent.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{VARIABLE}={0:?} is none of unix:PATH, vsock:CID:PORT, exec:COMMAND")]
-pub struct BadMachine(String);
+pub(crate) struct BadMachine(String);
 
 /// The agent cannot be reached.
 #[derive(Debug, thiserror::Error)]
-pub enum MachineError {
+pub(crate) enum MachineError {
     /// This system has no such machine.
     #[error("{0} works on Linux only")]
     NotHere(&'static str),
     /// The agent's own start has failed.
-    #[error("{message}")]
-    Start {
-        /// What failed.
-        message: String,
-        /// The chain of causes, outermost first.
-        causes: Vec<String>,
-        /// The next step.
-        hint: Option<String>,
-        /// For the exit code.
-        kind: protocol::FailureKind,
-    },
+    #[error("the agent cannot start")]
+    Start(Failure),
     /// Nobody listens.
     #[error("cannot connect to the agent at {address}")]
     Connect {
@@ -114,15 +107,23 @@ fn parse(text: &str) -> Option<Machine> {
 
 impl Machine {
     /// What the environment names, else the usual one of this system.
-    pub fn from_environment() -> Result<Self, BadMachine> {
+    pub(crate) fn from_environment() -> Result<Self, BadMachine> {
         match std::env::var(VARIABLE) {
             Ok(text) if !text.is_empty() => text.parse(),
             _ => Ok(Self::InProcess),
         }
     }
 
+    /// What must be done before this process has a second thread.
+    pub(crate) fn prepare(&self) -> Result<(), Failure> {
+        match self {
+            Self::InProcess => in_process::prepare(),
+            Self::Unix(_) | Self::Vsock { .. } | Self::Exec(_) => Ok(()),
+        }
+    }
+
     /// Reaches the agent.
-    pub async fn connect(&self) -> Result<Agent, MachineError> {
+    pub(crate) async fn connect(&self) -> Result<Agent, MachineError> {
         let token = Token::default();
         match self {
             Self::InProcess => in_process::connect().await,
@@ -153,13 +154,34 @@ fn connect_error(address: impl std::fmt::Display, source: io::Error) -> MachineE
     }
 }
 
-impl From<protocol::Failure> for MachineError {
-    fn from(failure: protocol::Failure) -> Self {
-        Self::Start {
-            message: failure.message,
-            causes: failure.causes,
-            hint: failure.hint,
-            kind: failure.kind,
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InProcess => f.write_str("in this process"),
+            Self::Unix(path) => write!(f, "behind the socket {}", path.display()),
+            Self::Vsock { cid, port } => write!(f, "behind vsock port {port} of machine {cid}"),
+            Self::Exec(words) => write!(f, "the program `{}`", words.join(" ")),
+        }
+    }
+}
+
+impl From<Failure> for MachineError {
+    fn from(failure: Failure) -> Self {
+        Self::Start(failure)
+    }
+}
+
+impl From<BadMachine> for Failure {
+    fn from(error: BadMachine) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+    }
+}
+
+impl From<MachineError> for Failure {
+    fn from(error: MachineError) -> Self {
+        match error {
+            MachineError::Start(failure) => failure,
+            error => Self::from_error(FailureKind::Machine, &error),
         }
     }
 }

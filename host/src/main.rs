@@ -1,1 +1,30 @@
-fn main() {}
+//! `locald`: turns a source folder into an OCI image and a development shell.
+
+mod agent;
+mod cli;
+mod client;
+mod command;
+mod conversation;
+mod credential;
+mod exit_code;
+mod export;
+mod home;
+mod machine;
+mod outside;
+mod printer;
+mod project;
+mod settings;
+mod signals;
+mod source;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Hidden tasks of this same program come first.
+    machine::dispatch();
+    if outside::dispatch() {
+        return ExitCode::SUCCESS;
+    }
+    command::run().into()
+}

@@ -9,11 +9,12 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use protocol::{Channel, Event, Failure};
+use protocol::{Channel, Event, Failure, FailureKind};
 
 use crate::cli::{ColorChoice, GlobalOptions};
 
 mod answer;
+mod details;
 mod json;
 mod lines;
 mod log;
@@ -27,12 +28,11 @@ mod table;
 mod transfer;
 
 pub(crate) use answer::Answer;
-pub(crate) use measure::{age, bytes, short_digest};
-pub(crate) use sanitise::clean;
-pub(crate) use table::table;
+pub(crate) use details::ImageDetails;
 
 use json::Json;
 use log::Log;
+use sanitise::clean;
 use screen::Screen;
 use story::Story;
 use style::Style;
@@ -108,8 +108,28 @@ impl Printer {
         self.started.elapsed()
     }
 
-    pub(crate) fn is_json(&self) -> bool {
+    /// Whether a program reads what is told.
+    pub(crate) fn is_for_programs(&self) -> bool {
         matches!(self.voice, Voice::Programs(_))
+    }
+
+    /// How much is to be told.
+    pub(crate) fn detail(&self) -> Detail {
+        match &self.voice {
+            Voice::People(people) => people.detail,
+            Voice::Programs(_) => Detail::Normal,
+        }
+    }
+
+    /// Text of locald's own, as it is: help, scripts.
+    pub(crate) fn text(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
+        let _ = self.out.flush();
+    }
+
+    /// A command ends because its user wants so.
+    pub(crate) fn stopped(&mut self) {
+        self.failure(&Failure::new(FailureKind::Cancelled, "stopped"));
     }
 
     /// Tells what the agent says about its work.
@@ -173,7 +193,7 @@ impl Printer {
     /// What a command was asked for.
     pub(crate) fn answer(&mut self, answer: &Answer) {
         let lines = match &self.voice {
-            Voice::Programs(_) => return write_json(&mut self.out, &answer.json()),
+            Voice::Programs(_) => return write_json(&mut self.out, answer.json()),
             Voice::People(people) => answer.lines(people.detail, people.style),
         };
         self.clear();
@@ -243,9 +263,9 @@ fn wants_colour(choice: ColorChoice) -> bool {
     }
 }
 
-fn write_json(out: &mut impl Write, json: &Json) {
+fn write_json(out: &mut impl Write, json: impl serde::Serialize) {
     // A type of ours that always serialises, to a reader who may be gone.
-    let _ = serde_json::to_writer(&mut *out, json);
+    let _ = serde_json::to_writer(&mut *out, &json);
     let _ = out.write_all(b"\n");
     let _ = out.flush();
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::request::{EnvVar, RegistryAccess};
 
-use crate::cli::{BuildOptions, read_env_file};
+use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::home::Home;
 
 mod buildpack;
@@ -22,7 +22,6 @@ pub(crate) use error::SettingsError;
 pub(crate) use name::ImageName;
 pub(crate) use registries::Registries;
 
-use crate::cli::{NetworkChoice, PullChoice};
 use descriptor::Descriptor;
 use project_file::ProjectFile;
 use user_file::UserFile;
@@ -152,8 +151,8 @@ impl Settings {
         }
         arguments.extend(flags.env.iter().cloned());
         let mut variables: Vec<EnvVar> = Vec::new();
-        let files = self.descriptor.env.iter().chain(&self.project.build.env);
-        for (name, value) in files {
+        let descriptor = self.descriptor.env.iter().map(|(name, value)| (name, value));
+        for (name, value) in descriptor.chain(&self.project.build.env) {
             let (name, value) = (name.clone(), value.clone());
             set(&mut variables, EnvVar { name, value });
         }

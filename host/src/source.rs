@@ -7,26 +7,27 @@ mod walk;
 use std::path::PathBuf;
 
 use protocol::source::Entry;
+use protocol::{Failure, FailureKind};
 
-pub use ignored::Rules;
-pub use upload::Uploader;
-pub use walk::walk;
+pub(crate) use ignored::Rules;
+pub(crate) use upload::Uploader;
+pub(crate) use walk::walk;
 
 /// A tree of files to be sent.
 #[derive(Debug)]
-pub struct SourceTree {
+pub(crate) struct SourceTree {
     /// Where it is.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// All that belongs to it, parents first.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// Paths that are left out because they are neither files, directories nor
     /// links: sockets, fifos, devices.
-    pub skipped: Vec<String>,
+    pub(crate) skipped: Vec<String>,
 }
 
 /// The source cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// The folder is not there, or is no folder.
     #[error("{} is not a folder", .0.display())]
     NotAFolder(PathBuf),
@@ -51,4 +52,10 @@ pub enum SourceError {
     /// The walk itself failed.
     #[error("cannot list the source")]
     Walk(#[from] ignore::Error),
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::from_error(FailureKind::Source, &error)
+    }
 }

@@ -12,9 +12,14 @@ use crate::agent::Agent;
 /// Bytes between the two halves of the process.
 const BUFFER: usize = 1024 * 1024;
 
+/// Does a hidden task, when this process was started for one, and ends.
+pub(crate) fn dispatch() {
+    agent::reexec::dispatch();
+}
+
 /// Enters the agent's namespaces. Must be called before the process has a
 /// second thread.
-pub fn prepare() -> Result<(), Failure> {
+pub(crate) fn prepare() -> Result<(), Failure> {
     agent::namespace::enter()?;
     Ok(())
 }

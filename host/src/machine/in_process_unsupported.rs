@@ -5,8 +5,11 @@ use protocol::Failure;
 use super::MachineError;
 use crate::agent::Agent;
 
+/// There is no hidden task.
+pub(crate) fn dispatch() {}
+
 /// Nothing to prepare.
-pub fn prepare() -> Result<(), Failure> {
+pub(crate) fn prepare() -> Result<(), Failure> {
     Ok(())
 }
 

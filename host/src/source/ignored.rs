@@ -9,7 +9,7 @@ use super::SourceError;
 
 /// Rules beside `.gitignore`.
 #[derive(Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     docker: Gitignore,
     exclude: Gitignore,
     /// When there are any, only these belong to the source.
@@ -19,7 +19,7 @@ pub struct Rules {
 impl Rules {
     /// The rules of a folder; `include` and `exclude` are those of its
     /// project.toml, in gitignore syntax.
-    pub fn new(root: &Path, include: &[String], exclude: &[String]) -> Result<Self, SourceError> {
+    pub(crate) fn new(root: &Path, include: &[String], exclude: &[String]) -> Result<Self, SourceError> {
         let include = match include {
             [] => None,
             lines => Some(patterns(root, lines, "project.toml")?),
@@ -33,7 +33,7 @@ impl Rules {
 
     /// Whether a path is left out. A directory that only an include rule
     /// leaves out may still hold what belongs to the source.
-    pub fn leaves_out(&self, path: &Path, is_directory: bool) -> bool {
+    pub(crate) fn leaves_out(&self, path: &Path, is_directory: bool) -> bool {
         let by = |rules: &Gitignore| {
             let matched = rules.matched_path_or_any_parents(path, is_directory);
             matched.is_ignore()
@@ -43,7 +43,7 @@ impl Rules {
     }
 
     /// Whether directories without files are to be left out.
-    pub fn prunes_directories(&self) -> bool {
+    pub(crate) fn prunes_directories(&self) -> bool {
         self.include.is_some()
     }
 }

@@ -18,18 +18,18 @@ const BUFFER: usize = 256 * 1024;
 
 /// The source trees of a request.
 #[derive(Debug)]
-pub struct Uploader {
+pub(crate) struct Uploader {
     trees: Vec<SourceTree>,
 }
 
 impl Uploader {
     /// The application's tree first.
-    pub fn new(trees: Vec<SourceTree>) -> Self {
+    pub(crate) fn new(trees: Vec<SourceTree>) -> Self {
         Self { trees }
     }
 
     /// Sends the listings of all trees.
-    pub async fn send_listings(&self, sender: &mut Sender) -> Result<(), AgentError> {
+    pub(crate) async fn send_listings(&self, sender: &mut Sender) -> Result<(), AgentError> {
         for (number, tree) in (0..).zip(&self.trees) {
             for entries in chunks(&tree.entries) {
                 let tree = Tree(number);
@@ -43,7 +43,7 @@ impl Uploader {
     }
 
     /// Sends the files that the agent wants, in its order.
-    pub async fn send_files(
+    pub(crate) async fn send_files(
         &self,
         sender: &mut Sender,
         tree: Tree,

@@ -18,7 +18,7 @@ const RACY: i64 = 2_000_000_000;
 ///
 /// `.gitignore` files count also where there is no repository; the user's
 /// global git configuration does not, since it is not part of the project.
-pub fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError> {
+pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::NotAFolder(root.to_owned()));
     }

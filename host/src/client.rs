@@ -1,0 +1,121 @@
+//! A connected agent, and what its requests need of this side.
+
+use std::collections::BTreeSet;
+
+use protocol::input::Credential;
+use protocol::request::RegistryAccess;
+use protocol::{Failure, Request};
+
+use crate::agent::Agent;
+use crate::conversation::Conversation;
+use crate::credential::Credentials;
+use crate::home::Home;
+use crate::machine::Machine;
+use crate::outside::Outside;
+use crate::printer::Printer;
+use crate::settings::{self, Settings};
+
+/// Everything that must be done while the process has one thread.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    machine: Machine,
+    accounts: Accounts,
+    access: RegistryAccess,
+}
+
+/// Who may be told which account.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    credentials: Credentials,
+    outside: Outside,
+    redirected: BTreeSet<String>,
+    configuration: String,
+}
+
+/// A connected agent.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: Agent,
+    accounts: Accounts,
+    /// How registries are reached.
+    pub(crate) access: RegistryAccess,
+}
+
+impl Setup {
+    /// Reads accounts and enters the agent's namespaces where the agent is in
+    /// this process. Must be called before the process has a second thread.
+    pub(crate) fn new(
+        home: &Home,
+        settings: &Settings,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        let machine = Machine::from_environment()?;
+        let registries = settings.registries()?;
+        let (credentials, errors) = Credentials::load(home);
+        for error in errors {
+            let failure = Failure::from(error);
+            let text = [vec![failure.message], failure.causes].concat().join(": ");
+            printer.warning(&text, Some("its accounts are not used"));
+        }
+        let outside = if credentials.name_helpers() {
+            Outside::start().unwrap_or_default()
+        } else {
+            Outside::default()
+        };
+        machine.prepare()?;
+        Ok(Self {
+            machine,
+            accounts: Accounts {
+                credentials,
+                outside,
+                redirected: registries.redirected.clone(),
+                configuration: home.configuration.display().to_string(),
+            },
+            access: settings::access(&registries),
+        })
+    }
+
+    /// Reaches the agent.
+    pub(crate) async fn connect(self) -> Result<Client, Failure> {
+        Ok(Client {
+            agent: self.machine.connect().await?,
+            accounts: self.accounts,
+            access: self.access,
+        })
+    }
+}
+
+impl Client {
+    /// Starts a request and a conversation about it.
+    pub(crate) async fn request<'a>(
+        &'a self,
+        request: &Request,
+        printer: &'a mut Printer,
+    ) -> Result<Conversation<'a>, Failure> {
+        let exchange = self.agent.request(request).await?;
+        Ok(Conversation::new(exchange, &self.accounts, printer))
+    }
+}
+
+impl Accounts {
+    /// The account of a registry, if there is one and it may be used.
+    pub(crate) async fn find(&self, registry: &str, printer: &mut Printer) -> Option<Credential> {
+        let found = self.credentials.find(registry, &self.outside).await;
+        let credential = found.unwrap_or_else(|error| {
+            let failure = Failure::from(error);
+            let text = [vec![failure.message], failure.causes].concat().join(": ");
+            let hint = format!("{registry} is asked without an account");
+            printer.warning(&text, Some(&hint));
+            None
+        });
+        if credential.is_some() && self.redirected.contains(registry) {
+            let text = format!(
+                "the account of {registry} is not used: the project's locald.toml says how {registry} is reached"
+            );
+            let hint = format!("to use it, move the table into {}", self.configuration);
+            printer.warning(&text, Some(&hint));
+            return None;
+        }
+        credential
+    }
+}

@@ -1,0 +1,150 @@
+//! The commands: what each does between its options and its answer.
+
+use std::path::Path;
+
+use clap::Parser as _;
+use protocol::request::PullPolicy;
+use protocol::{Failure, FailureKind, Reply, Request};
+
+use crate::cli::{Cli, Command, FRONT_PAGE, PullOptions, PushOptions};
+use crate::client::{Client, Setup};
+use crate::exit_code;
+use crate::home::Home;
+use crate::printer::{Answer, Printer};
+use crate::project::Project;
+use crate::settings::Settings;
+
+mod account;
+mod build;
+mod completions;
+mod doctor;
+mod image;
+mod run;
+mod shell;
+mod vm;
+
+/// Does what the command line asks for; returns the exit code.
+pub(crate) fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are such errors too. A closed output has no
+            // reader to tell.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE);
+        }
+    };
+    let mut printer = Printer::new(cli.global);
+    let Some(command) = cli.command else {
+        printer.text(FRONT_PAGE);
+        return exit_code::SUCCESS;
+    };
+    dispatch(command, &mut printer).unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        exit_code::of(failure.kind)
+    })
+}
+
+fn dispatch(command: Command, printer: &mut Printer) -> Result<u8, Failure> {
+    match command {
+        Command::Completions(options) => Ok(completions::run(&options, printer)),
+        Command::Login(options) => account::login(&options, printer),
+        Command::Logout(options) => account::logout(&options, printer),
+        Command::Vm(command) => vm::run(command, printer),
+        Command::Build(options) => build::run(&options, printer),
+        Command::Run(options) => run::run(options, printer),
+        Command::Shell(options) => shell::run(&options, printer),
+        Command::Image(command) => image::run(command, printer),
+        Command::Push(options) => push(&options, printer),
+        Command::Pull(options) => pull(&options, printer),
+        Command::Doctor => doctor::run(printer),
+    }
+}
+
+/// What commands that concern a folder begin with.
+struct Start {
+    home: Home,
+    settings: Settings,
+    setup: Setup,
+}
+
+impl Start {
+    /// Reads all settings and enters the agent's namespaces.
+    fn at(folder: &Path, printer: &mut Printer) -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let settings = Settings::load(folder, &home)?;
+        let setup = Setup::new(&home, &settings, printer)?;
+        Ok(Self {
+            home,
+            settings,
+            setup,
+        })
+    }
+
+    /// The same for commands that concern no project: the current folder's
+    /// settings say how registries are reached.
+    fn here(printer: &mut Printer) -> Result<Self, Failure> {
+        let folder = Project::find(None).map(|project| project.folder);
+        Self::at(&folder.unwrap_or_default(), printer)
+    }
+}
+
+/// Runs what waits. Call it when no other thread is to be started before.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+    let result = runtime.block_on(work);
+    // Nobody waits for work that is cancelled.
+    runtime.shutdown_background();
+    result
+}
+
+/// Connects, and does one thing.
+fn ask(
+    setup: Setup,
+    printer: &mut Printer,
+    request: impl FnOnce(&Client) -> Request,
+) -> Result<Reply, Failure> {
+    block_on(async {
+        let client = setup.connect().await?;
+        let request = request(&client);
+        client.request(&request, printer).await?.reply().await
+    })
+}
+
+fn push(options: &PushOptions, printer: &mut Printer) -> Result<u8, Failure> {
+    let target = options.target.as_ref().unwrap_or(&options.image);
+    let setup = Start::here(printer)?.setup;
+    let reply = ask(setup, printer, |client| Request::Push {
+        image: options.image.clone(),
+        target: target.clone(),
+        access: client.access.clone(),
+    })?;
+    if let Reply::Digest(digest) = reply {
+        let image = target.clone();
+        printer.answer(&Answer::Pushed { image, digest });
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+fn pull(options: &PullOptions, printer: &mut Printer) -> Result<u8, Failure> {
+    let setup = Start::here(printer)?.setup;
+    let reply = ask(setup, printer, |client| Request::Pull {
+        image: options.image.clone(),
+        policy: PullPolicy::from(options.pull),
+        access: client.access.clone(),
+    })?;
+    if let Reply::Digest(digest) = reply {
+        let image = options.image.clone();
+        printer.answer(&Answer::Pulled { image, digest });
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+/// An answer of the agent's that does not belong to the request.
+fn unexpected(reply: &Reply) -> Failure {
+    Failure::new(
+        FailureKind::Internal,
+        format!("the agent gave an answer of another kind: {reply:?}"),
+    )
+}

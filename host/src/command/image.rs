@@ -1,0 +1,152 @@
+//! `locald image`.
+
+use std::collections::BTreeMap;
+
+use protocol::event::ImageSummary;
+use protocol::{Channel, Event, Failure, FailureKind, Reply, Request};
+
+use super::{Start, ask, block_on, unexpected};
+use crate::cli::{ExportOptions, ImageCommand};
+use crate::client::Client;
+use crate::conversation::Heard;
+use crate::exit_code;
+use crate::export::Writer;
+use crate::printer::{Answer, ImageDetails, Printer};
+
+/// The most bytes that an image's documents may have.
+const DOCUMENT_CAP: u64 = 16 * 1024 * 1024;
+
+pub(super) fn run(command: ImageCommand, printer: &mut Printer) -> Result<u8, Failure> {
+    let setup = Start::here(printer)?.setup;
+    let answer = match command {
+        ImageCommand::Ls => {
+            let images = block_on(async {
+                let client = setup.connect().await?;
+                list(&client, printer).await
+            })?;
+            Answer::Images(images)
+        }
+        ImageCommand::Inspect { image } => {
+            let details = block_on(async {
+                let client = setup.connect().await?;
+                inspect(&client, printer, image).await
+            })?;
+            Answer::Image(Box::new(details))
+        }
+        ImageCommand::Tag { image, name } => {
+            let (old, new) = (image.clone(), name.clone());
+            match ask(setup, printer, |_| Request::ImageTag { image, name })? {
+                Reply::Digest(digest) => Answer::Tagged { old, new, digest },
+                reply => return Err(unexpected(&reply)),
+            }
+        }
+        ImageCommand::Rm { images } => {
+            match ask(setup, printer, |_| Request::ImageRemove { images })? {
+                Reply::Removed { names, freed } => Answer::Removed { names, freed },
+                reply => return Err(unexpected(&reply)),
+            }
+        }
+        ImageCommand::Export(options) => {
+            let digest = block_on(async {
+                let client = setup.connect().await?;
+                export(&client, printer, &options).await
+            })?;
+            let (image, target) = (options.image, options.target);
+            if target.is_stdout() {
+                return Ok(exit_code::SUCCESS);
+            }
+            Answer::Exported {
+                image,
+                target,
+                digest,
+            }
+        }
+    };
+    printer.answer(&answer);
+    Ok(exit_code::SUCCESS)
+}
+
+async fn list(client: &Client, printer: &mut Printer) -> Result<Vec<ImageSummary>, Failure> {
+    let mut conversation = client.request(&Request::ImageList, printer).await?;
+    let mut images = Vec::new();
+    loop {
+        match conversation.next().await? {
+            Heard::Event(Event::Image(image)) => images.push(image),
+            Heard::Event(_) | Heard::Data(..) => {}
+            Heard::Reply(_) => return Ok(images),
+        }
+    }
+}
+
+async fn inspect(
+    client: &Client,
+    printer: &mut Printer,
+    image: String,
+) -> Result<ImageDetails, Failure> {
+    let request = Request::ImageInspect { image };
+    let mut conversation = client.request(&request, printer).await?;
+    let mut documents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let (mut open, mut left) = (String::new(), 0);
+    let digest = loop {
+        match conversation.next().await? {
+            Heard::Event(Event::Document { name, size }) if size <= DOCUMENT_CAP => {
+                documents.insert(name.clone(), Vec::new());
+                (open, left) = (name, size);
+            }
+            Heard::Data(Channel::Bulk, bytes) if bytes.len() as u64 <= left => {
+                left -= bytes.len() as u64;
+                documents.entry(open.clone()).or_default().extend(&bytes);
+            }
+            Heard::Reply(Reply::Digest(digest)) => break digest,
+            heard => {
+                let message = format!("the agent sends what was not asked for: {heard:.200?}");
+                return Err(Failure::new(FailureKind::Internal, message));
+            }
+        }
+    };
+    drop(conversation);
+    let images = list(client, printer).await?;
+    let named = images.into_iter().filter(|image| image.digest == digest);
+    let names = named.map(|image| image.name).collect();
+    let document = |name: &str| {
+        let bytes = documents.get(name).map_or(&[][..], Vec::as_slice);
+        serde_json::from_slice(bytes).map_err(|error| {
+            let message = format!("the {name} of {digest} is no JSON document");
+            let mut failure = Failure::new(FailureKind::Integrity, message);
+            failure.causes.push(error.to_string());
+            failure
+        })
+    };
+    Ok(ImageDetails {
+        names,
+        manifest: document("manifest")?,
+        config: document("config")?,
+        digest,
+    })
+}
+
+async fn export(
+    client: &Client,
+    printer: &mut Printer,
+    options: &ExportOptions,
+) -> Result<String, Failure> {
+    let mut writer = Writer::create(&options.target, options.force)?;
+    let request = Request::ImageExport {
+        image: options.image.clone(),
+        format: options.target.format(),
+        access: client.access.clone(),
+    };
+    let mut conversation = client.request(&request, printer).await?;
+    loop {
+        match conversation.next().await? {
+            Heard::Event(Event::File { path, size }) => writer.file(path, size).await?,
+            Heard::Data(Channel::Bulk, bytes) => writer.bytes(bytes).await?,
+            Heard::Event(_) | Heard::Data(..) => {}
+            Heard::Reply(Reply::Digest(digest)) => {
+                writer.finish().await?;
+                return Ok(digest);
+            }
+            Heard::Reply(reply) => return Err(unexpected(&reply)),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What commands were asked for.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use protocol::event::{Built, Check, ImageRole, ImageSummary, Status, Verdict};
+use serde_json::{Value, json};
+
+use super::details::ImageDetails;
+use super::measure::{age, bytes, duration, short_digest};
+use super::sanitise::clean;
+use super::style::Style;
+use super::table::table;
+use super::Detail;
+use crate::export::Target;
+
+/// The answer of a command: it goes to standard output.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Built {
+        built: Built,
+        elapsed: Duration,
+    },
+    Images(Vec<ImageSummary>),
+    Image(Box<ImageDetails>),
+    Tagged {
+        old: String,
+        new: String,
+        digest: String,
+    },
+    Removed {
+        names: Vec<String>,
+        freed: u64,
+    },
+    Exported {
+        image: String,
+        target: Target,
+        digest: String,
+    },
+    Pushed {
+        image: String,
+        digest: String,
+    },
+    Pulled {
+        image: String,
+        digest: String,
+    },
+    LoggedIn {
+        registry: String,
+        path: PathBuf,
+    },
+    LoggedOut {
+        registry: String,
+        known: bool,
+    },
+    Checks(Vec<Check>),
+    Status {
+        machine: String,
+        status: Status,
+    },
+}
+
+impl Answer {
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        match self {
+            Self::Built { built, elapsed } => json!({
+                "event": "built",
+                "digest": built.digest,
+                "names": built.names,
+                "size": built.size,
+                "up-to-date": built.up_to_date,
+                "published": built.published,
+                "milliseconds": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            }),
+            Self::Images(images) => {
+                let images: Vec<_> = images.iter().map(image_json).collect();
+                json!({"event": "images", "images": images})
+            }
+            Self::Image(details) => details.json(),
+            Self::Tagged { old, new, digest } => {
+                json!({"event": "tagged", "image": old, "name": new, "digest": digest})
+            }
+            Self::Removed { names, freed } => {
+                json!({"event": "removed", "names": names, "freed": freed})
+            }
+            Self::Exported {
+                image,
+                target,
+                digest,
+            } => json!({
+                "event": "exported", "image": image, "target": target.to_string(), "digest": digest,
+            }),
+            Self::Pushed { image, digest } => {
+                json!({"event": "pushed", "image": image, "digest": digest})
+            }
+            Self::Pulled { image, digest } => {
+                json!({"event": "pulled", "image": image, "digest": digest})
+            }
+            Self::LoggedIn { registry, path } => {
+                json!({"event": "logged-in", "registry": registry, "file": path})
+            }
+            Self::LoggedOut { registry, known } => {
+                json!({"event": "logged-out", "registry": registry, "known": known})
+            }
+            Self::Checks(checks) => {
+                let checks: Vec<_> = checks.iter().map(check_json).collect();
+                json!({"event": "checks", "checks": checks})
+            }
+            Self::Status { machine, status } => json!({
+                "event": "status",
+                "machine": machine,
+                "version": status.version,
+                "uptime-milliseconds": status.uptime_millis,
+                "store": status.store_path,
+                "store-bytes": status.store_bytes,
+            }),
+        }
+    }
+
+    /// For people.
+    pub(super) fn lines(&self, detail: Detail, style: Style) -> Vec<String> {
+        if detail == Detail::Quiet {
+            return self.quiet_lines();
+        }
+        match self {
+            Self::Built { built, elapsed } => built_lines(built, *elapsed, style),
+            Self::Images(images) => image_lines(images),
+            Self::Image(details) => details.lines(style),
+            Self::Checks(checks) => check_lines(checks, style),
+            Self::Status { machine, status } => status_lines(machine, status),
+            other => vec![clean(&other.sentence())],
+        }
+    }
+
+    /// What a script would want to read.
+    fn quiet_lines(&self) -> Vec<String> {
+        let line = match self {
+            Self::Built { built, .. } => &built.digest,
+            Self::Pushed { digest, .. } | Self::Pulled { digest, .. } => digest,
+            Self::Images(images) => {
+                return images.iter().map(|image| clean(&image.name)).collect();
+            }
+            Self::Image(details) => &details.digest,
+            Self::Checks(_) | Self::Status { .. } => {
+                return self.lines(Detail::Normal, Style::new(false));
+            }
+            _ => return Vec::new(),
+        };
+        vec![clean(line)]
+    }
+
+    /// The answers that are one sentence.
+    fn sentence(&self) -> String {
+        match self {
+            Self::Tagged { old, new, .. } => format!("{old} is now {new}, too"),
+            Self::Removed { names, freed } => {
+                format!("Removed {}, {} freed", names.join(", "), bytes(*freed))
+            }
+            Self::Exported { image, target, .. } => format!("Exported {image} to {target}"),
+            Self::Pushed { image, digest } => format!("{image} is {digest} in its registry"),
+            Self::Pulled { image, digest } => format!("{image} is {digest}"),
+            Self::LoggedIn { registry, path } => {
+                let path = path.display();
+                format!("Saved the account of {registry} in {path}; the next pull or push tries it")
+            }
+            Self::LoggedOut { registry, known } => match known {
+                true => format!("Forgot the account of {registry}"),
+                false => format!("There was no account of {registry}"),
+            },
+            Self::Built { .. }
+            | Self::Images(_)
+            | Self::Image(_)
+            | Self::Checks(_)
+            | Self::Status { .. } => String::new(),
+        }
+    }
+}
+
+fn built_lines(built: &Built, elapsed: Duration, style: Style) -> Vec<String> {
+    let names = built.names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+    let digest = short_digest(&clean(&built.digest));
+    let size = bytes(built.size);
+    let line = if built.up_to_date {
+        format!("{} is up to date ({digest}, {size})", style.good(&names))
+    } else {
+        let time = duration(elapsed);
+        format!("Built {} ({digest}, {size}) in {time}", style.good(&names))
+    };
+    vec![line]
+}
+
+fn image_lines(images: &[ImageSummary]) -> Vec<String> {
+    if images.is_empty() {
+        return vec!["No images yet: `locald build` makes one.".to_owned()];
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut rows = vec![["NAME", "DIGEST", "SIZE", "AGE", "KIND"].map(str::to_owned).to_vec()];
+    rows.extend(images.iter().map(|image| {
+        vec![
+            clean(&image.name),
+            short_digest(&clean(&image.digest)),
+            bytes(image.size),
+            age(now.saturating_sub(image.updated)),
+            role(image.role).to_owned(),
+        ]
+    }));
+    table(&rows)
+}
+
+const fn role(role: ImageRole) -> &'static str {
+    match role {
+        ImageRole::Application => "application",
+        ImageRole::Builder => "builder",
+        ImageRole::RunImage => "run image",
+        ImageRole::Other => "other",
+    }
+}
+
+fn image_json(image: &ImageSummary) -> Value {
+    json!({
+        "name": image.name,
+        "digest": image.digest,
+        "size": image.size,
+        "updated": image.updated,
+        "kind": role(image.role).replace(' ', "-"),
+    })
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Good => "good",
+        Verdict::Degraded => "degraded",
+        Verdict::Bad => "bad",
+    }
+}
+
+fn check_json(check: &Check) -> Value {
+    json!({
+        "name": check.name,
+        "verdict": verdict(check.verdict),
+        "detail": check.detail,
+        "remedy": check.remedy,
+    })
+}
+
+fn check_lines(checks: &[Check], style: Style) -> Vec<String> {
+    let names = checks.iter().map(|check| clean(&check.name)).collect::<Vec<_>>();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let mut lines = Vec::new();
+    for (check, name) in checks.iter().zip(names) {
+        let mark = match check.verdict {
+            Verdict::Good => style.good("good    "),
+            Verdict::Degraded => style.warning("degraded"),
+            Verdict::Bad => style.error("bad     "),
+        };
+        lines.push(format!("{mark}  {name:width$}  {}", clean(&check.detail)));
+        if let Some(remedy) = &check.remedy {
+            lines.push(format!("          {} {}", style.hint("mend it:"), clean(remedy)));
+        }
+    }
+    let count = |wanted| checks.iter().filter(|check| check.verdict == wanted).count();
+    lines.push(String::new());
+    lines.push(match (count(Verdict::Bad), count(Verdict::Degraded)) {
+        (0, 0) => "This machine has all that locald needs.".to_owned(),
+        (0, _) => "locald works on this machine, if less well.".to_owned(),
+        (bad, _) => format!("locald cannot work before {bad} of these are mended."),
+    });
+    lines
+}
+
+fn status_lines(machine: &str, status: &Status) -> Vec<String> {
+    let rows = [
+        ("Agent", machine.to_owned()),
+        ("Version", status.version.clone()),
+        ("Store", format!("{}, {}", status.store_path, bytes(status.store_bytes))),
+    ];
+    table(&rows.map(|(name, value)| vec![name.to_owned(), clean(&value)]))
+}

@@ -1,0 +1,267 @@
+//! The same story for programs: one JSON object a line, told apart by
+//! `event`. `docs/json.md` lists them, and a test holds the two together.
+
+use std::path::Path;
+
+use protocol::event::{Phase, PullEvent, PushEvent};
+use protocol::{Channel, Event, Failure};
+use serde::Serialize;
+
+use super::lines::Lines;
+use crate::exit_code;
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Json<'a> {
+    PullStarted {
+        image: &'a str,
+        digest: &'a str,
+        layers: u32,
+        missing: u32,
+        bytes: u64,
+    },
+    PullProgress {
+        image: &'a str,
+        layer: &'a str,
+        done: u64,
+        total: u64,
+    },
+    PullLayer {
+        image: &'a str,
+        layer: &'a str,
+    },
+    PullRetry {
+        image: &'a str,
+        reason: &'a str,
+        milliseconds: u64,
+    },
+    PullDone {
+        image: &'a str,
+        digest: &'a str,
+    },
+    PushStarted {
+        image: &'a str,
+        blobs: u32,
+        missing: u32,
+        bytes: u64,
+    },
+    PushProgress {
+        image: &'a str,
+        done: u64,
+        total: u64,
+    },
+    PushDone {
+        image: &'a str,
+        digest: &'a str,
+    },
+    Source {
+        files: u64,
+        received: u64,
+    },
+    PhaseStarted {
+        phase: &'static str,
+    },
+    Output {
+        phase: Option<&'static str>,
+        stream: &'static str,
+        line: String,
+    },
+    PhaseEnded {
+        phase: &'static str,
+        milliseconds: u64,
+    },
+    Waiting {
+        reason: &'a str,
+    },
+    Warning {
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+    },
+    Note {
+        message: &'a str,
+    },
+    Failed {
+        kind: &'static str,
+        code: u8,
+        message: &'a str,
+        causes: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        log: Option<&'a Path>,
+    },
+}
+
+impl<'a> Json<'a> {
+    /// The last line of a command that failed.
+    pub(super) fn failed(failure: &'a Failure, log: Option<&'a Path>) -> Self {
+        Self::Failed {
+            kind: exit_code::name(failure.kind),
+            code: exit_code::of(failure.kind),
+            message: &failure.message,
+            causes: &failure.causes,
+            hint: failure.hint.as_deref(),
+            log,
+        }
+    }
+}
+
+/// Makes lines of events and of output.
+#[derive(Debug, Default)]
+pub(super) struct Narrator {
+    phase: Option<Phase>,
+    lines: Lines,
+}
+
+impl Narrator {
+    /// The lines of an event; unfinished output of an ended phase comes first.
+    pub(super) fn event<'a>(&mut self, event: &'a Event) -> Vec<Json<'a>> {
+        let mut told = Vec::new();
+        match event {
+            Event::PhaseStarted(phase) => self.phase = Some(*phase),
+            Event::PhaseEnded { .. } => {
+                told = self.flush(|_| {});
+                self.phase = None;
+            }
+            _ => {}
+        }
+        told.extend(line(event));
+        told
+    }
+
+    /// The lines of output; `log` gets each of them.
+    pub(super) fn output(
+        &mut self,
+        channel: Channel,
+        bytes: &[u8],
+        mut log: impl FnMut(&str),
+    ) -> Vec<Json<'static>> {
+        let phase = self.phase.map(phase_name);
+        let lines = self.lines.push(channel, bytes);
+        let told = lines.into_iter().map(|line| {
+            log(&line);
+            output(phase, channel, line)
+        });
+        told.collect()
+    }
+
+    /// Unfinished lines, when nothing more will come.
+    pub(super) fn flush(&mut self, mut log: impl FnMut(&str)) -> Vec<Json<'static>> {
+        let phase = self.phase.map(phase_name);
+        let told = self.lines.flush().into_iter().map(|(channel, line)| {
+            log(&line);
+            output(phase, channel, line)
+        });
+        told.collect()
+    }
+}
+
+fn output(phase: Option<&'static str>, channel: Channel, line: String) -> Json<'static> {
+    let stream = match channel {
+        Channel::Stderr => "stderr",
+        Channel::Stdin | Channel::Stdout | Channel::Bulk => "stdout",
+    };
+    Json::Output {
+        phase,
+        stream,
+        line,
+    }
+}
+
+const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Analyze => "analyze",
+        Phase::Detect => "detect",
+        Phase::Restore => "restore",
+        Phase::Build => "build",
+        Phase::Export => "export",
+    }
+}
+
+fn line(event: &Event) -> Option<Json<'_>> {
+    Some(match event {
+        Event::Pull(event) => pull(event),
+        Event::Push(event) => push(event),
+        Event::SourceComplete { files, received } => Json::Source {
+            files: *files,
+            received: *received,
+        },
+        Event::PhaseStarted(phase) => Json::PhaseStarted {
+            phase: phase_name(*phase),
+        },
+        Event::PhaseEnded { phase, millis } => Json::PhaseEnded {
+            phase: phase_name(*phase),
+            milliseconds: *millis,
+        },
+        Event::Waiting { reason } => Json::Waiting { reason },
+        Event::Warning { message, hint } => Json::Warning {
+            message,
+            hint: hint.as_deref(),
+        },
+        _ => return None,
+    })
+}
+
+fn pull(event: &PullEvent) -> Json<'_> {
+    match event {
+        PullEvent::Resolved {
+            image,
+            digest,
+            layers,
+            missing,
+            bytes,
+        } => Json::PullStarted {
+            image,
+            digest,
+            layers: *layers,
+            missing: *missing,
+            bytes: *bytes,
+        },
+        PullEvent::Progress {
+            image,
+            layer,
+            done,
+            total,
+        } => Json::PullProgress {
+            image,
+            layer,
+            done: *done,
+            total: *total,
+        },
+        PullEvent::LayerDone { image, layer } => Json::PullLayer { image, layer },
+        PullEvent::Retry {
+            image,
+            reason,
+            millis,
+        } => Json::PullRetry {
+            image,
+            reason,
+            milliseconds: *millis,
+        },
+        PullEvent::Done { image, digest } => Json::PullDone { image, digest },
+    }
+}
+
+fn push(event: &PushEvent) -> Json<'_> {
+    match event {
+        PushEvent::Planned {
+            image,
+            blobs,
+            missing,
+            bytes,
+        } => Json::PushStarted {
+            image,
+            blobs: *blobs,
+            missing: *missing,
+            bytes: *bytes,
+        },
+        PushEvent::Progress { image, done, total } => Json::PushProgress {
+            image,
+            done: *done,
+            total: *total,
+        },
+        PushEvent::Done { image, digest } => Json::PushDone { image, digest },
+    }
+}

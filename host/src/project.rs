@@ -1,0 +1,67 @@
+//! A folder and the identity that its caches go by.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::request;
+use sha2::{Digest as _, Sha256};
+
+use crate::source::SourceError;
+
+/// A project's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    /// Absolute, without links.
+    pub(crate) folder: PathBuf,
+}
+
+impl Project {
+    /// The folder, or the current one.
+    pub(crate) fn find(path: Option<&Path>) -> Result<Self, SourceError> {
+        let path = path.unwrap_or(Path::new("."));
+        let folder = match fs_err::canonicalize(path) {
+            Ok(folder) if folder.is_dir() => folder,
+            Ok(_) => return Err(SourceError::NotAFolder(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(SourceError::NotAFolder(path.to_owned()));
+            }
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(SourceError::Read { path, source });
+            }
+        };
+        Ok(Self { folder })
+    }
+
+    /// The folder as the protocol names it: SHA-256 over its path.
+    pub(crate) fn identity(&self) -> request::Project {
+        let path = self.folder.as_os_str().as_encoded_bytes();
+        let hash = Sha256::digest(path);
+        request::Project {
+            id: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            path: self.folder.display().to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_identity_however_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = Project::find(Some(folder.path())).unwrap();
+        let around = Project::find(Some(&folder.path().join("./."))).unwrap();
+        assert_eq!(here.identity(), around.identity());
+        assert_eq!(here.identity().id.len(), 64);
+        let file = folder.path().join("file");
+        fs_err::write(&file, "").unwrap();
+        for wrong in [file, folder.path().join("missing")] {
+            let error = Project::find(Some(&wrong)).unwrap_err();
+            assert!(matches!(error, SourceError::NotAFolder(_)), "{error}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What this process is told from outside: signals, and a new size of its
+//! terminal.
+
+use protocol::input::Signal;
+
+#[cfg(unix)]
+#[path = "signals/unix.rs"]
+mod imp;
+#[cfg(not(unix))]
+#[path = "signals/windows.rs"]
+mod imp;
+
+pub(crate) use imp::Signals;
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// A signal.
+    Signal(Signal),
+    /// The terminal may have another size.
+    Resized,
+}
+
+/// Waits for a signal that ends a command; returns the exit code for it.
+pub(crate) async fn end(signals: &mut Signals) -> u8 {
+    loop {
+        if let Told::Signal(signal) = signals.next().await
+            && let Some(code) = exit_code(signal)
+        {
+            return code;
+        }
+    }
+}
+
+/// 128 and the number of a signal that ends a program.
+pub(crate) const fn exit_code(signal: Signal) -> Option<u8> {
+    match signal {
+        Signal::Hangup => Some(129),
+        Signal::Interrupt => Some(130),
+        Signal::Quit => Some(131),
+        Signal::Kill => Some(137),
+        Signal::Terminate => Some(143),
+        Signal::User1 | Signal::User2 => None,
+    }
+}

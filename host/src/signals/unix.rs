@@ -1,0 +1,48 @@
+//! Unix signals.
+
+use std::io;
+
+use protocol::input;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Told;
+
+/// All signals that are listened to.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    quit: Signal,
+    user1: Signal,
+    user2: Signal,
+    resized: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: these signals end the process no more.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            resized: signal(SignalKind::window_change())?,
+        })
+    }
+
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Told {
+        Told::Signal(tokio::select! {
+            _ = self.interrupt.recv() => input::Signal::Interrupt,
+            _ = self.terminate.recv() => input::Signal::Terminate,
+            _ = self.hangup.recv() => input::Signal::Hangup,
+            _ = self.quit.recv() => input::Signal::Quit,
+            _ = self.user1.recv() => input::Signal::User1,
+            _ = self.user2.recv() => input::Signal::User2,
+            _ = self.resized.recv() => return Told::Resized,
+        })
+    }
+}

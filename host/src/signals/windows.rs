@@ -1,0 +1,41 @@
+//! Console events.
+
+use std::io;
+use std::time::Duration;
+
+use protocol::input::Signal;
+use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
+
+use super::Told;
+
+/// Consoles do not tell their size: it is looked at this often.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// All events that are listened to.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: CtrlC,
+    quit: CtrlBreak,
+    hangup: CtrlClose,
+}
+
+impl Signals {
+    /// Listens from now on: these events end the process no more.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            quit: ctrl_break()?,
+            hangup: ctrl_close()?,
+        })
+    }
+
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Told {
+        Told::Signal(tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.quit.recv() => Signal::Quit,
+            _ = self.hangup.recv() => Signal::Hangup,
+            () = tokio::time::sleep(LOOK) => return Told::Resized,
+        })
+    }
+}

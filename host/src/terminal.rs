@@ -1,0 +1,132 @@
+//! A container's process at this process's standard streams.
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+
+use bytes::Bytes;
+use protocol::input::Signal;
+use protocol::request::Stdio;
+use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
+
+use crate::conversation::{Conversation, Heard, Speaker};
+use crate::signals::{Signals, Told};
+
+/// Bytes of input sent at a time.
+const BUFFER: usize = 32 * 1024;
+/// Of Ctrl-C: then the process is not asked any more.
+const PATIENCE: usize = 3;
+/// 128 + SIGPIPE: nobody reads the output.
+const NO_READER: u8 = 141;
+
+/// How a process is to be attached here: a terminal, when both ends are one.
+pub(crate) fn stdio() -> Stdio {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+        return Stdio::Terminal { rows, columns };
+    }
+    Stdio::Pipes
+}
+
+/// Raw mode until it is dropped.
+#[derive(Debug)]
+struct RawMode;
+
+impl RawMode {
+    fn enter() -> io::Result<Self> {
+        crossterm::terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
+}
+
+/// Connects a process with the standard streams and signals until it ends;
+/// returns its exit code.
+pub(crate) async fn attach(
+    mut conversation: Conversation<'_>,
+    stdio: Stdio,
+) -> Result<u8, Failure> {
+    let failed = |error: io::Error| Failure::from_error(FailureKind::Machine, &error);
+    let mut signals = Signals::listen().map_err(failed)?;
+    let speaker = conversation.speaker();
+    let (mut raw, mut interrupts) = (None, 0);
+    loop {
+        let heard = tokio::select! {
+            heard = conversation.next() => heard,
+            told = signals.next() => {
+                interrupts += usize::from(told == Told::Signal(Signal::Interrupt));
+                if interrupts >= PATIENCE {
+                    return Ok(crate::exit_code::INTERRUPTED);
+                }
+                pass_on(told, stdio, &speaker).await;
+                continue;
+            }
+        };
+        match heard? {
+            Heard::Event(Event::Started) => {
+                conversation.printer.clear();
+                if matches!(stdio, Stdio::Terminal { .. }) {
+                    raw = Some(RawMode::enter().map_err(failed)?);
+                }
+                let speaker = speaker.clone();
+                std::thread::spawn(move || feed(&speaker));
+            }
+            Heard::Data(channel, bytes) => {
+                if tokio::task::block_in_place(|| write(channel, &bytes)).is_err() {
+                    return Ok(NO_READER);
+                }
+            }
+            Heard::Reply(Reply::Exited { code }) => {
+                drop(raw);
+                return Ok(code);
+            }
+            Heard::Event(_) | Heard::Reply(_) => {}
+        }
+    }
+}
+
+async fn pass_on(told: Told, stdio: Stdio, speaker: &Speaker) {
+    match (told, stdio) {
+        (Told::Signal(signal), _) => speaker.input(Input::Signal(signal)).await,
+        (Told::Resized, Stdio::Terminal { .. }) => {
+            if let Ok((columns, rows)) = crossterm::terminal::size() {
+                speaker.input(Input::Resize { rows, columns }).await;
+            }
+        }
+        (Told::Resized, Stdio::Pipes) => {}
+    }
+}
+
+/// Sends standard input until it ends. The thread may wait for a key when the
+/// process is long gone: it ends with this process.
+fn feed(speaker: &Speaker) {
+    let mut stdin = io::stdin().lock();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match stdin.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return speaker.input_blocking(Input::StdinClosed),
+            Ok(count) => {
+                let bytes = Bytes::copy_from_slice(&buffer[..count]);
+                if !speaker.data_blocking(Channel::Stdin, bytes) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn write(channel: Channel, bytes: &[u8]) -> io::Result<()> {
+    match channel {
+        Channel::Stdout => {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes)?;
+            stdout.flush()
+        }
+        Channel::Stderr => io::stderr().lock().write_all(bytes),
+        Channel::Stdin | Channel::Bulk => Ok(()),
+    }
+}
