@@ -1,11 +1,213 @@
-//! Probes.
-pub(crate) fn probe_here(_name: Option<&std::ffi::OsStr>) -> ! {
-    crate::syscall::exit_now(0)
+//! What this machine lacks, found out by doing it: a container is set up in
+//! each way that a build or a shell needs, up to the execution of a program
+//! that is not there.
+
+use std::io;
+use std::time::Instant;
+
+use protocol::event::{Check, Verdict};
+use protocol::request::Stdio;
+use protocol::{Event, Failure, Reply};
+
+use crate::Agent;
+use crate::container::network::LoopbackNetwork;
+use crate::container::{Container, ContainerError, ContainerSpec, Network, Upper, User};
+use crate::dialogue::Dialogue;
+use crate::namespace::Privilege;
+use crate::store::{Store, StoreError};
+
+/// The program that is not there.
+const PROGRAM: &str = "/no-such-program";
+/// Who is tried: the id that most builders have.
+const CNB_UID: u32 = 1000;
+/// Free bytes that a builder, a run image and an application may need.
+const ENOUGH: u64 = 5_000_000_000;
+const GIGABYTE: u64 = 1_000_000_000;
+
+const OUTSIDE: &str = "run locald outside of a container, or in one that is privileged";
+
+/// Serves a doctor request.
+pub async fn run(agent: &Agent, dialogue: &Dialogue) -> Result<Reply, Failure> {
+    dialogue.event(Event::Check(privilege())).await?;
+    dialogue.event(Event::Check(space(&agent.store))).await?;
+    let network = LoopbackNetwork::new(&[80, 443]);
+    dialogue
+        .event(Event::Check(judge_network(&network)))
+        .await?;
+    let phase = match network {
+        Ok(network) => Network::Namespace(network.namespace),
+        Err(_) => Network::Isolated,
+    };
+    let ways = [
+        ("containers of a build", Stdio::Pipes, phase),
+        ("containers of a shell", TERMINAL, Network::Host),
+    ];
+    for (name, stdio, network) in ways {
+        let start = Instant::now();
+        let tried = attempt(&agent.store, stdio, network).await;
+        let millis = start.elapsed().as_millis();
+        let check = judge_container(name, tried, millis);
+        dialogue.event(Event::Check(check)).await?;
+    }
+    Ok(Reply::Nothing)
 }
-/// Placeholder until the probes land.
-pub async fn run(
-    _agent: &crate::Agent,
-    _dialogue: &crate::dialogue::Dialogue,
-) -> Result<protocol::Reply, protocol::Failure> {
-    Ok(protocol::Reply::Nothing)
+
+const TERMINAL: Stdio = Stdio::Terminal {
+    rows: 24,
+    columns: 80,
+};
+
+fn good(name: &str, detail: impl Into<String>) -> Check {
+    Check {
+        name: name.to_owned(),
+        verdict: Verdict::Good,
+        detail: detail.into(),
+        remedy: None,
+    }
+}
+
+fn bad(name: &str, error: &dyn std::error::Error, remedy: Option<&str>) -> Check {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = chain.map(ToString::to_string).collect();
+    Check {
+        name: name.to_owned(),
+        verdict: Verdict::Bad,
+        detail: texts.join(": "),
+        remedy: remedy.map(str::to_owned),
+    }
+}
+
+/// Without its namespaces the agent would not have started.
+fn privilege() -> Check {
+    let name = "namespaces";
+    match Privilege::of_this_process() {
+        Ok(Privilege::Root) => good(name, "the agent is root"),
+        Ok(Privilege::Rootless) => good(name, "the agent is root of a user namespace of its own"),
+        Err(error) => bad(name, &error, None),
+    }
+}
+
+fn space(store: &Store) -> Check {
+    let name = "store";
+    let path = store.root().display();
+    if let Err(error) = writable(store) {
+        let remedy = "set LOCALD_HOME to a folder that you may write, on a disk with space";
+        return bad(name, &error, Some(remedy));
+    }
+    let free = rustix::fs::statvfs(store.root())
+        .map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    let detail = format!("{path}, {} GB free", free / GIGABYTE);
+    if free >= ENOUGH {
+        return good(name, detail);
+    }
+    Check {
+        verdict: Verdict::Degraded,
+        remedy: Some("`locald image rm` what is not needed, or set LOCALD_HOME".to_owned()),
+        ..good(name, detail)
+    }
+}
+
+fn writable(store: &Store) -> Result<(), StoreError> {
+    let directory = store.temporary()?;
+    let file = directory.path().join("file");
+    fs_err::write(&file, [0; 4096]).map_err(|error| StoreError::io("write", &file, error))
+}
+
+fn judge_network<E: std::error::Error>(network: &Result<LoopbackNetwork, E>) -> Check {
+    let name = "private network";
+    match network {
+        Ok(_) => good(name, "phases see the agent's registry, and nothing else"),
+        Err(error) => bad(name, error, Some(OUTSIDE)),
+    }
+}
+
+/// Sets a container up, all but its program.
+async fn attempt(store: &Store, stdio: Stdio, network: Network) -> Result<(), Failed> {
+    let state = store.temporary()?;
+    let directory = |name: &str| {
+        let path = state.path().join(name);
+        fs_err::create_dir(&path).map_err(|error| StoreError::io("make", &path, error))?;
+        Ok::<_, StoreError>(path)
+    };
+    let spec = ContainerSpec {
+        lowers: vec![directory("lower")?],
+        upper: Upper::Directory {
+            upper: directory("upper")?,
+            work: directory("work")?,
+        },
+        mounts: Vec::new(),
+        args: vec![PROGRAM.to_owned()],
+        env: Vec::new(),
+        cwd: "/".into(),
+        user: User {
+            uid: CNB_UID,
+            gid: CNB_UID,
+            groups: Vec::new(),
+        },
+        hostname: "locald".to_owned(),
+        network,
+        stdio,
+        extra_hosts: Vec::new(),
+    };
+    match Container::start(spec, state.path()).await {
+        Err(ContainerError::Program { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+        Ok(container) => Ok(container.kill().await?),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+}
+
+fn judge_container(name: &str, tried: Result<(), Failed>, millis: u128) -> Check {
+    match tried {
+        Ok(()) => good(name, format!("set up in {millis} ms")),
+        Err(error) => {
+            let check = bad(name, &error, None);
+            let remedy = remedy(&check.detail);
+            Check { remedy, ..check }
+        }
+    }
+}
+
+/// What mends the usual reasons.
+fn remedy(detail: &str) -> Option<String> {
+    let remedies = [
+        (
+            "cannot be stacked",
+            "set LOCALD_HOME to a folder on ext4, xfs or btrfs: overlayfs refuses this one",
+        ),
+        ("proc", OUTSIDE),
+        ("namespace", OUTSIDE),
+        ("mount", OUTSIDE),
+        ("filtered", "use a kernel with CONFIG_SECCOMP_FILTER=y"),
+    ];
+    let known = remedies
+        .iter()
+        .find(|(symptom, _)| detail.contains(symptom));
+    known.map(|(_, remedy)| (*remedy).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_overlay_is_a_matter_of_the_store() {
+        let error = Failed::Store(StoreError::io(
+            "stack",
+            "/x".as_ref(),
+            io::Error::other("2 layers cannot be stacked at /"),
+        ));
+        let check = judge_container("containers", Err(error), 1);
+        assert_eq!(check.verdict, Verdict::Bad);
+        assert!(check.remedy.is_some_and(|it| it.contains("LOCALD_HOME")));
+    }
 }

@@ -3,25 +3,22 @@
 
 use std::process::Command;
 
-use crate::{container, doctor};
+use crate::container;
 
 /// What a re-executed process is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Start a container and wait for its end.
     Container,
-    /// Try one thing out that `doctor` reports on.
-    Probe,
 }
 
 impl Task {
-    const ALL: [Self; 2] = [Self::Container, Self::Probe];
+    const ALL: [Self; 1] = [Self::Container];
 
     /// The hidden first argument.
     const fn word(self) -> &'static str {
         match self {
             Self::Container => "__locald-container",
-            Self::Probe => "__locald-probe",
         }
     }
 
@@ -35,14 +32,12 @@ impl Task {
 ///
 /// Call it first in `main`, before any thread exists.
 pub fn dispatch() {
-    let mut arguments = std::env::args_os().skip(1);
-    let task = arguments
-        .next()
+    let task = std::env::args_os()
+        .nth(1)
         .and_then(|word| word.to_str().and_then(Task::from_word));
     match task {
         None => {}
         Some(Task::Container) => container::run_here(),
-        Some(Task::Probe) => doctor::probe_here(arguments.next().as_deref()),
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn shell(
     let source = request.folder.clone().into();
     let mut mounts = vec![
         mount(LAYERS, Access::ReadWrite, layers),
-        mount(WORKSPACE, Access::ReadWrite, MountKind::Bind { source }),
+        mount(WORKSPACE, Access::ReadWrite, MountKind::Owned { source }),
     ];
     mounts.extend(reused_layers(agent, &app, &layout.layers())?);
     let diff_ids = builder.config.diff_ids().iter().rev();

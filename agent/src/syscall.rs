@@ -2,7 +2,7 @@
 //! safe form.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::process::Pid;
@@ -115,18 +115,29 @@ pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
 
 /// Sets attributes (`MOUNT_ATTR_*`) of a mount and of those below it.
 pub(crate) fn set_mount_attributes(mount: impl AsFd, attributes: u64) -> io::Result<()> {
+    mount_setattr(mount.as_fd(), attributes, 0)
+}
+
+/// Lets a detached mount show its files with other ids: as the maps of a user
+/// namespace have them.
+pub(crate) fn set_mount_id_map(mount: impl AsFd, namespace: impl AsFd) -> io::Result<()> {
+    let namespace = u64::try_from(namespace.as_fd().as_raw_fd()).unwrap_or_default();
+    mount_setattr(mount.as_fd(), libc::MOUNT_ATTR_IDMAP, namespace)
+}
+
+fn mount_setattr(mount: BorrowedFd<'_>, attributes: u64, userns_fd: u64) -> io::Result<()> {
     let wanted = libc::mount_attr {
         attr_set: attributes,
         attr_clr: 0,
         propagation: 0,
-        userns_fd: 0,
+        userns_fd,
     };
     // SAFETY: the path is a C string, and the structure has the size that is
     // passed with it; the kernel only reads both.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            mount.as_fd().as_raw_fd(),
+            mount.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
             &raw const wanted,

@@ -85,6 +85,14 @@ impl Credentials {
         self.files.iter().any(ConfigFile::names_helper)
     }
 
+    /// The programs that the files name.
+    pub(crate) fn helpers(&self) -> Vec<&str> {
+        let mut helpers: Vec<_> = self.files.iter().flat_map(ConfigFile::helpers).collect();
+        helpers.sort_unstable();
+        helpers.dedup();
+        helpers
+    }
+
     /// The account of a registry, of the first file that knows one.
     pub(crate) async fn find(
         &self,

@@ -59,6 +59,10 @@ pub(crate) struct BadMachine(String);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MachineError {
     /// This system has no such machine.
+    #[cfg_attr(
+        target_os = "linux",
+        expect(dead_code, reason = "Linux has all of them")
+    )]
     #[error("{0} works on Linux only")]
     NotHere(&'static str),
     /// The agent's own start has failed.

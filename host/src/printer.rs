@@ -78,7 +78,8 @@ impl Printer {
             (false, false) => Detail::Normal,
         };
         let style = Style::new(wants_colour(options.color));
-        let folds = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
+        let folds =
+            io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
         let voice = if options.json {
             Voice::Programs(json::Narrator::default())
         } else if folds {
@@ -144,7 +145,10 @@ impl Printer {
                 people.show(&lines, now);
             }
             Voice::Programs(narrator) => {
-                narrator.event(event).iter().for_each(|json| write_json(&mut self.out, json));
+                narrator
+                    .event(event)
+                    .iter()
+                    .for_each(|json| write_json(&mut self.out, json));
             }
         }
     }
@@ -160,7 +164,9 @@ impl Printer {
             }
             Voice::Programs(narrator) => {
                 let jsons = narrator.output(channel, bytes, |line| log.line(line));
-                jsons.iter().for_each(|json| write_json(&mut self.out, json));
+                jsons
+                    .iter()
+                    .for_each(|json| write_json(&mut self.out, json));
             }
         }
     }

@@ -83,7 +83,8 @@ impl Settings {
         flags: &BuildOptions,
     ) -> Result<BuildSettings, SettingsError> {
         let table = &self.project.build;
-        let first = |candidates: [&Option<String>; 4]| candidates.into_iter().flatten().next().cloned();
+        let first =
+            |candidates: [&Option<String>; 4]| candidates.into_iter().flatten().next().cloned();
         let (names, renamed_from) = self.names(folder, flags);
         let none = None;
         Ok(BuildSettings {
@@ -151,7 +152,11 @@ impl Settings {
         }
         arguments.extend(flags.env.iter().cloned());
         let mut variables: Vec<EnvVar> = Vec::new();
-        let descriptor = self.descriptor.env.iter().map(|(name, value)| (name, value));
+        let descriptor = self
+            .descriptor
+            .env
+            .iter()
+            .map(|(name, value)| (name, value));
         for (name, value) in descriptor.chain(&self.project.build.env) {
             let (name, value) = (name.clone(), value.clone());
             set(&mut variables, EnvVar { name, value });
@@ -166,7 +171,10 @@ impl Settings {
 }
 
 fn set(variables: &mut Vec<EnvVar>, variable: EnvVar) {
-    match variables.iter_mut().find(|known| known.name == variable.name) {
+    match variables
+        .iter_mut()
+        .find(|known| known.name == variable.name)
+    {
         Some(known) => known.value = variable.value,
         None => variables.push(variable),
     }

@@ -16,6 +16,7 @@ use rustix::thread::UnshareFlags;
 mod bundle;
 mod error;
 mod executor;
+mod idmap;
 mod log;
 mod mounts;
 mod oci;

@@ -85,6 +85,12 @@ pub enum MountKind {
         /// Where the agent finds it.
         source: PathBuf,
     },
+    /// This folder of a user's, which the program owns in the container:
+    /// what it makes there belongs to the folder's owner.
+    Owned {
+        /// Where the agent finds it.
+        source: PathBuf,
+    },
     /// This directory, with changes kept apart.
     Overlay {
         /// What is shown.
@@ -184,7 +190,7 @@ impl ContainerSpec {
             Upper::Memory => Vec::new(),
         };
         let mounts = self.mounts.iter().flat_map(|mount| match &mount.kind {
-            MountKind::Bind { source } => vec![source],
+            MountKind::Bind { source } | MountKind::Owned { source } => vec![source],
             MountKind::Overlay { lower, upper, work } => vec![lower, upper, work],
             MountKind::Tmpfs => Vec::new(),
         });

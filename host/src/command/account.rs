@@ -82,6 +82,9 @@ fn unreadable(error: &io::Error) -> Failure {
 }
 
 fn no_terminal() -> Failure {
-    Failure::new(FailureKind::Invalid, "there is no terminal to ask for the account")
-        .with_hint("echo \"$TOKEN\" | locald login REGISTRY --username NAME --password-stdin")
+    Failure::new(
+        FailureKind::Invalid,
+        "there is no terminal to ask for the account",
+    )
+    .with_hint("echo \"$TOKEN\" | locald login REGISTRY --username NAME --password-stdin")
 }

@@ -62,7 +62,9 @@ impl Plan {
         let build = settings.build(&project.folder, options)?;
         if let Some(text) = &build.renamed_from {
             let name = build.names.first().map_or("", String::as_str);
-            printer.note(&format!("{text:?} is no image name: the image is called {name}"));
+            printer.note(&format!(
+                "{text:?} is no image name: the image is called {name}"
+            ));
         }
         let folder = project.folder.file_name().unwrap_or_default();
         let name = ImageName::from_text(&folder.to_string_lossy());
@@ -133,7 +135,10 @@ fn application(
             count => format!(" and {count} more"),
         };
         let text = format!("{first}{others} left out: neither files, folders nor links");
-        printer.warning(&text, Some("a .dockerignore that names them keeps this quiet"));
+        printer.warning(
+            &text,
+            Some("a .dockerignore that names them keeps this quiet"),
+        );
     }
     Ok(tree)
 }

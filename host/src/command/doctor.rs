@@ -1,16 +1,35 @@
 //! `locald doctor`.
 
-use protocol::event::Verdict;
-use protocol::{Event, Failure, Request};
+use protocol::event::{Check, Verdict};
+use protocol::{Event, Failure, FailureKind, Request};
 
 use super::{Start, block_on};
+use crate::client::Setup;
 use crate::conversation::Heard;
+use crate::credential::Credentials;
 use crate::exit_code;
+use crate::home::Home;
 use crate::printer::{Answer, Printer};
 
 pub(super) fn run(printer: &mut Printer) -> Result<u8, Failure> {
-    let setup = Start::here(printer)?.setup;
-    let checks = block_on(async {
+    let mut checks = helpers();
+    match Start::here(printer).and_then(|start| ask(start.setup, printer)) {
+        Ok(found) => checks.extend(found),
+        // Without an agent there is nobody else to ask.
+        Err(failure) if failure.kind == FailureKind::Machine => checks.push(no_agent(failure)),
+        Err(failure) => return Err(failure),
+    }
+    let is_bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
+    printer.answer(&Answer::Checks(checks));
+    Ok(if is_bad {
+        exit_code::MACHINE
+    } else {
+        exit_code::SUCCESS
+    })
+}
+
+fn ask(setup: Setup, printer: &mut Printer) -> Result<Vec<Check>, Failure> {
+    block_on(async {
         let client = setup.connect().await?;
         let mut conversation = client.request(&Request::Doctor, printer).await?;
         let mut checks = Vec::new();
@@ -21,12 +40,41 @@ pub(super) fn run(printer: &mut Printer) -> Result<u8, Failure> {
                 Heard::Reply(_) => return Ok(checks),
             }
         }
-    })?;
-    let is_bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
-    printer.answer(&Answer::Checks(checks));
-    Ok(if is_bad {
-        exit_code::MACHINE
-    } else {
-        exit_code::SUCCESS
     })
+}
+
+fn no_agent(failure: Failure) -> Check {
+    Check {
+        name: "agent".to_owned(),
+        verdict: Verdict::Bad,
+        detail: [vec![failure.message], failure.causes].concat().join(": "),
+        remedy: failure.hint,
+    }
+}
+
+/// The programs that keep accounts, where there are any.
+fn helpers() -> Vec<Check> {
+    let Ok(home) = Home::find() else {
+        return Vec::new();
+    };
+    let (credentials, _) = Credentials::load(&home);
+    let check = |helper: &&str| {
+        let program = format!("docker-credential-{helper}");
+        let found = which::which(&program);
+        let (verdict, detail, remedy) = match &found {
+            Ok(path) => (Verdict::Good, path.display().to_string(), None),
+            Err(_) => (
+                Verdict::Degraded,
+                format!("{program} is not on PATH: its accounts are not used"),
+                Some(format!("install {program}, or remove it from config.json")),
+            ),
+        };
+        Check {
+            name: "credential helper".to_owned(),
+            verdict,
+            detail,
+            remedy,
+        }
+    };
+    credentials.helpers().iter().map(check).collect()
 }

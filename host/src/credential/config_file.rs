@@ -60,8 +60,16 @@ impl ConfigFile {
 
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CredentialError> {
         // `docker logout` may leave an empty file.
-        let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
-        let content = serde_json::from_slice(bytes).map_err(|source| CredentialError::Syntax {
+        let bytes = if bytes.trim_ascii().is_empty() {
+            b"{}"
+        } else {
+            bytes
+        };
+        // As an object: a list would be taken for fields without names.
+        let object = serde_json::from_slice::<serde_json::Map<_, _>>(bytes);
+        let content =
+            object.and_then(|object| Content::deserialize(serde_json::Value::from(object)));
+        let content = content.map_err(|source| CredentialError::Syntax {
             path: path.to_owned(),
             source,
         })?;

@@ -68,10 +68,16 @@ pub(crate) fn ask(name: &str, server: &str) -> Result<Answer, HelperError> {
         return read(program, &stdout);
     }
     let said = [stdout.as_slice(), stderr.as_slice()].map(String::from_utf8_lossy);
-    if said.iter().any(|text| NOT_FOUND.iter().any(|words| text.contains(words))) {
+    if said
+        .iter()
+        .any(|text| NOT_FOUND.iter().any(|words| text.contains(words)))
+    {
         return Ok(Answer::Unknown);
     }
-    let said = said.iter().map(|text| text.trim()).find(|text| !text.is_empty());
+    let said = said
+        .iter()
+        .map(|text| text.trim())
+        .find(|text| !text.is_empty());
     let said = said.unwrap_or("it said nothing").to_owned();
     Err(HelperError::Failed { program, said })
 }
@@ -112,8 +118,14 @@ fn run(program: &str, server: &str) -> Result<(bool, Vec<u8>, Vec<u8>), HelperEr
     if let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) {
         // Helpers write a line or two to standard error: it cannot fill up
         // while the other pipe is read.
-        output.take(ANSWER_CAP).read_to_end(&mut stdout).map_err(unusable)?;
-        errors.take(ANSWER_CAP).read_to_end(&mut stderr).map_err(unusable)?;
+        output
+            .take(ANSWER_CAP)
+            .read_to_end(&mut stdout)
+            .map_err(unusable)?;
+        errors
+            .take(ANSWER_CAP)
+            .read_to_end(&mut stderr)
+            .map_err(unusable)?;
     }
     let status = child.wait().map_err(unusable)?;
     Ok((status.success(), stdout, stderr))

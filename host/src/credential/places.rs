@@ -20,7 +20,9 @@ pub(super) fn all(home: &Home, variable: impl Fn(&str) -> Option<OsString>) -> V
         places.push(file);
     } else {
         let runtime = path("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json"));
-        let config = user.as_ref().map(|home| home.join(".config/containers/auth.json"));
+        let config = user
+            .as_ref()
+            .map(|home| home.join(".config/containers/auth.json"));
         places.extend(runtime.into_iter().chain(config));
     }
     let docker = path("DOCKER_CONFIG").or_else(|| user.map(|home| home.join(".docker")));
@@ -52,6 +54,10 @@ mod tests {
         let found = places(&[("XDG_RUNTIME_DIR", "/run/user/1"), ("DOCKER_CONFIG", "")]);
         assert_eq!(found[0], PathBuf::from("/own/auth.json"));
         assert_eq!(found[1], PathBuf::from("/run/user/1/containers/auth.json"));
-        assert!(found.last().is_some_and(|path| path.ends_with(".docker/config.json")));
+        assert!(
+            found
+                .last()
+                .is_some_and(|path| path.ends_with(".docker/config.json"))
+        );
     }
 }

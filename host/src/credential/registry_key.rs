@@ -12,7 +12,9 @@ impl RegistryKey {
     /// `https://gcr.io`, `localhost:5000`.
     pub(crate) fn new(text: &str) -> Self {
         let text = text.trim().to_lowercase();
-        let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+        let rest = text
+            .split_once("://")
+            .map_or(text.as_str(), |(_, rest)| rest);
         let host = rest.split('/').next().unwrap_or(rest);
         Self(match host {
             "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => {
@@ -26,7 +28,10 @@ impl RegistryKey {
     /// one repository as podman also allows.
     pub(super) fn is_of_registry(text: &str) -> bool {
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-        let path = rest.trim_end_matches('/').split_once('/').map(|(_, path)| path);
+        let path = rest
+            .trim_end_matches('/')
+            .split_once('/')
+            .map(|(_, path)| path);
         matches!(path, None | Some("v1" | "v2"))
     }
 

@@ -46,9 +46,15 @@ impl SavedAccounts {
     }
 
     /// Saves an account in place of an earlier one.
-    pub(crate) fn set(&mut self, key: &RegistryKey, account: &Account) -> Result<(), CredentialError> {
+    pub(crate) fn set(
+        &mut self,
+        key: &RegistryKey,
+        account: &Account,
+    ) -> Result<(), CredentialError> {
         let auth = Secret::from(account.encode());
-        self.content.auths.insert(key.as_str().to_owned(), Entry { auth });
+        self.content
+            .auths
+            .insert(key.as_str().to_owned(), Entry { auth });
         self.write()
     }
 
@@ -62,10 +68,11 @@ impl SavedAccounts {
     }
 
     fn write(&self) -> Result<(), CredentialError> {
-        self.try_write().map_err(|source| CredentialError::Unwritable {
-            path: self.path.clone(),
-            source,
-        })
+        self.try_write()
+            .map_err(|source| CredentialError::Unwritable {
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// Temporary files of this kind are made with mode 0600.

@@ -92,8 +92,15 @@ fn secrets_are_not_shown() {
         username: "me".to_owned(),
         secret: Secret::from("hunter2".to_owned()),
     };
-    for text in [format!("{account:?}"), format!("{entry:?}"), format!("{answer:?}")] {
-        assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg"), "{text}");
+    for text in [
+        format!("{account:?}"),
+        format!("{entry:?}"),
+        format!("{answer:?}"),
+    ] {
+        assert!(
+            !text.contains("hunter2") && !text.contains("aHVudGVyMg"),
+            "{text}"
+        );
     }
 }
 
@@ -102,7 +109,10 @@ fn saved_accounts_are_found_again_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config/auth.json");
     let key = RegistryKey::new("https://index.docker.io/v1/");
-    SavedAccounts::open(&path).unwrap().set(&key, &basic("me", "pw")).unwrap();
+    SavedAccounts::open(&path)
+        .unwrap()
+        .set(&key, &basic("me", "pw"))
+        .unwrap();
     let read = ConfigFile::read(&path).unwrap().unwrap();
     assert_eq!(found(&read, "docker.io"), "me:pw");
     let mut saved = SavedAccounts::open(&path).unwrap();

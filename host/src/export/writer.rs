@@ -223,7 +223,9 @@ mod tests {
     use super::*;
 
     fn target(folder: &Path, kind: &str) -> Target {
-        format!("{kind}:{}", folder.join("out").display()).parse().unwrap()
+        format!("{kind}:{}", folder.join("out").display())
+            .parse()
+            .unwrap()
     }
 
     async fn send(writer: &mut Writer) -> Result<(), ExportError> {
@@ -260,7 +262,11 @@ mod tests {
         writer.finish().await.unwrap();
         let file = File::open(folder.path().join("out")).unwrap();
         let mut archive = tar::Archive::new(file);
-        let sizes: Vec<_> = archive.entries().unwrap().map(|it| it.unwrap().size()).collect();
+        let sizes: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|it| it.unwrap().size())
+            .collect();
         assert_eq!(sizes, [5, 0]);
         assert_eq!(visible(folder.path()), 1);
     }

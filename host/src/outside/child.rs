@@ -65,7 +65,10 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        *self.stream.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .stream
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner) = None;
         // It may wait for a helper that waits for its user.
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -78,7 +81,9 @@ fn exchange(
 ) -> io::Result<Result<Answer, HelperError>> {
     write_line(stream, question)?;
     let mut line = Vec::new();
-    BufReader::new(stream).take(LINE_CAP).read_until(b'\n', &mut line)?;
+    BufReader::new(stream)
+        .take(LINE_CAP)
+        .read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -10,7 +10,10 @@ use crate::credential::{self, Answer, HelperError};
 pub(super) struct Child;
 
 impl Child {
-    #[expect(clippy::unnecessary_wraps, reason = "the same signature on each system")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature on each system"
+    )]
     pub(super) fn start() -> io::Result<Self> {
         Ok(Self)
     }

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use protocol::event::{Built, Check, ImageRole, ImageSummary, Status, Verdict};
 use serde_json::{Value, json};
 
+use super::Detail;
 use super::details::ImageDetails;
 use super::measure::{age, bytes, duration, short_digest};
 use super::sanitise::clean;
 use super::style::Style;
 use super::table::table;
-use super::Detail;
 use crate::export::Target;
 
 /// The answer of a command: it goes to standard output.
@@ -178,7 +178,12 @@ impl Answer {
 }
 
 fn built_lines(built: &Built, elapsed: Duration, style: Style) -> Vec<String> {
-    let names = built.names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+    let names = built
+        .names
+        .iter()
+        .map(|name| clean(name))
+        .collect::<Vec<_>>()
+        .join(", ");
     let digest = short_digest(&clean(&built.digest));
     let size = bytes(built.size);
     let line = if built.up_to_date {
@@ -194,8 +199,15 @@ fn image_lines(images: &[ImageSummary]) -> Vec<String> {
     if images.is_empty() {
         return vec!["No images yet: `locald build` makes one.".to_owned()];
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut rows = vec![["NAME", "DIGEST", "SIZE", "AGE", "KIND"].map(str::to_owned).to_vec()];
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let mut rows = vec![
+        ["NAME", "DIGEST", "SIZE", "AGE", "KIND"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(images.iter().map(|image| {
         vec![
             clean(&image.name),
@@ -245,8 +257,15 @@ fn check_json(check: &Check) -> Value {
 }
 
 fn check_lines(checks: &[Check], style: Style) -> Vec<String> {
-    let names = checks.iter().map(|check| clean(&check.name)).collect::<Vec<_>>();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let names = checks
+        .iter()
+        .map(|check| clean(&check.name))
+        .collect::<Vec<_>>();
+    let width = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or_default();
     let mut lines = Vec::new();
     for (check, name) in checks.iter().zip(names) {
         let mark = match check.verdict {
@@ -256,10 +275,19 @@ fn check_lines(checks: &[Check], style: Style) -> Vec<String> {
         };
         lines.push(format!("{mark}  {name:width$}  {}", clean(&check.detail)));
         if let Some(remedy) = &check.remedy {
-            lines.push(format!("          {} {}", style.hint("mend it:"), clean(remedy)));
+            lines.push(format!(
+                "          {} {}",
+                style.hint("mend it:"),
+                clean(remedy)
+            ));
         }
     }
-    let count = |wanted| checks.iter().filter(|check| check.verdict == wanted).count();
+    let count = |wanted| {
+        checks
+            .iter()
+            .filter(|check| check.verdict == wanted)
+            .count()
+    };
     lines.push(String::new());
     lines.push(match (count(Verdict::Bad), count(Verdict::Degraded)) {
         (0, 0) => "This machine has all that locald needs.".to_owned(),
@@ -273,7 +301,10 @@ fn status_lines(machine: &str, status: &Status) -> Vec<String> {
     let rows = [
         ("Agent", machine.to_owned()),
         ("Version", status.version.clone()),
-        ("Store", format!("{}, {}", status.store_path, bytes(status.store_bytes))),
+        (
+            "Store",
+            format!("{}, {}", status.store_path, bytes(status.store_bytes)),
+        ),
     ];
     table(&rows.map(|(name, value)| vec![name.to_owned(), clean(&value)]))
 }

@@ -31,11 +31,18 @@ impl ImageDetails {
     pub(super) fn lines(&self, style: Style) -> Vec<String> {
         let config = &self.config["config"];
         let layers = self.manifest["layers"].as_array().map_or(0, Vec::len);
-        let platform = format!("{}/{}", text(&self.config["os"]), text(&self.config["architecture"]));
+        let platform = format!(
+            "{}/{}",
+            text(&self.config["os"]),
+            text(&self.config["architecture"])
+        );
         let mut sections = vec![
             ("Names", self.names.clone()),
             ("Digest", vec![self.digest.clone()]),
-            ("Size", vec![format!("{} in {layers} layers", bytes(self.size()))]),
+            (
+                "Size",
+                vec![format!("{} in {layers} layers", bytes(self.size()))],
+            ),
             ("Platform", vec![platform]),
             ("Created", vec![text(&self.config["created"])]),
             ("User", vec![text(&config["User"])]),
@@ -46,7 +53,11 @@ impl ImageDetails {
             ("Environment", texts(&config["Env"])),
         ];
         sections.retain(|(_, values)| values.iter().any(|value| !value.is_empty()));
-        let width = sections.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let width = sections
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
         let mut lines = Vec::new();
         for (name, values) in sections {
             let mut label = style.strong(&format!("{name:width$}"));
@@ -61,7 +72,9 @@ impl ImageDetails {
     fn size(&self) -> u64 {
         let layers = self.manifest["layers"].as_array().into_iter().flatten();
         let blobs = layers.chain(std::iter::once(&self.manifest["config"]));
-        blobs.filter_map(|blob| blob["size"].as_u64()).fold(0, u64::saturating_add)
+        blobs
+            .filter_map(|blob| blob["size"].as_u64())
+            .fold(0, u64::saturating_add)
     }
 
     /// A label that holds a document of the lifecycle's (CNB platform
@@ -78,7 +91,10 @@ impl ImageDetails {
 
     fn buildpacks(&self) -> Vec<String> {
         let metadata = self.label("io.buildpacks.build.metadata");
-        let buildpacks = metadata["buildpacks"].as_array().cloned().unwrap_or_default();
+        let buildpacks = metadata["buildpacks"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let name = |it: &Value| format!("{} {}", text(&it["id"]), text(&it["version"]));
         buildpacks.iter().map(name).collect()
     }
@@ -87,10 +103,15 @@ impl ImageDetails {
         let metadata = self.label("io.buildpacks.build.metadata");
         let entrypoint = texts(&self.config["config"]["Entrypoint"]).concat();
         let default = entrypoint.strip_prefix("/cnb/process/").unwrap_or_default();
-        let processes = metadata["processes"].as_array().cloned().unwrap_or_default();
+        let processes = metadata["processes"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let line = |it: &Value| {
             let kind = text(&it["type"]);
-            let words = [texts(&it["command"]), texts(&it["args"])].concat().join(" ");
+            let words = [texts(&it["command"]), texts(&it["args"])]
+                .concat()
+                .join(" ");
             let mark = if kind == default { " (default)" } else { "" };
             format!("{kind}{mark}: {words}")
         };

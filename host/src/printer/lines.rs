@@ -39,7 +39,8 @@ impl Lines {
             (Channel::Stderr, std::mem::take(&mut self.stderr)),
         ];
         let rest = pending.into_iter().filter(|(_, bytes)| !bytes.is_empty());
-        rest.map(|(channel, bytes)| (channel, line(&bytes))).collect()
+        rest.map(|(channel, bytes)| (channel, line(&bytes)))
+            .collect()
     }
 }
 
@@ -60,7 +61,10 @@ mod tests {
         let mut lines = Lines::default();
         assert!(lines.push(Channel::Stdout, b"one").is_empty());
         assert_eq!(lines.push(Channel::Stderr, b"error\nmo"), ["error"]);
-        assert_eq!(lines.push(Channel::Stdout, b" two\nthree\n"), ["one two", "three"]);
+        assert_eq!(
+            lines.push(Channel::Stdout, b" two\nthree\n"),
+            ["one two", "three"]
+        );
         let rest = lines.flush();
         assert_eq!(rest, [(Channel::Stderr, "mo".to_owned())]);
         assert!(lines.flush().is_empty());

@@ -49,7 +49,9 @@ impl Log {
             return;
         };
         let folder = path.parent().map(fs_err::create_dir_all);
-        let made = folder.and_then(Result::ok).and_then(|()| File::create(path).ok());
+        let made = folder
+            .and_then(Result::ok)
+            .and_then(|()| File::create(path).ok());
         self.file = made.map(BufWriter::new);
         if self.file.is_none() {
             self.path = None;

@@ -9,7 +9,7 @@ pub(crate) fn bytes(count: u64) -> String {
         return format!("{count} B");
     }
     // Tenths of the unit, rounded; integers keep this exact.
-    let mut tenths = (count + 50) / 100;
+    let mut tenths = count.saturating_add(50) / 100;
     let mut unit = 0;
     while tenths >= 9_995 && unit + 1 < UNITS.len() {
         tenths = (tenths + 500) / 1000;

@@ -80,7 +80,10 @@ fn skip_string(rest: &mut Rest<'_>) {
 
 /// Skips a sequence of intermediate characters and a final one.
 fn skip_short(rest: &mut Rest<'_>) {
-    while rest.next_if(|character| matches!(character, ' '..='/')).is_some() {}
+    while rest
+        .next_if(|character| matches!(character, ' '..='/'))
+        .is_some()
+    {}
     rest.next_if(|character| matches!(character, '0'..='~'));
 }
 

@@ -64,7 +64,11 @@ impl Story {
             Event::SourceComplete { files, received } => {
                 let (files, received) = (*files, bytes(*received));
                 let told = format!("Source: {files} files, {received} sent");
-                if self.detail == Detail::Verbose { vec![told] } else { Vec::new() }
+                if self.detail == Detail::Verbose {
+                    vec![told]
+                } else {
+                    Vec::new()
+                }
             }
             Event::Waiting { reason } => vec![format!("Waiting for {}", clean(reason))],
             Event::Warning { message, hint } => self.warn(message, hint.as_deref()),
@@ -92,15 +96,27 @@ impl Story {
         let mut live = self.transfers.live();
         if let Some(open) = self.phase.as_ref().filter(|_| self.is_folded()) {
             let time = duration(now.saturating_sub(open.since));
-            live.push(format!("{} {}", self.style.heading(heading(open.phase)), self.style.dim(&time)));
-            live.extend(open.tail().map(|line| self.style.dim(&format!("  {}", clean(line)))));
+            live.push(format!(
+                "{} {}",
+                self.style.heading(heading(open.phase)),
+                self.style.dim(&time)
+            ));
+            live.extend(
+                open.tail()
+                    .map(|line| self.style.dim(&format!("  {}", clean(line)))),
+            );
         }
         live
     }
 
     /// The request has failed: all that was folded of the open phase.
     pub(super) fn fail(&mut self, mut log: impl FnMut(&str)) -> Vec<String> {
-        let rest: Vec<_> = self.lines.flush().into_iter().map(|(_, line)| line).collect();
+        let rest: Vec<_> = self
+            .lines
+            .flush()
+            .into_iter()
+            .map(|(_, line)| line)
+            .collect();
         rest.iter().for_each(|line| log(line));
         let mut told = self.take_lines(rest);
         let hidden = self.is_folded() || self.detail == Detail::Quiet;
@@ -120,7 +136,12 @@ impl Story {
     }
 
     fn end_phase(&mut self, phase: Phase, millis: u64) -> Vec<String> {
-        let rest = self.lines.flush().into_iter().map(|(_, line)| line).collect();
+        let rest = self
+            .lines
+            .flush()
+            .into_iter()
+            .map(|(_, line)| line)
+            .collect();
         let mut told = self.take_lines(rest);
         self.phase = None;
         if self.is_folded() {
@@ -150,7 +171,11 @@ impl Story {
     }
 
     fn if_unfolded(&self, line: impl FnOnce() -> String) -> Vec<String> {
-        if self.is_folded() { Vec::new() } else { vec![line()] }
+        if self.is_folded() {
+            Vec::new()
+        } else {
+            vec![line()]
+        }
     }
 
     fn keep(&self, told: Option<Told>) -> Vec<String> {
@@ -162,7 +187,11 @@ impl Story {
     }
 
     fn warn(&self, message: &str, hint: Option<&str>) -> Vec<String> {
-        let mut told = vec![format!("{} {}", self.style.warning("warning:"), clean(message))];
+        let mut told = vec![format!(
+            "{} {}",
+            self.style.warning("warning:"),
+            clean(message)
+        )];
         if let Some(hint) = hint {
             told.push(format!("{} {}", self.style.hint("hint:"), clean(hint)));
         }
@@ -171,7 +200,11 @@ impl Story {
 
     /// A line of output as it is, but for what steers the terminal.
     fn pass(&self, line: &str) -> String {
-        let keep = if self.style.is_coloured() { Keep::Colours } else { Keep::Text };
+        let keep = if self.style.is_coloured() {
+            Keep::Colours
+        } else {
+            Keep::Text
+        };
         sanitise(line, keep)
     }
 }

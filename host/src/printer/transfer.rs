@@ -177,10 +177,19 @@ impl Transfer {
             Verb::Pull => "Pulling",
             Verb::Push => "Pushing",
         };
-        let sum = self.done.values().fold(0_u64, |sum, done| sum.saturating_add(*done));
+        let sum = self
+            .done
+            .values()
+            .fold(0_u64, |sum, done| sum.saturating_add(*done));
         let done = sum.min(self.total);
-        let filled = (done.saturating_mul(BAR)).checked_div(self.total).unwrap_or(BAR);
-        let bar = format!("{}{}", cells('#', filled), cells('-', BAR - filled.min(BAR)));
+        let filled = (done.saturating_mul(BAR))
+            .checked_div(self.total)
+            .unwrap_or(BAR);
+        let bar = format!(
+            "{}{}",
+            cells('#', filled),
+            cells('-', BAR - filled.min(BAR))
+        );
         let layers = match self.verb {
             Verb::Pull => format!(", {} of {} layers", self.arrived.len(), self.missing),
             Verb::Push => String::new(),

@@ -97,7 +97,11 @@ mod tests {
             ("./mine", BuildpackChoice::Folder(base.join("./mine"))),
         ];
         for (text, expected) in cases {
-            assert_eq!(BuildpackChoice::find(text, base).unwrap(), expected, "{text}");
+            assert_eq!(
+                BuildpackChoice::find(text, base).unwrap(),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -110,7 +114,10 @@ mod tests {
         }
         for text in ["https://x/y.tgz", "a.CNB", "urn:cnb:registry:a/b"] {
             let error = BuildpackChoice::find(text, base).unwrap_err();
-            assert!(matches!(error, SettingsError::BuildpackKind { .. }), "{text}");
+            assert!(
+                matches!(error, SettingsError::BuildpackKind { .. }),
+                "{text}"
+            );
         }
     }
 }

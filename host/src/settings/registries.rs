@@ -59,7 +59,11 @@ impl Registries {
         project: &BTreeMap<String, RegistryTable>,
     ) -> Result<Self, SettingsError> {
         let mut tables = user.clone();
-        tables.extend(project.iter().map(|(name, table)| (name.clone(), table.clone())));
+        tables.extend(
+            project
+                .iter()
+                .map(|(name, table)| (name.clone(), table.clone())),
+        );
         let settings = tables.iter().map(|(name, table)| table.settings(name));
         Ok(Self {
             settings: settings.collect::<Result<_, _>>()?,

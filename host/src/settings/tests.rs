@@ -26,7 +26,9 @@ fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, Set
 }
 
 fn build(settings: &Settings, words: &[&str]) -> BuildSettings {
-    settings.build(Path::new("/src/My Shop"), &flags(words)).unwrap()
+    settings
+        .build(Path::new("/src/My Shop"), &flags(words))
+        .unwrap()
 }
 
 /// The failure as a user reads it.
@@ -71,7 +73,10 @@ fn each_source_beats_the_next() {
     let project = "[build]\nbuilder = \"project/builder\"\nnetwork = \"none\"";
     let user = "[build]\nbuilder = \"user/builder\"\nnetwork = \"host\"\npull = \"never\"";
     let all = settings(project, DESCRIPTOR, user).unwrap();
-    assert_eq!(build(&all, &["--builder", "flag/builder"]).builder, "flag/builder");
+    assert_eq!(
+        build(&all, &["--builder", "flag/builder"]).builder,
+        "flag/builder"
+    );
     let resolved = build(&all, &[]);
     assert_eq!(resolved.builder, "project/builder");
     assert_eq!(resolved.network, NetworkChoice::None);
@@ -84,7 +89,12 @@ fn each_source_beats_the_next() {
 
 #[test]
 fn names_come_from_flags_then_build_then_project_then_folder() {
-    let both = settings("[project]\nname = \"Shop\"\n[build]\nname = \"a/b:1\"", "", "").unwrap();
+    let both = settings(
+        "[project]\nname = \"Shop\"\n[build]\nname = \"a/b:1\"",
+        "",
+        "",
+    )
+    .unwrap();
     assert_eq!(build(&both, &["-t", "x", "-t", "y"]).names, ["x", "y"]);
     assert_eq!(build(&both, &[]).names, ["a/b:1"]);
     let project = settings("[project]\nname = \"Shop\"", "", "").unwrap();
@@ -99,7 +109,9 @@ fn variables_of_later_sources_replace_those_of_earlier_ones() {
     let settings = settings(project, DESCRIPTOR, "").unwrap();
     let pairs = |words: &[&str]| -> Vec<String> {
         let variables = build(&settings, words).env;
-        let lines = variables.into_iter().map(|it| format!("{}={}", it.name, it.value));
+        let lines = variables
+            .into_iter()
+            .map(|it| format!("{}={}", it.name, it.value));
         lines.collect()
     };
     assert_eq!(pairs(&[]), ["LEVEL=project", "KEPT=yes", "OTHER=1"]);
@@ -115,9 +127,15 @@ fn the_descriptor_names_buildpacks_and_files() {
         BuildpackChoice::Image("c/d".to_owned()),
     ];
     assert_eq!(resolved.buildpacks, expected);
-    assert_eq!(resolved.filter, SourceFilter::Exclude(vec!["/docs".to_owned()]));
+    assert_eq!(
+        resolved.filter,
+        SourceFilter::Exclude(vec!["/docs".to_owned()])
+    );
     let flagged = build(&settings, &["-b", "x/y"]);
-    assert_eq!(flagged.buildpacks, [BuildpackChoice::Named("x/y".to_owned())]);
+    assert_eq!(
+        flagged.buildpacks,
+        [BuildpackChoice::Named("x/y".to_owned())]
+    );
 }
 
 #[test]
@@ -139,8 +157,14 @@ anything = true
     let settings = settings("", text, "").unwrap();
     let resolved = build(&settings, &[]);
     assert_eq!(resolved.builder, "old/builder");
-    assert_eq!(resolved.filter, SourceFilter::Include(vec!["src/".to_owned()]));
-    assert_eq!(resolved.buildpacks, [BuildpackChoice::Named("a/b".to_owned())]);
+    assert_eq!(
+        resolved.filter,
+        SourceFilter::Include(vec!["src/".to_owned()])
+    );
+    assert_eq!(
+        resolved.buildpacks,
+        [BuildpackChoice::Named("a/b".to_owned())]
+    );
     assert_eq!(resolved.env[0].name, "A");
 }
 
@@ -160,7 +184,9 @@ fn wrong_files_are_told_where_and_what() {
         project("[registries.\"docker.io\"]\nmiror = \"x\""),
         descriptor("[io.buildpacks]\nbuilders = \"x\""),
         descriptor("[io.buildpacks]\ninclude = []\nexclude = []"),
-        descriptor("[[io.buildpacks.group]]\nid = \"x\"\n[io.buildpacks.group.script]\ninline = \"y\""),
+        descriptor(
+            "[[io.buildpacks.group]]\nid = \"x\"\n[io.buildpacks.group.script]\ninline = \"y\"",
+        ),
         descriptor("[[io.buildpacks.group]]\nversion = \"1\""),
         descriptor("[[io.buildpacks.pre.group]]\nid = \"x\""),
         told(settings("", "[_]\nschema-version = \"9\"", "").unwrap_err()),
@@ -174,9 +200,16 @@ fn only_the_project_redirects_without_an_account() {
     let project = "[registries.\"docker.io\"]\nmirror = \"http://localhost:5000\"";
     let user = "[registries.\"ghcr.io\"]\ninsecure = true";
     let registries = settings(project, "", user).unwrap().registries().unwrap();
-    let names: Vec<_> = registries.settings.iter().map(|it| it.name.as_str()).collect();
+    let names: Vec<_> = registries
+        .settings
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
     assert_eq!(names, ["docker.io", "ghcr.io"]);
-    assert_eq!(registries.redirected.iter().collect::<Vec<_>>(), ["docker.io"]);
+    assert_eq!(
+        registries.redirected.iter().collect::<Vec<_>>(),
+        ["docker.io"]
+    );
 }
 
 #[test]
@@ -187,7 +220,10 @@ fn certificates_are_relative_to_their_file() {
     let home = Home::below(folder.path().join("home"));
     let settings = Settings::load(folder.path(), &home).unwrap();
     let error = settings.registries().unwrap_err();
-    assert!(matches!(error, SettingsError::Certificates { .. }), "{error}");
+    assert!(
+        matches!(error, SettingsError::Certificates { .. }),
+        "{error}"
+    );
     fs_err::write(folder.path().join("ca.pem"), "PEM").unwrap();
     let registries = settings.registries().unwrap();
     assert_eq!(registries.settings[0].ca.as_deref(), Some("PEM"));

@@ -19,7 +19,11 @@ pub(crate) struct Rules {
 impl Rules {
     /// The rules of a folder; `include` and `exclude` are those of its
     /// project.toml, in gitignore syntax.
-    pub(crate) fn new(root: &Path, include: &[String], exclude: &[String]) -> Result<Self, SourceError> {
+    pub(crate) fn new(
+        root: &Path,
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<Self, SourceError> {
         let include = match include {
             [] => None,
             lines => Some(patterns(root, lines, "project.toml")?),
@@ -38,7 +42,10 @@ impl Rules {
             let matched = rules.matched_path_or_any_parents(path, is_directory);
             matched.is_ignore()
         };
-        let included = self.include.as_ref().is_none_or(|rules| is_directory || by(rules));
+        let included = self
+            .include
+            .as_ref()
+            .is_none_or(|rules| is_directory || by(rules));
         by(&self.docker) || by(&self.exclude) || !included
     }
 

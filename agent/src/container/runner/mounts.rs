@@ -11,6 +11,7 @@ use rustix::mount::{
 };
 
 use super::error::RunnerError;
+use super::idmap;
 use super::overlay::Stack;
 use super::root::{Kind, NO_DIRECTORY, Root};
 use crate::container::message::{Attachment, Plan, ProvidedFile};
@@ -50,7 +51,16 @@ fn mount_one(plan: &Plan, root: &Root, mount: &Mount, links: &Path) -> Result<()
         source,
     };
     match &mount.kind {
-        MountKind::Bind { source } => bind(root, source, &mount.target, mount.access),
+        MountKind::Bind { source } => bind(root, source, &mount.target, mount.access, |_| Ok(())),
+        MountKind::Owned { source } => {
+            bind(root, source, &mount.target, mount.access, |tree| {
+                match plan.privilege {
+                    // Without real root, the program's id is the user's already.
+                    Privilege::Rootless => Ok(()),
+                    Privilege::Root => idmap::apply(tree, source, &plan.program.user),
+                }
+            })
+        }
         MountKind::Tmpfs => tmpfs(root, mount),
         MountKind::Overlay { lower, upper, work } => {
             let stack = Stack {
@@ -64,13 +74,20 @@ fn mount_one(plan: &Plan, root: &Root, mount: &Mount, links: &Path) -> Result<()
     .map_err(failed)
 }
 
-fn bind(root: &Root, source: &Path, target: &Path, access: Access) -> io::Result<()> {
+fn bind(
+    root: &Root,
+    source: &Path,
+    target: &Path,
+    access: Access,
+    change: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<()> {
     let place = root.ensure(target, Kind::of(source)?)?;
     // Recursive: in a user namespace, what covers a part must not be taken off.
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(NO_DIRECTORY, source, flags)?;
+    change(&tree)?;
     syscall::set_mount_attributes(&tree, u64::from(attributes(access).bits()))?;
     attach(&tree, &place)
 }
@@ -109,7 +126,7 @@ fn overlay(
 fn provide(root: &Root, file: &ProvidedFile, scratch: &Path) -> io::Result<()> {
     let source = scratch.join(&file.name);
     fs_err::write(&source, &file.content)?;
-    bind(root, &source, &file.target, Access::ReadOnly)
+    bind(root, &source, &file.target, Access::ReadOnly, |_| Ok(()))
 }
 
 fn attach(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {

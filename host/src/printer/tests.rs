@@ -1,0 +1,184 @@
+//! Whole commands, as people and as programs read them.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use protocol::event::{Built, Phase, PullEvent};
+use protocol::{Channel, Event, Failure, FailureKind};
+
+use super::*;
+
+/// A stream that can be read afterwards.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Paper {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// A printer without a terminal; what it writes to standard output and error.
+fn people(detail: Detail) -> (Printer, Paper, Paper) {
+    let (out, err) = (Paper::default(), Paper::default());
+    let screen = Screen::plain(Box::new(err.clone()));
+    let voice = Voice::people(detail, Style::new(false), screen, false);
+    (Printer::with(voice, Box::new(out.clone())), out, err)
+}
+
+fn programs() -> (Printer, Paper) {
+    let out = Paper::default();
+    let voice = Voice::Programs(json::Narrator::default());
+    (Printer::with(voice, Box::new(out.clone())), out)
+}
+
+fn digest() -> String {
+    format!("sha256:{}", "ab".repeat(32))
+}
+
+/// A build up to its outcome.
+fn tell(printer: &mut Printer) {
+    let image = || "localhost:5000/builder".to_owned();
+    printer.event(&Event::Pull(PullEvent::Resolved {
+        image: image(),
+        digest: digest(),
+        layers: 3,
+        missing: 2,
+        bytes: 1_500_000,
+    }));
+    printer.event(&Event::Pull(PullEvent::Retry {
+        image: image(),
+        reason: "the registry says 503".to_owned(),
+        millis: 1000,
+    }));
+    printer.event(&Event::PhaseStarted(Phase::Detect));
+    printer.output(
+        Channel::Stdout,
+        b"1 of 2 buildpacks \x1b]0;evil\x07participating\nunfini",
+    );
+    printer.output(Channel::Stdout, b"shed");
+    printer.event(&Event::PhaseEnded {
+        phase: Phase::Detect,
+        millis: 1200,
+    });
+    printer.warning("a socket is left out", Some("name it in .dockerignore"));
+}
+
+fn built() -> Answer {
+    Answer::Built {
+        built: Built {
+            digest: digest(),
+            names: vec!["shop".to_owned()],
+            size: 61_400_000,
+            up_to_date: false,
+            published: Vec::new(),
+        },
+        elapsed: Duration::from_millis(3210),
+    }
+}
+
+fn failure() -> Failure {
+    let mut failure = Failure::new(FailureKind::Lifecycle { code: 20 }, "no buildpack matches");
+    failure.causes.push("all of them\n\x1b[2Jfailed".to_owned());
+    failure.with_hint("add a file")
+}
+
+#[test]
+fn people_read_a_build_without_a_terminal() {
+    let (mut printer, out, err) = people(Detail::Normal);
+    tell(&mut printer);
+    printer.answer(&built());
+    insta::assert_snapshot!(format!("{}---\n{}", err.text(), out.text()), @r"
+    Pulling localhost:5000/builder: 2 layers, 1.5 MB
+    localhost:5000/builder: the registry says 503; trying again in 1.0 s
+    ===> DETECTING
+    1 of 2 buildpacks participating
+    unfinished
+    warning: a socket is left out
+    hint: name it in .dockerignore
+    ---
+    Built shop (sha256:abababababab, 61 MB) in 3.2 s
+    ");
+}
+
+#[test]
+fn quiet_people_read_the_digest() {
+    let (mut printer, out, err) = people(Detail::Quiet);
+    tell(&mut printer);
+    printer.note("not told");
+    printer.answer(&built());
+    assert_eq!(out.text(), format!("{}\n", digest()));
+    assert_eq!(
+        err.text(),
+        "warning: a socket is left out\nhint: name it in .dockerignore\n"
+    );
+}
+
+#[test]
+fn a_failure_shows_what_was_hidden() {
+    let (mut printer, out, err) = people(Detail::Quiet);
+    printer.event(&Event::PhaseStarted(Phase::Build));
+    printer.output(Channel::Stderr, b"no such compiler\n");
+    printer.failure(&failure());
+    assert_eq!(out.text(), "");
+    insta::assert_snapshot!(err.text(), @r"
+    ===> BUILDING
+    no such compiler
+    error: no buildpack matches
+      cause: all of them failed
+    hint: add a file
+    ");
+}
+
+#[test]
+fn programs_read_objects() {
+    let (mut printer, out) = programs();
+    tell(&mut printer);
+    printer.answer(&built());
+    printer.failure(&failure());
+    insta::assert_snapshot!(out.text());
+    for line in out.text().lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(object["event"].is_string());
+    }
+}
+
+#[test]
+fn every_json_event_is_documented() {
+    let page = include_str!("../../../docs/json.md");
+    for source in [include_str!("answer.rs"), include_str!("details.rs")] {
+        let mut rest = source;
+        while let Some((_, after)) = rest.split_once("\"event\": \"") {
+            let name = after.split('"').next().unwrap();
+            assert!(
+                page.contains(&format!("`{name}`")),
+                "{name} is not in docs/json.md"
+            );
+            rest = after;
+        }
+    }
+    let (mut printer, out) = programs();
+    tell(&mut printer);
+    printer.failure(&failure());
+    for line in out.text().lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        let name = object["event"].as_str().unwrap();
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "{name} is not in docs/json.md"
+        );
+    }
+}
