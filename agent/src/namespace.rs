@@ -95,12 +95,14 @@ impl From<NamespaceError> for Failure {
     }
 }
 
-/// Moves this process into the agent's namespaces.
+/// Moves this process into the agent's namespaces: real root needs no user
+/// namespace, all others, also the root of one, get one of their own.
 ///
 /// Call it before any thread starts.
 pub fn enter() -> Result<Privilege, NamespaceError> {
     syscall::assert_single_thread().map_err(NamespaceError::Threads)?;
-    if is_administrator() {
+    let privilege = Privilege::of_this_process().map_err(NamespaceError::IdMap)?;
+    if privilege == Privilege::Root && may_mount() {
         syscall::unshare(UnshareFlags::NEWNS).map_err(NamespaceError::MountNamespace)?;
     } else {
         enter_user_namespace(geteuid(), getegid())?;
@@ -116,11 +118,10 @@ pub fn enter() -> Result<Privilege, NamespaceError> {
     Ok(privilege)
 }
 
-/// Whether mounts are allowed without another user namespace.
-fn is_administrator() -> bool {
-    let capable = rustix::thread::capabilities(None)
-        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
-    geteuid().is_root() && capable
+/// Root of an ordinary container may not.
+fn may_mount() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
 }
 
 fn enter_user_namespace(uid: Uid, gid: Gid) -> Result<(), NamespaceError> {

@@ -43,7 +43,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// The exit code of a failure.
 pub(crate) const fn of(kind: FailureKind) -> u8 {
     match kind {
-        FailureKind::Internal => INTERNAL,
+        // A lifecycle that fails with code 0 contradicts itself.
+        FailureKind::Internal | FailureKind::Lifecycle { code: 0 } => INTERNAL,
         FailureKind::Invalid => INVALID,
         FailureKind::NotFound => NOT_FOUND,
         FailureKind::Unauthorized => UNAUTHORIZED,
@@ -51,8 +52,6 @@ pub(crate) const fn of(kind: FailureKind) -> u8 {
         FailureKind::Integrity => INTEGRITY,
         FailureKind::Platform => PLATFORM,
         FailureKind::Builder => BUILDER,
-        // A lifecycle that fails with code 0 contradicts itself.
-        FailureKind::Lifecycle { code: 0 } => INTERNAL,
         FailureKind::Lifecycle { code } => code,
         FailureKind::Source => SOURCE,
         FailureKind::Store => STORE,

@@ -1,7 +1,7 @@
 //! Where locald keeps what belongs to the host: configuration, saved accounts,
 //! logs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 use protocol::{Failure, FailureKind};
@@ -33,11 +33,11 @@ impl Home {
     /// All below `LOCALD_HOME` when that is set, else the platform's folders.
     pub(crate) fn find() -> Result<Self, NoHome> {
         let own = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty());
-        own.map_or_else(Self::of_user, |home| Ok(Self::below(PathBuf::from(home))))
+        own.map_or_else(Self::of_user, |home| Ok(Self::below(Path::new(&home))))
     }
 
     /// Everything below one folder.
-    pub(crate) fn below(home: PathBuf) -> Self {
+    pub(crate) fn below(home: &Path) -> Self {
         Self {
             configuration: home.join("config.toml"),
             accounts: home.join("auth.json"),

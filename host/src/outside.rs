@@ -23,7 +23,7 @@ use child::Child;
 pub(crate) use child::dispatch;
 
 /// How long a helper may take; some ask their user first.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Somebody who can run helpers.
 #[derive(Debug, Clone, Default)]

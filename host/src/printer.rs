@@ -228,7 +228,7 @@ impl Printer {
                 let rest = narrator.flush(|line| log.line(line));
                 rest.iter().for_each(|json| write_json(&mut self.out, json));
                 let path = log.close();
-                write_json(&mut self.out, &Json::failed(failure, path.as_deref()));
+                write_json(&mut self.out, Json::failed(failure, path.as_deref()));
             }
         }
     }

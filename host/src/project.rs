@@ -38,7 +38,9 @@ impl Project {
         let path = self.folder.as_os_str().as_encoded_bytes();
         let hash = Sha256::digest(path);
         request::Project {
-            id: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            id: hash
+                .iter()
+                .fold(String::new(), |id, byte| format!("{id}{byte:02x}")),
             path: self.folder.display().to_string(),
         }
     }

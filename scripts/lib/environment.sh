@@ -1,5 +1,5 @@
 # Paths that all scripts share. To be sourced.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What takes long to make is kept here, outside the repository.

@@ -40,10 +40,9 @@ struct Gifts {
 
 /// Does a runner's whole work, reports to the agent, and ends the process.
 pub(crate) fn run_here() -> ! {
-    let control = match take_control() {
-        Ok(control) => control,
+    let Ok(control) = take_control() else {
         // Nobody to tell: this was no agent's doing.
-        Err(_) => syscall::exit_now(1),
+        syscall::exit_now(1);
     };
     let report = match run(&control) {
         Ok(code) => Report::Ended { code },

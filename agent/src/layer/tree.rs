@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -19,6 +19,10 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh.opq";
 const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 /// Bytes copied at a time.
 const BUFFER: usize = 256 * 1024;
@@ -80,7 +84,8 @@ impl Tree {
         let name = OsStr::from_bytes(name);
         match entry.kind {
             Kind::Directory => {
-                make_directory(parent, name).map_err(|errno| write_error(entry, errno))?;
+                self.make_directory(parent, name)
+                    .map_err(|errno| write_error(entry, errno))?;
                 let path = Path::new(parent_path).join(name).into_os_string();
                 self.directories.push((path, entry.metadata()));
                 Ok(())
@@ -125,7 +130,7 @@ impl Tree {
         }
         match openat2(&self.root, path, PATH_FLAGS, Mode::empty(), RESOLVE) {
             Ok(parent) => Ok(parent),
-            Err(Errno::NOENT) => self.make_parents(components, entry),
+            Err(Errno::NOENT | Errno::NOTDIR) => self.make_parents(components, entry),
             Err(errno) => Err(write_error(entry, errno)),
         }
     }
@@ -136,8 +141,8 @@ impl Tree {
         for depth in 1..=components.len() {
             let path = join(&components[..depth]);
             parent = match self.open_directory(&path) {
-                Err(Errno::NOENT) => {
-                    make_directory(parent.as_fd(), OsStr::from_bytes(components[depth - 1]))
+                Err(Errno::NOENT | Errno::NOTDIR) => {
+                    self.make_directory(parent.as_fd(), OsStr::from_bytes(components[depth - 1]))
                         .map_err(failed)?;
                     self.open_directory(&path).map_err(failed)?
                 }
@@ -244,13 +249,7 @@ impl Tree {
     ) -> Result<(), LayerError> {
         let failed = |errno| write_error(entry, errno);
         if name == OPAQUE {
-            let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&parent));
-            let attribute = match self.privilege {
-                Privilege::Root => "trusted.overlay.opaque",
-                Privilege::Rootless => "user.overlay.opaque",
-            };
-            return rustix::fs::setxattr(path, attribute, b"y", XattrFlags::empty())
-                .map_err(failed);
+            return self.make_opaque(parent).map_err(failed);
         }
         let hidden = &name[WHITEOUT.len()..];
         if hidden.starts_with(WHITEOUT) {
@@ -262,10 +261,41 @@ impl Tree {
         }
         let hidden = OsStr::from_bytes(hidden);
         match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
+            Ok(()) => Ok(()),
             // The layer itself brings what it hides in those below.
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(Errno::EXIST) => match openat(parent, hidden, DIRECTORY_FLAGS, Mode::empty()) {
+                Ok(directory) => self.make_opaque(directory.as_fd()).map_err(failed),
+                Err(_) => Ok(()),
+            },
             Err(errno) => Err(failed(errno)),
         }
+    }
+
+    /// Hides what layers below have in a directory.
+    fn make_opaque(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let attribute = match self.privilege {
+            Privilege::Root => "trusted.overlay.opaque",
+            Privilege::Rootless => "user.overlay.opaque",
+        };
+        rustix::fs::setxattr(path, attribute, b"y", XattrFlags::empty())
+    }
+
+    /// Makes a directory where there is none. What else is there goes; it
+    /// still hides what layers below have.
+    fn make_directory(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+        match mkdirat(parent, name, NEW_DIRECTORY) {
+            Err(Errno::EXIST) => {}
+            made => return made,
+        }
+        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            return Ok(());
+        }
+        unlinkat(parent, name, AtFlags::empty())?;
+        mkdirat(parent, name, NEW_DIRECTORY)?;
+        let made = openat(parent, name, DIRECTORY_FLAGS, Mode::empty())?;
+        self.make_opaque(made.as_fd())
     }
 
     fn set_path_metadata(
@@ -332,21 +362,6 @@ fn join(components: &[&[u8]]) -> OsString {
         return OsString::from(".");
     }
     OsString::from_vec(components.join(&b'/'))
-}
-
-/// Makes a directory where there is none; what else is there goes, but a link
-/// to a directory stays a link.
-fn make_directory(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
-    match mkdirat(parent, name, NEW_DIRECTORY) {
-        Err(Errno::EXIST) => {}
-        made => return made,
-    }
-    let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        return Ok(());
-    }
-    unlinkat(parent, name, AtFlags::empty())?;
-    mkdirat(parent, name, NEW_DIRECTORY)
 }
 
 /// Removes what an earlier entry of the layer has put at a path.

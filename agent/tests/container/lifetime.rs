@@ -24,7 +24,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
         Box::pin(killed_runner(stage))
     }),
     ("lifetime::killed_agent", |stage| {
-        Box::pin(killed_agent(stage))
+        Box::pin(async { killed_agent(stage) })
     }),
     ("lifetime::abandoned_starts", |stage| {
         Box::pin(abandoned_starts(stage))
@@ -107,7 +107,7 @@ async fn killed_runner(stage: &Stage) {
     assert_ended(&processes);
 }
 
-async fn killed_agent(stage: &Stage) {
+fn killed_agent(stage: &Stage) {
     let mut agent = Command::new(std::env::current_exe().unwrap())
         .args([
             PARENT.as_ref(),
@@ -139,7 +139,7 @@ pub(crate) fn parent() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let mut spec = Stage::shell_over(base, "echo ready; sleep 1000; :");
-        spec.hostname = "killed".to_owned();
+        "killed".clone_into(&mut spec.hostname);
         let mut container = agent::container::Container::start(spec, &state)
             .await
             .unwrap();

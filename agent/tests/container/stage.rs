@@ -154,9 +154,9 @@ pub(crate) fn bind(source: impl Into<PathBuf>, target: &str, access: Access) -> 
 
 /// An error and its causes.
 pub(crate) fn explain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-    format!("{error}{causes}")
+    let chain = std::iter::successors(Some(error), |cause| (*cause).source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {

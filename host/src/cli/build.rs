@@ -30,7 +30,7 @@ pub(crate) struct BuildOptions {
     #[arg(short = 'B', long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
     /// Buildpack to use instead of the builder's choice: ID[@VERSION], a
-    /// folder, or docker://IMAGE; repeat for several, in their order
+    /// folder, or `docker://IMAGE`; repeat for several, in their order
     #[arg(short, long = "buildpack", value_name = "BUILDPACK")]
     pub(crate) buildpacks: Vec<String>,
     /// Build-time variable; without a value, this shell's one is taken

@@ -106,8 +106,8 @@ async fn inspect(
     };
     drop(conversation);
     let images = list(client, printer).await?;
-    let named = images.into_iter().filter(|image| image.digest == digest);
-    let names = named.map(|image| image.name).collect();
+    let same = images.into_iter().filter(|image| image.digest == digest);
+    let names = same.map(|image| image.name).collect();
     let document = |name: &str| {
         let bytes = documents.get(name).map_or(&[][..], Vec::as_slice);
         serde_json::from_slice(bytes).map_err(|error| {

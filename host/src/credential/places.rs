@@ -39,7 +39,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        all(&Home::below(PathBuf::from("/own")), lookup)
+        all(&Home::below("/own".as_ref()), lookup)
     }
 
     #[test]

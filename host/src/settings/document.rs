@@ -35,10 +35,8 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, S
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     let path = path.to_owned();
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let line = 1 + text.as_bytes()[..start]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count();
+    let before = text.get(..start).unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
     if let Some((key, known)) = unknown_key(error.message()) {
         return SettingsError::UnknownKey {
             path,

@@ -217,7 +217,7 @@ fn certificates_are_relative_to_their_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("locald.toml");
     fs_err::write(&path, "[registries.\"r.example\"]\nca = \"ca.pem\"").unwrap();
-    let home = Home::below(folder.path().join("home"));
+    let home = Home::below(&folder.path().join("home"));
     let settings = Settings::load(folder.path(), &home).unwrap();
     let error = settings.registries().unwrap_err();
     assert!(

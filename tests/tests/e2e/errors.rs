@@ -1,5 +1,7 @@
 //! Bad input: a clear error that names the thing, and a documented exit code.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use harness::{App, builder, free_port, locald, registry, unique};
 
 fn failing(app: &App, builder: &str, code: i32, saying: &str) {
@@ -74,10 +76,9 @@ fn an_unreadable_file_is_named() {
         // Nothing is unreadable for root.
         return;
     }
-    use std::os::unix::fs::PermissionsExt as _;
     let app = App::web();
     app.write("private", "");
-    let mode = std::fs::Permissions::from_mode(0);
+    let mode = std::fs::Permissions::from_mode(0o0);
     fs_err::set_permissions(app.path().join("private"), mode).unwrap();
     failing(&app, &builder(), 118, "private");
 }

@@ -63,10 +63,8 @@ fn what_a_shell_changes_in_the_layers_is_forgotten() {
     build(&app, &unique("layers"));
     let shell = |script: &str| locald(["shell", &app.text(), "--", "sh", "-c", script]).succeed();
     shell("echo x > /layers/demo_python-web/new");
-    assert_eq!(
-        shell("ls /layers/demo_python-web").stdout.contains("new"),
-        false
-    );
+    let listed = shell("ls /layers/demo_python-web").stdout;
+    assert!(!listed.contains("new"), "{listed}");
 }
 
 #[test]

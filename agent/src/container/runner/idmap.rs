@@ -14,7 +14,7 @@ use crate::container::spec::User;
 use crate::syscall::{self, Forked};
 
 /// Lets the owner of `source` appear as `user` in a detached mount of it
-/// (mount_setattr(2), "ID-mapped mounts").
+/// (`mount_setattr(2)`, "ID-mapped mounts").
 pub(super) fn apply(mount: &OwnedFd, source: &Path, user: &User) -> io::Result<()> {
     let owner = fs_err::metadata(source)?;
     if (owner.uid(), owner.gid()) == (user.uid, user.gid) {
