@@ -33,6 +33,7 @@ pub(crate) async fn attach(
     let mut stdin = Some(sender);
     dialogue.event(Event::Started).await?;
     let (mut fed, mut passed, mut code) = (false, false, None);
+    let mut waiting = None;
     while code.is_none() || !passed {
         tokio::select! {
             ended = container.wait(), if code.is_none() => code = Some(ended?.0),
@@ -43,9 +44,11 @@ pub(crate) async fn attach(
             () = &mut feeding, if !fed => fed = true,
             // While the program does not read, nothing more is taken from the
             // host.
-            incoming = inputs.recv(), if stdin.as_ref().is_none_or(has_room) => {
-                handle(incoming.ok_or(HostGone)?, &container, &mut stdin);
+            incoming = inputs.recv(), if waiting.is_none() => {
+                let incoming = incoming.ok_or(HostGone)?;
+                waiting = handle(incoming, &container, &mut stdin);
             }
+            () = offer(stdin.as_ref(), &mut waiting), if waiting.is_some() => {}
         }
     }
     Ok(Reply::Exited {
@@ -53,19 +56,26 @@ pub(crate) async fn attach(
     })
 }
 
-fn has_room(sender: &mpsc::Sender<Bytes>) -> bool {
-    sender.is_closed() || sender.capacity() > 0
+/// Hands a chunk over when there is room. A program that has closed its input
+/// loses nothing.
+async fn offer(stdin: Option<&mpsc::Sender<Bytes>>, waiting: &mut Option<Bytes>) {
+    if let Some(sender) = stdin
+        && let Ok(permit) = sender.reserve().await
+        && let Some(chunk) = waiting.take()
+    {
+        permit.send(chunk);
+    }
+    *waiting = None;
 }
 
-fn handle(incoming: Incoming, container: &Container, stdin: &mut Option<mpsc::Sender<Bytes>>) {
+/// Does what the host says; returns what the program is to read.
+fn handle(
+    incoming: Incoming,
+    container: &Container,
+    stdin: &mut Option<mpsc::Sender<Bytes>>,
+) -> Option<Bytes> {
     let result = match incoming {
-        Incoming::Data(Channel::Stdin, bytes) => {
-            // A program that has closed its input loses nothing by this.
-            if let Some(sender) = stdin {
-                let _ = sender.try_send(bytes);
-            }
-            Ok(())
-        }
+        Incoming::Data(Channel::Stdin, bytes) => return Some(bytes),
         Incoming::Input(Input::StdinClosed) => {
             *stdin = None;
             Ok(())
@@ -77,6 +87,7 @@ fn handle(incoming: Incoming, container: &Container, stdin: &mut Option<mpsc::Se
     if let Err(error) = result {
         tracing::debug!(%error, "container cannot be told");
     }
+    None
 }
 
 /// Writes chunks to a program until there are no more, then closes its input.

@@ -304,12 +304,16 @@ impl Build<'_> {
 
     /// Makes the exported image visible under all its names, in one step.
     fn publish_in_store(&self, staged: &[(ImageRef, Descriptor)]) -> Result<Digest, Failure> {
-        let main = staged.iter().find(|(name, _)| name == self.plan.name());
-        let Some((_, descriptor)) = main else {
-            let message = "the exporter ended well, but exported no image";
-            return Err(Failure::new(FailureKind::Internal, message));
+        let name = self.plan.name();
+        let written = staged.iter().find(|(staged, _)| staged == name);
+        let digest = match written {
+            Some((_, descriptor)) => descriptor.digest,
+            // The exporter writes no manifest that its name already has.
+            None => self.existing(name)?.ok_or_else(|| {
+                let message = "the exporter ended well, but exported no image";
+                Failure::new(FailureKind::Internal, message)
+            })?,
         };
-        let digest = descriptor.digest;
         let role = ImageRole::Application;
         let images: Vec<StoredImage> = staged
             .iter()
@@ -318,6 +322,12 @@ impl Build<'_> {
         self.agent.store.sync()?;
         self.agent.store.set_images(&images)?;
         Ok(digest)
+    }
+
+    /// The image that a name has in the store.
+    fn existing(&self, name: &ImageRef) -> Result<Option<Digest>, Failure> {
+        let stored = self.agent.store.find(&name.to_string())?;
+        Ok(stored.map(|stored| stored.descriptor.digest))
     }
 
     /// Uploads the image if asked to, and says what there is.

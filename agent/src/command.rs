@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use agent::{Agent, serve};
 use clap::{Args, Parser, Subcommand};
+use protocol::Failure;
 use protocol::hello::Token;
 
 /// Serves locald hosts: builds, images, containers.
@@ -71,8 +72,8 @@ type AnyError = Box<dyn std::error::Error>;
 
 fn start(command: Command) -> Result<(), AnyError> {
     // Before there is a second thread.
-    agent::namespace::enter()?;
-    let agent = Arc::new(Agent::new(&agent::home())?);
+    let entered = agent::namespace::enter().map_err(Failure::from);
+    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home())?)));
     let runtime = tokio::runtime::Runtime::new()?;
     let result = runtime.block_on(async {
         tokio::select! {
@@ -85,25 +86,24 @@ fn start(command: Command) -> Result<(), AnyError> {
     result
 }
 
-async fn dispatch(agent: Arc<Agent>, command: Command) -> Result<(), AnyError> {
-    match command {
-        Command::Stdio => serve::stdio(agent).await?,
-        Command::Serve(Serve {
-            address: Where {
-                unix: Some(path), ..
-            },
-            ..
-        }) => serve::unix(agent, &path).await?,
-        Command::Serve(Serve {
-            address: Where { vsock, .. },
-            token_file,
-        }) => {
-            let token = token_file.as_deref().map(read_token).transpose()?;
-            let token = token.ok_or("vsock needs --token-file")?;
-            serve::vsock(agent, vsock.unwrap_or_default(), token).await?;
+async fn dispatch(agent: Result<Arc<Agent>, Failure>, command: Command) -> Result<(), AnyError> {
+    match (command, agent) {
+        (Command::Stdio, agent) => Ok(serve::stdio(agent).await?),
+        (Command::Serve(options), Ok(agent)) => listen(agent, options).await,
+        (Command::Serve(_), Err(failure)) => {
+            Err([vec![failure.message], failure.causes].concat().join(": ").into())
         }
     }
-    Ok(())
+}
+
+async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
+    if let Some(path) = options.address.unix {
+        return Ok(serve::unix(agent, &path).await?);
+    }
+    let token = options.token_file.as_deref().map(read_token).transpose()?;
+    let token = token.ok_or("vsock needs --token-file")?;
+    let port = options.address.vsock.unwrap_or_default();
+    Ok(serve::vsock(agent, port, token).await?)
 }
 
 fn read_token(path: &Path) -> Result<Token, AnyError> {

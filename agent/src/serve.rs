@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use protocol::Failure;
 use protocol::hello::Token;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, Stdout};
 use tokio::net::{UnixListener, UnixStream};
@@ -34,13 +35,18 @@ pub enum ServeError {
     Hello(#[from] protocol::hello::HelloError),
 }
 
-/// Serves one session on standard input and output.
-pub async fn stdio(agent: Arc<Agent>) -> Result<(), ServeError> {
+/// Serves one session on standard input and output; without an agent, the
+/// host learns there why.
+pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError> {
     let io = Stdio {
         input: tokio::io::stdin(),
         output: tokio::io::stdout(),
     };
-    Ok(session::serve(agent, io, None).await?)
+    match agent {
+        Ok(agent) => session::serve(agent, io, None).await?,
+        Err(failure) => session::refuse(failure, io).await?,
+    }
+    Ok(())
 }
 
 /// Serves everybody who may connect to a unix socket: the same user.

@@ -23,17 +23,35 @@ pub const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
 #[tracing::instrument(skip_all)]
 pub async fn serve(
     agent: Arc<Agent>,
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    token: Option<&Token>,
+) -> Result<(), HelloError> {
+    let serve = move |stream| Box::pin(serve_request(Arc::clone(&agent), stream));
+    serve_each(io, token, serve).await
+}
+
+/// Answers every request of a connection with the reason why there is no
+/// agent.
+pub async fn refuse(
+    failure: Failure,
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(), HelloError> {
+    serve_each(io, None, move |stream| end(stream, failure.clone())).await
+}
+
+async fn serve_each<F: Future<Output = Result<(), FrameError>> + Send + 'static>(
     mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     token: Option<&Token>,
+    serve: impl Fn(Stream) -> F,
 ) -> Result<(), HelloError> {
     let peer = hello::answer(&mut io, BUILD_ID, token).await?;
     tracing::debug!(?peer, "host connected");
     let mut connection = Connection::server(io);
     let mut requests = JoinSet::new();
     while let Some(stream) = connection.accept().await {
-        let agent = Arc::clone(&agent);
+        let served = serve(stream);
         requests.spawn(async move {
-            if let Err(error) = Box::pin(serve_request(agent, stream)).await {
+            if let Err(error) = served.await {
                 tracing::debug!(%error, "request ended");
             }
         });
@@ -49,9 +67,7 @@ async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameErr
         Ok(Some(Frame::Data(..))) => return Err(FrameError::Unsupported),
         Ok(None) => return Ok(()),
         Err(error) => {
-            let outcome = Outcome::Failed(frame_failure(&error));
-            frame::write_message(&mut writer, &Event::Outcome(outcome)).await?;
-            writer.shutdown().await?;
+            end(writer, frame_failure(&error)).await?;
             return Err(error);
         }
     };
@@ -67,6 +83,13 @@ async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameErr
         ((), written) = async { tokio::join!(work, send(outgoing, &mut writer)) } => written,
         received = receive(&mut reader, &ends) => received,
     }
+}
+
+/// Ends a request that was not served.
+async fn end(mut writer: impl AsyncWrite + Unpin, failure: Failure) -> Result<(), FrameError> {
+    let outcome = Outcome::Failed(failure);
+    frame::write_message(&mut writer, &Event::Outcome(outcome)).await?;
+    Ok(writer.shutdown().await?)
 }
 
 /// Sends everything that a request says, until it has nothing more to say.

@@ -134,6 +134,11 @@ impl Speaker {
         let _ = self.0.send(Said::Input(input)).await;
     }
 
+    /// Sends a message, unless that would wait for bytes that nobody reads.
+    pub(crate) fn try_input(&self, input: Input) -> bool {
+        self.0.try_send(Said::Input(input)).is_ok()
+    }
+
     /// Sends bytes from a thread that may wait. False: the request is over.
     pub(crate) fn data_blocking(&self, channel: Channel, bytes: Bytes) -> bool {
         self.0.blocking_send(Said::Data(channel, bytes)).is_ok()

@@ -58,10 +58,10 @@ pub(crate) async fn attach(
             heard = conversation.next() => heard,
             told = signals.next() => {
                 interrupts += usize::from(told == Told::Signal(Signal::Interrupt));
-                if interrupts >= PATIENCE {
+                let told = pass_on(told, stdio, &speaker);
+                if !told || interrupts >= PATIENCE {
                     return Ok(crate::exit_code::INTERRUPTED);
                 }
-                pass_on(told, stdio, &speaker).await;
                 continue;
             }
         };
@@ -88,15 +88,17 @@ pub(crate) async fn attach(
     }
 }
 
-async fn pass_on(told: Told, stdio: Stdio, speaker: &Speaker) {
+/// Tells the process; false when a signal could not be told.
+fn pass_on(told: Told, stdio: Stdio, speaker: &Speaker) -> bool {
     match (told, stdio) {
-        (Told::Signal(signal), _) => speaker.input(Input::Signal(signal)).await,
+        (Told::Signal(signal), _) => speaker.try_input(Input::Signal(signal)),
         (Told::Resized, Stdio::Terminal { .. }) => {
             if let Ok((columns, rows)) = crossterm::terminal::size() {
-                speaker.input(Input::Resize { rows, columns }).await;
+                speaker.try_input(Input::Resize { rows, columns });
             }
+            true
         }
-        (Told::Resized, Stdio::Pipes) => {}
+        (Told::Resized, Stdio::Pipes) => true,
     }
 }
 

@@ -5,15 +5,18 @@ use std::io::Read;
 use bytes::Bytes;
 use protocol::request::{ExportFormat, RegistryAccess};
 use protocol::{Channel, Event, Failure, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Agent;
 use crate::dialogue::Dialogue;
+use crate::digest::Digest;
 use crate::layer::{Compression, LayerError};
 use crate::reference::ImageRef;
 use crate::registry::Registry;
 use crate::store::{Image, Store, StoreError, StoredImage};
 
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Bytes sent at a time.
 const CHUNK: usize = 256 * 1024;
 
@@ -30,11 +33,14 @@ pub async fn export(
     let (stored, image) = super::load(store, name)?;
     fetch_blobs(store, &dialogue, &stored, &image, access).await?;
     let files = Files { store, dialogue };
-    match format {
+    let digest = match format {
         ExportFormat::OciLayout => files.oci_layout(&stored, &image).await?,
-        ExportFormat::DockerArchive => files.docker_archive(&stored, &image).await?,
-    }
-    Ok(Reply::Digest(image.digest.to_string()))
+        ExportFormat::DockerArchive => {
+            files.docker_archive(&stored, &image).await?;
+            image.digest
+        }
+    };
+    Ok(Reply::Digest(digest.to_string()))
 }
 
 async fn fetch_blobs(
@@ -60,23 +66,27 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    async fn oci_layout(&self, stored: &StoredImage, image: &Image) -> Result<(), Failure> {
+    /// Returns the digest of the manifest, which is another than in the store
+    /// when that is not all OCI.
+    async fn oci_layout(&self, stored: &StoredImage, image: &Image) -> Result<Digest, Failure> {
         let layout = json!({"imageLayoutVersion": "1.0.0"});
         self.bytes("oci-layout", layout.to_string().into()).await?;
-        let media_type = image.manifest.media_type.clone();
-        let media_type = media_type.unwrap_or_else(|| stored.descriptor.media_type.clone());
+        let manifest = oci_manifest(image);
+        let digest = Digest::of(&manifest);
         let index = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.index.v1+json",
             "manifests": [{
-                "mediaType": media_type,
-                "digest": image.digest,
-                "size": image.manifest_bytes.len(),
+                "mediaType": OCI_MANIFEST,
+                "digest": digest,
+                "size": manifest.len(),
                 "annotations": {"org.opencontainers.image.ref.name": tag(stored)},
             }],
         });
         self.bytes("index.json", index.to_string().into()).await?;
-        let mut digests = vec![image.digest, image.manifest.config.digest];
+        let path = format!("blobs/sha256/{}", digest.hex());
+        self.bytes(&path, manifest.into()).await?;
+        let mut digests = vec![image.manifest.config.digest];
         digests.extend(image.manifest.layers.iter().map(|layer| layer.digest));
         let mut seen = std::collections::HashSet::new();
         for digest in digests.into_iter().filter(|digest| seen.insert(*digest)) {
@@ -85,7 +95,7 @@ impl Files<'_> {
             let path = format!("blobs/sha256/{}", digest.hex());
             self.stream(&path, size, blob).await?;
         }
-        Ok(())
+        Ok(digest)
     }
 
     async fn docker_archive(&self, stored: &StoredImage, image: &Image) -> Result<(), Failure> {
@@ -138,6 +148,39 @@ impl Files<'_> {
             self.dialogue.data(Channel::Bulk, chunk).await?;
         }
     }
+}
+
+/// The manifest with OCI's media types. Other tools refuse a mixture, which
+/// the lifecycle makes of an OCI run image and layers of its own.
+fn oci_manifest(image: &Image) -> Vec<u8> {
+    let document: Result<Value, _> = serde_json::from_slice(&image.manifest_bytes);
+    let Ok(mut document) = document else {
+        return image.manifest_bytes.clone();
+    };
+    let before = document.clone();
+    document["mediaType"] = OCI_MANIFEST.into();
+    let layers = document["layers"].as_array_mut().into_iter().flatten();
+    layers.for_each(|layer| to_oci(&mut layer["mediaType"]));
+    to_oci(&mut document["config"]["mediaType"]);
+    if document == before {
+        return image.manifest_bytes.clone();
+    }
+    document.to_string().into()
+}
+
+fn to_oci(media_type: &mut Value) {
+    let oci = match media_type.as_str().unwrap_or_default() {
+        "application/vnd.docker.container.image.v1+json" => OCI_CONFIG,
+        "application/vnd.docker.image.rootfs.diff.tar" => "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
+            "application/vnd.oci.image.layer.v1.tar+gzip"
+        }
+        "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+            "application/vnd.oci.image.layer.v1.tar+zstd"
+        }
+        _ => return,
+    };
+    *media_type = oci.into();
 }
 
 /// Docker archives hold plain layers, whose length nothing says beforehand.

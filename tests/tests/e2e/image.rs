@@ -98,7 +98,9 @@ fn others_unpack_and_run_the_image() {
         let all: Vec<&str> = options.chain(arguments.iter().copied()).collect();
         Reader("podman").run(&all)
     };
-    let loaded = podman(&["pull", "--quiet", &format!("oci:{layout}")]);
+    let archive = format!("docker-archive:{}", path("docker.tar"));
+    locald(["image", "export", &name, &archive]).succeed();
+    let loaded = podman(&["pull", "--quiet", &archive]);
     let id = loaded.trim().to_owned();
     let chroot = [
         "run",
@@ -107,6 +109,10 @@ fn others_unpack_and_run_the_image() {
         "none",
         "--cgroups",
         "disabled",
+        "--ulimit",
+        "nofile=512:512",
+        "--ulimit",
+        "nproc=4096:4096",
         "--entrypoint",
         "/cnb/process/worker",
         &id,
