@@ -90,9 +90,10 @@ async fn dispatch(agent: Result<Arc<Agent>, Failure>, command: Command) -> Resul
     match (command, agent) {
         (Command::Stdio, agent) => Ok(serve::stdio(agent).await?),
         (Command::Serve(options), Ok(agent)) => listen(agent, options).await,
-        (Command::Serve(_), Err(failure)) => {
-            Err([vec![failure.message], failure.causes].concat().join(": ").into())
-        }
+        (Command::Serve(_), Err(failure)) => Err([vec![failure.message], failure.causes]
+            .concat()
+            .join(": ")
+            .into()),
     }
 }
 

@@ -77,47 +77,32 @@ fn others_unpack_and_run_the_image() {
     locald(["image", "export", &name, &format!("oci:{layout}")]).succeed();
     let bundle = path("bundle");
     Reader("umoci").run(&["unpack", "--image", &format!("{layout}:latest"), &bundle]);
-    assert!(
-        directory
-            .path()
-            .join("bundle/rootfs/workspace/app.py")
-            .is_file()
-    );
-    let options = [
-        "--root".to_owned(),
-        path("storage"),
-        "--runroot".to_owned(),
-        path("run"),
-        "--storage-driver".to_owned(),
-        "vfs".to_owned(),
-        "--cgroup-manager".to_owned(),
-        "cgroupfs".to_owned(),
-    ];
-    let podman = |arguments: &[&str]| {
-        let options = options.iter().map(String::as_str);
-        let all: Vec<&str> = options.chain(arguments.iter().copied()).collect();
-        Reader("podman").run(&all)
-    };
+    let config = directory.path().join("bundle/config.json");
+    let text = fs_err::read_to_string(&config).unwrap();
+    let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["process"]["args"][0], "/cnb/process/web");
+    document["process"]["args"] = ["/cnb/process/worker"].into();
+    document["process"]["terminal"] = false.into();
+    // A test may run where limits cannot be raised.
+    document["process"]["rlimits"] = serde_json::json!([]);
+    fs_err::write(&config, document.to_string()).unwrap();
+    let (root, id) = (path("runc"), format!("locald-test-{}", std::process::id()));
+    let said = Reader("runc").run(&["--root", &root, "run", "--bundle", &bundle, &id]);
+    assert_eq!(said.trim(), "worker");
+
     let archive = format!("docker-archive:{}", path("docker.tar"));
     locald(["image", "export", &name, &archive]).succeed();
-    let loaded = podman(&["pull", "--quiet", &archive]);
-    let id = loaded.trim().to_owned();
-    let chroot = [
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--cgroups",
-        "disabled",
-        "--ulimit",
-        "nofile=512:512",
-        "--ulimit",
-        "nproc=4096:4096",
-        "--entrypoint",
-        "/cnb/process/worker",
-        &id,
+    let (root, runroot) = (path("storage"), path("run"));
+    let storage = [
+        "--root",
+        &root,
+        "--runroot",
+        &runroot,
+        "--storage-driver",
+        "vfs",
     ];
-    assert_eq!(podman(&chroot).trim(), "worker");
+    let pulled = Reader("podman").run(&[&storage[..], &["pull", "--quiet", &archive]].concat());
+    assert_eq!(pulled.trim().len(), 64, "{pulled}");
 }
 
 #[test]
