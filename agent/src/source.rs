@@ -169,8 +169,8 @@ impl Update {
                 match &entry.kind {
                     EntryKind::File { .. } if kept(entry) => new.keep(entry, &self.old),
                     EntryKind::File { .. } => files.push(index),
-                    EntryKind::Directory => {
-                        tree.directory(&entry.path)?;
+                    EntryKind::Directory { mode } => {
+                        tree.directory(&entry.path, *mode)?;
                         new.add(entry, None);
                     }
                     EntryKind::Symlink { target } => {
@@ -280,15 +280,17 @@ impl Known {
         };
         field(path.as_bytes());
         match self {
-            Self::Directory => field(b"directory"),
+            Self::Directory { mode } => {
+                field(b"directory");
+                field(&mode.to_le_bytes());
+            }
             Self::Symlink { target } => {
                 field(b"symlink");
                 field(target.as_bytes());
             }
-            Self::File {
-                digest, executable, ..
-            } => {
-                field(if *executable { b"program" } else { b"file" });
+            Self::File { digest, mode, .. } => {
+                field(b"file");
+                field(&mode.to_le_bytes());
                 field(digest.to_string().as_bytes());
             }
         }

@@ -57,6 +57,7 @@ struct Inner {
 impl Store {
     /// Opens the store in a directory, which is made when it is missing.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        error::create_private(root)?;
         for directory in ["blobs/sha256", "layers", "projects", "locks", "tmp"] {
             error::create_dir_all(&root.join(directory))?;
         }

@@ -26,13 +26,16 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum EntryKind {
     /// A directory.
-    Directory,
+    Directory {
+        /// Permission bits (`0o777`).
+        mode: u16,
+    },
     /// A regular file.
     File {
         /// Bytes.
         size: u64,
-        /// Whether its owner may execute it.
-        executable: bool,
+        /// Permission bits (`0o777`).
+        mode: u16,
         /// Nanoseconds since the epoch.
         modified: i64,
         /// Changes whenever the content may have changed; opaque to the

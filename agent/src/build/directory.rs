@@ -8,6 +8,7 @@
 //! ```
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::request::{Buildpack, EnvVar};
@@ -119,6 +120,10 @@ impl Prepare<'_> {
         ] {
             fs_err::create_dir_all(root.join(name))?;
         }
+        // The application's own directory has this mode in the image, whatever
+        // its folder has, as with pack.
+        let everybody = std::fs::Permissions::from_mode(0o777);
+        fs_err::set_permissions(root.join("workspace/upper"), everybody)?;
         fs_err::create_dir_all(self.layout.cache())?;
         for EnvVar { name, value } in &self.plan.request.env {
             fs_err::write(root.join("platform/env").join(name), value)?;

@@ -20,13 +20,15 @@ pub(super) struct Listing(BTreeMap<String, Known>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Known {
-    Directory,
+    Directory {
+        mode: u16,
+    },
     Symlink {
         target: String,
     },
     File {
         size: u64,
-        executable: bool,
+        mode: u16,
         modified: i64,
         stamp: u64,
         digest: Digest,
@@ -94,28 +96,28 @@ impl Listing {
     /// Whether a path is in the tree just as the host has it.
     pub(super) fn keeps(&self, entry: &Entry) -> bool {
         match (self.0.get(&key(&entry.path)), &entry.kind) {
-            (Some(Known::Directory), EntryKind::Directory) => true,
+            (Some(Known::Directory { mode: old }), EntryKind::Directory { mode }) => old == mode,
             (Some(Known::Symlink { target: old }), EntryKind::Symlink { target }) => {
                 *old == key(target)
             }
             (
                 Some(Known::File {
                     size: old_size,
-                    executable: old_executable,
+                    mode: old_mode,
                     modified: old_modified,
                     stamp: old_stamp,
                     ..
                 }),
                 EntryKind::File {
                     size,
-                    executable,
+                    mode,
                     modified,
                     stamp,
                 },
             ) => {
                 *stamp != 0
-                    && (old_size, old_executable, old_modified, old_stamp)
-                        == (size, executable, modified, stamp)
+                    && (old_size, old_mode, old_modified, old_stamp)
+                        == (size, mode, modified, stamp)
             }
             _ => false,
         }
@@ -128,7 +130,7 @@ impl Listing {
             let old = self.0.get(&key(&entry.path));
             match (old, &entry.kind) {
                 (Some(Known::File { .. }), EntryKind::File { .. })
-                | (Some(Known::Directory), EntryKind::Directory) => true,
+                | (Some(Known::Directory { .. }), EntryKind::Directory { .. }) => true,
                 _ => self.keeps(entry),
             }
         };
@@ -157,18 +159,18 @@ impl Listing {
     /// Adds a path; a file with the digest of what came.
     pub(super) fn add(&mut self, entry: &Entry, digest: Option<Digest>) {
         let known = match &entry.kind {
-            EntryKind::Directory => Known::Directory,
+            EntryKind::Directory { mode } => Known::Directory { mode: *mode },
             EntryKind::Symlink { target } => Known::Symlink {
                 target: key(target),
             },
             EntryKind::File {
                 size,
-                executable,
+                mode,
                 modified,
                 stamp,
             } => Known::File {
                 size: *size,
-                executable: *executable,
+                mode: *mode,
                 modified: *modified,
                 stamp: *stamp,
                 digest: digest.unwrap_or_else(|| Digest::of(b"")),
@@ -226,7 +228,7 @@ mod tests {
     fn entry(path: &[u8]) -> Entry {
         Entry {
             path: path.to_vec(),
-            kind: EntryKind::Directory,
+            kind: EntryKind::Directory { mode: 0o755 },
         }
     }
 

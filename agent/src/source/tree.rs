@@ -17,6 +17,9 @@ use super::{SourceError, listing};
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// No set-id bits: they belong to other users.
+const PERMISSIONS: u32 = 0o777;
+
 type Parent = Option<(Vec<u8>, Arc<OwnedFd>)>;
 
 pub(super) struct TreeDir {
@@ -55,14 +58,15 @@ impl TreeDir {
         }
     }
 
-    pub(super) fn directory(&self, path: &[u8]) -> Result<(), SourceError> {
+    pub(super) fn directory(&self, path: &[u8], mode: u16) -> Result<(), SourceError> {
+        let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
         let made = self.at(path, |parent, name| {
             match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
             // Whatever the umask is.
-            rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())
+            rustix::fs::chmodat(parent, name, mode, AtFlags::empty())
         });
         made.map_err(|errno| failed(path, errno))
     }
@@ -139,15 +143,10 @@ impl NewFile {
 
     /// Gives the file its mode and time.
     pub(super) fn finish(self, entry: &Entry) -> Result<(), SourceError> {
-        let EntryKind::File {
-            executable,
-            modified,
-            ..
-        } = entry.kind
-        else {
+        let EntryKind::File { mode, modified, .. } = entry.kind else {
             return Err(SourceError::Protocol("content for what is no file"));
         };
-        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
+        let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
         let time = Timespec {
             tv_sec: modified.div_euclid(1_000_000_000),
             tv_nsec: modified.rem_euclid(1_000_000_000),

@@ -123,6 +123,17 @@ pub(super) fn create_dir_all(path: &Path) -> Result<(), StoreError> {
     fs_err::create_dir_all(path).map_err(|source| StoreError::io("make", path, source))
 }
 
+/// Makes a directory, when it is missing, that only its owner can enter: what
+/// is in it has the modes that it has in images.
+pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| StoreError::io("make", path, source))
+}
+
 /// Makes a rename into a file's directory survive a power cut.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {

@@ -75,7 +75,8 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
 fn kind(path: &Path, metadata: &Metadata, now: i64) -> Result<Option<EntryKind>, SourceError> {
     let file_type = metadata.file_type();
     if file_type.is_dir() {
-        return Ok(Some(EntryKind::Directory));
+        let mode = mode(metadata);
+        return Ok(Some(EntryKind::Directory { mode }));
     }
     if file_type.is_symlink() {
         let target = fs_err::read_link(path).map_err(|source| read_error(path, source))?;
@@ -90,7 +91,7 @@ fn kind(path: &Path, metadata: &Metadata, now: i64) -> Result<Option<EntryKind>,
     let racy = now.saturating_sub(modified) < RACY;
     Ok(Some(EntryKind::File {
         size: metadata.len(),
-        executable: is_executable(metadata),
+        mode: mode(metadata),
         modified,
         stamp: if racy { 0 } else { stamp(metadata) },
     }))
@@ -100,20 +101,21 @@ fn is_file(kind: FileType) -> bool {
     kind.is_file()
 }
 
+fn is_directory(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Directory { .. })
+}
+
 /// Leaves out directories in which nothing is left.
 fn prune_directories(entries: &mut Vec<Entry>) {
     let mut needed = HashSet::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.kind != EntryKind::Directory)
-    {
+    for entry in entries.iter().filter(|entry| !is_directory(entry)) {
         for (index, byte) in entry.path.iter().enumerate() {
             if *byte == b'/' {
                 needed.insert(entry.path[..index].to_vec());
             }
         }
     }
-    entries.retain(|entry| entry.kind != EntryKind::Directory || needed.contains(&entry.path));
+    entries.retain(|entry| !is_directory(entry) || needed.contains(&entry.path));
 }
 
 fn nanoseconds(time: SystemTime) -> i64 {
@@ -156,14 +158,16 @@ fn stamp(metadata: &Metadata) -> u64 {
 }
 
 #[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
+fn mode(metadata: &Metadata) -> u16 {
     use std::os::unix::fs::PermissionsExt as _;
-    metadata.permissions().mode() & 0o100 != 0
+    u16::try_from(metadata.permissions().mode() & 0o777).unwrap_or_default()
 }
 
+/// Nothing here says who may do what: everybody may do everything, as with
+/// pack.
 #[cfg(not(unix))]
-fn is_executable(_metadata: &Metadata) -> bool {
-    false
+fn mode(_metadata: &Metadata) -> u16 {
+    0o777
 }
 
 #[cfg(unix)]
