@@ -1,5 +1,6 @@
 //! Writes an export while it arrives.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path};
 
@@ -163,7 +164,20 @@ fn write_folder(root: &Path, parts: &mut Parts) -> io::Result<()> {
 
 fn write_archive(output: impl Write, parts: &mut Parts) -> io::Result<()> {
     let mut archive = tar::Builder::new(output);
+    let mut folders = BTreeSet::new();
     while let Some((path, size)) = parts.next_file()? {
+        let parents = Path::new(&path).ancestors().skip(1);
+        let mut parents: Vec<_> = parents.filter(|it| !it.as_os_str().is_empty()).collect();
+        // skopeo gives folders that are not listed to root, or fails to.
+        while let Some(parent) = parents.pop() {
+            if folders.insert(parent.to_owned()) {
+                let mut header = tar::Header::new_ustar();
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_size(0);
+                header.set_mode(0o755);
+                archive.append_data(&mut header, parent, io::empty())?;
+            }
+        }
         let mut header = tar::Header::new_ustar();
         header.set_size(size);
         header.set_mode(0o644);
@@ -267,7 +281,8 @@ mod tests {
             .unwrap()
             .map(|it| it.unwrap().size())
             .collect();
-        assert_eq!(sizes, [5, 0]);
+        // With the folder of the first file.
+        assert_eq!(sizes, [0, 5, 0]);
         assert_eq!(visible(folder.path()), 1);
     }
 
