@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Parser as _;
 use protocol::request::PullPolicy;
 use protocol::{Failure, FailureKind, Reply, Request};
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, FRONT_PAGE, PullOptions, PushOptions};
 use crate::client::{Client, Setup};
@@ -34,6 +35,7 @@ pub(crate) fn run() -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE);
         }
     };
+    trace();
     let mut printer = Printer::new(cli.global);
     let Some(command) = cli.command else {
         printer.text(FRONT_PAGE);
@@ -43,6 +45,16 @@ pub(crate) fn run() -> u8 {
         printer.failure(&failure);
         exit_code::of(failure.kind)
     })
+}
+
+/// `LOCALD_LOG=debug` shows what happens inside, on standard error.
+fn trace() {
+    if std::env::var_os("LOCALD_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_env("LOCALD_LOG"))
+            .with_writer(std::io::stderr)
+            .init();
+    }
 }
 
 fn dispatch(command: Command, printer: &mut Printer) -> Result<u8, Failure> {

@@ -60,7 +60,7 @@ impl TreeDir {
 
     pub(super) fn directory(&self, path: &[u8], mode: u16) -> Result<(), SourceError> {
         let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
-        let made = self.at(path, |parent, name| {
+        let done = self.at(path, |parent, name| {
             match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
@@ -68,7 +68,7 @@ impl TreeDir {
             // Whatever the umask is.
             rustix::fs::chmodat(parent, name, mode, AtFlags::empty())
         });
-        made.map_err(|errno| failed(path, errno))
+        done.map_err(|errno| failed(path, errno))
     }
 
     pub(super) fn symlink(&self, path: &[u8], target: &[u8]) -> Result<(), SourceError> {

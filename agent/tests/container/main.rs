@@ -6,7 +6,6 @@
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::exit,
     reason = "a test program reports to people and fails at once"
 )]
 

@@ -164,10 +164,10 @@ impl Answer {
                 let path = path.display();
                 format!("Saved the account of {registry} in {path}; the next pull or push tries it")
             }
-            Self::LoggedOut { registry, known } => match known {
-                true => format!("Forgot the account of {registry}"),
-                false => format!("There was no account of {registry}"),
-            },
+            Self::LoggedOut { registry, known } => {
+                let verb = if *known { "Forgot the" } else { "There was no" };
+                format!("{verb} account of {registry}")
+            }
             Self::Built { .. }
             | Self::Images(_)
             | Self::Image(_)

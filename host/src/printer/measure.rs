@@ -51,6 +51,15 @@ pub(crate) fn short_digest(digest: &str) -> String {
     digest.chars().take(digits).collect()
 }
 
+/// An image's name with its digest, if it has one, cut as [`short_digest`]
+/// does.
+pub(super) fn short_name(image: &str) -> String {
+    match image.split_once('@') {
+        Some((name, digest)) => format!("{name}@{}", short_digest(digest)),
+        None => image.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +98,7 @@ mod tests {
         let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
         assert_eq!(short_digest(&digest), "sha256:0123456789ab");
         assert_eq!(short_digest(""), "");
+        assert_eq!(short_name("shop"), "shop");
+        assert_eq!(short_name(&format!("a@{digest}")), "a@sha256:0123456789ab");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::event::{PullEvent, PushEvent};
 
-use super::measure::{bytes, duration, short_digest};
+use super::measure::{bytes, duration, short_digest, short_name};
 use super::sanitise::clean;
 
 /// Cells of a progress bar.
@@ -125,7 +125,7 @@ impl Transfers {
         if let Some(transfer) = self.open.iter_mut().find(|it| it.image == image) {
             transfer.trouble = Some(told.clone());
         }
-        Told::Passing(clean(&format!("{image}: {told}")))
+        Told::Passing(clean(&format!("{}: {told}", short_name(image))))
     }
 
     /// What a screen that cannot change its lines says at the beginning.
@@ -137,6 +137,7 @@ impl Transfers {
                 Verb::Push => ("Pushing", "blobs"),
             };
             let (count, total) = (transfer.missing, bytes(transfer.total));
+            let image = short_name(image);
             Told::Passing(clean(&format!("{verb} {image}: {count} {parts}, {total}")))
         })
     }
@@ -151,9 +152,16 @@ impl Transfers {
             Verb::Pull => "Pulled",
             Verb::Push => "Pushed",
         };
-        let (digest, total) = (short_digest(digest), bytes(transfer.total));
+        let (image, total) = (short_name(image), bytes(transfer.total));
         let time = duration(now.saturating_sub(transfer.since));
-        let told = format!("{word} {image} ({digest}), {total} in {time}");
+        // A name with a digest says all, and what is fetched may be a part of
+        // another image.
+        let digest = if image.contains('@') {
+            String::new()
+        } else {
+            format!(" ({})", short_digest(digest))
+        };
+        let told = format!("{word} {image}{digest}, {total} in {time}");
         Some(Told::Lasting(clean(&told)))
     }
 }
@@ -197,7 +205,7 @@ impl Transfer {
         let trouble = self.trouble.as_ref().map(|it| format!("; {it}"));
         let text = format!(
             "{verb} {} [{bar}] {} of {}{layers}{}",
-            self.image,
+            short_name(&self.image),
             bytes(done),
             bytes(self.total),
             trouble.unwrap_or_default(),

@@ -54,13 +54,8 @@ impl Uploader {
             match self.path(tree, index) {
                 Some(path) => send_file(sender, tree, index, path).await?,
                 None => {
-                    lost(
-                        sender,
-                        tree,
-                        index,
-                        "the agent asks for what was not listed",
-                    )
-                    .await?
+                    let message = "the agent asks for what was not listed";
+                    lost(sender, tree, index, message).await?;
                 }
             }
         }

@@ -1,0 +1,408 @@
+//! At least one message of each kind.
+
+use protocol::event::{
+    Built, Check, ImageRole, ImageSummary, Phase, PullEvent, PushEvent, Status, Verdict,
+};
+use protocol::input::{Credential, Signal};
+use protocol::request::{
+    BuildNetwork, BuildRequest, Buildpack, EnvVar, ExportFormat, Project, PullPolicy,
+    RegistryAccess, RegistrySettings, RunRequest, ShellRequest, Stdio, Verbosity,
+};
+use protocol::source::{Entry, EntryKind, Tree};
+use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn env() -> EnvVar {
+    EnvVar {
+        name: text("A"),
+        value: text("b"),
+    }
+}
+
+fn access() -> RegistryAccess {
+    RegistryAccess {
+        registries: vec![RegistrySettings {
+            name: text("r"),
+            mirror: Some(text("m")),
+            insecure: true,
+            ca: None,
+        }],
+        proxies: vec![env()],
+        extra_ca: Some(text("c")),
+    }
+}
+
+fn project() -> Project {
+    Project {
+        id: text("0a"),
+        path: text("/p"),
+    }
+}
+
+const TERMINAL: Stdio = Stdio::Terminal {
+    rows: 24,
+    columns: 80,
+};
+
+fn build() -> BuildRequest {
+    BuildRequest {
+        project: project(),
+        names: vec![text("n")],
+        builder: text("b"),
+        run_image: Some(text("r")),
+        buildpacks: vec![
+            Buildpack::Named(text("x@1")),
+            Buildpack::Tree(1),
+            Buildpack::Image(text("i")),
+        ],
+        env: vec![env()],
+        clear_cache: true,
+        network: BuildNetwork::None,
+        publish: false,
+        creation_time: Some(1_700_000_000),
+        default_process: None,
+        pull: PullPolicy::Never,
+        access: access(),
+        verbosity: Verbosity::Debug,
+        force: true,
+    }
+}
+
+pub(crate) fn requests() -> Vec<Request> {
+    let image = || text("i");
+    let all = vec![
+        Request::Status,
+        Request::Build(build()),
+        Request::Run(RunRequest {
+            image: image(),
+            process: Some(text("web")),
+            args: vec![text("a")],
+            direct: false,
+            env: vec![env()],
+            stdio: Stdio::Pipes,
+            access: RegistryAccess::default(),
+        }),
+        Request::Shell(ShellRequest {
+            project: project(),
+            folder: text("/p"),
+            command: vec![text("sh")],
+            env: Vec::new(),
+            stdio: TERMINAL,
+        }),
+        Request::ImageList,
+        Request::ImageInspect { image: image() },
+        Request::ImageTag {
+            image: image(),
+            name: text("n"),
+        },
+        Request::ImageRemove {
+            images: vec![image()],
+        },
+        Request::ImageExport {
+            image: image(),
+            format: ExportFormat::DockerArchive,
+            access: RegistryAccess::default(),
+        },
+        Request::Pull {
+            image: image(),
+            policy: PullPolicy::Daily,
+            access: RegistryAccess::default(),
+        },
+        Request::Push {
+            image: image(),
+            target: text("t"),
+            access: RegistryAccess::default(),
+        },
+        Request::Doctor,
+    ];
+    // A new kind does not compile here until it has its place above.
+    let place = |request: &Request| match request {
+        Request::Status => 0,
+        Request::Build(_) => 1,
+        Request::Run(_) => 2,
+        Request::Shell(_) => 3,
+        Request::ImageList => 4,
+        Request::ImageInspect { .. } => 5,
+        Request::ImageTag { .. } => 6,
+        Request::ImageRemove { .. } => 7,
+        Request::ImageExport { .. } => 8,
+        Request::Pull { .. } => 9,
+        Request::Push { .. } => 10,
+        Request::Doctor => 11,
+    };
+    assert!(all.iter().map(place).eq(0..12));
+    all
+}
+
+pub(crate) fn inputs() -> Vec<Input> {
+    let entry = |path: &[u8], kind| Entry {
+        path: path.to_vec(),
+        kind,
+    };
+    let tree = Tree::APPLICATION;
+    let credential = |credential| Input::Credential {
+        registry: text("r"),
+        credential,
+    };
+    let mut all = vec![
+        credential(None),
+        Input::SourceEntries {
+            tree,
+            entries: vec![
+                entry(b"d", EntryKind::Directory { mode: 0o755 }),
+                entry(
+                    b"d/f",
+                    EntryKind::File {
+                        size: 300,
+                        mode: 0o644,
+                        modified: -1,
+                        stamp: 1 << 40,
+                    },
+                ),
+                entry(
+                    b"l",
+                    EntryKind::Symlink {
+                        target: b"d/f".to_vec(),
+                    },
+                ),
+            ],
+        },
+        Input::SourceListed,
+        Input::SourceFile {
+            tree: Tree(1),
+            index: 7,
+            size: 1 << 33,
+        },
+        Input::SourceLost {
+            tree,
+            index: 7,
+            message: text("gone"),
+        },
+        Input::Resize {
+            rows: 25,
+            columns: 300,
+        },
+        Input::Signal(Signal::Interrupt),
+        Input::StdinClosed,
+    ];
+    let place = |input: &Input| match input {
+        Input::Credential { .. } => 0,
+        Input::SourceEntries { .. } => 1,
+        Input::SourceListed => 2,
+        Input::SourceFile { .. } => 3,
+        Input::SourceLost { .. } => 4,
+        Input::Resize { .. } => 5,
+        Input::Signal(_) => 6,
+        Input::StdinClosed => 7,
+    };
+    assert!(all.iter().map(place).eq(0..8));
+    all.push(credential(Some(Credential::Basic {
+        username: text("u"),
+        password: text("p"),
+    })));
+    all.push(credential(Some(Credential::Identity { token: text("t") })));
+    all.extend(
+        [
+            Signal::Terminate,
+            Signal::Hangup,
+            Signal::Quit,
+            Signal::Kill,
+            Signal::User1,
+            Signal::User2,
+        ]
+        .map(Input::Signal),
+    );
+    all
+}
+
+fn replies() -> Vec<Reply> {
+    vec![
+        Reply::Nothing,
+        Reply::Status(Status {
+            version: text("1"),
+            uptime_millis: 2,
+            store_bytes: 3,
+            store_path: text("/s"),
+        }),
+        Reply::Built(Built {
+            digest: text("sha256:0"),
+            names: vec![text("n")],
+            size: 4,
+            up_to_date: true,
+            published: Vec::new(),
+        }),
+        Reply::Exited { code: 143 },
+        Reply::Digest(text("sha256:0")),
+        Reply::Removed {
+            names: vec![text("n")],
+            freed: 5,
+        },
+    ]
+}
+
+fn failures() -> Vec<Failure> {
+    let kinds = [
+        FailureKind::Internal,
+        FailureKind::Invalid,
+        FailureKind::NotFound,
+        FailureKind::Unauthorized,
+        FailureKind::Registry,
+        FailureKind::Integrity,
+        FailureKind::Platform,
+        FailureKind::Builder,
+        FailureKind::Lifecycle { code: 51 },
+        FailureKind::Source,
+        FailureKind::Store,
+        FailureKind::DiskFull,
+        FailureKind::Machine,
+        FailureKind::Container,
+        FailureKind::NotBuilt,
+        FailureKind::Cancelled,
+        FailureKind::Unsupported,
+    ];
+    let mut failures = kinds.map(|kind| Failure::new(kind, "m")).to_vec();
+    failures[0].causes.push(text("c"));
+    failures[0].hint = Some(text("h"));
+    failures
+}
+
+fn pulls() -> Vec<PullEvent> {
+    let (image, layer, digest) = (|| text("i"), || text("l"), || text("d"));
+    vec![
+        PullEvent::Resolved {
+            image: image(),
+            digest: digest(),
+            layers: 1,
+            missing: 2,
+            bytes: 3,
+        },
+        PullEvent::Progress {
+            image: image(),
+            layer: layer(),
+            done: 4,
+            total: 5,
+        },
+        PullEvent::LayerDone {
+            image: image(),
+            layer: layer(),
+        },
+        PullEvent::Retry {
+            image: image(),
+            reason: text("r"),
+            millis: 6,
+        },
+        PullEvent::Done {
+            image: image(),
+            digest: digest(),
+        },
+    ]
+}
+
+fn pushes() -> Vec<PushEvent> {
+    let image = || text("i");
+    vec![
+        PushEvent::Planned {
+            image: image(),
+            blobs: 1,
+            missing: 2,
+            bytes: 3,
+        },
+        PushEvent::Progress {
+            image: image(),
+            done: 4,
+            total: 5,
+        },
+        PushEvent::Done {
+            image: image(),
+            digest: text("d"),
+        },
+    ]
+}
+
+pub(crate) fn events() -> Vec<Event> {
+    let mut all = vec![
+        Event::Outcome(Outcome::Done(Reply::Nothing)),
+        Event::CredentialWanted {
+            registry: text("r"),
+        },
+        Event::SourceWanted {
+            tree: Tree::APPLICATION,
+            indices: vec![0, 300],
+        },
+        Event::SourceComplete {
+            files: 1,
+            received: 2,
+        },
+        Event::Pull(pulls().remove(0)),
+        Event::Push(pushes().remove(0)),
+        Event::PhaseStarted(Phase::Analyze),
+        Event::PhaseEnded {
+            phase: Phase::Export,
+            millis: 1000,
+        },
+        Event::Waiting { reason: text("w") },
+        Event::Warning {
+            message: text("m"),
+            hint: Some(text("h")),
+        },
+        Event::Image(ImageSummary {
+            name: text("n"),
+            digest: text("d"),
+            size: 1,
+            updated: 2,
+            role: ImageRole::Application,
+        }),
+        Event::Document {
+            name: text("config"),
+            size: 3,
+        },
+        Event::File {
+            path: text("oci-layout"),
+            size: 4,
+        },
+        Event::Started,
+        Event::Check(Check {
+            name: text("n"),
+            verdict: Verdict::Bad,
+            detail: text("d"),
+            remedy: Some(text("r")),
+        }),
+    ];
+    let place = |event: &Event| match event {
+        Event::Outcome(_) => 0,
+        Event::CredentialWanted { .. } => 1,
+        Event::SourceWanted { .. } => 2,
+        Event::SourceComplete { .. } => 3,
+        Event::Pull(_) => 4,
+        Event::Push(_) => 5,
+        Event::PhaseStarted(_) => 6,
+        Event::PhaseEnded { .. } => 7,
+        Event::Waiting { .. } => 8,
+        Event::Warning { .. } => 9,
+        Event::Image(_) => 10,
+        Event::Document { .. } => 11,
+        Event::File { .. } => 12,
+        Event::Started => 13,
+        Event::Check(_) => 14,
+    };
+    assert!(all.iter().map(place).eq(0..15));
+    all.extend(
+        replies()
+            .into_iter()
+            .map(|reply| Event::Outcome(Outcome::Done(reply))),
+    );
+    all.extend(
+        failures()
+            .into_iter()
+            .map(|it| Event::Outcome(Outcome::Failed(it))),
+    );
+    all.extend(pulls().into_iter().map(Event::Pull));
+    all.extend(pushes().into_iter().map(Event::Push));
+    all.extend(
+        [Phase::Detect, Phase::Restore, Phase::Build, Phase::Export].map(Event::PhaseStarted),
+    );
+    all
+}
