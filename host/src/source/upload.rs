@@ -51,13 +51,12 @@ impl Uploader {
     ) -> Result<(), AgentError> {
         for index in indices {
             let index = *index;
-            match self.path(tree, index) {
-                Some(path) => send_file(sender, tree, index, path).await?,
-                None => {
-                    let message = "the agent asks for what was not listed";
-                    lost(sender, tree, index, message).await?;
-                }
-            }
+            let Some(path) = self.path(tree, index) else {
+                let message = "the agent asks for what was not listed";
+                lost(sender, tree, index, message).await?;
+                continue;
+            };
+            send_file(sender, tree, index, path).await?;
         }
         Ok(())
     }
