@@ -66,13 +66,27 @@ pub(crate) fn block_signals() {
     }
 }
 
-/// Gives every signal its default effect: what a process ignores, the program
-/// that it executes would ignore, too.
+/// Gives every signal its default effect and blocks none: what a process
+/// ignores or blocks, the program that it executes would, too.
 pub(crate) fn reset_signals() {
+    /// The kernel's own `sigaction`, all zero: the default effect.
+    const DEFAULT: [u64; 4] = [0; 4];
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: no handler of ours is installed, and none is installed here.
-        // For those that cannot be changed, it fails without an effect.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: no handler of ours is installed, and none is installed here;
+        // the structure is as large as the kernel's. The C library's own call
+        // would refuse the two signals that it reserves. For those that cannot
+        // be changed, it fails without an effect.
+        unsafe {
+            let none = ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), none, 8);
+        }
+    }
+    // SAFETY: the set is initialised before it is read, and no old set is
+    // asked for.
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
 }
 

@@ -174,8 +174,8 @@ fn enter(directory: &Path) -> io::Result<()> {
     Ok(fchdir(opened)?)
 }
 
-/// Returns only when it fails. The standard library unblocks all signals and
-/// finds the program by the `PATH` that it is given.
+/// Returns only when it fails. The standard library finds the program by the
+/// `PATH` that it is given.
 fn execute(program: &Program) -> io::Error {
     let mut args = program.args.iter();
     let name = args.next().map(String::as_str).unwrap_or_default();

@@ -119,6 +119,8 @@ async fn calls(stage: &Stage) {
         let expected = match *name {
             "clone3" | "unknown call" => "ENOSYS",
             "personality query" | "unshare files" => "ok",
+            // In a namespace of one id there is no root to become.
+            "setuid root" if stage.privilege == Privilege::Rootless => "EINVAL",
             _ => "EPERM",
         };
         assert_eq!(
@@ -214,7 +216,7 @@ pub(crate) fn probe() {
     println!("raw socket={}", outcome(raw.err().map(io::Error::from)));
     for path in ["root", "exe", "cwd", "fd/0", "ns/user"] {
         let path = format!("/proc/1/{path}");
-        println!("{path}={}", outcome(fs_err::read_link(&path).err()));
+        println!("{path}={}", outcome(std::fs::read_link(&path).err()));
     }
     for path in ["mem", "environ"] {
         let path = format!("/proc/1/{path}");
@@ -235,6 +237,7 @@ fn error_name(number: i32) -> String {
         0 => "ok".to_owned(),
         libc::EPERM => "EPERM".to_owned(),
         libc::EACCES => "EACCES".to_owned(),
+        libc::EINVAL => "EINVAL".to_owned(),
         libc::EROFS => "EROFS".to_owned(),
         libc::ENOSYS => "ENOSYS".to_owned(),
         other => format!("error {other}"),
