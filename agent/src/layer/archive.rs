@@ -60,6 +60,15 @@ pub(super) fn apply(archive: impl Read, tree: &mut Tree) -> Result<(), LayerErro
     Ok(())
 }
 
+/// A field without a digit is zero, as in Go's reader, which most images have
+/// been read by.
+fn number(field: &[u8], parsed: std::io::Result<u64>) -> Result<u64, LayerError> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(0);
+    }
+    parsed.map_err(LayerError::Archive)
+}
+
 fn read_capped(entry: &mut impl Read) -> Result<Vec<u8>, LayerError> {
     let mut bytes = Vec::new();
     entry
@@ -121,10 +130,10 @@ fn describe(header: &tar::Header, extensions: Extensions) -> Result<Entry, Layer
             .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned))
             .unwrap_or_default(),
         mode: header.mode().map_err(LayerError::Archive)? & 0o7777,
-        uid: header.uid().map_err(LayerError::Archive)?,
-        gid: header.gid().map_err(LayerError::Archive)?,
+        uid: number(&header.as_old().uid, header.uid())?,
+        gid: number(&header.as_old().gid, header.gid())?,
         modified: (
-            header.mtime().map_err(LayerError::Archive)?.cast_signed(),
+            number(&header.as_old().mtime, header.mtime())?.cast_signed(),
             0,
         ),
         xattrs: Vec::new(),

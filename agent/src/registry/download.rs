@@ -69,6 +69,11 @@ pub(super) async fn download(
         loop {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
+                // The answer is whole: another one would be as short.
+                Ok(None) if done < blob.size => {
+                    let reason = format!("{done} bytes instead of {}", blob.size);
+                    return Err(remote.nonsense(&what, reason));
+                }
                 Ok(None) => break,
                 Err(error) if breaks == RESUMES => return Err(remote.unreachable(error)),
                 Err(error) => {
@@ -92,10 +97,6 @@ pub(super) async fn download(
         }
         if done < blob.size {
             breaks += 1;
-            if breaks > RESUMES {
-                let reason = format!("{done} bytes instead of {}", blob.size);
-                return Err(remote.nonsense(&what, reason));
-            }
             let reason = format!("connection broke at {done} of {} bytes", blob.size);
             remote.pause(breaks, None, reason, &what).await;
         }

@@ -153,6 +153,7 @@ impl Registry {
             self.fetch_small(&remote, name, &parsed.config).await?
         };
         let image = Image::new(descriptor.digest, bytes, config).map_err(content)?;
+        check_platform(name, &image)?;
         store.write_blob(&image.manifest_bytes)?;
         store.write_blob(&image.config_bytes)?;
         let mut new = StoredImage::now(name.to_string(), descriptor, role);

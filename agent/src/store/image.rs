@@ -36,6 +36,7 @@ pub struct Descriptor {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
+    schema_version: u64,
     /// Absent in some OCI manifests.
     pub media_type: Option<String>,
     /// The configuration.
@@ -101,6 +102,9 @@ pub struct Image {
     pub config: ImageConfig,
 }
 
+/// The only one that OCI and Docker still have.
+const SCHEMA_VERSION: u64 = 2;
+
 impl Manifest {
     /// Parses and checks a manifest.
     pub fn parse(digest: &Digest, bytes: &[u8]) -> Result<Self, StoreError> {
@@ -111,6 +115,10 @@ impl Manifest {
         };
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
+        if manifest.schema_version != SCHEMA_VERSION {
+            let version = manifest.schema_version;
+            return Err(refuse(format!("its schema version is {version}")));
+        }
         if manifest.manifests.is_some() {
             return Err(refuse("it is an image and an index at once".to_owned()));
         }

@@ -1,0 +1,168 @@
+//! Accounts: who is told which.
+
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use protocol::{Event, FailureKind};
+
+use crate::fixture::{Client, TestImage};
+use crate::stand_in::{Answer, StandIn};
+
+fn basic(account: &str) -> String {
+    format!("Basic {}", STANDARD.encode(account))
+}
+
+fn asked_for(client: &Client) -> usize {
+    let events = client.events.lock().unwrap();
+    let asked = events
+        .iter()
+        .filter(|event| matches!(event, Event::CredentialWanted { .. }));
+    asked.count()
+}
+
+fn challenge() -> Answer {
+    let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}"#;
+    Answer::new(401, body).header("WWW-Authenticate", "Basic realm=\"registry\"")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_asked_for_only_when_the_registry_wants_one() {
+    let image = TestImage::new();
+    let (open, client) = (image.serve(|_| None), Client::with_account("me", "secret"));
+    client
+        .pull(&format!("{}/app", open.registry()))
+        .await
+        .unwrap();
+    assert_eq!(asked_for(&client), 0);
+    assert!(
+        open.asked()
+            .iter()
+            .all(|asked| asked.authorization.is_none())
+    );
+
+    let closed = image.serve(|asked| {
+        let known = asked.authorization == Some(basic("me:secret"));
+        (!known).then(challenge)
+    });
+    client
+        .pull(&format!("{}/other", closed.registry()))
+        .await
+        .unwrap();
+    assert_eq!(asked_for(&client), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_account_is_told_with_the_next_step() {
+    let server = StandIn::start(|_| challenge());
+    for client in [Client::new(), Client::with_account("me", "wrong")] {
+        let failure = client
+            .pull(&format!("{}/app", server.registry()))
+            .await
+            .unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unauthorized);
+        assert!(failure.message.contains("who are you"), "{failure:?}");
+        assert!(!format!("{failure:?}").contains("wrong"), "{failure:?}");
+        let hint = failure.hint.unwrap();
+        assert_eq!(hint, format!("`locald login {}`", server.registry()));
+    }
+    let server = StandIn::start(|_| Answer::new(403, ""));
+    let failure = Client::new()
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unauthorized);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_fetched_with_the_account_and_renewed_when_it_ends() {
+    let image = TestImage::new();
+    let realm: Arc<OnceLock<String>> = Arc::default();
+    let known = Arc::clone(&realm);
+    let server = image.serve(move |asked| {
+        if asked.path.starts_with("/token") {
+            let right = asked.authorization == Some(basic("me:secret"));
+            let token = format!(r#"{{"token":"t{}"}}"#, asked.before);
+            return Some(Answer::new(if right { 200 } else { 401 }, token));
+        }
+        // The first token is worth one request.
+        let old = asked.authorization.as_deref() == Some("Bearer t0");
+        let good = match asked.authorization.as_deref() {
+            Some("Bearer t0") => asked.path.contains("/manifests/"),
+            Some(token) => token.starts_with("Bearer t"),
+            None => false,
+        };
+        let bearer = format!(
+            "Bearer realm=\"{}/token\",service=\"registry\",scope=\"repository:app:pull\"",
+            known.get().unwrap()
+        );
+        (!good || (old && asked.before > 1))
+            .then(|| Answer::new(401, "").header("WWW-Authenticate", bearer))
+    });
+    realm.set(format!("http://{}", server.registry())).unwrap();
+    let client = Client::with_account("me", "secret");
+    client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+    let asked = server.asked();
+    let tokens = asked.iter().filter(|it| it.path.starts_with("/token"));
+    assert!(tokens.clone().count() >= 2);
+    assert!(
+        tokens
+            .clone()
+            .all(|it| it.path.contains("scope=repository%3Aapp%3Apull")
+                || it.path.contains("scope=repository:app:pull")),
+        "{asked:?}"
+    );
+    // The account itself goes to the token server only.
+    let leaks = asked.iter().filter(|it| !it.path.starts_with("/token"));
+    assert!(
+        leaks
+            .clone()
+            .all(|it| it.authorization != Some(basic("me:secret")))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_learns_nothing_by_a_redirect() {
+    let image = TestImage::new();
+    let storage = image.serve(|_| None);
+    let target = format!("http://127.0.0.1:{}", storage.address.port());
+    let server = image.serve(move |asked| {
+        if asked.authorization != Some(basic("me:secret")) {
+            return Some(challenge());
+        }
+        let (_, rest) = asked.path.split_once("/blobs/")?;
+        let location = format!("{target}/v2/app/blobs/{rest}");
+        Some(Answer::new(307, "").header("Location", location))
+    });
+    let client = Client::with_account("me", "secret");
+    client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    let asked = storage.asked();
+    assert!(asked.len() >= 3);
+    assert!(
+        asked.iter().all(|it| it.authorization.is_none()),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_cannot_send_the_account_elsewhere_in_the_clear() {
+    // Nobody listens there, and nobody is to be asked.
+    let server = StandIn::start(|_| {
+        let realm = "Bearer realm=\"ftp://elsewhere.example/token\",service=\"x\"";
+        Answer::new(401, "").header("WWW-Authenticate", realm)
+    });
+    let client = Client::with_account("me", "secret");
+    let failure = client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");
+    assert!(server.asked().iter().all(|it| it.authorization.is_none()));
+}

@@ -1,0 +1,198 @@
+//! Content that is, or is not, what it claims to be.
+
+use agent::digest::Digest;
+use protocol::FailureKind;
+use serde_json::{Value, json};
+
+use crate::fixture::{Client, TestImage};
+use crate::stand_in::{Answer, StandIn};
+
+async fn refused(image: &TestImage) -> protocol::Failure {
+    let (server, client) = (image.serve(|_| None), Client::new());
+    let name = format!("{}/app", server.registry());
+    client.pull(&name).await.unwrap_err()
+}
+
+fn all(failure: &protocol::Failure) -> String {
+    [vec![failure.message.clone()], failure.causes.clone()]
+        .concat()
+        .join(": ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_of_each_compression_are_extracted() {
+    let image = TestImage::new();
+    let (server, client) = (image.serve(|_| None), Client::new());
+    let digest = client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    assert_eq!(digest, Digest::of(image.manifest.to_string().as_bytes()));
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+    // Everything is there: only the name is asked for again.
+    let before = server.asked().len();
+    client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    let again = server.asked()[before..].to_vec();
+    assert!(
+        again.iter().all(|asked| asked.path.contains("/manifests/")),
+        "{again:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_with_another_digest_is_thrown_away() {
+    let image = TestImage::new();
+    let wrong = image.layer(1);
+    let path = wrong.clone();
+    let length = image.blobs[&wrong].len();
+    let server = image.serve(move |asked| {
+        asked
+            .path
+            .ends_with(&path)
+            .then(|| Answer::new(200, vec![b'x'; length]))
+    });
+    let client = Client::new();
+    let name = format!("{}/app", server.registry());
+    let failure = client.pull(&name).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
+    assert!(all(&failure).contains(&wrong), "{failure:?}");
+    assert!(!client.has_blob(&wrong));
+    assert!(!client.extracted().contains(&"zstd".to_owned()));
+    let honest = image.serve(|_| None);
+    client
+        .pull(&format!("{}/app", honest.registry()))
+        .await
+        .unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_is_longer_or_shorter_than_announced_is_refused() {
+    for change in [-1_i64, 1] {
+        let mut image = TestImage::new();
+        let size = image.manifest["layers"][2]["size"].as_i64().unwrap();
+        image.manifest["layers"][2]["size"] = (size + change).into();
+        let failure = refused(&image).await;
+        assert!(
+            matches!(failure.kind, FailureKind::Integrity | FailureKind::Registry),
+            "{failure:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_with_another_diff_id_is_refused() {
+    let other = format!("sha256:{}", "0".repeat(64));
+    let image = TestImage::new().with_config(|config| {
+        config["rootfs"]["diff_ids"][0] = other.clone().into();
+    });
+    let failure = refused(&image).await;
+    assert_eq!(failure.kind, FailureKind::Integrity);
+    assert!(all(&failure).contains(&other), "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_pulled_by_digest_must_have_it() {
+    let (server, client) = (TestImage::new().serve(|_| None), Client::new());
+    let name = format!("{}/app@sha256:{}", server.registry(), "0".repeat(64));
+    let failure = client.pull(&name).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_lie_are_refused() {
+    let changes: [fn(&mut Value); 7] = [
+        |it| it["layers"][0]["size"] = (-1).into(),
+        |it| it["layers"] = json!([]),
+        |it| it["layers"].as_array_mut().unwrap().truncate(2),
+        |it| it["layers"][0]["digest"] = "sha256:../../../etc/passwd".into(),
+        |it| it["layers"][0]["mediaType"] = "text/html".into(),
+        |it| it["manifests"] = json!([]),
+        |it| it["schemaVersion"] = 1.into(),
+    ];
+    for change in changes {
+        let mut image = TestImage::new();
+        change(&mut image.manifest);
+        let failure = refused(&image).await;
+        assert!(
+            matches!(failure.kind, FailureKind::Integrity | FailureKind::Registry),
+            "{}: {failure:?}",
+            image.manifest
+        );
+    }
+    for nonsense in ["", "{}", "null", "[", "<html>"] {
+        let server = StandIn::start(move |_| Answer::new(200, nonsense));
+        let failure = Client::new()
+            .pull(&format!("{}/app", server.registry()))
+            .await;
+        assert!(failure.is_err(), "{nonsense:?}");
+    }
+    let server = StandIn::start(|_| Answer::new(200, vec![b' '; 8 * 1024 * 1024]));
+    let failure = Client::new()
+        .pull(&format!("{}/app", server.registry()))
+        .await;
+    assert!(failure.unwrap_err().message.contains("4 MiB"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_for_another_machine_names_both() {
+    let failure = refused(&TestImage::for_platform("linux", "s390x")).await;
+    assert_eq!(failure.kind, FailureKind::Platform, "{failure:?}");
+    let here = TestImage::new();
+    let digest = here.manifest["config"]["digest"].as_str().unwrap();
+    let config: Value = serde_json::from_slice(&here.blobs[digest]).unwrap();
+    let ours = config["architecture"].as_str().unwrap();
+    assert!(
+        failure.message.contains("s390x") && failure.message.contains(ours),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_leads_to_the_image_for_this_machine() {
+    let (here, other) = (TestImage::new(), TestImage::for_platform("linux", "s390x"));
+    let entry = |image: &TestImage, architecture: &str| {
+        let manifest = image.manifest.to_string();
+        json!({
+            "mediaType": crate::fixture::MANIFEST,
+            "digest": Digest::of(manifest.as_bytes()).to_string(),
+            "size": manifest.len(),
+            "platform": {"os": "linux", "architecture": architecture},
+        })
+    };
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "amd64",
+    };
+    let index_of = |entries: Vec<Value>| {
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries}).to_string()
+    };
+    let both = index_of(vec![entry(&other, "s390x"), entry(&here, architecture)]);
+    let only_other = index_of(vec![entry(&other, "s390x")]);
+    for (index, expected) in [(both, true), (only_other, false)] {
+        let server = here.serve(move |asked| {
+            asked.path.ends_with("/manifests/latest").then(|| {
+                Answer::new(200, index.clone())
+                    .header("Content-Type", "application/vnd.oci.image.index.v1+json")
+            })
+        });
+        let pulled = Client::new()
+            .pull(&format!("{}/app", server.registry()))
+            .await;
+        match pulled {
+            Ok(digest) => {
+                assert!(expected);
+                assert_eq!(digest, Digest::of(here.manifest.to_string().as_bytes()));
+            }
+            Err(failure) => {
+                assert!(!expected, "{failure:?}");
+                assert_eq!(failure.kind, FailureKind::Platform, "{failure:?}");
+                assert!(failure.message.contains("s390x"), "{failure:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Connections that break, and registries that have no time.
+
+use std::time::{Duration, Instant};
+
+use protocol::FailureKind;
+use protocol::request::RegistrySettings;
+
+use crate::fixture::{Client, TestImage};
+use crate::stand_in::{Answer, StandIn};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_breaks_is_resumed_where_it_broke() {
+    let image = TestImage::new();
+    let broken = image.layer(0);
+    let (path, honest) = (broken.clone(), image.clone());
+    let server = image.serve(move |asked| {
+        let breaks = asked.path.ends_with(&path) && asked.before < 2;
+        breaks.then(|| honest.answer(asked).cut(70_000))
+    });
+    let client = Client::new();
+    client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+    let asked = server.asked();
+    let ranges: Vec<_> = asked
+        .iter()
+        .filter(|it| it.path.ends_with(&broken))
+        .map(|it| it.from)
+        .collect();
+    assert_eq!(ranges, [None, Some(70_000), Some(140_000)]);
+    assert!(!client.retries().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_ignores_ranges_starts_anew() {
+    let image = TestImage::new();
+    let broken = image.layer(0);
+    let whole = image.blobs[&broken].clone();
+    let server = image.serve(move |asked| {
+        asked.path.ends_with(&broken).then(|| {
+            let answer = Answer::new(200, whole.clone());
+            if asked.before == 0 {
+                answer.cut(100_000)
+            } else {
+                answer
+            }
+        })
+    });
+    let client = Client::new();
+    client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_has_no_time_is_asked_again_when_it_says() {
+    let image = TestImage::new();
+    let server = image.serve(|asked| {
+        let busy = asked.path.contains("/manifests/") && asked.before == 0;
+        busy.then(|| Answer::new(429, "").header("Retry-After", "1"))
+    });
+    let (client, start) = (Client::new(), Instant::now());
+    client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert!(
+        client.retries()[0].contains("429"),
+        "{:?}",
+        client.retries()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_never_has_time_is_given_up() {
+    let server = StandIn::start(|_| Answer::new(503, "").header("Retry-After", "0"));
+    let client = Client::new();
+    let failure = client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Registry);
+    assert!(failure.message.contains("503"), "{failure:?}");
+    assert!((3..=10).contains(&server.asked().len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_not_asked_for_again() {
+    let server = StandIn::start(|_| Answer::new(404, ""));
+    let failure = Client::new()
+        .pull(&format!("{}/app:1", server.registry()))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NotFound);
+    assert!(
+        failure.message.contains("app:1") || failure.message.contains("1 of"),
+        "{failure:?}"
+    );
+    assert!(server.asked().len() <= 2, "{:?}", server.asked());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_is_asked_first_and_what_it_lacks_is_had_elsewhere() {
+    let image = TestImage::new();
+    let lacking = image.layer(2);
+    let mirror =
+        image.serve(move |asked| asked.path.ends_with(&lacking).then(|| Answer::new(404, "")));
+    let origin = image.serve(|_| None);
+    let mut client = Client::new();
+    client.access.registries.push(RegistrySettings {
+        name: origin.registry(),
+        mirror: Some(format!("http://{}", mirror.registry())),
+        insecure: true,
+        ca: None,
+    });
+    client
+        .pull(&format!("{}/app", origin.registry()))
+        .await
+        .unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+    assert!(mirror.asked().len() > 3);
+    assert_eq!(origin.asked().len(), 1, "{:?}", origin.asked());
+}
