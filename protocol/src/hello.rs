@@ -102,9 +102,18 @@ pub async fn greet(
     hello[64..].copy_from_slice(&token.0);
     let mut answer = [0; AGENT_LENGTH];
     let exchange = async {
-        stream.write_all(&hello).await?;
-        stream.flush().await?;
-        read_magic(stream, &mut answer).await
+        let written = async {
+            stream.write_all(&hello).await?;
+            stream.flush().await
+        };
+        let written = written.await;
+        // A program that is no agent may have spoken and gone: its words say
+        // more than that nobody listens.
+        let read = read_magic(stream, &mut answer).await;
+        match (written, read) {
+            (Err(error), Err(HelloError::Io(_))) => Err(error.into()),
+            (_, read) => read,
+        }
     };
     deadline(exchange).await?;
     let version = u16_at(&answer, 10);

@@ -2,9 +2,12 @@
 //! containers.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod accounts;
+mod agent;
 mod build;
 mod confinement;
 mod errors;
+mod faults;
 mod image;
 mod interruption;
 mod run;
