@@ -127,7 +127,6 @@ pub fn environment(phase: Phase, options: &Options) -> Vec<(String, String)> {
         env.push(("CNB_EXEC_ENV", "production".to_owned()));
     }
     if phase == Phase::Export {
-        env.push(("CNB_PARALLEL_EXPORT", "true".to_owned()));
         if let Some(seconds) = options.creation_time
             && options.api >= PlatformApi::V0_9
         {

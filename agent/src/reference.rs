@@ -4,8 +4,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_client::Reference;
-
 use crate::digest::Digest;
 
 /// How the distribution protocol and the lifecycle call Docker Hub.
@@ -30,7 +28,7 @@ enum Version {
 #[error("{name:?} is not an image reference: {reason}")]
 pub struct BadReference {
     name: String,
-    reason: String,
+    reason: &'static str,
 }
 
 impl ImageRef {
@@ -123,33 +121,108 @@ impl FromStr for ImageRef {
     type Err = BadReference;
 
     fn from_str(name: &str) -> Result<Self, BadReference> {
-        let refuse = |reason: String| BadReference {
+        parse(name).map_err(|reason| BadReference {
             name: name.to_owned(),
             reason,
-        };
-        let parsed: Reference = name
-            .parse()
-            .map_err(|error: oci_client::ParseError| refuse(error.to_string()))?;
-        let registry = match parsed.registry() {
-            "docker.io" | "registry-1.docker.io" => DOCKER_HUB,
-            other => other,
-        };
-        let version = match parsed.digest() {
-            Some(digest) => {
-                Version::Digest(digest.parse().map_err(|error| refuse(format!("{error}")))?)
-            }
-            None => Version::Tag(parsed.tag().unwrap_or("latest").to_owned()),
-        };
-        let mut repository = parsed.repository().to_owned();
-        if registry == DOCKER_HUB && !repository.contains('/') {
-            repository = format!("library/{repository}");
-        }
-        Ok(Self {
-            registry: registry.to_owned(),
-            repository,
-            version,
         })
     }
+}
+
+/// The most characters of registry and path.
+const LONGEST_NAME: usize = 255;
+const LONGEST_TAG: usize = 128;
+
+/// The grammar of the distribution project's `reference` package.
+fn parse(text: &str) -> Result<ImageRef, &'static str> {
+    let (named, digest) = match text.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (text, None),
+    };
+    let digest = digest.map(str::parse::<Digest>).transpose();
+    let digest = digest.map_err(|_| "its digest is not `sha256:` and 64 hexadecimal digits")?;
+    let (registry, path) = match named.split_once('/') {
+        Some((first, rest)) if is_registry(first) => (first, rest),
+        _ => (DOCKER_HUB, named),
+    };
+    let (path, tag) = match path.rsplit_once(':') {
+        Some((path, tag)) => (path, Some(tag)),
+        None => (path, None),
+    };
+    let registry = match registry {
+        "docker.io" | "registry-1.docker.io" => DOCKER_HUB,
+        other => other,
+    };
+    if !is_host(registry) {
+        return Err("its registry is no host and port");
+    }
+    if !path.split('/').all(is_component) {
+        return Err(
+            "its path has other characters than lower-case letters, digits, and single separators between",
+        );
+    }
+    if tag.is_some_and(|tag| !is_tag(tag)) {
+        return Err("its tag has other characters than letters, digits, `_`, `.` and `-`");
+    }
+    if registry.len() + path.len() >= LONGEST_NAME {
+        return Err("it is too long");
+    }
+    let is_short = registry == DOCKER_HUB && !path.contains('/');
+    let prefix = if is_short { "library/" } else { "" };
+    Ok(ImageRef {
+        registry: registry.to_owned(),
+        repository: format!("{prefix}{path}"),
+        version: match digest {
+            Some(digest) => Version::Digest(digest),
+            None => Version::Tag(tag.unwrap_or("latest").to_owned()),
+        },
+    })
+}
+
+/// What tells a registry from the first part of a path.
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':'])
+        || first == "localhost"
+        || first.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+fn is_host(registry: &str) -> bool {
+    let (host, port) = match registry.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (registry, None),
+    };
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
+    let is_v6 = |host: &str| {
+        let inner = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        inner.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    let is_label = |label: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let ends = !label.starts_with('-') && !label.ends_with('-');
+        !label.is_empty() && ends && label.bytes().all(known)
+    };
+    port.is_none_or(is_port) && (is_v6(host) || host.split('.').all(is_label))
+}
+
+/// `[a-z0-9]+` with one of `.`, `_`, `__` or any dashes between.
+fn is_component(component: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    let between = component.split(|it: char| it.is_ascii_lowercase() || it.is_ascii_digit());
+    let is_separator =
+        |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    plain(*first) && plain(*last) && between.into_iter().all(is_separator)
+}
+
+fn is_tag(tag: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let rest = |byte: u8| word(byte) || byte == b'.' || byte == b'-';
+    let begins_well = tag.bytes().next().is_some_and(word);
+    begins_well && tag.len() <= LONGEST_TAG && tag.bytes().all(rest)
 }
 
 impl From<BadReference> for protocol::Failure {
@@ -192,6 +265,26 @@ mod tests {
             assert_eq!(name.to_string(), canonical);
             assert_eq!(name.familiar(), familiar);
             assert_eq!(canonical.parse::<ImageRef>().unwrap(), name);
+        }
+    }
+
+    proptest::proptest! {
+        /// The library of the registry client is asked what it makes of the
+        /// same text.
+        #[test]
+        fn others_read_names_as_we_do(
+            registry in "((localhost|[a-z]{1,3}|[a-z0-9-]{1,4}\\.[a-z]{2})(:[0-9]{1,4})?/)?",
+            path in "[a-z0-9_-]{1,6}(/[a-z0-9._-]{1,6}){0,2}",
+            tag in "(:[A-Za-z0-9_.-]{0,5})?",
+        ) {
+            let text = format!("{registry}{path}{tag}");
+            let theirs = text.parse::<oci_client::Reference>();
+            let ours = text.parse::<ImageRef>();
+            proptest::prop_assert_eq!(theirs.is_ok(), ours.is_ok(), "{}", text);
+            if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
+                proptest::prop_assert_eq!(theirs.tag(), Some(&*ours.version()));
+                proptest::prop_assert_eq!(theirs.repository(), ours.repository());
+            }
         }
     }
 
