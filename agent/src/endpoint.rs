@@ -90,6 +90,11 @@ impl Endpoint {
 /// Serves one connection, with TLS or without: clients speak plain HTTP to
 /// names that mean this machine.
 async fn serve(stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, state: Arc<State>) {
+    // Head and body of an answer are written one after the other: without
+    // this the body waits for the client's delayed acknowledgement, 40 ms.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "endpoint connection");
+    }
     let mut first = [0];
     let result = match stream.peek(&mut first).await {
         Ok(1) if first[0] == TLS_HANDSHAKE => match acceptor.accept(stream).await {

@@ -29,6 +29,7 @@ impl<P: AsRef<Path>> Stack<'_, P> {
     /// path can be taken for a separator of options.
     pub(super) fn mount(self, links: &Path, target: &Path, privilege: Privilege) -> io::Result<()> {
         fs_err::create_dir(links)?;
+        forget_volatile(self.work)?;
         let link = |path: &Path, name: &str| fs_err::os::unix::fs::symlink(path, links.join(name));
         for (number, lower) in self.lowers.iter().enumerate() {
             link(lower.as_ref(), &number.to_string())?;
@@ -50,10 +51,21 @@ impl<P: AsRef<Path>> Stack<'_, P> {
     }
 }
 
-/// Without `index`, layers may be moved and copied; whiteouts are kept in
+/// The mark that a volatile overlay leaves, so that nobody trusts its changes
+/// after a power cut. Here nobody does, and a later phase of the same build
+/// goes on with them.
+fn forget_volatile(work: &Path) -> io::Result<()> {
+    match fs_err::remove_dir_all(work.join("work/incompat")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Without `index`, layers may be moved and copied; `volatile` saves a flush of
+/// the whole file system when the container ends; whiteouts are kept in
 /// attributes that a user namespace can write.
 fn options(layers: usize, privilege: Privilege) -> String {
-    let mut options = "index=off,upperdir=u,workdir=w,lowerdir=0".to_owned();
+    let mut options = "index=off,volatile,upperdir=u,workdir=w,lowerdir=0".to_owned();
     for number in 1..layers {
         // Writing to a string cannot fail.
         let _ = write!(options, ":{number}");
@@ -73,7 +85,7 @@ mod tests {
     fn the_topmost_layer_comes_first() {
         assert_eq!(
             options(3, Privilege::Rootless),
-            "index=off,upperdir=u,workdir=w,lowerdir=0:1:2,userxattr"
+            "index=off,volatile,upperdir=u,workdir=w,lowerdir=0:1:2,userxattr"
         );
         assert!(options(1, Privilege::Root).ends_with("lowerdir=0"));
     }
