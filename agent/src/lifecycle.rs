@@ -126,12 +126,11 @@ pub fn environment(phase: Phase, options: &Options) -> Vec<(String, String)> {
     if options.api >= PlatformApi::V0_15 {
         env.push(("CNB_EXEC_ENV", "production".to_owned()));
     }
-    if phase == Phase::Export {
-        if let Some(seconds) = options.creation_time
-            && options.api >= PlatformApi::V0_9
-        {
-            env.push(("SOURCE_DATE_EPOCH", seconds.to_string()));
-        }
+    if phase == Phase::Export
+        && let Some(seconds) = options.creation_time
+        && options.api >= PlatformApi::V0_9
+    {
+        env.push(("SOURCE_DATE_EPOCH", seconds.to_string()));
     }
     let owned = |(name, value): (&str, String)| (name.to_owned(), value);
     env.into_iter().map(owned).collect()

@@ -93,15 +93,15 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> 
         log.push(asked.clone());
     }
     let answer = answer(&asked);
-    let mut head = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", answer.status);
+    let first = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", answer.status);
     let mut headers = answer.headers.clone();
     if !headers.iter().any(|(name, _)| name == "Content-Length") {
         headers.push(("Content-Length".to_owned(), answer.body.len().to_string()));
     }
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    head += "\r\n";
+    let headers = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let head = format!("{first}{}\r\n", headers.collect::<Vec<_>>().concat());
     let body = match (asked.method.as_str(), answer.cut) {
         ("HEAD", _) => &[][..],
         (_, Some(length)) => &answer.body[..length],
