@@ -20,12 +20,12 @@ use crate::Agent;
 use crate::builder::{Builder, BuilderError};
 use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
-use crate::endpoint::{Endpoint, Fetch, Identity, Names, Scope};
+use crate::endpoint::{Content, Endpoint, Fetch, Identity, Names, Scope};
 use crate::image;
 use crate::reference::ImageRef;
-use crate::registry::{Registry, Resolved, Want};
+use crate::registry::{Publication, Registry, Resolved, Want};
 use crate::source::{self, Source};
-use crate::store::{Descriptor, StoredImage};
+use crate::store::{Descriptor, Image, StoredImage};
 use plan::Plan;
 
 /// Serves a build request.
@@ -85,9 +85,10 @@ impl Build<'_> {
         let fingerprint = self.fingerprint(&materials);
         if let Some(record) = self.up_to_date(&fingerprint)? {
             self.name_again(&record)?;
-            return self.finish(record.image, true).await;
+            return self.finish_unchanged(record.image).await;
         }
-        let digest = self.make(&materials).await?;
+        let mut publication = self.publication(&materials);
+        let digest = self.make(&materials, publication.as_mut()).await?;
         let record = Record {
             fingerprint,
             image: digest,
@@ -100,7 +101,15 @@ impl Build<'_> {
         record
             .save(self.layout.root())
             .map_err(|error| self.layout.failure("write the record of the build", &error))?;
-        self.finish(digest, false).await
+        let image = self.agent.store.image(&digest)?;
+        let mut published = Vec::new();
+        if let Some(publication) = publication {
+            publication
+                .finish(&self.agent.store, &image, &self.registry)
+                .await?;
+            published = self.familiar_names();
+        }
+        Ok(self.built(&image, published, false))
     }
 
     /// Receives the source and finds the images, at the same time. The
@@ -209,7 +218,11 @@ impl Build<'_> {
     }
 
     /// Runs the five phases; returns the digest of the new image.
-    async fn make(&self, materials: &Materials) -> Result<Digest, Failure> {
+    async fn make(
+        &self,
+        materials: &Materials,
+        publication: Option<&mut Publication>,
+    ) -> Result<Digest, Failure> {
         let builder_image = &materials.builder_image.image;
         self.registry
             .fetch_layers(&self.agent.store, &self.plan.builder, builder_image)
@@ -224,13 +237,15 @@ impl Build<'_> {
         let names = Names::of(names);
         let identity = Identity::new(&names.hosts)?;
         let network = crate::container::network::LoopbackNetwork::new(&names.ports)?;
-        let endpoint = Endpoint::start(
-            network.listeners,
-            &identity,
-            self.agent.store.clone(),
-            self.scope(materials)?,
-            self.fetch(materials),
-        )
+        let content = Content {
+            store: self.agent.store.clone(),
+            scope: self.scope(materials)?,
+            fetch: self.fetch(materials),
+            courier: publication
+                .as_ref()
+                .map(|publication| Box::new(publication.courier()) as _),
+        };
+        let endpoint = Endpoint::start(network.listeners, &identity, content)
         .map_err(|error| self.layout.failure("start the build's registry", &error))?;
         let phases = phases::Phases {
             agent: self.agent,
@@ -244,8 +259,16 @@ impl Build<'_> {
             names: &names,
             authority: &identity.authority,
             namespace: network.namespace,
+            state: self.agent.store.temporary()?,
         };
-        phases.run().await?;
+        match publication {
+            None => phases.run().await?,
+            // What cannot be published is not worth building.
+            Some(publication) => tokio::select! {
+                done = phases.run() => done?,
+                error = publication.refused() => return Err(error.into()),
+            },
+        }
         let digest = self.publish_in_store(&endpoint.take_staged())?;
         directory
             .keep()
@@ -330,8 +353,20 @@ impl Build<'_> {
         Ok(stored.map(|stored| stored.descriptor.digest))
     }
 
-    /// Uploads the image if asked to, and says what there is.
-    async fn finish(&self, digest: Digest, up_to_date: bool) -> Result<Built, Failure> {
+    /// The upload of the image that is to be built, if it is asked for.
+    fn publication(&self, materials: &Materials) -> Option<Publication> {
+        self.plan.request.publish.then(|| {
+            self.registry.publish(
+                &self.agent.store,
+                &self.plan.names,
+                &materials.run_name,
+                &materials.run_image.image,
+            )
+        })
+    }
+
+    /// Uploads the image of an earlier build if asked to.
+    async fn finish_unchanged(&self, digest: Digest) -> Result<Built, Failure> {
         let image = self.agent.store.image(&digest)?;
         let mut published = Vec::new();
         if self.plan.request.publish {
@@ -341,15 +376,23 @@ impl Build<'_> {
                 self.registry
                     .push(&self.agent.store, &image, name, origin.as_ref())
                     .await?;
-                published.push(name.familiar());
             }
+            published = self.familiar_names();
         }
-        Ok(Built {
-            digest: digest.to_string(),
-            names: self.plan.names.iter().map(ImageRef::familiar).collect(),
+        Ok(self.built(&image, published, true))
+    }
+
+    fn familiar_names(&self) -> Vec<String> {
+        self.plan.names.iter().map(ImageRef::familiar).collect()
+    }
+
+    fn built(&self, image: &Image, published: Vec<String>, up_to_date: bool) -> Built {
+        Built {
+            digest: image.digest.to_string(),
+            names: self.familiar_names(),
             size: image.size(),
             up_to_date,
             published,
-        })
+        }
     }
 }

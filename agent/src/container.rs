@@ -13,7 +13,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal as SystemSignal;
@@ -41,7 +41,7 @@ pub use spec::{Access, ContainerSpec, Mount, MountKind, Network, Upper, User};
 pub use stdio::{ContainerInput, ContainerOutput};
 
 use error::Chain;
-use message::{Report, TerminalSize};
+use message::{Report, Start, TerminalSize};
 use plan::Prepared;
 use process::Runner;
 use stdio::Terminal;
@@ -65,33 +65,62 @@ pub struct Container {
     ended: Option<ExitCode>,
 }
 
+/// A container that is being made ready, and waits for its start; dropping it
+/// leaves nothing.
+#[derive(Debug)]
+pub struct Created {
+    container: Container,
+    program: String,
+    cwd: PathBuf,
+}
+
+impl Created {
+    /// Starts the program; returns when it has been executed.
+    pub async fn start(self) -> Result<Container, ContainerError> {
+        let Self {
+            mut container,
+            program,
+            cwd,
+        } = self;
+        let span = tracing::info_span!("container", id = container.id);
+        let born = async {
+            let told = message::send(container.control.get_ref(), &Start, &[]);
+            // A runner that has gone has told why, or its log does.
+            if let Err(error) = told {
+                tracing::debug!(%error, "the runner does not listen");
+            }
+            container.born(&program, &cwd).await
+        };
+        born.instrument(span).await?;
+        Ok(container)
+    }
+}
+
 impl Container {
-    /// Starts a container; returns when its program has been executed.
+    /// Makes a container ready: everything but its program, and but mounts
+    /// that no other container may have at the same time. Returns at once;
+    /// what fails is told at the start.
     ///
     /// `state` is a directory of the agent's, on any file system; nothing is
     /// left in it.
-    pub async fn start(spec: ContainerSpec, state: &Path) -> Result<Self, ContainerError> {
-        let span = tracing::info_span!("container", id = tracing::field::Empty);
-        let id = next_id();
-        span.record("id", &id);
-        Self::start_as(id, spec, state).instrument(span).await
-    }
-
-    async fn start_as(
-        id: String,
-        spec: ContainerSpec,
-        state: &Path,
-    ) -> Result<Self, ContainerError> {
+    pub async fn create(spec: ContainerSpec, state: &Path) -> Result<Created, ContainerError> {
         spec.validate()?;
-        let prepared = Prepared::new(id, &spec, state)?;
+        let prepared = Prepared::new(next_id(), &spec, state)?;
         let (control, theirs) = message::pair().map_err(ContainerError::Runner)?;
         prepared.send(&control).map_err(ContainerError::Runner)?;
         let runner = Runner::spawn(theirs)
             .await
             .map_err(ContainerError::Runner)?;
-        let mut container = Self::new(runner, control, prepared)?;
-        container.born(&spec).await?;
-        Ok(container)
+        Ok(Created {
+            container: Self::new(runner, control, prepared)?,
+            program: spec.args.into_iter().next().unwrap_or_default(),
+            cwd: spec.cwd,
+        })
+    }
+
+    /// Creates and starts a container.
+    pub async fn start(spec: ContainerSpec, state: &Path) -> Result<Self, ContainerError> {
+        Self::create(spec, state).await?.start().await
     }
 
     fn new(runner: Runner, control: OwnedFd, prepared: Prepared) -> Result<Self, ContainerError> {
@@ -118,11 +147,10 @@ impl Container {
     }
 
     /// Waits for the runner's first report.
-    async fn born(&mut self, spec: &ContainerSpec) -> Result<(), ContainerError> {
+    async fn born(&mut self, program: &str, cwd: &Path) -> Result<(), ContainerError> {
         let (report, descriptors) = self.report().await?;
         if let Report::Failed(fault) = report {
-            let program = spec.args.first().map(String::as_str).unwrap_or_default();
-            return Err(ContainerError::from_fault(fault, program, &spec.cwd));
+            return Err(ContainerError::from_fault(fault, program, cwd));
         }
         let mut descriptors = descriptors.into_iter();
         match descriptors.next() {

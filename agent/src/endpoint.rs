@@ -40,6 +40,21 @@ const TLS_HANDSHAKE: u8 = 22;
 /// Brings a blob of the run image into the store.
 pub type Fetch = Arc<dyn Fn(Digest) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// Is told of each blob that was written, and its size.
+pub type Courier = Box<dyn Fn(Digest, u64) + Send + Sync>;
+
+/// What an endpoint serves.
+pub struct Content {
+    /// Where blobs are, and go.
+    pub store: Store,
+    /// Which images.
+    pub scope: Scope,
+    /// For blobs that the store lacks.
+    pub fetch: Fetch,
+    /// For blobs that are to go on.
+    pub courier: Option<Courier>,
+}
+
 /// A running endpoint; it ends when it is dropped.
 pub struct Endpoint {
     state: Arc<State>,
@@ -51,11 +66,9 @@ impl Endpoint {
     pub fn start(
         listeners: Vec<TcpListener>,
         identity: &Identity,
-        store: Store,
-        scope: Scope,
-        fetch: Fetch,
+        content: Content,
     ) -> std::io::Result<Self> {
-        let state = Arc::new(State::new(store, scope, fetch));
+        let state = Arc::new(State::new(content));
         let mut tasks = JoinSet::new();
         for listener in listeners {
             listener.set_nonblocking(true)?;

@@ -7,6 +7,7 @@
 mod auth;
 mod download;
 mod error;
+mod publication;
 mod pull;
 mod push;
 mod remote;
@@ -18,6 +19,7 @@ use protocol::request::RegistryAccess;
 use tokio::sync::Mutex;
 
 pub use error::RegistryError;
+pub use publication::Publication;
 pub use pull::{Resolved, Want};
 
 use crate::dialogue::Dialogue;

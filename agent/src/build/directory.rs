@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use protocol::event::Phase;
 use protocol::request::{Buildpack, EnvVar};
 use protocol::{Failure, FailureKind};
 
@@ -239,10 +240,9 @@ impl BuildDir {
         self.layout.cache()
     }
 
-    /// An empty directory for a phase's changes to the root file system.
-    pub(super) fn scratch(&self) -> io::Result<(PathBuf, PathBuf)> {
-        let scratch = self.root.join("root");
-        remove_tree(&scratch).map_err(io::Error::other)?;
+    /// Empty directories for a phase's changes to the root file system.
+    pub(super) fn scratch(&self, phase: Phase) -> io::Result<(PathBuf, PathBuf)> {
+        let scratch = self.root.join(format!("root-{phase:?}"));
         let (upper, work) = (scratch.join("upper"), scratch.join("work"));
         fs_err::create_dir_all(&upper)?;
         fs_err::create_dir_all(&work)?;

@@ -15,13 +15,13 @@ use super::plan::Plan;
 use crate::Agent;
 use crate::attach::pass_on;
 use crate::builder::Builder;
-use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
+use crate::container::{Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User};
 use crate::dialogue::Dialogue;
 use crate::endpoint::Names;
 use crate::environment::{self, Environment};
 use crate::lifecycle;
 use crate::reference::ImageRef;
-use crate::store::Image;
+use crate::store::{Image, Temporary};
 
 const ALL: [Phase; 5] = [
     Phase::Analyze,
@@ -32,6 +32,10 @@ const ALL: [Phase; 5] = [
 ];
 /// Where phases that speak to the endpoint find who vouches for it.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
+/// The lifecycle parses all certificates that it finds whenever it starts, for
+/// 10 ms, whether it will need one or not. Buildpacks are not handed these
+/// variables.
+const NO_CERTIFICATES: &str = "/dev/null";
 
 pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
@@ -45,6 +49,8 @@ pub(super) struct Phases<'a> {
     pub(super) names: &'a Names,
     pub(super) authority: &'a str,
     pub(super) namespace: Arc<OwnedFd>,
+    /// A directory for what the containers need.
+    pub(super) state: Temporary,
 }
 
 impl Phases<'_> {
@@ -52,10 +58,17 @@ impl Phases<'_> {
         let authority = self.directory.path("authority.pem");
         fs_err::write(&authority, self.authority)
             .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
-        for phase in ALL {
+        // The next phase's container is made ready while a phase runs.
+        let mut next = Some(self.create(ALL[0]).await?);
+        for (number, phase) in ALL.into_iter().enumerate() {
             self.dialogue.event(Event::PhaseStarted(phase)).await?;
             let started = Instant::now();
-            let code = self.phase(phase).await?;
+            let Some(created) = next.take() else { break };
+            let running = created.start().await?;
+            if let Some(following) = ALL.get(number + 1) {
+                next = Some(self.create(*following).await?);
+            }
+            let code = self.finish(running).await?;
             if code != 0 {
                 let (message, hint) = lifecycle::explain(phase, code);
                 let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
@@ -70,10 +83,13 @@ impl Phases<'_> {
         Ok(())
     }
 
-    async fn phase(&self, phase: Phase) -> Result<u8, Failure> {
+    async fn create(&self, phase: Phase) -> Result<Created, Failure> {
         let spec = self.spec(phase)?;
-        let state = self.agent.store.temporary()?;
-        let mut container = Container::start(spec, state.path()).await?;
+        Ok(Container::create(spec, self.state.path()).await?)
+    }
+
+    /// Passes on what a phase says, and returns its exit code.
+    async fn finish(&self, mut container: Container) -> Result<u8, Failure> {
         drop(container.stdin());
         let (stdout, stderr) = (container.stdout(), container.stderr());
         let (out, err) = tokio::join!(
@@ -88,7 +104,7 @@ impl Phases<'_> {
         let options = self.options();
         let (upper, work) = self
             .directory
-            .scratch()
+            .scratch(phase)
             .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
         let store = &self.agent.store;
         let lowers = self.builder_image.config.diff_ids().iter().rev();
@@ -140,15 +156,6 @@ impl Phases<'_> {
                 lifecycle::LAYERS,
                 Access::ReadWrite,
             ),
-            Mount {
-                target: lifecycle::WORKSPACE.into(),
-                access: Access::ReadWrite,
-                kind: MountKind::Overlay {
-                    lower: directory.source.clone(),
-                    upper: directory.path("workspace/upper"),
-                    work: directory.path("workspace/work"),
-                },
-            },
             bind(directory.path("tmp"), "/tmp", Access::ReadWrite),
         ];
         match phase {
@@ -177,7 +184,23 @@ impl Phases<'_> {
                 },
             });
         }
+        if !matches!(phase, Phase::Analyze | Phase::Restore) {
+            mounts.push(self.workspace());
+        }
         mounts
+    }
+
+    /// The application's source, with what the phases have changed of it.
+    fn workspace(&self) -> Mount {
+        Mount {
+            target: lifecycle::WORKSPACE.into(),
+            access: Access::ReadWrite,
+            kind: MountKind::Overlay {
+                lower: self.directory.source.clone(),
+                upper: self.directory.path("workspace/upper"),
+                work: self.directory.path("workspace/work"),
+            },
+        }
     }
 
     fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
@@ -185,9 +208,13 @@ impl Phases<'_> {
         env.set_default("PATH", environment::PATH);
         env.set_default("HOME", "/tmp");
         env.extend(lifecycle::environment(phase, options));
-        if speaks_to_registry(phase) {
-            env.set("SSL_CERT_FILE", AUTHORITY);
-        }
+        let certificates = if speaks_to_registry(phase) {
+            AUTHORITY
+        } else {
+            NO_CERTIFICATES
+        };
+        env.set("SSL_CERT_FILE", certificates);
+        env.set("SSL_CERT_DIR", NO_CERTIFICATES);
         if phase == Phase::Build || phase == Phase::Detect {
             // The lifecycle hands these, and only these, on to buildpacks.
             for EnvVar { name, value } in &self.plan.request.access.proxies {

@@ -87,6 +87,11 @@ pub(super) enum Attachment {
     Joined,
 }
 
+/// The payload may run: from the agent to the runner, after its plan, and from
+/// the runner to the payload, which has done everything else by then.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Start;
+
 /// Cells of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TerminalSize {

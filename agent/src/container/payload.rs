@@ -17,7 +17,7 @@ use rustix::thread::{
     set_capabilities_secure_bits, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use super::message::{self, Birth, Fault, Plan, Program, TerminalSize};
+use super::message::{self, Birth, Fault, Plan, Program, Start, TerminalSize};
 use super::seccomp::{self, SeccompError};
 use super::spec::User;
 use crate::namespace::Privilege;
@@ -46,6 +46,8 @@ enum PayloadError {
     Capabilities(#[source] io::Error),
     #[error("system calls cannot be filtered")]
     Seccomp(#[source] SeccompError),
+    #[error("the runner has gone before the start")]
+    Start(#[source] io::Error),
     #[error("the working directory cannot be entered")]
     WorkingDirectory(#[source] io::Error),
     #[error("the program cannot be executed")]
@@ -100,10 +102,19 @@ fn become_program(
             .map_err(PayloadError::Terminal)?;
     }
     drop_capabilities().map_err(PayloadError::Capabilities)?;
+    await_start(birth).map_err(PayloadError::Start)?;
     enter(&plan.program.cwd).map_err(PayloadError::WorkingDirectory)?;
     syscall::reset_signals();
     seccomp::apply().map_err(PayloadError::Seccomp)?;
     Err(PayloadError::Program(execute(&plan.program)))
+}
+
+/// Until then, mounts may still be missing.
+fn await_start(birth: &OwnedFd) -> io::Result<()> {
+    match message::receive(birth)? {
+        Some((Start, _)) => Ok(()),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// A user namespace of the payload's own, whose ids init maps.

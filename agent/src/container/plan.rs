@@ -70,7 +70,7 @@ impl Prepared {
         })
     }
 
-    /// Sends the only message that the runner gets.
+    /// Sends the first message that the runner gets.
     pub(super) fn send(&self, control: &OwnedFd) -> io::Result<()> {
         let mut file = File::from(rustix::fs::memfd_create("plan", MemfdFlags::CLOEXEC)?);
         file.write_all(&serde_json::to_vec(&self.plan)?)?;

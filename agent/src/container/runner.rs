@@ -23,7 +23,7 @@ mod oci;
 mod overlay;
 mod root;
 
-use super::message::{self, Attachment, Birth, Plan, Report};
+use super::message::{self, Attachment, Birth, Plan, Report, Start};
 use super::network;
 use crate::{namespace, syscall};
 use bundle::Bundle;
@@ -78,6 +78,12 @@ fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     let init = executor::start(&plan, &bundle, gifts.pipes, theirs, &log)?;
     let process =
         pidfd_open(init, PidfdFlags::empty()).map_err(|error| RunnerError::Birth(error.into()))?;
+    await_start(control)?;
+    // Taking the own namespace down takes time: it waits until the end.
+    let _own = File::open("/proc/self/ns/mnt").map_err(RunnerError::MountNamespace)?;
+    mounts::mount_late(&plan, &plan.scratch, &process)?;
+    // A payload that has failed before does not listen, but has told why.
+    let _ = message::send(&birth, &Start, &[]);
     let terminal = await_birth(&birth)?;
     let mut descriptors = vec![process.as_fd()];
     descriptors.extend(terminal.as_ref().map(AsFd::as_fd));
@@ -101,6 +107,14 @@ fn receive_plan(control: &OwnedFd) -> io::Result<(Plan, Gifts)> {
         namespace: descriptors.next(),
     };
     Ok((plan, gifts))
+}
+
+/// Returns when the agent wants the payload to run.
+fn await_start(control: &OwnedFd) -> Result<(), RunnerError> {
+    match message::receive(control).map_err(RunnerError::Plan)? {
+        Some((Start, _)) => Ok(()),
+        None => Err(RunnerError::Plan(io::Error::other("the agent has gone"))),
+    }
 }
 
 /// The death signal is not sent when the agent has died before.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Fetch;
+use super::{Content, Courier, Fetch};
 use super::uploads::Upload;
 use crate::digest::Digest;
 use crate::reference::ImageRef;
@@ -58,6 +58,7 @@ pub(super) struct State {
     pub(super) store: Store,
     pub(super) fetch: Fetch,
     scope: Scope,
+    courier: Option<Courier>,
     written: Mutex<Written>,
 }
 
@@ -71,13 +72,13 @@ pub(super) struct Written {
 }
 
 impl State {
-    pub(super) fn new(store: Store, scope: Scope, fetch: Fetch) -> Self {
-        let written = Mutex::default();
+    pub(super) fn new(content: Content) -> Self {
         Self {
-            store,
-            fetch,
-            scope,
-            written,
+            store: content.store,
+            fetch: content.fetch,
+            scope: content.scope,
+            courier: content.courier,
+            written: Mutex::default(),
         }
     }
 
@@ -108,6 +109,9 @@ impl State {
 
     pub(super) fn add_blob(&self, digest: Digest, size: u64) {
         self.written().blobs.insert(digest, size);
+        if let Some(courier) = &self.courier {
+            courier(digest, size);
+        }
     }
 
     /// The manifest that a tag or digest names.

@@ -39,7 +39,7 @@ impl Bundle {
             source,
         })?;
         root.check_reserved()?;
-        mounts::mount_all(plan, &root, &bundle.scratch)?;
+        mounts::mount_early(plan, &root, &bundle.scratch)?;
         oci::specification(plan, &bundle.rootfs())?.save(bundle.directory().join("config.json"))?;
         Ok(bundle)
     }

@@ -24,6 +24,8 @@ pub(super) enum RunnerError {
     JoinNetwork(#[source] io::Error),
     #[error("no private mount namespace can be made")]
     MountNamespace(#[source] io::Error),
+    #[error("the container's mount namespace cannot be entered")]
+    EnterContainer(#[source] io::Error),
     #[error("the runner's own files cannot be made at {}", path.display())]
     Scratch {
         path: PathBuf,

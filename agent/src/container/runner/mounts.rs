@@ -2,13 +2,14 @@
 //! what libcontainer mounts.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use super::error::RunnerError;
 use super::idmap;
@@ -19,8 +20,8 @@ use crate::container::spec::{Access, Mount, MountKind};
 use crate::namespace::Privilege;
 use crate::syscall;
 
-/// Mounts what the plan wants, in its order.
-pub(super) fn mount_all(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), RunnerError> {
+/// Mounts what the plan wants, in its order, up to the first stack.
+pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), RunnerError> {
     if plan.network == Attachment::Host {
         // A new sysfs would need a network namespace of one's own.
         let sys = MountKind::Bind {
@@ -31,10 +32,10 @@ pub(super) fn mount_all(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), 
             access: Access::ReadOnly,
             kind: sys,
         };
-        mount_one(plan, root, &sys, scratch)?;
+        Detached::make(plan, &sys, scratch)?.attach(root)?;
     }
-    for (number, mount) in plan.mounts.iter().enumerate() {
-        mount_one(plan, root, mount, &scratch.join(format!("stack-{number}")))?;
+    for mount in plan.mounts.iter().take_while(|mount| !is_stack(mount)) {
+        Detached::make(plan, mount, scratch)?.attach(root)?;
     }
     for file in &plan.files {
         provide(root, file, scratch).map_err(|source| RunnerError::Mount {
@@ -45,43 +46,92 @@ pub(super) fn mount_all(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), 
     Ok(())
 }
 
-fn mount_one(plan: &Plan, root: &Root, mount: &Mount, links: &Path) -> Result<(), RunnerError> {
-    let failed = |source| RunnerError::Mount {
-        target: mount.target.clone(),
-        source,
-    };
-    match &mount.kind {
-        MountKind::Bind { source } => bind(root, source, &mount.target, mount.access, |_| Ok(())),
-        MountKind::Owned { source } => {
-            bind(root, source, &mount.target, mount.access, |tree| {
+/// Mounts the rest in the container's own namespace, when its program is to
+/// start: no two mounts may have one upper directory at a time, and containers
+/// that share one are made ready while another still runs.
+pub(super) fn mount_late(
+    plan: &Plan,
+    scratch: &Path,
+    init: &OwnedFd,
+) -> Result<(), RunnerError> {
+    let late = plan.mounts.iter().skip_while(|mount| !is_stack(mount));
+    // The namespace of the container does not have their sources any more.
+    let made: Vec<Detached<'_>> = late
+        .enumerate()
+        .map(|(number, mount)| {
+            let links = scratch.join(format!("stack-{number}"));
+            Detached::make(plan, mount, &links)
+        })
+        .collect::<Result<_, _>>()?;
+    if made.is_empty() {
+        return Ok(());
+    }
+    let root = enter(init).map_err(RunnerError::EnterContainer)?;
+    made.into_iter().try_for_each(|made| made.attach(&root))
+}
+
+fn is_stack(mount: &Mount) -> bool {
+    matches!(mount.kind, MountKind::Overlay { .. })
+}
+
+/// Enters the mount namespace of another process, and opens its root.
+fn enter(process: &OwnedFd) -> io::Result<Root> {
+    move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::MOUNT)?;
+    Root::open(Path::new("/"))
+}
+
+/// A mount that is nowhere yet.
+struct Detached<'a> {
+    tree: OwnedFd,
+    kind: Kind,
+    target: &'a Path,
+}
+
+impl<'a> Detached<'a> {
+    /// `links` is a new directory for stacks.
+    fn make(plan: &Plan, mount: &'a Mount, links: &Path) -> Result<Self, RunnerError> {
+        let target = &mount.target;
+        let made = match &mount.kind {
+            MountKind::Bind { source } => bind(source, mount.access, |_| Ok(())),
+            MountKind::Owned { source } => bind(source, mount.access, |tree| {
                 match plan.privilege {
                     // Without real root, the program's id is the user's already.
                     Privilege::Rootless => Ok(()),
                     Privilege::Root => idmap::apply(tree, source, &plan.program.user),
                 }
-            })
-        }
-        MountKind::Tmpfs => tmpfs(root, mount),
-        MountKind::Overlay { lower, upper, work } => {
-            let stack = Stack {
-                lowers: &[lower],
-                upper,
-                work,
-            };
-            overlay(root, mount, stack, links, plan.privilege)
-        }
+            }),
+            MountKind::Tmpfs => tmpfs(mount.access),
+            MountKind::Overlay { lower, upper, work } => {
+                let stack = Stack {
+                    lowers: &[lower],
+                    upper,
+                    work,
+                };
+                overlay(stack, links, plan.privilege, mount.access)
+            }
+        };
+        let (tree, kind) = made.map_err(failed(target))?;
+        Ok(Self { tree, kind, target })
     }
-    .map_err(failed)
+
+    fn attach(self, root: &Root) -> Result<(), RunnerError> {
+        let attach = || attach(&self.tree, &root.ensure(self.target, self.kind)?);
+        attach().map_err(failed(self.target))
+    }
+}
+
+fn failed(target: &Path) -> impl FnOnce(io::Error) -> RunnerError {
+    |source| RunnerError::Mount {
+        target: target.to_owned(),
+        source,
+    }
 }
 
 fn bind(
-    root: &Root,
     source: &Path,
-    target: &Path,
     access: Access,
     change: impl FnOnce(&OwnedFd) -> io::Result<()>,
-) -> io::Result<()> {
-    let place = root.ensure(target, Kind::of(source)?)?;
+) -> io::Result<(OwnedFd, Kind)> {
     // Recursive: in a user namespace, what covers a part must not be taken off.
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -89,44 +139,34 @@ fn bind(
     let tree = open_tree(NO_DIRECTORY, source, flags)?;
     change(&tree)?;
     syscall::set_mount_attributes(&tree, u64::from(attributes(access).bits()))?;
-    attach(&tree, &place)
+    Ok((tree, Kind::of(source)?))
 }
 
-fn tmpfs(root: &Root, mount: &Mount) -> io::Result<()> {
-    let place = root.ensure(&mount.target, Kind::Directory)?;
+fn tmpfs(access: Access) -> io::Result<(OwnedFd, Kind)> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "mode", "1777")?;
     fsconfig_create(&context)?;
-    let made = fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        attributes(mount.access),
-    )?;
-    attach(&made, &place)
+    let made = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes(access))?;
+    Ok((made, Kind::Directory))
 }
 
 fn overlay(
-    root: &Root,
-    mount: &Mount,
     stack: Stack<'_, &PathBuf>,
     links: &Path,
     privilege: Privilege,
-) -> io::Result<()> {
-    let place = root.ensure(&mount.target, Kind::Directory)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", place.as_raw_fd()));
-    stack.mount(links, &path, privilege)?;
-    if mount.access == Access::ReadOnly {
-        let mounted = root.ensure(&mount.target, Kind::Directory)?;
-        let read_only = attributes(Access::ReadOnly);
-        syscall::set_mount_attributes(&mounted, u64::from(read_only.bits()))?;
-    }
-    Ok(())
+    access: Access,
+) -> io::Result<(OwnedFd, Kind)> {
+    let place = links.with_extension("mounted");
+    fs_err::create_dir(&place)?;
+    stack.mount(links, &place, privilege)?;
+    bind(&place, access, |_| Ok(()))
 }
 
 fn provide(root: &Root, file: &ProvidedFile, scratch: &Path) -> io::Result<()> {
     let source = scratch.join(&file.name);
     fs_err::write(&source, &file.content)?;
-    bind(root, &source, &file.target, Access::ReadOnly, |_| Ok(()))
+    let (tree, kind) = bind(&source, Access::ReadOnly, |_| Ok(()))?;
+    attach(&tree, &root.ensure(&file.target, kind)?)
 }
 
 fn attach(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
