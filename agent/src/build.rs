@@ -246,7 +246,7 @@ impl Build<'_> {
                 .map(|publication| Box::new(publication.courier()) as _),
         };
         let endpoint = Endpoint::start(network.listeners, &identity, content)
-        .map_err(|error| self.layout.failure("start the build's registry", &error))?;
+            .map_err(|error| self.layout.failure("start the build's registry", &error))?;
         let phases = phases::Phases {
             agent: self.agent,
             dialogue: &self.dialogue,
@@ -342,7 +342,6 @@ impl Build<'_> {
             .iter()
             .map(|(name, descriptor)| StoredImage::now(name.to_string(), descriptor.clone(), role))
             .collect();
-        self.agent.store.sync()?;
         self.agent.store.set_images(&images)?;
         Ok(digest)
     }

@@ -15,7 +15,9 @@ use super::plan::Plan;
 use crate::Agent;
 use crate::attach::pass_on;
 use crate::builder::Builder;
-use crate::container::{Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User};
+use crate::container::{
+    Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User,
+};
 use crate::dialogue::Dialogue;
 use crate::endpoint::Names;
 use crate::environment::{self, Environment};
@@ -33,9 +35,11 @@ const ALL: [Phase; 5] = [
 /// Where phases that speak to the endpoint find who vouches for it.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
 /// The lifecycle parses all certificates that it finds whenever it starts, for
-/// 10 ms, whether it will need one or not. Buildpacks are not handed these
-/// variables.
+/// 10 ms, whether it will need one or not. Buildpacks are not handed the
+/// variables that say where they are.
 const NO_CERTIFICATES: &str = "/dev/null";
+/// A directory that no image has: one that is there would be read.
+const NO_DIRECTORY: &str = "/nonexistent";
 
 pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
@@ -214,7 +218,7 @@ impl Phases<'_> {
             NO_CERTIFICATES
         };
         env.set("SSL_CERT_FILE", certificates);
-        env.set("SSL_CERT_DIR", NO_CERTIFICATES);
+        env.set("SSL_CERT_DIR", NO_DIRECTORY);
         if phase == Phase::Build || phase == Phase::Detect {
             // The lifecycle hands these, and only these, on to buildpacks.
             for EnvVar { name, value } in &self.plan.request.access.proxies {

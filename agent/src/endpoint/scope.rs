@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Content, Courier, Fetch};
 use super::uploads::Upload;
+use super::{Content, Courier, Fetch};
 use crate::digest::Digest;
 use crate::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store};

@@ -208,9 +208,7 @@ impl Upload {
         url.query_pairs_mut()
             .append_pair("digest", &blob.digest.to_string());
         if let Some(origin) = &self.origin {
-            self.registry
-                .fetch_blob(&self.store, origin, blob)
-                .await?;
+            self.registry.fetch_blob(&self.store, origin, blob).await?;
         }
         let question = self.question(Method::PUT, url.as_str(), &what);
         let path = self.store.blob_path(&blob.digest);

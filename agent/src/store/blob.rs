@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
 
-use super::error::sync_parent;
 use super::{Store, StoreError};
 use crate::digest::{Digest, Hasher};
 
@@ -105,7 +104,8 @@ impl BlobWriter {
     }
 
     /// Verifies the blob against an announced digest, and makes it visible.
-    /// Returns its digest and size.
+    /// Returns its digest and size. That its name survives a power cut matters
+    /// only to references: see [`Store::set_images`].
     pub fn commit(self, expected: Option<&Digest>) -> Result<(Digest, u64), StoreError> {
         let digest = self.hasher.finish();
         if let Some(expected) = expected {
@@ -116,7 +116,7 @@ impl BlobWriter {
             let publish = || -> io::Result<()> {
                 self.file.as_file().sync_all()?;
                 self.file.persist(&path)?;
-                sync_parent(&path)
+                Ok(())
             };
             publish().map_err(|source| StoreError::io("write", &path, source))?;
         }

@@ -110,8 +110,13 @@ impl Store {
         }
     }
 
-    /// Sets references, all in one step.
+    /// Sets references, all in one step, after the names of all blobs have
+    /// become as lasting as their content.
     pub fn set_images(&self, images: &[StoredImage]) -> Result<(), StoreError> {
+        let blobs = self.root().join("blobs/sha256");
+        fs_err::File::open(&blobs)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|source| StoreError::io("sync", &blobs, source))?;
         self.change_index(|stored| {
             stored.retain(|old| !images.iter().any(|new| new.name == old.name));
             stored.extend_from_slice(images);

@@ -49,11 +49,7 @@ pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<()
 /// Mounts the rest in the container's own namespace, when its program is to
 /// start: no two mounts may have one upper directory at a time, and containers
 /// that share one are made ready while another still runs.
-pub(super) fn mount_late(
-    plan: &Plan,
-    scratch: &Path,
-    init: &OwnedFd,
-) -> Result<(), RunnerError> {
+pub(super) fn mount_late(plan: &Plan, scratch: &Path, init: &OwnedFd) -> Result<(), RunnerError> {
     let late = plan.mounts.iter().skip_while(|mount| !is_stack(mount));
     // The namespace of the container does not have their sources any more.
     let made: Vec<Detached<'_>> = late
