@@ -7,7 +7,7 @@ use tokio::io::DuplexStream;
 
 use super::MachineError;
 
-pub(super) async fn connect(_cid: u32, _port: u32) -> io::Result<DuplexStream> {
+pub(in crate::machine) async fn connect(_cid: u32, _port: u32) -> io::Result<DuplexStream> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
