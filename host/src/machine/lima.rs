@@ -17,7 +17,7 @@ use protocol::Failure;
 use protocol::event::{Check, Verdict};
 
 use super::ssh::Ssh;
-use super::{Look, QUESTION, State, set_clock};
+use super::{Look, QUESTION, State, clock, size};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
@@ -26,6 +26,10 @@ use crate::settings::Shape;
 use error::LimaError;
 use limactl::{INSTANCE, Instance, Limactl};
 
+/// What `vm resize` asked for.
+const SIZE: &str = "size.json";
+/// A file that says that KVM was tried, and does not work.
+const NO_KVM: &str = "no-kvm";
 /// ssh's name for the guest, in the file that lima writes for it.
 const HOST: &str = "lima-locald";
 /// A guest that runs lets ssh in and answers in this time.
@@ -40,9 +44,10 @@ pub(crate) struct Lima {
 
 impl Lima {
     pub(super) fn new(shape: Shape, home: &Home) -> Self {
+        let home = home.lima.clone();
         Self {
-            shape,
-            home: home.lima.clone(),
+            shape: size::resized(&home.join(SIZE), shape),
+            home,
         }
     }
 
@@ -53,7 +58,7 @@ impl Lima {
         if self.seems_to_run()
             && let Ok(Ok(agent)) = tokio::time::timeout(ANSWER, self.ssh().connect(printer)).await
         {
-            set_clock(&agent).await?;
+            clock::set(&agent).await?;
             return Ok(agent);
         }
         let limactl = self.limactl().await?;
@@ -61,16 +66,17 @@ impl Lima {
         let agent = tokio::time::timeout(ANSWER, self.ssh().connect(printer)).await;
         let agent = agent.map_err(|_| LimaError::Silent { limit: ANSWER })?;
         let agent = agent.map_err(LimaError::from)?;
-        set_clock(&agent).await?;
+        clock::set(&agent).await?;
         Ok(agent)
     }
 
     async fn limactl(&self) -> Result<Limactl, LimaError> {
-        let mut limactl = Limactl::find(&self.home).await?;
-        if !super::kvm_works() {
-            limactl.without_kvm();
-        }
-        Ok(limactl)
+        let limactl = Limactl::find(&self.home).await?;
+        Ok(if self.home.join(NO_KVM).exists() {
+            limactl.without_kvm()
+        } else {
+            limactl
+        })
     }
 
     fn instance_folder(&self) -> PathBuf {
@@ -83,7 +89,7 @@ impl Lima {
     }
 
     fn ssh(&self) -> Ssh {
-        Ssh::to_guest(&self.instance_folder().join("ssh.config"), HOST)
+        Ssh::to_guest("lima", &self.instance_folder().join("ssh.config"), HOST)
     }
 
     pub(super) async fn look(&self) -> Look {
@@ -152,9 +158,36 @@ impl Lima {
         }
     }
 
+    /// Remembers another size, which it has after its next start.
+    pub(super) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
+        if shape.disk < self.shape.disk && self.disk().exists() {
+            let now = self.shape.disk;
+            return Err(LimaError::Shrink { now }.into());
+        }
+        Ok(size::save(&self.home.join(SIZE), shape).map_err(LimaError::Folder)?)
+    }
+
+    /// The size that it has from its next start on.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The file that grows with what is in it.
+    pub(super) fn disk(&self) -> PathBuf {
+        let names = ["disk", "diffdisk"].map(|name| self.instance_folder().join(name));
+        let [new, old] = names;
+        if new.exists() { new } else { old }
+    }
+
     /// What lima and the guest have written, what tells most first.
     pub(super) fn logs(&self) -> Vec<PathBuf> {
-        let names = ["ha.stderr.log", "ha.stdout.log", "serial.log", "serialp.log", "serialv.log"];
+        let names = [
+            "ha.stderr.log",
+            "ha.stdout.log",
+            "serial.log",
+            "serialp.log",
+            "serialv.log",
+        ];
         let files = names.map(|name| self.instance_folder().join(name));
         files.into_iter().filter(|file| file.exists()).collect()
     }
@@ -163,21 +196,29 @@ impl Lima {
         let mut checks = vec![match Limactl::find(&self.home).await {
             Ok(found) => {
                 let path = Path::new(found.program()).display().to_string();
-                check("limactl", Verdict::Good, format!("{path}, version {}", found.version), None)
+                check(
+                    "limactl",
+                    Verdict::Good,
+                    format!("{path}, version {}", found.version),
+                    None,
+                )
             }
             Err(error) => {
                 let failure = Failure::from(error);
                 check("limactl", Verdict::Bad, failure.message, failure.hint)
             }
         }];
-        checks.extend(self.ssh().doctor());
+        checks.extend(super::ssh::checks());
         checks
     }
 
     /// The folder that the guest shares.
     fn shared() -> PathBuf {
         let folders = directories::BaseDirs::new();
-        folders.map_or_else(|| PathBuf::from("/tmp"), |folders| folders.home_dir().to_owned())
+        folders.map_or_else(
+            || PathBuf::from("/tmp"),
+            |folders| folders.home_dir().to_owned(),
+        )
     }
 }
 

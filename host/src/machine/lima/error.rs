@@ -10,7 +10,7 @@ use crate::machine::ssh::SshError;
 
 /// The machine cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LimaError {
+pub(in crate::machine) enum LimaError {
     /// There is no limactl.
     #[error("lima is not installed: there is no limactl in PATH")]
     Missing,
@@ -74,12 +74,38 @@ pub(crate) enum LimaError {
         /// All that it says.
         errors: String,
     },
+    /// A disk cannot become smaller.
+    #[error("the disk has {} GiB already, and can only grow", now >> 30)]
+    Shrink {
+        /// Bytes.
+        now: u64,
+    },
     /// A file of the host's is in the way.
     #[error("lima's folder cannot be prepared")]
     Folder(#[source] io::Error),
     /// The agent in the guest.
     #[error(transparent)]
     Ssh(#[from] SshError),
+}
+
+impl LimaError {
+    /// Whether QEMU could not use the processor's virtualisation.
+    pub(super) fn is_of_kvm(&self) -> bool {
+        matches!(self, Self::Start { reason, .. } if is_of_kvm(reason))
+    }
+}
+
+/// Whether QEMU complains of the processor's virtualisation.
+pub(super) fn is_of_kvm(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    [
+        "initialize kvm",
+        "kvm_buf_set_msrs",
+        "kvm:",
+        "error: failed to set msr",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 impl From<LimaError> for Failure {
@@ -105,13 +131,17 @@ impl From<LimaError> for Failure {
 fn hint(error: &LimaError) -> Option<&'static str> {
     let reason = match error {
         LimaError::Missing | LimaError::TooOld { .. } => {
-            return Some("install it: `brew install lima`, or see https://lima-vm.io/docs/installation/");
+            return Some(
+                "install it: `brew install lima`, or see https://lima-vm.io/docs/installation/",
+            );
         }
         LimaError::LongHome { .. } => {
             return Some("set LOCALD_HOME to a folder with a short path");
         }
         LimaError::Failed { reason, .. } | LimaError::Start { reason, .. } => reason,
-        LimaError::NoAnswer { .. } | LimaError::Silent { .. } => return Some("`locald vm reset` makes the machine anew"),
+        LimaError::NoAnswer { .. } | LimaError::Silent { .. } => {
+            return Some("`locald vm reset` makes the machine anew");
+        }
         _ => return None,
     };
     REMEDIES
@@ -119,7 +149,8 @@ fn hint(error: &LimaError) -> Option<&'static str> {
         .find(|(text, _)| reason.contains(text))
         .map(|(_, remedy)| *remedy)
         .or_else(|| {
-            matches!(error, LimaError::Start { .. }).then_some("`locald vm logs` shows more; `locald vm reset` makes the machine anew")
+            matches!(error, LimaError::Start { .. })
+                .then_some("`locald vm logs` shows more; `locald vm reset` makes the machine anew")
         })
 }
 

@@ -39,11 +39,6 @@ pub(super) struct Instance {
     /// Running, Stopped, Broken, Installing; empty when lima cannot tell.
     #[serde(default)]
     pub(super) status: String,
-    /// The instance's folder.
-    pub(super) dir: PathBuf,
-    /// Where ssh finds how to reach it.
-    #[serde(default)]
-    pub(super) ssh_config_file: PathBuf,
     /// Why it is broken.
     #[serde(default)]
     pub(super) errors: Vec<String>,
@@ -87,12 +82,18 @@ impl Limactl {
 
     /// Lima takes KVM for granted where its device is; QEMU is told otherwise
     /// where it cannot start with it.
-    pub(super) fn without_kvm(&mut self) {
+    pub(super) fn without_kvm(mut self) -> Self {
         const QEMU: &str = "QEMU_SYSTEM_X86_64";
         if std::env::var_os(QEMU).is_none() && cfg!(target_arch = "x86_64") {
             let emulated = "qemu-system-x86_64 -machine q35,vmport=off -accel tcg,thread=multi,tb-size=512 -cpu qemu64";
             self.environment.push((QEMU, emulated.to_owned()));
         }
+        self
+    }
+
+    /// Whether QEMU is left to use KVM.
+    pub(super) fn may_use_kvm(&self) -> bool {
+        cfg!(target_os = "linux") && self.environment.is_empty()
     }
 
     /// The instance, if there is one.
@@ -121,7 +122,9 @@ impl Limactl {
     pub(super) fn start(&self, template: Option<&Path>, limit: Duration) -> Command {
         let mut command = self.command();
         command.args(["--log-format", "json", "start"]);
-        command.arg("--timeout").arg(format!("{}s", limit.as_secs()));
+        command
+            .arg("--timeout")
+            .arg(format!("{}s", limit.as_secs()));
         match template {
             Some(template) => command.args(["--name", INSTANCE]).arg(template),
             None => command.arg(INSTANCE),
@@ -166,7 +169,10 @@ impl Limactl {
         limit: Duration,
     ) -> Result<String, LimaError> {
         let mut command = self.command();
-        command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         let output = tokio::time::timeout(limit, command.output()).await;
         let what = arguments.first().copied().unwrap_or_default();
         let output = output.map_err(|_| LimaError::NoAnswer {
@@ -208,9 +214,11 @@ fn is_new_enough(version: &str) -> bool {
     let version = version.trim_start_matches('v');
     // A lima that was built without its version is taken for a new one, as
     // lima itself does.
-    version == "<unknown>" || version.split('.').next().is_some_and(|major| {
-        major.parse::<u32>().is_ok_and(|major| major >= 2)
-    })
+    version == "<unknown>"
+        || version
+            .split('.')
+            .next()
+            .is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major >= 2))
 }
 
 /// What limactl says of a failure: the last of its messages.
@@ -228,8 +236,13 @@ pub(super) fn message(line: &str) -> String {
     if let Ok(Line { msg }) = serde_json::from_str(line) {
         return msg;
     }
-    let quoted = line.split_once("msg=\"").and_then(|(_, rest)| rest.rsplit_once('"'));
-    quoted.map_or_else(|| line.trim().to_owned(), |(text, _)| text.replace("\\\"", "\""))
+    let quoted = line
+        .split_once("msg=\"")
+        .and_then(|(_, rest)| rest.rsplit_once('"'));
+    quoted.map_or_else(
+        || line.trim().to_owned(),
+        |(text, _)| text.replace("\\\"", "\""),
+    )
 }
 
 #[cfg(test)]

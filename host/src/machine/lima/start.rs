@@ -1,12 +1,13 @@
 //! Starts the machine, and says how that goes.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::error::LimaError;
+use super::error::{LimaError, is_of_kvm};
 use super::limactl::{Instance, Limactl, message, reason};
-use super::{Lima, template};
+use super::{Lima, NO_KVM, template};
 use crate::machine::Step;
 use crate::printer::Printer;
 
@@ -49,7 +50,27 @@ pub(super) async fn ensure_running(
     start(limactl, machine, instance, printer).await
 }
 
+/// Starts it, once more without KVM where QEMU cannot use that.
 async fn start(
+    limactl: &Limactl,
+    machine: &Lima,
+    existing: Option<Instance>,
+    printer: &mut Printer,
+) -> Result<(), LimaError> {
+    match boot(limactl, machine, existing, printer).await {
+        Err(error) if limactl.may_use_kvm() && error.is_of_kvm() => {
+            printer.note("KVM does not work here: the machine is emulated, which is slower");
+            fs_err::write(machine.home.join(NO_KVM), "").map_err(LimaError::Folder)?;
+            let limactl = machine.limactl().await?;
+            limactl.stop_at_once().await?;
+            let existing = limactl.instance().await?;
+            boot(&limactl, machine, existing, printer).await
+        }
+        started => started,
+    }
+}
+
+async fn boot(
     limactl: &Limactl,
     machine: &Lima,
     existing: Option<Instance>,
@@ -63,23 +84,8 @@ async fn start(
         shape.memory >> 20
     ));
     let template = match existing {
-        Some(instance) => {
-            let is = (instance.cpus, instance.memory);
-            let wanted = (shape.cpus, shape.memory);
-            // A disk can only grow.
-            if is != wanted || instance.disk < shape.disk {
-                let disk = shape.disk.max(instance.disk);
-                limactl.edit(shape.cpus, shape.memory, disk).await?;
-            }
-            None
-        }
-        None => {
-            fs_err::create_dir_all(&machine.home).map_err(LimaError::Folder)?;
-            let path = machine.home.join("template.yaml");
-            let text = template::template(shape, &Lima::shared());
-            fs_err::write(&path, text).map_err(LimaError::Folder)?;
-            Some(path)
-        }
+        Some(instance) => resize(limactl, machine, &instance).await.map(|()| None)?,
+        None => Some(write_template(machine)?),
     };
     let mut command = limactl.start(template.as_deref(), START);
     let mut child = command.spawn().map_err(LimaError::Program)?;
@@ -106,12 +112,32 @@ async fn start(
     Err(failed(machine, &all))
 }
 
+/// Gives an instance the size that the machine is to have.
+async fn resize(limactl: &Limactl, machine: &Lima, instance: &Instance) -> Result<(), LimaError> {
+    let shape = &machine.shape;
+    let is = (instance.cpus, instance.memory);
+    // A disk can only grow.
+    if is == (shape.cpus, shape.memory) && instance.disk >= shape.disk {
+        return Ok(());
+    }
+    let disk = shape.disk.max(instance.disk);
+    limactl.edit(shape.cpus, shape.memory, disk).await
+}
+
+fn write_template(machine: &Lima) -> Result<PathBuf, LimaError> {
+    fs_err::create_dir_all(&machine.home).map_err(LimaError::Folder)?;
+    let path = machine.home.join("template.yaml");
+    let text = template::template(&machine.shape, &Lima::shared());
+    fs_err::write(&path, text).map_err(LimaError::Folder)?;
+    Ok(path)
+}
+
 /// limactl says that the driver ended; why, is in the log of its agent.
 fn failed(machine: &Lima, said: &[String]) -> LimaError {
     let log = fs_err::read_to_string(machine.instance_folder().join("ha.stderr.log"));
     let log = log.unwrap_or_default();
     let lines: Vec<String> = log.lines().map(message).collect();
-    let kvm = lines.iter().find(|line| line.contains("failed to initialize kvm"));
+    let kvm = lines.iter().find(|line| is_of_kvm(line));
     LimaError::Start {
         reason: kvm.cloned().unwrap_or_else(|| reason(&said.join("\n"))),
         log: lines[lines.len().saturating_sub(TAIL)..].to_vec(),
