@@ -6,18 +6,21 @@
 
 mod address;
 mod agent_file;
+mod clock;
 #[cfg(target_os = "linux")]
 mod in_process;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
 mod kind;
+mod lima;
 mod look;
 #[cfg(target_os = "linux")]
 mod qemu;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/qemu_unsupported.rs"]
 mod qemu;
+mod size;
 mod spawn;
 mod ssh;
 
@@ -50,6 +53,8 @@ pub(crate) enum Machine {
     Agent(Address),
     /// A virtual machine of QEMU's; Linux only.
     Qemu(Box<qemu::Qemu>),
+    /// A virtual machine of lima's.
+    Lima(lima::Lima),
     /// A Linux machine that ssh reaches.
     Ssh(ssh::Ssh),
 }
@@ -109,17 +114,23 @@ impl Machine {
             (None, None) => table.kind.clone().unwrap_or_default(),
         };
         Ok(match kind {
+            Kind::Auto if cfg!(target_os = "macos") => Self::lima(table, home),
             Kind::Auto | Kind::InProcess => Self::InProcess,
+            Kind::Lima => Self::lima(table, home),
             Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home))),
-            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(destination)),
+            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
         })
+    }
+
+    fn lima(table: &MachineTable, home: &Home) -> Self {
+        Self::Lima(lima::Lima::new(table.shape(), home))
     }
 
     /// What must be done before this process has a second thread.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         match self {
             Self::InProcess => in_process::prepare(),
-            Self::Agent(_) | Self::Qemu(_) | Self::Ssh(_) => Ok(()),
+            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -127,7 +138,7 @@ impl Machine {
     pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
             Self::InProcess | Self::Agent(_) => false,
-            Self::Qemu(_) | Self::Ssh(_) => true,
+            Self::Qemu(_) | Self::Lima(_) | Self::Ssh(_) => true,
         }
     }
 
@@ -138,6 +149,7 @@ impl Machine {
             Self::InProcess => Ok(in_process::connect().await?),
             Self::Agent(address) => Ok(address.connect().await?),
             Self::Qemu(qemu) => qemu.connect(printer).await,
+            Self::Lima(lima) => lima.connect(printer).await,
             Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
         }
     }
@@ -148,6 +160,7 @@ impl Machine {
             Self::InProcess => Look::at(in_process::connect().await.map_err(Failure::from)),
             Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
             Self::Qemu(qemu) => qemu.look().await,
+            Self::Lima(lima) => lima.look().await,
             Self::Ssh(ssh) => ssh.look().await,
         }
     }
@@ -157,6 +170,7 @@ impl Machine {
     pub(crate) async fn stopped(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.stopped().await,
+            Self::Lima(lima) => lima.stopped().await,
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -165,6 +179,7 @@ impl Machine {
     pub(crate) async fn kill(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.kill().await,
+            Self::Lima(lima) => lima.kill().await,
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -173,6 +188,7 @@ impl Machine {
     pub(crate) fn shape(&self) -> Option<&Shape> {
         match self {
             Self::Qemu(qemu) => Some(qemu.shape()),
+            Self::Lima(lima) => Some(lima.shape()),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
         }
     }
@@ -181,6 +197,7 @@ impl Machine {
     pub(crate) fn disk(&self) -> Option<PathBuf> {
         match self {
             Self::Qemu(qemu) => Some(qemu.disk()),
+            Self::Lima(lima) => Some(lima.disk()),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
         }
     }
@@ -189,6 +206,7 @@ impl Machine {
     pub(crate) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.resize(shape),
+            Self::Lima(lima) => lima.resize(shape),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -197,6 +215,7 @@ impl Machine {
     pub(crate) async fn remove(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.remove().await,
+            Self::Lima(lima) => lima.remove().await,
             Self::Ssh(ssh) => Ok(ssh.remove().await?),
             Self::InProcess | Self::Agent(_) => Ok(()),
         }
@@ -206,15 +225,17 @@ impl Machine {
     pub(crate) fn logs(&self) -> Vec<PathBuf> {
         match self {
             Self::Qemu(qemu) => qemu.logs(),
+            Self::Lima(lima) => lima.logs(),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Vec::new(),
         }
     }
 
     /// What this system lacks for such a machine.
-    pub(crate) fn doctor(&self) -> Vec<Check> {
+    pub(crate) async fn doctor(&self) -> Vec<Check> {
         match self {
             Self::InProcess | Self::Agent(_) => Vec::new(),
             Self::Qemu(qemu) => qemu.doctor(),
+            Self::Lima(lima) => lima.doctor().await,
             Self::Ssh(_) => ssh::checks(),
         }
     }
@@ -226,6 +247,7 @@ impl fmt::Display for Machine {
             Self::InProcess => f.write_str("in this process"),
             Self::Agent(address) => address.fmt(f),
             Self::Qemu(_) => f.write_str("qemu"),
+            Self::Lima(_) => f.write_str("lima"),
             Self::Ssh(ssh) => ssh.fmt(f),
         }
     }

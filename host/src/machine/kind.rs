@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     InProcess,
     /// A virtual machine of QEMU's; Linux only.
     Qemu,
+    /// A virtual machine of lima's.
+    Lima,
     /// A Linux machine that ssh reaches.
     Ssh(Destination),
 }
@@ -37,7 +39,7 @@ pub(crate) struct Destination {
 
 /// A text names no kind of machine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no machine: there are auto, in-process, qemu and ssh://[USER@]HOST[:PORT]")]
+#[error("{0:?} is no machine: there are auto, in-process, qemu, lima and ssh://[USER@]HOST[:PORT]")]
 pub(crate) struct BadKind(String);
 
 impl FromStr for Kind {
@@ -48,6 +50,7 @@ impl FromStr for Kind {
             "auto" => Self::Auto,
             "in-process" => Self::InProcess,
             "qemu" => Self::Qemu,
+            "lima" => Self::Lima,
             _ => {
                 let destination = text.strip_prefix("ssh://").and_then(destination);
                 Self::Ssh(destination.ok_or_else(|| BadKind(text.to_owned()))?)
@@ -84,6 +87,7 @@ impl fmt::Display for Kind {
             Self::Auto => f.write_str("auto"),
             Self::InProcess => f.write_str("in-process"),
             Self::Qemu => f.write_str("qemu"),
+            Self::Lima => f.write_str("lima"),
             Self::Ssh(destination) => write!(f, "ssh://{destination}"),
         }
     }
@@ -116,6 +120,7 @@ mod tests {
             "auto",
             "in-process",
             "qemu",
+            "lima",
             "ssh://me@server:2222",
             "ssh://server",
         ] {

@@ -16,18 +16,18 @@ mod probe;
 mod start;
 mod supervisor;
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use protocol::event::{Check, MachineStatus};
+use protocol::event::Check;
 use protocol::request::Running;
-use protocol::{Failure, Reply, Request};
+use protocol::{Failure, Request};
 
-use super::{Look, QUESTION, State};
+use super::{Look, QUESTION, State, clock};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
-use crate::settings::Shape;
+use crate::settings::{GuestImage, Shape};
 
 use error::QemuError;
 use folder::Folder;
@@ -40,8 +40,6 @@ pub(crate) use supervisor::dispatch;
 const ANSWER: Duration = Duration::from_secs(10);
 /// A machine that was asked to stop ends in this time.
 const SWITCH_OFF: Duration = Duration::from_secs(20);
-/// A clock that differs more is set.
-const CLOCK: u64 = 300_000_000;
 
 /// A machine of QEMU's.
 #[derive(Debug)]
@@ -61,11 +59,11 @@ impl Qemu {
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
-        let guest = Guest::find(self.shape.guest.as_deref())?;
+        let guest = Guest::find(self.guest_folder()?)?;
         self.ensure_running(&guest, printer).await?;
         let agent = self.answering_agent().await?;
         if agent.build == guest.agent {
-            set_clock(&agent).await?;
+            clock::set(&agent).await?;
             return Ok(agent);
         }
         printer.note("The machine has the agent of another locald: it is started again");
@@ -75,8 +73,16 @@ impl Qemu {
         if agent.build != guest.agent {
             return Err(QemuError::OtherAgent { found: agent.build }.into());
         }
-        set_clock(&agent).await?;
+        clock::set(&agent).await?;
         Ok(agent)
+    }
+
+    fn guest_folder(&self) -> Result<Option<&Path>, QemuError> {
+        match &self.shape.guest {
+            None => Ok(None),
+            Some(GuestImage::Path(path)) => Ok(Some(path)),
+            Some(GuestImage::Url { url, .. }) => Err(QemuError::GuestUrl { url: url.clone() }),
+        }
     }
 
     async fn ensure_running(&self, guest: &Guest, printer: &mut Printer) -> Result<(), Failure> {
@@ -179,28 +185,6 @@ impl Qemu {
     }
 
     pub(super) fn doctor(&self) -> Vec<Check> {
-        probe::checks(&self.folder, &self.shape)
+        probe::checks(&self.folder, self.guest_folder())
     }
-}
-
-/// Sets the machine's clock when it is wrong: after its system slept, or it
-/// was suspended.
-async fn set_clock(agent: &Agent) -> Result<(), Failure> {
-    let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await? else {
-        return Ok(());
-    };
-    if offset(&status) > CLOCK {
-        let nanos = now();
-        agent.ask(&Request::SetClock { nanos }).await?;
-    }
-    Ok(())
-}
-
-fn offset(status: &MachineStatus) -> u64 {
-    now().abs_diff(status.clock)
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX))
 }

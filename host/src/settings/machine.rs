@@ -22,7 +22,8 @@ pub(crate) struct MachineTable {
     cpus: Option<u32>,
     memory: Option<Size>,
     disk: Option<Size>,
-    guest: Option<PathBuf>,
+    guest: Option<String>,
+    guest_digest: Option<String>,
     idle_minutes: Option<u64>,
 }
 
@@ -35,11 +36,23 @@ pub(crate) struct Shape {
     pub(crate) memory: u64,
     /// The most bytes of the data disk.
     pub(crate) disk: u64,
-    /// A folder of a guest's kernel and root file system, when not the one
-    /// that comes with locald.
-    pub(crate) guest: Option<PathBuf>,
+    /// The guest, when not the usual one.
+    pub(crate) guest: Option<GuestImage>,
     /// When the machine is stopped by itself.
     pub(crate) idle: Option<Duration>,
+}
+
+/// What a virtual machine starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GuestImage {
+    /// A disk image, or a folder with a kernel and its file systems.
+    Path(PathBuf),
+    /// A disk image to be downloaded.
+    Url {
+        url: String,
+        /// `sha256:…` or `sha512:…`
+        digest: Option<String>,
+    },
 }
 
 /// A number of bytes: `4GiB`, `512MiB`, `60GB`.
@@ -55,7 +68,14 @@ pub(crate) struct BadSize(String);
 impl MachineTable {
     /// Makes paths relative to the folder of the settings file absolute.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        self.guest = self.guest.take().map(|path| folder.join(path));
+        let path = |guest: String| {
+            let path = folder.join(&guest);
+            match path.to_str() {
+                Some(path) if !guest.contains("://") => path.to_owned(),
+                _ => guest,
+            }
+        };
+        self.guest = self.guest.take().map(path);
     }
 
     /// With defaults for what nobody said.
@@ -66,7 +86,14 @@ impl MachineTable {
             cpus: self.cpus.unwrap_or(cpus).max(1),
             memory: self.memory.map_or(MEMORY, |size| size.0),
             disk: self.disk.map_or(DISK, |size| size.0),
-            guest: self.guest.clone(),
+            guest: self.guest.clone().map(|guest| {
+                if guest.contains("://") {
+                    let digest = self.guest_digest.clone();
+                    GuestImage::Url { url: guest, digest }
+                } else {
+                    GuestImage::Path(guest.into())
+                }
+            }),
             idle: match self.idle_minutes {
                 Some(0) => None,
                 Some(minutes) => Some(Duration::from_secs(minutes.saturating_mul(60))),

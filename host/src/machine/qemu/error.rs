@@ -21,6 +21,8 @@ pub(super) enum QemuError {
         found: String,
         wanted: &'static str,
     },
+    #[error("a machine of QEMU's starts a guest from a folder, not from {url}")]
+    GuestUrl { url: String },
     #[error("cannot {step}")]
     Io {
         step: String,
@@ -81,7 +83,9 @@ impl QemuError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space on this system's disk"
             }
-            Self::GuestArchitecture { .. } => "name another folder as guest in [machine]",
+            Self::GuestArchitecture { .. } | Self::GuestUrl { .. } => {
+                "name another folder as guest in [machine]"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
