@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::printer::{Answer, Printer};
 use crate::project::Project;
 use crate::settings::Settings;
+use crate::terminal;
 
 mod account;
 mod build;
@@ -36,6 +37,7 @@ pub(crate) fn run() -> u8 {
         }
     };
     trace();
+    terminal::prepare();
     let mut printer = Printer::new(cli.global);
     let Some(command) = cli.command else {
         printer.text(FRONT_PAGE);

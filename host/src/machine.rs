@@ -6,6 +6,7 @@ mod in_process;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
+mod spawn;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(unix))]

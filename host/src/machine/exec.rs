@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use super::spawn;
+
 /// Standard output and input of a child as one stream. The child ends with
 /// it.
 pub(super) struct ChildStream {
@@ -19,13 +21,14 @@ pub(super) struct ChildStream {
 /// Starts the program; what it says on standard error is seen by the user.
 pub(super) fn connect(words: &[String]) -> io::Result<ChildStream> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut child = Command::new(program)
-        .args(arguments)
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // Ctrl-C is ours to handle: the agent ends with its input.
+    spawn::apart(&mut command);
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
-        // Ctrl-C is ours to handle: the agent ends with its input.
-        .process_group(0)
         .spawn()?;
     let missing = || io::Error::other("the child has no pipes");
     Ok(ChildStream {

@@ -1,0 +1,11 @@
+//! Windows process groups.
+
+use tokio::process::Command;
+
+/// `CREATE_NEW_PROCESS_GROUP`: Ctrl-C does not reach the program.
+const NEW_GROUP: u32 = 0x200;
+
+/// Puts a program into a process group of its own.
+pub(in crate::machine) fn apart(command: &mut Command) {
+    command.creation_flags(NEW_GROUP);
+}
