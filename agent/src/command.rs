@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use agent::machine::Ownership;
 use agent::{Agent, serve};
 use clap::{Args, Parser, Subcommand};
 use protocol::Failure;
@@ -12,7 +14,7 @@ use protocol::hello::Token;
 
 /// Serves locald hosts: builds, images, containers.
 #[derive(Debug, Parser)]
-#[command(name = "locald-agent", version)]
+#[command(name = "locald-agent", version = agent::build_id())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,6 +46,21 @@ struct Serve {
     /// A file of 32 bytes that hosts on vsock must show
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
+    /// The machine is the agent's own: it may set the clock and trim the disk
+    #[arg(long)]
+    own_machine: bool,
+    /// End when no host has been connected for so long
+    #[arg(long, value_name = "SECONDS", requires = "vsock")]
+    idle: Option<u64>,
+}
+
+impl Command {
+    fn ownership(&self) -> Ownership {
+        match self {
+            Self::Serve(options) if options.own_machine => Ownership::Own,
+            Self::Stdio | Self::Serve(_) => Ownership::Shared,
+        }
+    }
 }
 
 pub(crate) fn run() -> ExitCode {
@@ -73,12 +90,15 @@ type AnyError = Box<dyn std::error::Error>;
 fn start(command: Command) -> Result<(), AnyError> {
     // Before there is a second thread.
     let entered = agent::namespace::enter().map_err(Failure::from);
-    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home())?)));
+    let ownership = command.ownership();
+    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home(), ownership)?)));
     let runtime = tokio::runtime::Runtime::new()?;
+    let own = agent.as_ref().ok().cloned();
     let result = runtime.block_on(async {
         tokio::select! {
             served = dispatch(agent, command) => served,
             ended = terminated() => ended,
+            () = ended(own) => Ok(()),
         }
     });
     // A thread may still wait for standard input.
@@ -104,7 +124,12 @@ async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
     let token = options.token_file.as_deref().map(read_token).transpose()?;
     let token = token.ok_or("vsock needs --token-file")?;
     let port = options.address.vsock.unwrap_or_default();
-    Ok(serve::vsock(agent, port, token).await?)
+    let idle = options.idle.map(Duration::from_secs);
+    let listening = || {
+        // What waits on the console of a guest waits for these words.
+        let _ = writeln!(std::io::stderr(), "locald: the agent listens");
+    };
+    Ok(serve::vsock(agent, port, token, idle, listening).await?)
 }
 
 fn read_token(path: &Path) -> Result<Token, AnyError> {
@@ -112,6 +137,14 @@ fn read_token(path: &Path) -> Result<Token, AnyError> {
     let token = bytes.try_into();
     let wrong = |_| format!("{} must have 32 bytes", path.display());
     Ok(Token(token.map_err(wrong)?))
+}
+
+/// Waits until a host wants the agent to end.
+async fn ended(agent: Option<Arc<Agent>>) {
+    match agent {
+        Some(agent) => agent.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn terminated() -> Result<(), AnyError> {

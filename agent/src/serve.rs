@@ -5,6 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use protocol::Failure;
 use protocol::hello::Token;
@@ -71,19 +72,41 @@ pub async fn unix(agent: Arc<Agent>, path: &Path) -> Result<(), ServeError> {
     }
 }
 
-/// Serves everybody who has the token on a vsock port.
-pub async fn vsock(agent: Arc<Agent>, port: u32, token: Token) -> Result<(), ServeError> {
+/// Serves everybody who has the token on a vsock port; ends when nobody has
+/// been there for a time, if there is one. `listening` is called when hosts
+/// can connect.
+pub async fn vsock(
+    agent: Arc<Agent>,
+    port: u32,
+    token: Token,
+    idle: Option<Duration>,
+    listening: impl FnOnce(),
+) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen {
         address: format!("vsock port {port}"),
         source,
     };
     let listener = VsockListener::bind(VsockAddr::new(VMADDR_CID_ANY, port)).map_err(failed)?;
+    listening();
     let mut sessions = JoinSet::new();
     loop {
-        let (stream, peer) = listener.accept().await.map_err(failed)?;
-        tracing::debug!(%peer, "vsock");
-        sessions.spawn(serve_one(Arc::clone(&agent), stream, Some(token.clone())));
-        while sessions.try_join_next().is_some() {}
+        let nobody = sessions.is_empty();
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, peer) = accepted.map_err(failed)?;
+                tracing::debug!(%peer, "vsock");
+                sessions.spawn(serve_one(Arc::clone(&agent), stream, Some(token.clone())));
+            }
+            Some(_) = sessions.join_next() => {}
+            () = pause(idle), if nobody => return Ok(()),
+        }
+    }
+}
+
+async fn pause(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

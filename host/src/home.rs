@@ -15,6 +15,8 @@ pub(crate) struct Home {
     pub(crate) accounts: PathBuf,
     /// Logs of builds.
     pub(crate) logs: PathBuf,
+    /// Virtual machines.
+    pub(crate) machines: PathBuf,
 }
 
 /// Neither `LOCALD_HOME` nor `HOME` says where they are.
@@ -33,7 +35,10 @@ impl Home {
     /// All below `LOCALD_HOME` when that is set, else the platform's folders.
     pub(crate) fn find() -> Result<Self, NoHome> {
         let own = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty());
-        own.map_or_else(Self::of_user, |home| Ok(Self::below(Path::new(&home))))
+        own.map_or_else(Self::of_user, |home| {
+            let home = std::path::absolute(&home).unwrap_or_else(|_| home.into());
+            Ok(Self::below(&home))
+        })
     }
 
     /// Everything below one folder.
@@ -42,6 +47,7 @@ impl Home {
             configuration: home.join("config.toml"),
             accounts: home.join("auth.json"),
             logs: home.join("logs"),
+            machines: home.join("machines"),
         }
     }
 
@@ -52,6 +58,7 @@ impl Home {
             configuration: folders.config_dir().join("config.toml"),
             accounts: folders.config_dir().join("auth.json"),
             logs: state.join("logs"),
+            machines: folders.data_local_dir().join("machines"),
         })
     }
 }

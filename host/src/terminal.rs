@@ -7,7 +7,9 @@ use protocol::input::Signal;
 use protocol::request::Stdio;
 use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
 
+use crate::client::Client;
 use crate::conversation::{Conversation, Heard, Speaker};
+use crate::forward::Forwards;
 use crate::signals::{Signals, Told};
 
 #[cfg(unix)]
@@ -40,12 +42,14 @@ pub(crate) fn stdio() -> Stdio {
 pub(crate) async fn attach(
     mut conversation: Conversation<'_>,
     stdio: Stdio,
+    client: &Client,
 ) -> Result<u8, Failure> {
     let failed = |error: io::Error| Failure::from_error(FailureKind::Machine, &error);
     let mut signals = Signals::listen().map_err(failed)?;
     let speaker = conversation.speaker();
     let (mut raw, mut interrupts) = (None, 0);
     let mut output = imp::Output::new();
+    let mut forwards = Forwards::new(&client.agent);
     loop {
         let heard = tokio::select! {
             heard = conversation.next() => heard,
@@ -64,9 +68,22 @@ pub(crate) async fn attach(
                 if matches!(stdio, Stdio::Terminal { .. }) {
                     raw = Some(imp::RawMode::enter().map_err(failed)?);
                 }
+                if client.is_elsewhere {
+                    speaker.input(Input::WatchPorts).await;
+                }
                 let speaker = speaker.clone();
                 std::thread::spawn(move || feed(&speaker));
             }
+            Heard::Event(Event::PortOpened { port }) => {
+                let text = opened(port, forwards.open(port).await);
+                // A raw terminal does not know where a line begins.
+                let was_raw = raw.take().is_some();
+                conversation.printer.note(&text);
+                if was_raw {
+                    raw = Some(imp::RawMode::enter().map_err(failed)?);
+                }
+            }
+            Heard::Event(Event::PortClosed { port }) => forwards.close(port),
             Heard::Data(channel, bytes) => {
                 if tokio::task::block_in_place(|| write(&mut output, channel, &bytes)).is_err() {
                     return Ok(NO_READER);
@@ -78,6 +95,15 @@ pub(crate) async fn attach(
             }
             Heard::Event(_) | Heard::Reply(_) => {}
         }
+    }
+}
+
+/// What is said of a port of the machine.
+fn opened(port: u16, here: io::Result<u16>) -> String {
+    match here {
+        Ok(own) if own == port => format!("Port {port} is at http://localhost:{port}"),
+        Ok(own) => format!("Port {port} is at http://localhost:{own}, as {port} is taken here"),
+        Err(error) => format!("Port {port} cannot be forwarded: {error}"),
     }
 }
 

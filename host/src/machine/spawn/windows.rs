@@ -9,3 +9,10 @@ const NEW_GROUP: u32 = 0x200;
 pub(in crate::machine) fn apart(command: &mut Command) {
     command.creation_flags(NEW_GROUP);
 }
+
+/// A program that ignores Ctrl-C, and may ask at the console.
+pub(in crate::machine) fn deaf(program: &str) -> Command {
+    let mut command = Command::new(program);
+    apart(&mut command);
+    command
+}

@@ -8,7 +8,7 @@ use tokio::io::DuplexStream;
 
 use super::MachineError;
 
-pub(super) fn connect(_cid: u32, _port: u32) -> Ready<io::Result<DuplexStream>> {
+pub(in crate::machine) fn connect(_cid: u32, _port: u32) -> Ready<io::Result<DuplexStream>> {
     ready(Err(io::ErrorKind::Unsupported.into()))
 }
 

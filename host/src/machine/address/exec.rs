@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::spawn;
+use crate::machine::spawn;
 
 /// Standard output and input of a child as one stream. The child ends with
 /// it.
-pub(super) struct ChildStream {
+pub(in crate::machine) struct ChildStream {
     _child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
@@ -25,17 +25,24 @@ pub(super) fn connect(words: &[String]) -> io::Result<ChildStream> {
     command.args(arguments);
     // Ctrl-C is ours to handle: the agent ends with its input.
     spawn::apart(&mut command);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let missing = || io::Error::other("the child has no pipes");
-    Ok(ChildStream {
-        stdin: child.stdin.take().ok_or_else(missing)?,
-        stdout: child.stdout.take().ok_or_else(missing)?,
-        _child: child,
-    })
+    ChildStream::start(command)
+}
+
+impl ChildStream {
+    /// Starts a program at both ends of whose standard streams we are.
+    pub(in crate::machine) fn start(mut command: Command) -> io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let missing = || io::Error::other("the child has no pipes");
+        Ok(Self {
+            stdin: child.stdin.take().ok_or_else(missing)?,
+            stdout: child.stdout.take().ok_or_else(missing)?,
+            _child: child,
+        })
+    }
 }
 
 impl AsyncRead for ChildStream {
