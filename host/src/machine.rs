@@ -20,6 +20,7 @@ mod qemu;
 mod qemu;
 mod spawn;
 mod ssh;
+mod wsl2;
 
 use std::fmt;
 use std::io;
@@ -50,6 +51,8 @@ pub(crate) enum Machine {
     Agent(Address),
     /// A virtual machine of QEMU's; Linux only.
     Qemu(Box<qemu::Qemu>),
+    /// A distribution of WSL2; Windows only.
+    Wsl2(wsl2::Wsl2),
     /// A Linux machine that ssh reaches.
     Ssh(ssh::Ssh),
 }
@@ -108,9 +111,14 @@ impl Machine {
             (None, Some(text)) => text.parse::<Kind>()?,
             (None, None) => table.kind.clone().unwrap_or_default(),
         };
+        let kind = match kind {
+            Kind::Auto => Kind::usual(),
+            kind => kind,
+        };
         Ok(match kind {
             Kind::Auto | Kind::InProcess => Self::InProcess,
-            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home))),
+            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
+            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape(), home)),
             Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(destination)),
         })
     }
@@ -119,7 +127,7 @@ impl Machine {
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         match self {
             Self::InProcess => in_process::prepare(),
-            Self::Agent(_) | Self::Qemu(_) | Self::Ssh(_) => Ok(()),
+            Self::Agent(_) | Self::Qemu(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -127,7 +135,7 @@ impl Machine {
     pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
             Self::InProcess | Self::Agent(_) => false,
-            Self::Qemu(_) | Self::Ssh(_) => true,
+            Self::Qemu(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }
 
@@ -138,6 +146,7 @@ impl Machine {
             Self::InProcess => Ok(in_process::connect().await?),
             Self::Agent(address) => Ok(address.connect().await?),
             Self::Qemu(qemu) => qemu.connect(printer).await,
+            Self::Wsl2(wsl) => wsl.connect(printer).await,
             Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
         }
     }
@@ -148,6 +157,7 @@ impl Machine {
             Self::InProcess => Look::at(in_process::connect().await.map_err(Failure::from)),
             Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
             Self::Qemu(qemu) => qemu.look().await,
+            Self::Wsl2(wsl) => wsl.look().await,
             Self::Ssh(ssh) => ssh.look().await,
         }
     }
@@ -157,7 +167,7 @@ impl Machine {
     pub(crate) async fn stopped(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.stopped().await,
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -165,6 +175,7 @@ impl Machine {
     pub(crate) async fn kill(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.kill().await,
+            Self::Wsl2(wsl) => wsl.kill().await,
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -173,7 +184,7 @@ impl Machine {
     pub(crate) fn shape(&self) -> Option<&Shape> {
         match self {
             Self::Qemu(qemu) => Some(qemu.shape()),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => None,
         }
     }
 
@@ -181,6 +192,7 @@ impl Machine {
     pub(crate) fn disk(&self) -> Option<PathBuf> {
         match self {
             Self::Qemu(qemu) => Some(qemu.disk()),
+            Self::Wsl2(wsl) => Some(wsl.disk()),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
         }
     }
@@ -189,7 +201,7 @@ impl Machine {
     pub(crate) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.resize(shape),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -197,6 +209,7 @@ impl Machine {
     pub(crate) async fn remove(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.remove().await,
+            Self::Wsl2(wsl) => wsl.remove().await,
             Self::Ssh(ssh) => Ok(ssh.remove().await?),
             Self::InProcess | Self::Agent(_) => Ok(()),
         }
@@ -206,15 +219,16 @@ impl Machine {
     pub(crate) fn logs(&self) -> Vec<PathBuf> {
         match self {
             Self::Qemu(qemu) => qemu.logs(),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Vec::new(),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Vec::new(),
         }
     }
 
     /// What this system lacks for such a machine.
-    pub(crate) fn doctor(&self) -> Vec<Check> {
+    pub(crate) async fn doctor(&self) -> Vec<Check> {
         match self {
             Self::InProcess | Self::Agent(_) => Vec::new(),
             Self::Qemu(qemu) => qemu.doctor(),
+            Self::Wsl2(wsl) => wsl.doctor().await,
             Self::Ssh(_) => ssh::checks(),
         }
     }
@@ -226,6 +240,7 @@ impl fmt::Display for Machine {
             Self::InProcess => f.write_str("in this process"),
             Self::Agent(address) => address.fmt(f),
             Self::Qemu(_) => f.write_str("qemu"),
+            Self::Wsl2(_) => f.write_str("wsl2"),
             Self::Ssh(ssh) => ssh.fmt(f),
         }
     }

@@ -51,12 +51,16 @@ pub(crate) struct Qemu {
 }
 
 impl Qemu {
-    pub(super) fn new(shape: Shape, home: &Home) -> Self {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature on each system"
+    )]
+    pub(super) fn new(shape: Shape, home: &Home) -> Result<Self, Failure> {
         let folder = Folder::new(&home.machines);
-        Self {
+        Ok(Self {
             shape: folder.resized(shape),
             folder,
-        }
+        })
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
