@@ -23,6 +23,7 @@ mod qemu;
 mod size;
 mod spawn;
 mod ssh;
+mod wsl2;
 
 use std::fmt;
 use std::io;
@@ -55,6 +56,8 @@ pub(crate) enum Machine {
     Qemu(Box<qemu::Qemu>),
     /// A virtual machine of lima's.
     Lima(lima::Lima),
+    /// A distribution of WSL2; Windows only.
+    Wsl2(wsl2::Wsl2),
     /// A Linux machine that ssh reaches.
     Ssh(ssh::Ssh),
 }
@@ -113,12 +116,16 @@ impl Machine {
             (None, Some(text)) => text.parse::<Kind>()?,
             (None, None) => table.kind.clone().unwrap_or_default(),
         };
+        let kind = match kind {
+            Kind::Auto => Kind::usual(),
+            kind => kind,
+        };
         Ok(match kind {
-            Kind::Auto if cfg!(target_os = "macos") => Self::lima(table, home),
             Kind::Auto | Kind::InProcess => Self::InProcess,
             Kind::Lima => Self::lima(table, home),
-            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home))),
             Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
+            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
+            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
         })
     }
 
@@ -130,7 +137,7 @@ impl Machine {
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         match self {
             Self::InProcess => in_process::prepare(),
-            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Ssh(_) => Ok(()),
+            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -138,7 +145,7 @@ impl Machine {
     pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
             Self::InProcess | Self::Agent(_) => false,
-            Self::Qemu(_) | Self::Lima(_) | Self::Ssh(_) => true,
+            Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }
 
@@ -150,6 +157,7 @@ impl Machine {
             Self::Agent(address) => Ok(address.connect().await?),
             Self::Qemu(qemu) => qemu.connect(printer).await,
             Self::Lima(lima) => lima.connect(printer).await,
+            Self::Wsl2(wsl) => wsl.connect(printer).await,
             Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
         }
     }
@@ -161,6 +169,7 @@ impl Machine {
             Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
             Self::Qemu(qemu) => qemu.look().await,
             Self::Lima(lima) => lima.look().await,
+            Self::Wsl2(wsl) => wsl.look().await,
             Self::Ssh(ssh) => ssh.look().await,
         }
     }
@@ -171,7 +180,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => qemu.stopped().await,
             Self::Lima(lima) => lima.stopped().await,
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -180,6 +189,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => qemu.kill().await,
             Self::Lima(lima) => lima.kill().await,
+            Self::Wsl2(wsl) => wsl.kill().await,
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -189,7 +199,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => Some(qemu.shape()),
             Self::Lima(lima) => Some(lima.shape()),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => None,
         }
     }
 
@@ -198,6 +208,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => Some(qemu.disk()),
             Self::Lima(lima) => Some(lima.disk()),
+            Self::Wsl2(wsl) => Some(wsl.disk()),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
         }
     }
@@ -207,7 +218,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => qemu.resize(shape),
             Self::Lima(lima) => lima.resize(shape),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -216,6 +227,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => qemu.remove().await,
             Self::Lima(lima) => lima.remove().await,
+            Self::Wsl2(wsl) => wsl.remove().await,
             Self::Ssh(ssh) => Ok(ssh.remove().await?),
             Self::InProcess | Self::Agent(_) => Ok(()),
         }
@@ -226,7 +238,7 @@ impl Machine {
         match self {
             Self::Qemu(qemu) => qemu.logs(),
             Self::Lima(lima) => lima.logs(),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Vec::new(),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Vec::new(),
         }
     }
 
@@ -236,6 +248,7 @@ impl Machine {
             Self::InProcess | Self::Agent(_) => Vec::new(),
             Self::Qemu(qemu) => qemu.doctor(),
             Self::Lima(lima) => lima.doctor().await,
+            Self::Wsl2(wsl) => wsl.doctor().await,
             Self::Ssh(_) => ssh::checks(),
         }
     }
@@ -248,6 +261,7 @@ impl fmt::Display for Machine {
             Self::Agent(address) => address.fmt(f),
             Self::Qemu(_) => f.write_str("qemu"),
             Self::Lima(_) => f.write_str("lima"),
+            Self::Wsl2(_) => f.write_str("wsl2"),
             Self::Ssh(ssh) => ssh.fmt(f),
         }
     }

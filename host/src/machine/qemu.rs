@@ -16,7 +16,7 @@ mod probe;
 mod start;
 mod supervisor;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::event::Check;
@@ -27,7 +27,7 @@ use super::{Look, QUESTION, State, clock};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
-use crate::settings::{GuestImage, Shape};
+use crate::settings::Shape;
 
 use error::QemuError;
 use folder::Folder;
@@ -49,17 +49,21 @@ pub(crate) struct Qemu {
 }
 
 impl Qemu {
-    pub(super) fn new(shape: Shape, home: &Home) -> Self {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature on each system"
+    )]
+    pub(super) fn new(shape: Shape, home: &Home) -> Result<Self, Failure> {
         let folder = Folder::new(&home.machines);
-        Self {
+        Ok(Self {
             shape: folder.resized(shape),
             folder,
-        }
+        })
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
-        let guest = Guest::find(self.guest_folder()?)?;
+        let guest = Guest::find(self.shape.local_guest().map_err(QemuError::from)?)?;
         self.ensure_running(&guest, printer).await?;
         let agent = self.answering_agent().await?;
         if agent.build == guest.agent {
@@ -75,14 +79,6 @@ impl Qemu {
         }
         clock::set(&agent).await?;
         Ok(agent)
-    }
-
-    fn guest_folder(&self) -> Result<Option<&Path>, QemuError> {
-        match &self.shape.guest {
-            None => Ok(None),
-            Some(GuestImage::Path(path)) => Ok(Some(path)),
-            Some(GuestImage::Url { url, .. }) => Err(QemuError::GuestUrl { url: url.clone() }),
-        }
     }
 
     async fn ensure_running(&self, guest: &Guest, printer: &mut Printer) -> Result<(), Failure> {
@@ -185,6 +181,6 @@ impl Qemu {
     }
 
     pub(super) fn doctor(&self) -> Vec<Check> {
-        probe::checks(&self.folder, self.guest_folder())
+        probe::checks(&self.folder, self.shape.local_guest())
     }
 }

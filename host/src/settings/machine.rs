@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use protocol::{Failure, FailureKind};
 use serde::Deserialize;
 
 use crate::machine::Kind;
@@ -64,6 +65,29 @@ pub(crate) struct Size(pub(crate) u64);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no size: write it like 4GiB or 512MiB")]
 pub(crate) struct BadSize(String);
+
+/// The guest must be downloaded, and the kind of machine cannot do that.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this kind of machine starts from files of this system, not from {0}")]
+pub(crate) struct RemoteGuest(String);
+
+impl Shape {
+    /// The guest, for machines that download none.
+    pub(crate) fn local_guest(&self) -> Result<Option<&Path>, RemoteGuest> {
+        match &self.guest {
+            None => Ok(None),
+            Some(GuestImage::Path(path)) => Ok(Some(path)),
+            Some(GuestImage::Url { url, .. }) => Err(RemoteGuest(url.clone())),
+        }
+    }
+}
+
+impl From<RemoteGuest> for Failure {
+    fn from(error: RemoteGuest) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+            .with_hint("download it, and name the file or folder as guest in [machine]")
+    }
+}
 
 impl MachineTable {
     /// Makes paths relative to the folder of the settings file absolute.
