@@ -2,10 +2,13 @@
 
 mod directory;
 mod layer_env;
+mod order;
 mod phases;
 mod plan;
 mod record;
+mod trust;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::event::{Built, ImageRole};
@@ -20,6 +23,7 @@ use crate::Agent;
 use crate::builder::{Builder, BuilderError};
 use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
+use crate::embedded::Embedded;
 use crate::endpoint::{Content, Endpoint, Fetch, Identity, Names, Scope};
 use crate::image;
 use crate::reference::ImageRef;
@@ -165,7 +169,9 @@ impl Build<'_> {
             .iter()
             .map(|source| source.digest)
             .collect();
+        let embedded = order::embedded(&self.plan, &materials.sources);
         record::fingerprint(&record::Inputs {
+            embedded: embedded.map(Embedded::digest),
             request: &self.plan.request,
             sources: &sources,
             builder: &materials.builder_image.image.digest,
@@ -258,6 +264,10 @@ impl Build<'_> {
             directory: &directory,
             names: &names,
             authority: &identity.authority,
+            trusted: trust::bundle(
+                &self.builder_layers(materials),
+                self.plan.request.access.extra_ca.as_deref(),
+            ),
             namespace: network.namespace,
             state: self.agent.store.temporary()?,
         };
@@ -276,8 +286,25 @@ impl Build<'_> {
         Ok(digest)
     }
 
+    /// The builder's extracted layers, the topmost first.
+    fn builder_layers(&self, materials: &Materials) -> Vec<PathBuf> {
+        let diff_ids = materials.builder_image.image.config.diff_ids().iter();
+        let store = &self.agent.store;
+        diff_ids.rev().map(|id| store.layer_path(id)).collect()
+    }
+
     fn prepare(&self, materials: &Materials) -> Result<BuildDir, Failure> {
+        let store = &self.agent.store;
+        let layers = self.builder_layers(materials);
+        let choice = order::Choice {
+            store,
+            plan: &self.plan,
+            builder: &materials.builder,
+            layers: &layers,
+            sources: &materials.sources,
+        };
         let prepare = directory::Prepare {
+            order: choice.order()?,
             layout: &self.layout,
             plan: &self.plan,
             builder: &materials.builder,

@@ -10,6 +10,7 @@ pub mod container;
 pub mod dialogue;
 pub mod digest;
 pub mod doctor;
+pub mod embedded;
 pub mod endpoint;
 mod environment;
 pub mod handler;

@@ -46,6 +46,8 @@ pub(crate) struct BuildSettings {
     pub(crate) builder: String,
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
+    /// Whether locald's own buildpacks are tried.
+    pub(crate) embedded: bool,
     pub(crate) env: Vec<EnvVar>,
     pub(crate) network: NetworkChoice,
     pub(crate) pull: PullChoice,
@@ -99,6 +101,8 @@ impl Settings {
             .unwrap_or_else(|| DEFAULT_BUILDER.to_owned()),
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
             buildpacks: self.buildpacks(folder, flags)?,
+            embedded: !flags.no_embedded_buildpacks
+                && (table.embedded.or(self.user.build.embedded)).unwrap_or(true),
             env: self.env(flags)?,
             network: (flags.network.or(table.network).or(self.user.build.network))
                 .unwrap_or(NetworkChoice::Host),

@@ -101,6 +101,8 @@ pub struct BuildRequest {
     pub verbosity: Verbosity,
     /// Run even when nothing changed.
     pub force: bool,
+    /// Try locald's own buildpacks after the builder's.
+    pub embedded_buildpacks: bool,
 }
 
 /// The identity of a project: its caches and its lock are found by it.

@@ -10,8 +10,10 @@ use protocol::event::Phase;
 use protocol::request::{BuildNetwork, EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
 
-use super::directory::{BuildDir, BuildpackTree};
+use super::directory::BuildDir;
+use super::order::BuildpackTree;
 use super::plan::Plan;
+use super::trust::Bundle;
 use crate::Agent;
 use crate::attach::pass_on;
 use crate::builder::Builder;
@@ -34,6 +36,8 @@ const ALL: [Phase; 5] = [
 ];
 /// Where phases that speak to the endpoint find who vouches for it.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
+const AUTHORITY_FILE: &str = "authority.pem";
+const TRUSTED_FILE: &str = "trusted.pem";
 /// The lifecycle parses all certificates that it finds whenever it starts, for
 /// 10 ms, whether it will need one or not. Buildpacks are not handed the
 /// variables that say where they are.
@@ -52,6 +56,9 @@ pub(super) struct Phases<'a> {
     pub(super) directory: &'a BuildDir,
     pub(super) names: &'a Names,
     pub(super) authority: &'a str,
+    /// For the build phase, where the builder does not trust whom this machine
+    /// trusts.
+    pub(super) trusted: Option<Bundle>,
     pub(super) namespace: Arc<OwnedFd>,
     /// A directory for what the containers need.
     pub(super) state: Temporary,
@@ -59,9 +66,14 @@ pub(super) struct Phases<'a> {
 
 impl Phases<'_> {
     pub(super) async fn run(&self) -> Result<(), Failure> {
-        let authority = self.directory.path("authority.pem");
-        fs_err::write(&authority, self.authority)
-            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        let write = |name: &str, text: &str| {
+            let written = fs_err::write(self.directory.path(name), text);
+            written.map_err(|error| Failure::from_error(FailureKind::Store, &error))
+        };
+        write(AUTHORITY_FILE, self.authority)?;
+        if let Some(bundle) = &self.trusted {
+            write(TRUSTED_FILE, &bundle.certificates)?;
+        }
         // The next phase's container is made ready while a phase runs.
         let mut next = Some(self.create(ALL[0]).await?);
         for (number, phase) in ALL.into_iter().enumerate() {
@@ -175,8 +187,19 @@ impl Phases<'_> {
                 mounts.push(bind(directory.cache(), lifecycle::CACHE, Access::ReadWrite));
             }
         }
+        if phase == Phase::Build {
+            let cache = directory.build_cache();
+            mounts.push(bind(cache, lifecycle::BUILD_CACHE, Access::ReadWrite));
+            mounts.extend(self.trusted.iter().map(|bundle| Mount {
+                target: bundle.target.clone(),
+                access: Access::ReadOnly,
+                kind: MountKind::Bind {
+                    source: directory.path(TRUSTED_FILE),
+                },
+            }));
+        }
         if speaks_to_registry(phase) {
-            let authority = directory.path("authority.pem");
+            let authority = directory.path(AUTHORITY_FILE);
             mounts.push(bind(authority, AUTHORITY, Access::ReadOnly));
         }
         for tree in self.buildpack_trees {

@@ -32,6 +32,8 @@ pub(super) struct TreeDir {
 pub(super) struct NewFile {
     file: File,
     path: String,
+    /// The time of the file that it replaces.
+    before: Option<Timespec>,
 }
 
 impl TreeDir {
@@ -87,7 +89,11 @@ impl TreeDir {
     /// be in use as part of a running container.
     pub(super) fn file(&self, path: &[u8]) -> Result<NewFile, SourceError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut before = None;
         let opened = self.at(path, |parent, name| {
+            if let Ok(stat) = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+                before = Some(modified(&stat));
+            }
             match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),
@@ -98,6 +104,7 @@ impl TreeDir {
         Ok(NewFile {
             file: File::from(file),
             path: String::from_utf8_lossy(path).into_owned(),
+            before,
         })
     }
 
@@ -141,22 +148,22 @@ impl NewFile {
             .map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its mode and time.
-    pub(super) fn finish(self, entry: &Entry) -> Result<(), SourceError> {
-        let EntryKind::File { mode, modified, .. } = entry.kind else {
+    /// Gives the file its mode, and the time of the one before if it is the
+    /// same.
+    pub(super) fn finish(self, entry: &Entry, same: bool) -> Result<(), SourceError> {
+        let EntryKind::File { mode, .. } = entry.kind else {
             return Err(SourceError::Protocol("content for what is no file"));
         };
         let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
-        let time = Timespec {
-            tv_sec: modified.div_euclid(1_000_000_000),
-            tv_nsec: modified.rem_euclid(1_000_000_000),
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
+        let keep_time = |time: Timespec| {
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            rustix::fs::futimens(&self.file, &times)
         };
         rustix::fs::fchmod(&self.file, mode)
-            .and_then(|()| rustix::fs::futimens(&self.file, &times))
+            .and_then(|()| self.before.filter(|_| same).map_or(Ok(()), keep_time))
             .map_err(|errno| self.failed(errno.into()))
     }
 
@@ -165,6 +172,13 @@ impl NewFile {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+fn modified(stat: &rustix::fs::Stat) -> Timespec {
+    Timespec {
+        tv_sec: stat.st_mtime,
+        tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or_default(),
     }
 }
 

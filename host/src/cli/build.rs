@@ -39,6 +39,9 @@ pub(crate) struct BuildOptions {
     /// File of build-time variables, one NAME=VALUE or NAME a line
     #[arg(long = "env-file", value_name = "FILE")]
     pub(crate) env_files: Vec<PathBuf>,
+    /// Leave out the buildpacks that locald brings along
+    #[arg(long)]
+    pub(crate) no_embedded_buildpacks: bool,
     /// Run image to use instead of the builder's
     #[arg(long, value_name = "IMAGE")]
     pub(crate) run_image: Option<String>,
@@ -76,6 +79,7 @@ impl BuildOptions {
             buildpacks: Vec::new(),
             env: Vec::new(),
             env_files: Vec::new(),
+            no_embedded_buildpacks: false,
             run_image: None,
             clear_cache: false,
             network: None,

@@ -68,6 +68,7 @@ fn build() -> BuildRequest {
         access: access(),
         verbosity: Verbosity::Debug,
         force: true,
+        embedded_buildpacks: true,
     }
 }
 
