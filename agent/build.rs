@@ -3,7 +3,6 @@
 //!
 //! `LOCALD_RUST_BUILDPACK` names a program that was compiled before, for those
 //! who package locald or compile it for another architecture.
-#![expect(clippy::print_stdout, reason = "Cargo is spoken to by standard output")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

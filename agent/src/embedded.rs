@@ -33,7 +33,7 @@ impl Embedded {
             let metadata = fs_err::symlink_metadata(source.join(name));
             metadata.is_ok_and(|metadata| metadata.is_file())
         };
-        self.files.iter().any(|name| is_file(name))
+        self.files.iter().any(is_file)
     }
 
     /// Whether `ID` or `ID@VERSION` is its name.

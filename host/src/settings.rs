@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::request::{EnvVar, RegistryAccess};
+use protocol::request::{EmbeddedBuildpacks, EnvVar, RegistryAccess};
 
 use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::home::Home;
@@ -47,7 +47,7 @@ pub(crate) struct BuildSettings {
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
     /// Whether locald's own buildpacks are tried.
-    pub(crate) embedded: bool,
+    pub(crate) embedded: EmbeddedBuildpacks,
     pub(crate) env: Vec<EnvVar>,
     pub(crate) network: NetworkChoice,
     pub(crate) pull: PullChoice,
@@ -101,8 +101,7 @@ impl Settings {
             .unwrap_or_else(|| DEFAULT_BUILDER.to_owned()),
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
             buildpacks: self.buildpacks(folder, flags)?,
-            embedded: !flags.no_embedded_buildpacks
-                && (table.embedded.or(self.user.build.embedded)).unwrap_or(true),
+            embedded: self.embedded(flags),
             env: self.env(flags)?,
             network: (flags.network.or(table.network).or(self.user.build.network))
                 .unwrap_or(NetworkChoice::Host),
@@ -130,6 +129,15 @@ impl Settings {
         let name = ImageName::from_text(&text);
         let renamed_from = (name.as_str() != text).then(|| text.into_owned());
         (vec![name.into()], renamed_from)
+    }
+
+    fn embedded(&self, flags: &BuildOptions) -> EmbeddedBuildpacks {
+        let files = self.project.build.embedded.or(self.user.build.embedded);
+        if flags.no_embedded_buildpacks || files == Some(false) {
+            EmbeddedBuildpacks::LeftOut
+        } else {
+            EmbeddedBuildpacks::Last
+        }
     }
 
     fn buildpacks(

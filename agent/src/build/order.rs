@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use protocol::request::Buildpack;
+use protocol::request::{Buildpack, EmbeddedBuildpacks};
 use protocol::{Failure, FailureKind};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -53,7 +53,8 @@ pub(super) fn embedded(plan: &Plan, sources: &[Source]) -> Option<&'static Embed
         [] => RUST.is_for(&sources.first()?.path),
         named_ones => named_ones.iter().any(named),
     };
-    (request.embedded_buildpacks && wanted).then_some(&RUST)
+    let allowed = request.embedded == EmbeddedBuildpacks::Last;
+    (allowed && wanted).then_some(&RUST)
 }
 
 impl Choice<'_> {

@@ -8,6 +8,7 @@ use std::process::Command;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::Cache;
+use crate::http::hex;
 use crate::output;
 
 /// Says which packages a directory was made from.
@@ -78,8 +79,7 @@ pub(crate) fn install(names: &[String], cache: &Cache) -> Result<Packages, AptEr
 /// The same names in another image are other packages.
 fn stamp(names: &[String]) -> String {
     let image = fs_err::read("/var/lib/dpkg/status").unwrap_or_default();
-    let digest = Sha256::digest(image);
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(image));
     format!("{digest} {}", names.join(" "))
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum CargoError {
 impl CargoError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Failed { explanation } => explanation.as_ref()?.hint.clone(),
+            Self::Failed { explanation } => Some(explanation.as_ref()?.hint.clone()),
             _ => None,
         }
     }

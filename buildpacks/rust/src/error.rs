@@ -54,7 +54,7 @@ impl BuildError {
             Self::NoManifest => Some("the folder to build is the one with Cargo.toml".to_owned()),
             Self::Io { .. } | Self::Assets(_) => None,
             Self::Settings(error) => error.hint(),
-            Self::Selection(error) => error.hint(),
+            Self::Selection(error) => Some(error.hint()),
             Self::Toolchain(error) => error.hint(),
             Self::Cargo(error) => error.hint(),
             Self::Apt(error) => error.hint(),

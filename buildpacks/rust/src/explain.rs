@@ -5,7 +5,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Explanation {
     pub(crate) text: String,
-    pub(crate) hint: Option<String>,
+    pub(crate) hint: String,
 }
 
 /// Native libraries by the crate that links them: Debian's packages.
@@ -78,43 +78,42 @@ pub(crate) fn explain(said: &str) -> Option<Explanation> {
         .or_else(|| program(said))
 }
 
-fn explanation(text: String, hint: impl Into<String>) -> Option<Explanation> {
-    let hint = Some(hint.into());
-    Some(Explanation { text, hint })
+fn explanation(text: String, hint: impl Into<String>) -> Explanation {
+    let hint = hint.into();
+    Explanation { text, hint }
 }
 
 fn killed(said: &str) -> Option<Explanation> {
-    let line = said.lines().find(|line| line.contains("(signal: 9"))?;
+    said.find("(signal: 9")?;
     let unit = between(said, "could not compile `", "`").unwrap_or("a crate");
-    let _ = line;
-    explanation(
+    Some(explanation(
         format!("the compiler was killed while it compiled {unit}: out of memory?"),
         "give the machine more memory, or compile fewer crates at a time: -e CARGO_BUILD_JOBS=1",
-    )
+    ))
 }
 
 fn network(said: &str) -> Option<Explanation> {
     NETWORK.iter().find(|text| said.contains(**text))?;
-    explanation(
+    Some(explanation(
         "cargo cannot reach the network to fetch what the project depends on".to_owned(),
         "check the network and the proxy variables; `cargo vendor` makes a project that needs none",
-    )
+    ))
 }
 
 fn lock(said: &str) -> Option<Explanation> {
     let stale = said.contains("--locked was passed");
     if stale {
-        return explanation(
+        return Some(explanation(
             "Cargo.lock does not fit Cargo.toml".to_owned(),
             "`cargo update --workspace` writes it anew",
-        );
+        ));
     }
     let offline = said.contains("--offline was specified") || said.contains("in offline mode");
     offline.then_some(())?;
-    explanation(
+    Some(explanation(
         "cargo was told to work offline, and lacks what the project depends on".to_owned(),
         "`cargo vendor`, or a build with the network",
-    )
+    ))
 }
 
 fn rust_version(said: &str) -> Option<Explanation> {
@@ -124,13 +123,13 @@ fn rust_version(said: &str) -> Option<Explanation> {
             || line.contains("requires a Cargo version")
             || line.contains("feature `edition2024` is required")
     })?;
-    explanation(
+    Some(explanation(
         format!(
             "the toolchain is too old: {}",
             line.trim().trim_start_matches("error: ")
         ),
         "name a newer one in rust-toolchain.toml, by `rust-version`, or by BP_RUST_TOOLCHAIN",
-    )
+    ))
 }
 
 /// A build script of a crate that links something.
@@ -143,10 +142,10 @@ fn native(said: &str) -> Option<Explanation> {
     }
     let looks = wanted.map_or_else(String::new, |wanted| format!(": it looks for {wanted}"));
     let packages = known.map_or("PACKAGES", |(_, packages)| packages);
-    explanation(
+    Some(explanation(
         format!("the crate {name} does not find what it needs in the builder{looks}"),
         format!("`BP_APT_PACKAGES=\"{packages}\"`, or apt-packages in [package.metadata.locald]"),
-    )
+    ))
 }
 
 /// The library, header or program that a message is about.
@@ -171,16 +170,16 @@ fn looked_for(said: &str) -> Option<String> {
 
 fn program(said: &str) -> Option<Explanation> {
     if let Some((_, what, packages)) = PROGRAMS.iter().find(|(text, ..)| said.contains(text)) {
-        return explanation(
+        return Some(explanation(
             format!("the builder has no {}", what.trim_start_matches("a ")),
             format!("`BP_APT_PACKAGES=\"{packages}\"`, or a builder that has it"),
-        );
+        ));
     }
     let library = between(said, "cannot find -l", ":")?;
-    explanation(
+    Some(explanation(
         format!("the linker does not find the library {library} in the builder"),
         "BP_APT_PACKAGES installs Debian packages for the build",
-    )
+    ))
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
@@ -203,7 +202,7 @@ mod tests {
             explained.text,
             "the crate openssl-sys does not find what it needs in the builder: it looks for the library openssl"
         );
-        assert!(explained.hint.unwrap().contains("libssl-dev pkg-config"));
+        assert!(explained.hint.contains("libssl-dev pkg-config"));
     }
 
     #[test]

@@ -92,3 +92,12 @@ fn certificates() -> Vec<Certificate<'static>> {
         .filter_map(certificate)
         .collect()
 }
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

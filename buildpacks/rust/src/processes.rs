@@ -22,16 +22,15 @@ pub(crate) fn launch(layer: &Path, selection: &Selection) -> Launch {
             add(program, program, false);
         }
     }
-    match &selection.web {
-        Some(program) => add("web", program, true),
-        None => {
-            let names: Vec<&str> = selection.programs().map(String::as_str).collect();
-            output::warning(&format!(
-                "the image starts nothing by default: it has {}; BP_RUST_WEB, or web in \
-                 [package.metadata.locald], names one of them",
-                names.join(", ")
-            ));
-        }
+    if let Some(program) = &selection.web {
+        add("web", program, true);
+    } else {
+        let names: Vec<&str> = selection.programs().map(String::as_str).collect();
+        output::warning(&format!(
+            "the image starts nothing by default: it has {}; BP_RUST_WEB, or web in \
+             [package.metadata.locald], names one of them",
+            names.join(", ")
+        ));
     }
     launch.build()
 }

@@ -1,4 +1,4 @@
-//! A bill of materials in CycloneDX's format, of `Cargo.lock`. It says the same
+//! A bill of materials in the format of `CycloneDX`, of `Cargo.lock`. It says the same
 //! for the same project: no time, no serial number.
 
 use std::path::{Path, PathBuf};

@@ -53,16 +53,16 @@ pub(crate) enum SelectionError {
 }
 
 impl SelectionError {
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> String {
         match self {
-            Self::NoBinary(_) => Some(
+            Self::NoBinary(_) => {
                 "an example is built by `examples` in [package.metadata.locald], or by BP_CARGO_EXAMPLES"
-                    .to_owned(),
-            ),
-            Self::Unknown { what, known, .. } if known.is_empty() => {
-                Some(format!("there is no {what} at all"))
+                    .to_owned()
             }
-            Self::Unknown { known, .. } => Some(format!("there are: {}", known.join(", "))),
+            Self::Unknown { what, known, .. } if known.is_empty() => {
+                format!("there is no {what} at all")
+            }
+            Self::Unknown { known, .. } => format!("there are: {}", known.join(", ")),
         }
     }
 }
@@ -215,13 +215,13 @@ mod tests {
         }
     }
 
-    fn select(metadata: &Metadata, settings: Table) -> Selection {
-        Selection::new(metadata, &settings).unwrap()
+    fn select(metadata: &Metadata, settings: &Table) -> Selection {
+        Selection::new(metadata, settings).unwrap()
     }
 
     #[test]
     fn the_process_to_start_is_found_as_cargo_run_finds_it() {
-        let web = |metadata: &Metadata| select(metadata, Table::default()).web;
+        let web = |metadata: &Metadata| select(metadata, &Table::default()).web;
         let only = |name: &str| Some(name.to_owned());
         assert_eq!(web(&workspace(&[("shop", &["server"])])), only("server"));
         let mut two = workspace(&[("shop", &["shop", "worker"])]);
@@ -247,14 +247,14 @@ mod tests {
             examples,
             ..Table::default()
         };
-        assert_eq!(select(&library, settings).web.unwrap(), "demo");
+        assert_eq!(select(&library, &settings).web.unwrap(), "demo");
     }
 
     #[test]
     fn binaries_elsewhere_in_the_workspace_are_built_when_the_default_has_none() {
         let mut metadata = workspace(&[("lib", &[]), ("tool", &["tool"])]);
         metadata.workspace_default_members = vec!["lib".to_owned()];
-        let selection = select(&metadata, Table::default());
+        let selection = select(&metadata, &Table::default());
         assert_eq!(selection.packages, ["tool"]);
         assert_eq!(selection.bins, ["tool"]);
     }
@@ -266,6 +266,6 @@ mod tests {
             ..Table::default()
         };
         let error = Selection::new(&workspace(&[("a", &["a"])]), &settings).unwrap_err();
-        assert_eq!(error.hint().unwrap(), "there are: a");
+        assert_eq!(error.hint(), "there are: a");
     }
 }

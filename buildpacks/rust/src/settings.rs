@@ -70,20 +70,20 @@ impl Table {
     /// Puts the variables over the table.
     pub(crate) fn overridden(mut self, variables: Variables<'_>) -> Result<Self, SettingsError> {
         let get = |name| text(variables, name);
-        let list = |name| Ok(get(name)?.map(|text| words(&text)));
         let switch = |name| {
             get(name)?
                 .map(|value| parse_switch(name, value))
                 .transpose()
         };
-        let set = |into: &mut Option<String>, name| {
-            Ok::<_, SettingsError>(*into = get(name)?.or(into.take()))
+        let set = |into: &mut Option<String>, name| -> Result<(), SettingsError> {
+            *into = get(name)?.or(into.take());
+            Ok(())
         };
-        let set_list = |into: &mut Vec<String>, name| {
-            let given: Option<Vec<String>> = list(name)?;
-            Ok::<_, SettingsError>(if let Some(given) = given {
-                *into = given;
-            })
+        let set_list = |into: &mut Vec<String>, name| -> Result<(), SettingsError> {
+            if let Some(text) = get(name)? {
+                *into = words(&text);
+            }
+            Ok(())
         };
         set(&mut self.toolchain, "BP_RUST_TOOLCHAIN")?;
         set(&mut self.profile, "BP_CARGO_PROFILE")?;

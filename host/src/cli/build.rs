@@ -19,6 +19,7 @@ Examples:
   locald build ../shop -t ghcr.io/me/shop:1.2 --publish
   locald build -b heroku/nodejs -b ./my-buildpack
   locald build -e NODE_ENV=production -e NPM_TOKEN")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct BuildOptions {
     #[command(flatten)]
     pub(crate) project: ProjectFolder,

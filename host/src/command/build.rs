@@ -189,6 +189,6 @@ fn request(
             Detail::Normal | Detail::Quiet => Verbosity::Normal,
         },
         force: options.force,
-        embedded_buildpacks: build.embedded,
+        embedded: build.embedded,
     }
 }

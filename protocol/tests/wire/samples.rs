@@ -5,8 +5,8 @@ use protocol::event::{
 };
 use protocol::input::{Credential, Signal};
 use protocol::request::{
-    BuildNetwork, BuildRequest, Buildpack, EnvVar, ExportFormat, Project, PullPolicy,
-    RegistryAccess, RegistrySettings, RunRequest, ShellRequest, Stdio, Verbosity,
+    BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
+    PullPolicy, RegistryAccess, RegistrySettings, RunRequest, ShellRequest, Stdio, Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -68,7 +68,7 @@ fn build() -> BuildRequest {
         access: access(),
         verbosity: Verbosity::Debug,
         force: true,
-        embedded_buildpacks: true,
+        embedded: EmbeddedBuildpacks::Last,
     }
 }
 

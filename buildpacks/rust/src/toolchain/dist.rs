@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Channel, ToolchainError};
-use crate::http::{self, HttpError};
+use crate::http::{self, HttpError, hex};
 
 const DEFAULT: &str = "https://static.rust-lang.org";
 /// A manifest of today has less than 1 MB.
@@ -82,7 +82,7 @@ impl Server {
         let day = channel.date.iter().map(|date| format!("{date}/"));
         let day: String = day.collect();
         let url = format!("{}/dist/{day}channel-rust-{}.toml", self.url, channel.name);
-        let bytes = self.get(&url).map_err(|error| match error {
+        let bytes = Self::get(&url).map_err(|error| match error {
             HttpError::NotFound { .. } => ToolchainError::UnknownChannel {
                 channel: channel.display(),
                 server: self.url.clone(),
@@ -100,7 +100,7 @@ impl Server {
 
     /// A manifest's own hash is beside it; mirrors may not have it.
     fn check(&self, url: &str, bytes: &[u8]) -> Result<(), ToolchainError> {
-        let expected = match self.get(&format!("{url}.sha256")) {
+        let expected = match Self::get(&format!("{url}.sha256")) {
             Err(HttpError::NotFound { .. }) => return Ok(()),
             got => got.map_err(|source| self.unreachable(source))?,
         };
@@ -122,7 +122,7 @@ impl Server {
         })
     }
 
-    fn get(&self, url: &str) -> Result<Vec<u8>, HttpError> {
+    fn get(url: &str) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
         let body = http::get(url)?;
         let read = body.take(MANIFEST_CAP).read_to_end(&mut bytes);
@@ -186,15 +186,6 @@ impl Manifest {
             compression,
         })
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

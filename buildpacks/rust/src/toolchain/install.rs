@@ -7,9 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::dist::{Archive, Compression, Manifest, Server, hex};
+use super::dist::{Archive, Compression, Manifest, Server};
 use super::{Channel, Request, Toolchain, ToolchainError, release};
-use crate::http;
+use crate::http::{self, hex};
 use crate::output;
 
 /// Says which archives a directory was made from.
