@@ -2,6 +2,7 @@
 
 mod directory;
 mod layer_env;
+mod libraries;
 mod order;
 mod phases;
 mod plan;
@@ -260,6 +261,8 @@ impl Build<'_> {
             builder: &materials.builder,
             builder_image,
             run_name: &materials.run_name,
+            run_image: &materials.run_image.image,
+            registry: &self.registry,
             buildpack_trees: &directory.buildpacks,
             directory: &directory,
             names: &names,

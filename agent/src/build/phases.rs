@@ -11,6 +11,7 @@ use protocol::request::{BuildNetwork, EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
 
 use super::directory::BuildDir;
+use super::libraries;
 use super::order::BuildpackTree;
 use super::plan::Plan;
 use super::trust::Bundle;
@@ -25,6 +26,7 @@ use crate::endpoint::Names;
 use crate::environment::{self, Environment};
 use crate::lifecycle;
 use crate::reference::ImageRef;
+use crate::registry::Registry;
 use crate::store::{Image, Temporary};
 
 const ALL: [Phase; 5] = [
@@ -52,6 +54,8 @@ pub(super) struct Phases<'a> {
     pub(super) builder: &'a Builder,
     pub(super) builder_image: &'a Image,
     pub(super) run_name: &'a ImageRef,
+    pub(super) run_image: &'a Image,
+    pub(super) registry: &'a Registry,
     pub(super) buildpack_trees: &'a [BuildpackTree],
     pub(super) directory: &'a BuildDir,
     pub(super) names: &'a Names,
@@ -95,8 +99,26 @@ impl Phases<'_> {
             self.dialogue
                 .event(Event::PhaseEnded { phase, millis })
                 .await?;
+            if phase == Phase::Build {
+                self.check_libraries().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Compares what the programs need with the run image.
+    async fn check_libraries(&self) -> Result<(), Failure> {
+        let needed = libraries::unusual(&self.directory.path("layers"));
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let store = &self.agent.store;
+        self.registry
+            .fetch_layers(store, self.run_name, self.run_image)
+            .await?;
+        let layers = self.run_image.config.diff_ids().iter().rev();
+        let layers: Vec<PathBuf> = layers.map(|id| store.layer_path(id)).collect();
+        libraries::check(&needed, &self.run_name.familiar(), &layers)
     }
 
     async fn create(&self, phase: Phase) -> Result<Created, Failure> {

@@ -193,6 +193,16 @@ fn triplet() -> String {
     format!("{}-linux-gnu", std::env::consts::ARCH)
 }
 
+/// Directories of shared libraries.
+fn places() -> [String; 4] {
+    [
+        format!("usr/lib/{}", triplet()),
+        format!("lib/{}", triplet()),
+        "usr/lib".to_owned(),
+        "lib".to_owned(),
+    ]
+}
+
 fn existing(root: &Path, names: &[String]) -> Vec<PathBuf> {
     let paths = names.iter().map(|name| root.join(name));
     paths.filter(|path| path.is_dir()).collect()
@@ -208,16 +218,25 @@ fn pkg_config(root: &Path) -> Vec<PathBuf> {
 }
 
 impl Packages {
+    /// What is unpacked in a directory.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        let root = Some(root.to_owned());
+        Self { root }
+    }
+
     /// Where their shared libraries are.
     pub(crate) fn libraries(&self) -> Vec<PathBuf> {
-        let names = [
-            format!("usr/lib/{}", triplet()),
-            format!("lib/{}", triplet()),
-            "usr/lib".to_owned(),
-            "lib".to_owned(),
-        ];
         let root = self.root.as_ref();
-        root.map(|root| existing(root, &names)).unwrap_or_default()
+        root.map(|root| existing(root, &places()))
+            .unwrap_or_default()
+    }
+
+    /// The same, and where the builder has its own.
+    pub(crate) fn all_libraries(&self) -> Vec<PathBuf> {
+        let mut libraries = self.libraries();
+        libraries.extend(existing(Path::new("/"), &places()));
+        libraries
     }
 
     /// Variables by which compilers, linkers and pkg-config find them, before

@@ -10,6 +10,7 @@ use libcnb::layer::UncachedLayerDefinition;
 use libcnb::layer_env::{LayerEnv, ModificationBehavior, Scope};
 use serde::Serialize;
 
+use crate::apt::Packages;
 use crate::buildpack::RustBuildpack;
 use crate::cargo::{Artefacts, CargoError};
 use crate::elf;
@@ -31,7 +32,7 @@ pub(crate) fn layer(
     context: &BuildContext<RustBuildpack>,
     selection: &Selection,
     artefacts: &Artefacts,
-    libraries: &[PathBuf],
+    packages: &Packages,
 ) -> libcnb::Result<PathBuf, BuildError> {
     let definition = UncachedLayerDefinition {
         build: false,
@@ -39,7 +40,7 @@ pub(crate) fn layer(
     };
     let layer = context.uncached_layer(layer_name!("programs"), definition)?;
     let root = layer.path();
-    let needed = copy(&root, selection, artefacts, libraries)?;
+    let needed = copy(&root, selection, artefacts, packages)?;
     layer.write_metadata(Metadata { needed })?;
     let web = Scope::Process("web".to_owned());
     let env = LayerEnv::new().chainable_insert(web, ModificationBehavior::Default, "PORT", PORT);
@@ -52,7 +53,7 @@ fn copy(
     root: &Path,
     selection: &Selection,
     artefacts: &Artefacts,
-    libraries: &[PathBuf],
+    packages: &Packages,
 ) -> Result<BTreeSet<String>, BuildError> {
     let bin = root.join("bin");
     fs_err::create_dir_all(&bin).map_err(BuildError::io("make", &bin))?;
@@ -63,28 +64,53 @@ fn copy(
             let name = name.clone();
             return Err(CargoError::NoProgram { name, path }.into());
         };
-        wanted.extend(copy_one(path, &bin.join(name))?);
+        let needed = copy_one(path, &bin.join(name))?;
+        wanted.extend(needed.into_iter().map(|name| (name, By::Program)));
     }
-    let mut missing = BTreeSet::new();
-    let mut copied = BTreeSet::new();
-    while let Some(name) = wanted.pop() {
-        if copied.contains(&name) || missing.contains(&name) {
+    copy_libraries(&root.join("lib"), wanted, packages)
+}
+
+/// Who needs a library.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Program,
+    /// One that was installed for the build: what it needs of the builder may
+    /// be there for the same reason alone, and comes along, too.
+    Library,
+}
+
+/// Copies libraries and what they need themselves; returns what must be in the
+/// run image.
+fn copy_libraries(
+    lib: &Path,
+    mut wanted: Vec<(String, By)>,
+    packages: &Packages,
+) -> Result<BTreeSet<String>, BuildError> {
+    let (mut copied, mut missing) = (BTreeSet::new(), BTreeSet::new());
+    while let Some((name, by)) = wanted.pop() {
+        if copied.contains(&name) {
             continue;
         }
-        let found = libraries
-            .iter()
-            .map(|it| it.join(&name))
-            .find(|it| it.is_file());
+        let found = match by {
+            By::Program => find(&packages.libraries(), &name),
+            By::Library if elf::is_of_c_library(&name) => None,
+            By::Library => find(&packages.all_libraries(), &name),
+        };
         let Some(path) = found else {
             missing.insert(name);
             continue;
         };
-        let lib = root.join("lib");
-        fs_err::create_dir_all(&lib).map_err(BuildError::io("make", &lib))?;
-        wanted.extend(copy_one(&path, &lib.join(&name))?);
+        fs_err::create_dir_all(lib).map_err(BuildError::io("make", lib))?;
+        let needed = copy_one(&path, &lib.join(&name))?;
+        wanted.extend(needed.into_iter().map(|name| (name, By::Library)));
         copied.insert(name);
     }
-    Ok(missing)
+    Ok(&missing - &copied)
+}
+
+fn find(directories: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let mut paths = directories.iter().map(|directory| directory.join(name));
+    paths.find(|path| path.is_file())
 }
 
 /// Copies a file; returns the libraries that it needs.
@@ -103,8 +129,9 @@ mod tests {
     #[test]
     fn libraries_of_the_build_come_along_and_others_are_named() {
         let directory = tempfile::tempdir().unwrap();
-        let libraries = directory.path().join("libraries");
-        fs_err::create_dir(&libraries).unwrap();
+        let packages = Packages::at(&directory.path().join("packages"));
+        let libraries = directory.path().join("packages/usr/lib");
+        fs_err::create_dir_all(&libraries).unwrap();
         // This program stands in for a library: it needs libc.so.6, too.
         let own = std::env::current_exe().unwrap();
         fs_err::copy(&own, libraries.join("libc.so.6")).unwrap();
@@ -120,7 +147,7 @@ mod tests {
             web: None,
         };
         let root = directory.path().join("layer");
-        let missing = copy(&root, &selection, &artefacts, &[libraries]).unwrap();
+        let missing = copy(&root, &selection, &artefacts, &packages).unwrap();
         assert!(root.join("bin/shop").is_file());
         assert!(root.join("lib/libc.so.6").is_file());
         assert!(!missing.contains("libc.so.6"), "{missing:?}");

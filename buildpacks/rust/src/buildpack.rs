@@ -84,7 +84,7 @@ impl libcnb::Buildpack for RustBuildpack {
             &context,
             &built.selection,
             &built.artefacts,
-            &built.packages.libraries(),
+            &built.packages,
         )?;
         let lock = Lock::read(app);
         let sources = sources(&cache.path("cargo"), app);

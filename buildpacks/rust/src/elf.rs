@@ -7,6 +7,23 @@ pub(crate) fn needed(file: &[u8]) -> Vec<String> {
     read(file).unwrap_or_default()
 }
 
+/// Whether a library belongs to the C library, or to the compiler that every
+/// image has with it: copies of those would not fit.
+pub(crate) fn is_of_c_library(name: &str) -> bool {
+    let families = [
+        "libc.so.",
+        "libm.so.",
+        "libgcc_s.so.",
+        "libpthread.so.",
+        "libdl.so.",
+        "librt.so.",
+        "libutil.so.",
+        "libresolv.so.",
+        "ld-linux",
+    ];
+    families.iter().any(|family| name.starts_with(family))
+}
+
 const LOAD: u64 = 1;
 const DYNAMIC: u64 = 2;
 const TAG_NEEDED: u64 = 1;

@@ -54,8 +54,8 @@ struct Rename {
 /// An archive to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Archive {
-    /// For messages.
     pub(super) component: String,
+    pub(super) target: String,
     pub(super) url: String,
     pub(super) hash: String,
     pub(super) compression: Compression,
@@ -178,9 +178,9 @@ impl Manifest {
             .into_iter()
             .find_map(|(url, hash, compression)| Some((url.clone()?, hash.clone()?, compression)));
         let (url, hash, compression) = offered.ok_or_else(missing)?;
-        let component = component.to_owned();
         Ok(Archive {
-            component,
+            component: component.to_owned(),
+            target: target.to_owned(),
             url,
             hash,
             compression,

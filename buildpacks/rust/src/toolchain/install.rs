@@ -4,6 +4,7 @@
 
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +15,8 @@ use crate::output;
 
 /// Says which archives a directory was made from.
 const STAMP: &str = "components";
+/// A channel that moves is asked for once a day.
+const FRESH: Duration = Duration::from_hours(24);
 /// Read or hashed at a time.
 const BUFFER: usize = 256 * 1024;
 
@@ -25,37 +28,52 @@ pub(super) fn provide(
 ) -> Result<Toolchain, ToolchainError> {
     let channel = request.channel.clone().unwrap_or_else(Channel::stable);
     let path = parent.join(channel.display());
+    let kept = kept(&path, request);
+    if let Some(age) = kept
+        && (channel.is_fixed() || age < FRESH)
+    {
+        return reuse(&path, &channel);
+    }
     let manifest = match server.manifest(&channel) {
         Ok(manifest) => manifest,
-        // What was fetched before is used while the server cannot be asked.
-        Err(error @ ToolchainError::Unreachable { .. }) => {
-            return kept(&path, request, &channel).ok_or(error);
+        Err(error @ ToolchainError::Unreachable { .. }) if kept.is_some() => {
+            output::warning(&format!("{error}: the toolchain of the cache is used"));
+            return reuse(&path, &channel);
         }
         Err(error) => return Err(error),
     };
     let archives = wanted(&manifest, request)?;
-    let stamp = stamp(&archives);
+    let stamp: String = archives.iter().map(stamp).collect();
     let version = manifest.version();
     if fs_err::read_to_string(path.join(STAMP)).is_ok_and(|it| it == stamp) {
-        output::step(&format!("Rust {version} of the cache"));
-    } else {
-        output::step(&format!("Fetching Rust {version} ({})", manifest.date));
-        fetch(server, &archives, &path, &stamp)?;
-        sweep(parent, &path);
+        // As old as the answer of the server.
+        fs_err::write(path.join(STAMP), stamp).map_err(ToolchainError::Write)?;
+        return reuse(&path, &channel);
     }
+    output::step(&format!("Fetching Rust {version} ({})", manifest.date));
+    fetch(server, &archives, &path, &stamp)?;
+    sweep(parent, &path);
     toolchain(&path, version)
 }
 
-/// A toolchain in the cache that is as good as can be told.
-fn kept(path: &Path, request: &Request, channel: &Channel) -> Option<Toolchain> {
+fn reuse(path: &Path, channel: &Channel) -> Result<Toolchain, ToolchainError> {
+    let toolchain = toolchain(path, &channel.name)?;
+    output::step(&format!("Rust {} of the cache", toolchain.release));
+    Ok(toolchain)
+}
+
+/// When the server was last asked about the toolchain in the cache, if that has
+/// all that is wanted.
+fn kept(path: &Path, request: &Request) -> Option<Duration> {
     let stamp = fs_err::read_to_string(path.join(STAMP)).ok()?;
-    let has = |target: &String| stamp.contains(&format!("rust-std-{target}"));
-    let toolchain = toolchain(path, &channel.name).ok()?;
-    output::warning(&format!(
-        "the distribution server cannot be asked: Rust {} of the cache is used",
-        toolchain.release
-    ));
-    request.targets.iter().all(has).then_some(toolchain)
+    let modified = fs_err::metadata(path.join(STAMP)).ok()?.modified().ok()?;
+    let has = |(component, target): (&str, &str)| {
+        let start = format!("{component} {target} ");
+        stamp.lines().any(|line| line.starts_with(&start))
+    };
+    let host = host();
+    let complete = parts(request, &host).into_iter().all(has);
+    complete.then(|| modified.elapsed().unwrap_or(Duration::MAX))
 }
 
 fn toolchain(path: &Path, version: &str) -> Result<Toolchain, ToolchainError> {
@@ -64,36 +82,40 @@ fn toolchain(path: &Path, version: &str) -> Result<Toolchain, ToolchainError> {
     Ok(Toolchain { bin, release })
 }
 
-/// What a build needs; neither documentation nor what only editors use.
+/// What a build needs, with its targets; neither documentation nor what only
+/// editors use.
+fn parts<'a>(request: &'a Request, host: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut parts = vec![("rustc", host), ("cargo", host), ("rust-std", host)];
+    let others = request.targets.iter().filter(|target| *target != host);
+    parts.extend(others.map(|target| ("rust-std", target.as_str())));
+    let for_builds = ["rust-src", "llvm-tools", "llvm-tools-preview"];
+    let components = request.components.iter().map(String::as_str);
+    let wanted = components.filter(|component| for_builds.contains(component));
+    parts.extend(wanted.map(|component| (component, host)));
+    parts
+}
+
 fn wanted(manifest: &Manifest, request: &Request) -> Result<Vec<Archive>, ToolchainError> {
     let host = host();
-    let mut archives = vec![
-        manifest.archive("rustc", &host)?,
-        manifest.archive("cargo", &host)?,
-    ];
-    let others = request.targets.iter().filter(|target| **target != host);
-    for target in std::iter::once(&host).chain(others) {
-        archives.push(manifest.archive("rust-std", target)?);
-    }
-    let for_builds = ["rust-src", "llvm-tools", "llvm-tools-preview"];
-    for component in &request.components {
-        if for_builds.contains(&&**component) {
-            archives.push(manifest.archive(component, &host)?);
-        }
-    }
-    Ok(archives)
+    let parts = parts(request, &host).into_iter();
+    parts
+        .map(|(component, target)| manifest.archive(component, target))
+        .collect()
 }
 
 fn host() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-fn stamp(archives: &[Archive]) -> String {
-    let line = |archive: &Archive| {
-        let name = archive.url.rsplit('/').next().unwrap_or_default();
-        format!("{name} {}\n", archive.hash)
-    };
-    archives.iter().map(line).collect()
+/// An archive's line in the stamp.
+fn stamp(archive: &Archive) -> String {
+    let Archive {
+        component,
+        target,
+        hash,
+        ..
+    } = archive;
+    format!("{component} {target} {hash}\n")
 }
 
 /// Fetches, verifies and unpacks all archives; the directory gets its name when

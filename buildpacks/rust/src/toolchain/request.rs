@@ -133,6 +133,11 @@ impl Channel {
         })
     }
 
+    /// Whether it will never be another toolchain.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.date.is_some() || self.name.split('.').count() == 3
+    }
+
     /// As people write it.
     pub(crate) fn display(&self) -> String {
         match &self.date {
