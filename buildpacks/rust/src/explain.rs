@@ -164,7 +164,7 @@ fn looked_for(said: &str) -> Option<String> {
         let found = PROGRAMS.iter().find(|(text, ..)| said.contains(text))?;
         Some(found.1.to_owned())
     };
-    let linked = || between(said, "cannot find -l", ":").map(|name| format!("the library {name}"));
+    let linked = || unlinked(said).map(|name| format!("the library {name}"));
     library.or_else(header).or_else(tool).or_else(linked)
 }
 
@@ -175,11 +175,17 @@ fn program(said: &str) -> Option<Explanation> {
             format!("`BP_APT_PACKAGES=\"{packages}\"`, or a builder that has it"),
         ));
     }
-    let library = between(said, "cannot find -l", ":")?;
+    let library = unlinked(said)?;
     Some(explanation(
         format!("the linker does not find the library {library} in the builder"),
         "BP_APT_PACKAGES installs Debian packages for the build",
     ))
+}
+
+/// What a linker does not find.
+fn unlinked(said: &str) -> Option<&str> {
+    let of_ld = || between(said, "cannot find -l", ":");
+    between(said, "unable to find library -l", "\n").or_else(of_ld)
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
@@ -232,6 +238,7 @@ mod tests {
                 "rustc 1.70.0 is not supported by the following package:",
                 "too old",
             ),
+            ("error: unable to find library -lpq\n", "the library pq"),
             (
                 "/usr/bin/ld: cannot find -lpq: No such file",
                 "the library pq",
