@@ -177,11 +177,11 @@ impl Machine {
         }
     }
 
-    /// The file that grows with what is in a virtual machine.
-    pub(crate) fn disk(&self) -> Option<PathBuf> {
+    /// Bytes that a virtual machine's disk takes here.
+    pub(crate) fn disk_usage(&self) -> u64 {
         match self {
-            Self::Qemu(qemu) => Some(qemu.disk()),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
+            Self::Qemu(qemu) => qemu.disk_usage(),
+            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => 0,
         }
     }
 
