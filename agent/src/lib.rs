@@ -6,6 +6,7 @@ mod agent;
 mod attach;
 pub mod build;
 pub mod builder;
+pub mod buildpackage;
 pub mod container;
 pub mod dialogue;
 pub mod digest;

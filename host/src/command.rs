@@ -15,6 +15,7 @@ use crate::machine::Kind;
 use crate::printer::{Answer, Printer};
 use crate::project::Project;
 use crate::settings::Settings;
+use crate::terminal;
 
 mod account;
 mod build;
@@ -37,6 +38,7 @@ pub(crate) fn run() -> u8 {
         }
     };
     trace();
+    terminal::prepare();
     let mut printer = Printer::new(&cli.global);
     let machine = cli.global.machine.as_ref();
     let Some(command) = cli.command else {

@@ -6,20 +6,25 @@
 
 mod address;
 mod agent_file;
+mod clock;
+mod disk;
 #[cfg(target_os = "linux")]
 mod in_process;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
 mod kind;
+mod lima;
 mod look;
 #[cfg(target_os = "linux")]
 mod qemu;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/qemu_unsupported.rs"]
 mod qemu;
+mod size;
 mod spawn;
 mod ssh;
+mod wsl2;
 
 use std::fmt;
 use std::io;
@@ -50,6 +55,10 @@ pub(crate) enum Machine {
     Agent(Address),
     /// A virtual machine of QEMU's; Linux only.
     Qemu(Box<qemu::Qemu>),
+    /// A virtual machine of lima's.
+    Lima(lima::Lima),
+    /// A distribution of WSL2; Windows only.
+    Wsl2(wsl2::Wsl2),
     /// A Linux machine that ssh reaches.
     Ssh(ssh::Ssh),
 }
@@ -108,18 +117,28 @@ impl Machine {
             (None, Some(text)) => text.parse::<Kind>()?,
             (None, None) => table.kind.clone().unwrap_or_default(),
         };
+        let kind = match kind {
+            Kind::Auto => Kind::usual(),
+            kind => kind,
+        };
         Ok(match kind {
             Kind::Auto | Kind::InProcess => Self::InProcess,
-            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home))),
-            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(destination)),
+            Kind::Lima => Self::lima(table, home),
+            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
+            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
+            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
         })
+    }
+
+    fn lima(table: &MachineTable, home: &Home) -> Self {
+        Self::Lima(lima::Lima::new(table.shape(), home))
     }
 
     /// What must be done before this process has a second thread.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         match self {
             Self::InProcess => in_process::prepare(),
-            Self::Agent(_) | Self::Qemu(_) | Self::Ssh(_) => Ok(()),
+            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -127,7 +146,7 @@ impl Machine {
     pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
             Self::InProcess | Self::Agent(_) => false,
-            Self::Qemu(_) | Self::Ssh(_) => true,
+            Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }
 
@@ -138,6 +157,8 @@ impl Machine {
             Self::InProcess => Ok(in_process::connect().await?),
             Self::Agent(address) => Ok(address.connect().await?),
             Self::Qemu(qemu) => qemu.connect(printer).await,
+            Self::Lima(lima) => lima.connect(printer).await,
+            Self::Wsl2(wsl) => wsl.connect(printer).await,
             Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
         }
     }
@@ -148,6 +169,8 @@ impl Machine {
             Self::InProcess => Look::at(in_process::connect().await.map_err(Failure::from)),
             Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
             Self::Qemu(qemu) => qemu.look().await,
+            Self::Lima(lima) => lima.look().await,
+            Self::Wsl2(wsl) => wsl.look().await,
             Self::Ssh(ssh) => ssh.look().await,
         }
     }
@@ -157,7 +180,8 @@ impl Machine {
     pub(crate) async fn stopped(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.stopped().await,
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+            Self::Lima(lima) => lima.stopped().await,
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -165,6 +189,8 @@ impl Machine {
     pub(crate) async fn kill(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.kill().await,
+            Self::Lima(lima) => lima.kill().await,
+            Self::Wsl2(wsl) => wsl.kill().await,
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -173,15 +199,23 @@ impl Machine {
     pub(crate) fn shape(&self) -> Option<&Shape> {
         match self {
             Self::Qemu(qemu) => Some(qemu.shape()),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
+            Self::Lima(lima) => Some(lima.shape()),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => None,
         }
     }
 
     /// Bytes that a virtual machine's disk takes here.
     pub(crate) fn disk_usage(&self) -> u64 {
+        self.disk().as_deref().map_or(0, disk::usage)
+    }
+
+    /// The file that grows with what is in a virtual machine.
+    fn disk(&self) -> Option<PathBuf> {
         match self {
-            Self::Qemu(qemu) => qemu.disk_usage(),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => 0,
+            Self::Qemu(qemu) => Some(qemu.disk()),
+            Self::Lima(lima) => Some(lima.disk()),
+            Self::Wsl2(wsl) => Some(wsl.disk()),
+            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
         }
     }
 
@@ -189,7 +223,8 @@ impl Machine {
     pub(crate) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.resize(shape),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+            Self::Lima(lima) => lima.resize(shape),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -197,6 +232,8 @@ impl Machine {
     pub(crate) async fn remove(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.remove().await,
+            Self::Lima(lima) => lima.remove().await,
+            Self::Wsl2(wsl) => wsl.remove().await,
             Self::Ssh(ssh) => Ok(ssh.remove().await?),
             Self::InProcess | Self::Agent(_) => Ok(()),
         }
@@ -206,15 +243,18 @@ impl Machine {
     pub(crate) fn logs(&self) -> Vec<PathBuf> {
         match self {
             Self::Qemu(qemu) => qemu.logs(),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Vec::new(),
+            Self::Lima(lima) => lima.logs(),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Vec::new(),
         }
     }
 
     /// What this system lacks for such a machine.
-    pub(crate) fn doctor(&self) -> Vec<Check> {
+    pub(crate) async fn doctor(&self) -> Vec<Check> {
         match self {
             Self::InProcess | Self::Agent(_) => Vec::new(),
             Self::Qemu(qemu) => qemu.doctor(),
+            Self::Lima(lima) => lima.doctor().await,
+            Self::Wsl2(wsl) => wsl.doctor().await,
             Self::Ssh(_) => ssh::checks(),
         }
     }
@@ -226,6 +266,8 @@ impl fmt::Display for Machine {
             Self::InProcess => f.write_str("in this process"),
             Self::Agent(address) => address.fmt(f),
             Self::Qemu(_) => f.write_str("qemu"),
+            Self::Lima(_) => f.write_str("lima"),
+            Self::Wsl2(_) => f.write_str("wsl2"),
             Self::Ssh(ssh) => ssh.fmt(f),
         }
     }

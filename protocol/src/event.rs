@@ -324,6 +324,8 @@ pub enum ImageRole {
     RunImage,
     /// Pulled or tagged by hand.
     Other,
+    /// Pulled as a buildpack.
+    Buildpack,
 }
 
 /// One probe of the machine.

@@ -15,8 +15,9 @@ use protocol::event::Phase;
 use protocol::request::{Buildpack, EnvVar};
 use protocol::{Failure, FailureKind};
 
+use super::images::Images;
 use super::plan::Plan;
-use crate::builder::{Builder, BuildpackInfo};
+use crate::builder::BuildpackInfo;
 use crate::lifecycle;
 use crate::namespace::Privilege;
 use crate::source::Source;
@@ -86,7 +87,7 @@ pub(super) struct BuildpackTree {
 pub(super) struct Prepare<'a> {
     pub(super) layout: &'a ProjectLayout,
     pub(super) plan: &'a Plan,
-    pub(super) builder: &'a Builder,
+    pub(super) images: &'a Images,
     pub(super) sources: &'a [Source],
 }
 
@@ -131,7 +132,7 @@ impl Prepare<'_> {
         }
         let toml = |text: Result<String, toml::ser::Error>| text.map_err(io::Error::other);
         let layers = root.join("layers");
-        let images = &self.builder.run_images;
+        let images = &self.images.builder.run_images;
         fs_err::write(layers.join("run.toml"), toml(lifecycle::run_toml(images))?)?;
         fs_err::write(
             layers.join("stack.toml"),
@@ -145,7 +146,7 @@ impl Prepare<'_> {
         }
         if Privilege::of_this_process()? == Privilege::Root {
             // Elsewhere the builder's user is who owns everything.
-            let owner = (self.builder.uid, self.builder.gid);
+            let owner = (self.images.builder.uid, self.images.builder.gid);
             own_tree(root, owner)?;
             own_tree(&directory.source, owner)?;
             own_tree(&self.layout.cache(), owner)?;
@@ -156,6 +157,7 @@ impl Prepare<'_> {
     /// The group of buildpacks that the request names.
     fn group(&self) -> Result<(Vec<BuildpackInfo>, Vec<BuildpackTree>), Failure> {
         let (mut group, mut trees) = (Vec::new(), Vec::new());
+        let mut images = self.images.buildpackages.iter();
         for buildpack in &self.plan.request.buildpacks {
             match buildpack {
                 Buildpack::Named(name) => group.push(self.named(name)?),
@@ -172,7 +174,9 @@ impl Prepare<'_> {
                     });
                     group.push(info);
                 }
-                Buildpack::Image(_) => {}
+                Buildpack::Image(_) => {
+                    group.extend(images.next().map(|image| image.buildpack.clone()));
+                }
             }
         }
         Ok((group, trees))
@@ -183,7 +187,7 @@ impl Prepare<'_> {
         let fits = |known: &&BuildpackInfo| {
             known.id == id && (version.is_empty() || known.version == version)
         };
-        let known = &self.builder.buildpacks;
+        let known = &self.images.builder.buildpacks;
         if let Some(found) = known.iter().find(fits) {
             return Ok(found.clone());
         }

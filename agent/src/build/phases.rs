@@ -11,10 +11,10 @@ use protocol::request::{BuildNetwork, EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
 
 use super::directory::{BuildDir, BuildpackTree};
+use super::images::Images;
 use super::plan::Plan;
 use crate::Agent;
 use crate::attach::pass_on;
-use crate::builder::Builder;
 use crate::container::{
     Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User,
 };
@@ -22,8 +22,7 @@ use crate::dialogue::Dialogue;
 use crate::endpoint::Names;
 use crate::environment::{self, Environment};
 use crate::lifecycle;
-use crate::reference::ImageRef;
-use crate::store::{Image, Temporary};
+use crate::store::Temporary;
 
 const ALL: [Phase; 5] = [
     Phase::Analyze,
@@ -45,9 +44,7 @@ pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
     pub(super) dialogue: &'a Dialogue,
     pub(super) plan: &'a Plan,
-    pub(super) builder: &'a Builder,
-    pub(super) builder_image: &'a Image,
-    pub(super) run_name: &'a ImageRef,
+    pub(super) images: &'a Images,
     pub(super) buildpack_trees: &'a [BuildpackTree],
     pub(super) directory: &'a BuildDir,
     pub(super) names: &'a Names,
@@ -110,18 +107,16 @@ impl Phases<'_> {
             .directory
             .scratch(phase)
             .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
-        let store = &self.agent.store;
-        let lowers = self.builder_image.config.diff_ids().iter().rev();
         Ok(ContainerSpec {
-            lowers: lowers.map(|diff_id| store.layer_path(diff_id)).collect(),
+            lowers: self.images.lowers(&self.agent.store),
             upper: Upper::Directory { upper, work },
             mounts: self.mounts(phase),
             args: lifecycle::arguments(phase, &options),
             env: self.environment(phase, &options),
             cwd: lifecycle::LAYERS.into(),
             user: User {
-                uid: self.builder.uid,
-                gid: self.builder.gid,
+                uid: self.images.builder.uid,
+                gid: self.images.builder.gid,
                 groups: Vec::new(),
             },
             hostname: "locald".to_owned(),
@@ -134,16 +129,16 @@ impl Phases<'_> {
     fn options(&self) -> lifecycle::Options {
         let request = &self.plan.request;
         lifecycle::Options {
-            api: self.builder.api,
+            api: self.images.builder.api,
             image: self.plan.name().to_string(),
             tags: self.plan.tags(),
-            run_image: self.run_name.to_string(),
+            run_image: self.images.run_name.to_string(),
             clear_cache: request.clear_cache,
             process_type: request.default_process.clone(),
             creation_time: request.creation_time,
             verbosity: request.verbosity,
-            uid: self.builder.uid,
-            gid: self.builder.gid,
+            uid: self.images.builder.uid,
+            gid: self.images.builder.gid,
         }
     }
 
@@ -208,7 +203,7 @@ impl Phases<'_> {
     }
 
     fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
-        let mut env = Environment::from(self.builder.env.clone());
+        let mut env = Environment::from(self.images.builder.env.clone());
         env.set_default("PATH", environment::PATH);
         env.set_default("HOME", "/tmp");
         env.extend(lifecycle::environment(phase, options));

@@ -210,12 +210,14 @@ fn role_name(role: ImageRole) -> &'static str {
         ImageRole::Builder => "builder",
         ImageRole::RunImage => "run-image",
         ImageRole::Other => "other",
+        ImageRole::Buildpack => "buildpack",
     }
 }
 
 fn role_from(name: &str) -> ImageRole {
     match name {
         "application" => ImageRole::Application,
+        "buildpack" => ImageRole::Buildpack,
         "builder" => ImageRole::Builder,
         "run-image" => ImageRole::RunImage,
         _ => ImageRole::Other,

@@ -17,13 +17,13 @@ mod start;
 mod supervisor;
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use protocol::event::{Check, MachineStatus};
+use protocol::event::Check;
 use protocol::request::Running;
-use protocol::{Failure, Reply, Request};
+use protocol::{Failure, Request};
 
-use super::{Look, QUESTION, State};
+use super::{Look, QUESTION, State, clock};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
@@ -42,8 +42,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 const SWITCH_OFF: Duration = Duration::from_secs(20);
 /// Processes that were killed need some time to be gone.
 const ENDING: Duration = Duration::from_millis(500);
-/// A clock that differs more is set.
-const CLOCK: u64 = 300_000_000;
 
 /// A machine of QEMU's.
 #[derive(Debug)]
@@ -53,20 +51,24 @@ pub(crate) struct Qemu {
 }
 
 impl Qemu {
-    pub(super) fn new(shape: Shape, home: &Home) -> Self {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature on each system"
+    )]
+    pub(super) fn new(shape: Shape, home: &Home) -> Result<Self, Failure> {
         let folder = Folder::new(&home.machines);
-        Self {
+        Ok(Self {
             shape: folder.resized(shape),
             folder,
-        }
+        })
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
-        let guest = Guest::find(self.shape.guest.as_deref())?;
+        let guest = Guest::find(self.shape.local_guest().map_err(QemuError::from)?)?;
         let agent = self.running_agent(&guest, printer).await?;
         if agent.build == guest.agent {
-            set_clock(&agent).await?;
+            clock::set(&agent).await?;
             return Ok(agent);
         }
         printer.note("The machine has the agent of another locald: it is started again");
@@ -75,7 +77,7 @@ impl Qemu {
         if agent.build != guest.agent {
             return Err(QemuError::OtherAgent { found: agent.build }.into());
         }
-        set_clock(&agent).await?;
+        clock::set(&agent).await?;
         Ok(agent)
     }
 
@@ -189,10 +191,8 @@ impl Qemu {
         &self.shape
     }
 
-    pub(super) fn disk_usage(&self) -> u64 {
-        use std::os::unix::fs::MetadataExt as _;
-        let metadata = fs_err::metadata(self.folder.disk());
-        metadata.map_or(0, |metadata| metadata.blocks() * 512)
+    pub(super) fn disk(&self) -> PathBuf {
+        self.folder.disk()
     }
 
     pub(super) fn logs(&self) -> Vec<PathBuf> {
@@ -200,28 +200,6 @@ impl Qemu {
     }
 
     pub(super) fn doctor(&self) -> Vec<Check> {
-        probe::checks(&self.folder, &self.shape)
+        probe::checks(&self.folder, self.shape.local_guest())
     }
-}
-
-/// Sets the machine's clock when it is wrong: after its system slept, or it
-/// was suspended.
-async fn set_clock(agent: &Agent) -> Result<(), Failure> {
-    let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await? else {
-        return Ok(());
-    };
-    if offset(&status) > CLOCK {
-        let nanos = now();
-        agent.ask(&Request::SetClock { nanos }).await?;
-    }
-    Ok(())
-}
-
-fn offset(status: &MachineStatus) -> u64 {
-    now().abs_diff(status.clock)
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,11 +1,12 @@
-//! Only Linux has QEMU machines.
+//! Only Linux has QEMU machines: elsewhere there is no value of the type.
 
+use std::future::Ready;
 use std::path::PathBuf;
 
 use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
-use super::{Look, State};
+use super::Look;
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
@@ -13,62 +14,57 @@ use crate::settings::Shape;
 
 /// There is none.
 #[derive(Debug)]
-pub(crate) struct Qemu {
-    shape: Shape,
-}
+pub(crate) enum Qemu {}
 
 /// There is no hidden task.
 pub(super) fn dispatch() -> bool {
     false
 }
 
-fn not_here() -> Failure {
-    Failure::new(FailureKind::Machine, "machines of QEMU work on Linux only")
-        .with_hint("`--machine ssh://HOST` uses a Linux machine")
-}
-
 impl Qemu {
-    pub(super) fn new(shape: Shape, _home: &Home) -> Self {
-        Self { shape }
+    pub(super) fn new(_shape: Shape, _home: &Home) -> Result<Self, Failure> {
+        let message = "machines of QEMU work on Linux only";
+        Err(Failure::new(FailureKind::Machine, message)
+            .with_hint("`--machine auto` is the usual one of this system"))
     }
 
-    pub(super) async fn connect(&self, _printer: &mut Printer) -> Result<Agent, Failure> {
-        Err(not_here())
+    pub(super) fn connect(&self, _printer: &mut Printer) -> Ready<Result<Agent, Failure>> {
+        match *self {}
     }
 
-    pub(super) async fn look(&self) -> Look {
-        Look::without_agent(State::Absent, Some(not_here()))
+    pub(super) fn look(&self) -> Ready<Look> {
+        match *self {}
     }
 
-    pub(super) async fn stopped(&self) -> Result<(), Failure> {
-        Err(not_here())
+    pub(super) fn stopped(&self) -> Ready<Result<(), Failure>> {
+        match *self {}
     }
 
-    pub(super) async fn kill(&self) -> Result<(), Failure> {
-        Err(not_here())
+    pub(super) fn kill(&self) -> Ready<Result<(), Failure>> {
+        match *self {}
     }
 
-    pub(super) async fn remove(&self) -> Result<(), Failure> {
-        Err(not_here())
+    pub(super) fn remove(&self) -> Ready<Result<(), Failure>> {
+        match *self {}
     }
 
     pub(super) fn shape(&self) -> &Shape {
-        &self.shape
+        match *self {}
     }
 
     pub(super) fn resize(&self, _shape: &Shape) -> Result<(), Failure> {
-        Err(not_here())
+        match *self {}
     }
 
-    pub(super) fn disk_usage(&self) -> u64 {
-        0
+    pub(super) fn disk(&self) -> PathBuf {
+        match *self {}
     }
 
     pub(super) fn logs(&self) -> Vec<PathBuf> {
-        Vec::new()
+        match *self {}
     }
 
     pub(super) fn doctor(&self) -> Vec<Check> {
-        Vec::new()
+        match *self {}
     }
 }

@@ -277,6 +277,7 @@ const fn role(role: ImageRole) -> &'static str {
         ImageRole::Builder => "builder",
         ImageRole::RunImage => "run image",
         ImageRole::Other => "other",
+        ImageRole::Buildpack => "buildpack",
     }
 }
 

@@ -15,7 +15,10 @@ pub(super) async fn run(
     options: ResetOptions,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    if !matches!(subject.machine, Machine::Qemu(_) | Machine::Ssh(_)) {
+    if !matches!(
+        subject.machine,
+        Machine::Qemu(_) | Machine::Lima(_) | Machine::Wsl2(_) | Machine::Ssh(_)
+    ) {
         return Err(nothing(subject, "locald keeps no machine for it"));
     }
     if !options.yes {

@@ -9,7 +9,7 @@ use super::Subject;
 use crate::agent::{Agent, AgentError, Message};
 use crate::cli::StopOptions;
 use crate::exit_code;
-use crate::machine::State;
+use crate::machine::{Machine, State};
 use crate::printer::{Answer, Printer};
 
 /// A disk that takes longer is trimmed at another stop.
@@ -33,7 +33,8 @@ pub(super) async fn run(
     options: StopOptions,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    if subject.machine.shape().is_none() {
+    let is_ours = matches!(subject.machine, Machine::Wsl2(_));
+    if subject.machine.shape().is_none() && !is_ours {
         printer.note(&format!("nothing to do: the agent is {}", subject.name));
         return Ok(exit_code::SUCCESS);
     }
@@ -56,6 +57,12 @@ pub(super) async fn stop(
     options: StopOptions,
     printer: &mut Printer,
 ) -> Result<Stopped, Failure> {
+    if let Machine::Wsl2(wsl) = &subject.machine {
+        let now = options.now || options.force;
+        let stopped = wsl.stop(now, printer).await?;
+        let asked = |given_back| Stopped::Asked { given_back };
+        return Ok(stopped.map_or(Stopped::Already, asked));
+    }
     if subject.machine.shape().is_none() {
         return Ok(Stopped::Already);
     }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::machine::spawn;
+use crate::machine::wsl2::Occupancy;
 
 /// Standard output and input of a child as one stream. The child ends with
 /// it.
@@ -16,6 +17,8 @@ pub(in crate::machine) struct ChildStream {
     _child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
+    /// What is held as long as the child is.
+    kept: Option<Occupancy>,
 }
 
 /// Starts the program; what it says on standard error is seen by the user.
@@ -41,7 +44,14 @@ impl ChildStream {
             stdin: child.stdin.take().ok_or_else(missing)?,
             stdout: child.stdout.take().ok_or_else(missing)?,
             _child: child,
+            kept: None,
         })
+    }
+
+    /// Holds a lock as long as the child.
+    pub(in crate::machine) fn keeping(mut self, occupancy: Occupancy) -> Self {
+        self.kept = Some(occupancy);
+        self
     }
 }
 
