@@ -1,6 +1,7 @@
 //! `locald build`: source and builder in, image out.
 
 mod directory;
+mod images;
 mod layer_env;
 mod libraries;
 mod order;
@@ -8,9 +9,6 @@ mod phases;
 mod plan;
 mod record;
 mod trust;
-
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use protocol::event::{Built, ImageRole};
 use protocol::request::BuildRequest;
@@ -21,16 +19,16 @@ pub(crate) use layer_env::apply as apply_layer_env;
 pub use record::Record;
 
 use crate::Agent;
-use crate::builder::{Builder, BuilderError};
 use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
 use crate::embedded::Embedded;
-use crate::endpoint::{Content, Endpoint, Fetch, Identity, Names, Scope};
+use crate::endpoint::{Content, Endpoint, Identity, Names};
 use crate::image;
 use crate::reference::ImageRef;
-use crate::registry::{Publication, Registry, Resolved, Want};
+use crate::registry::{Publication, Registry};
 use crate::source::{self, Source};
 use crate::store::{Descriptor, Image, StoredImage};
+use images::Images;
 use plan::Plan;
 
 /// Serves a build request.
@@ -78,10 +76,7 @@ struct Build<'a> {
 /// What a build is made from.
 struct Materials {
     sources: Vec<Source>,
-    builder: Builder,
-    builder_image: Resolved,
-    run_name: ImageRef,
-    run_image: Resolved,
+    images: Images,
 }
 
 impl Build<'_> {
@@ -92,16 +87,17 @@ impl Build<'_> {
             self.name_again(&record)?;
             return self.finish_unchanged(record.image).await;
         }
-        let mut publication = self.publication(&materials);
+        let images = &materials.images;
+        let mut publication = self.publication(images);
         let digest = self.make(&materials, publication.as_mut()).await?;
         let record = Record {
             fingerprint,
             image: digest,
-            builder: materials.builder_image.image.digest,
+            builder: images.builder_documents().digest,
             builder_name: self.plan.builder.to_string(),
-            platform_api: materials.builder.api.to_string(),
-            uid: materials.builder.uid,
-            gid: materials.builder.gid,
+            platform_api: images.builder.api.to_string(),
+            uid: images.builder.uid,
+            gid: images.builder.gid,
         };
         record
             .save(self.layout.root())
@@ -125,43 +121,9 @@ impl Build<'_> {
             let received = source::receive(self.layout.root(), trees, &self.dialogue, inputs);
             received.await.map_err(Failure::from)
         };
-        let images = self.find_images();
+        let images = Images::find(&self.plan, &self.agent.store, &self.registry);
         let (sources, images) = tokio::try_join!(receive, images)?;
-        let (builder, builder_image, run_name, run_image) = images;
-        Ok(Materials {
-            sources,
-            builder,
-            builder_image,
-            run_name,
-            run_image,
-        })
-    }
-
-    async fn find_images(&self) -> Result<(Builder, Resolved, ImageRef, Resolved), Failure> {
-        let (store, policy) = (&self.agent.store, self.plan.request.pull);
-        let name = &self.plan.builder;
-        let role = ImageRole::Builder;
-        let builder_image = self
-            .registry
-            .pull(store, name, policy, Want::Documents, role)
-            .await?;
-        let builder = Builder::parse(name, &builder_image.image)?;
-        let run_name = match &self.plan.run_image {
-            Some(name) => name.clone(),
-            None => builder
-                .run_image(self.plan.name().registry())
-                .ok_or_else(|| BuilderError::Unusable {
-                    image: name.familiar(),
-                    reason: "it names no run image (give one with --run-image)".to_owned(),
-                })?
-                .parse()?,
-        };
-        let role = ImageRole::RunImage;
-        let run_image = self
-            .registry
-            .pull(store, &run_name, policy, Want::Documents, role)
-            .await?;
-        Ok((builder, builder_image, run_name, run_image))
+        Ok(Materials { sources, images })
     }
 
     fn fingerprint(&self, materials: &Materials) -> Digest {
@@ -171,13 +133,17 @@ impl Build<'_> {
             .map(|source| source.digest)
             .collect();
         let embedded = order::embedded(&self.plan, &materials.sources);
+        let images = &materials.images;
+        let buildpackages = images.buildpackages.iter();
+        let buildpackages: Vec<Digest> = buildpackages.map(|found| found.image.digest).collect();
         record::fingerprint(&record::Inputs {
             embedded: embedded.map(Embedded::digest),
             request: &self.plan.request,
             sources: &sources,
-            builder: &materials.builder_image.image.digest,
-            run_image: &materials.run_image.image.digest,
-            run_name: &materials.run_name.to_string(),
+            buildpackages: &buildpackages,
+            builder: &images.builder_documents().digest,
+            run_image: &images.run_image.image.digest,
+            run_name: &images.run_name.to_string(),
             name: &self.plan.name().to_string(),
         })
     }
@@ -230,24 +196,20 @@ impl Build<'_> {
         materials: &Materials,
         publication: Option<&mut Publication>,
     ) -> Result<Digest, Failure> {
-        let builder_image = &materials.builder_image.image;
-        self.registry
-            .fetch_layers(&self.agent.store, &self.plan.builder, builder_image)
+        let images = &materials.images;
+        let store = &self.agent.store;
+        images
+            .fetch_layers(&self.plan, store, &self.registry)
             .await?;
         let directory = self.prepare(materials)?;
-        let names: Vec<&ImageRef> = self
-            .plan
-            .names
-            .iter()
-            .chain([&materials.run_name])
-            .collect();
+        let names: Vec<&ImageRef> = self.plan.names.iter().chain([&images.run_name]).collect();
         let names = Names::of(names);
         let identity = Identity::new(&names.hosts)?;
         let network = crate::container::network::LoopbackNetwork::new(&names.ports)?;
         let content = Content {
-            store: self.agent.store.clone(),
-            scope: self.scope(materials)?,
-            fetch: self.fetch(materials),
+            store: store.clone(),
+            scope: images.scope(&self.plan, store)?,
+            fetch: images.fetch(store, &self.registry),
             courier: publication
                 .as_ref()
                 .map(|publication| Box::new(publication.courier()) as _),
@@ -258,17 +220,14 @@ impl Build<'_> {
             agent: self.agent,
             dialogue: &self.dialogue,
             plan: &self.plan,
-            builder: &materials.builder,
-            builder_image,
-            run_name: &materials.run_name,
-            run_image: &materials.run_image.image,
+            images,
             registry: &self.registry,
             buildpack_trees: &directory.buildpacks,
             directory: &directory,
             names: &names,
             authority: &identity.authority,
             trusted: trust::bundle(
-                &self.builder_layers(materials),
+                &images.lowers(store),
                 self.plan.request.access.extra_ca.as_deref(),
             ),
             namespace: network.namespace,
@@ -289,70 +248,22 @@ impl Build<'_> {
         Ok(digest)
     }
 
-    /// The builder's extracted layers, the topmost first.
-    fn builder_layers(&self, materials: &Materials) -> Vec<PathBuf> {
-        let diff_ids = materials.builder_image.image.config.diff_ids().iter();
-        let store = &self.agent.store;
-        diff_ids.rev().map(|id| store.layer_path(id)).collect()
-    }
-
     fn prepare(&self, materials: &Materials) -> Result<BuildDir, Failure> {
         let store = &self.agent.store;
-        let layers = self.builder_layers(materials);
         let choice = order::Choice {
             store,
             plan: &self.plan,
-            builder: &materials.builder,
-            layers: &layers,
+            images: &materials.images,
             sources: &materials.sources,
         };
         let prepare = directory::Prepare {
             order: choice.order()?,
             layout: &self.layout,
             plan: &self.plan,
-            builder: &materials.builder,
+            images: &materials.images,
             sources: &materials.sources,
         };
         prepare.run()
-    }
-
-    /// What the phases may see: the run image and the image of the last build;
-    /// and what they may write: the names of this one.
-    fn scope(&self, materials: &Materials) -> Result<Scope, Failure> {
-        let mut scope = Scope::default();
-        let run = &materials.run_image;
-        scope.read(&materials.run_name, &run.stored.descriptor, &run.image);
-        for name in &self.plan.names {
-            scope.write(name);
-            if let Some(stored) = self.agent.store.find(&name.to_string())?
-                && let Ok(image) = self.agent.store.image(&stored.descriptor.digest)
-            {
-                scope.read(name, &stored.descriptor, &image);
-            }
-        }
-        Ok(scope)
-    }
-
-    fn fetch(&self, materials: &Materials) -> Fetch {
-        let (registry, store) = (self.registry.clone(), self.agent.store.clone());
-        let (name, image) = (
-            materials.run_name.clone(),
-            Arc::clone(&materials.run_image.image),
-        );
-        Arc::new(move |digest| {
-            let (registry, store) = (registry.clone(), store.clone());
-            let (name, image) = (name.clone(), Arc::clone(&image));
-            Box::pin(async move {
-                let layer = image
-                    .manifest
-                    .layers
-                    .iter()
-                    .find(|layer| layer.digest == digest);
-                let layer = layer.ok_or_else(|| format!("{digest} cannot be fetched"))?;
-                let fetched = registry.fetch_blob(&store, &name, layer).await;
-                fetched.map_err(|error| error.to_string())
-            })
-        })
     }
 
     /// Makes the exported image visible under all its names, in one step.
@@ -383,13 +294,13 @@ impl Build<'_> {
     }
 
     /// The upload of the image that is to be built, if it is asked for.
-    fn publication(&self, materials: &Materials) -> Option<Publication> {
+    fn publication(&self, images: &Images) -> Option<Publication> {
         self.plan.request.publish.then(|| {
             self.registry.publish(
                 &self.agent.store,
                 &self.plan.names,
-                &materials.run_name,
-                &materials.run_image.image,
+                &images.run_name,
+                &images.run_image.image,
             )
         })
     }

@@ -1,12 +1,45 @@
 //! From a request to the code that serves it.
 
-use protocol::{Failure, Reply, Request};
+use protocol::{Failure, FailureKind, Reply, Request};
 
 use crate::dialogue::{Dialogue, Inputs};
-use crate::{Agent, build, doctor, image, run, shell};
+use crate::{Agent, build, doctor, forward, image, machine, run, shell};
 
-/// Serves one request. Dropping the future cancels it.
+/// Serves one request. Dropping the future cancels it; so does a stop of the
+/// agent that does not wait.
 pub async fn handle(
+    agent: &Agent,
+    request: Request,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let Some(name) = name(&request) else {
+        return serve(agent, request, dialogue, inputs).await;
+    };
+    let _ticket = agent.work.begin(name)?;
+    tokio::select! {
+        served = serve(agent, request, dialogue, inputs) => served,
+        () = agent.work.interrupted() => {
+            let message = "the machine was stopped";
+            Err(Failure::new(FailureKind::Cancelled, message))
+        }
+    }
+}
+
+/// What a stop would interrupt, as people call it.
+fn name(request: &Request) -> Option<String> {
+    match request {
+        Request::Build(build) => Some(format!("a build of {}", build.project.path)),
+        Request::Run(run) => Some(format!("a process of {}", run.image)),
+        Request::Shell(shell) => Some(format!("a shell of {}", shell.project.path)),
+        Request::ImageExport { image, .. } => Some(format!("an export of {image}")),
+        Request::Pull { image, .. } => Some(format!("a pull of {image}")),
+        Request::Push { target, .. } => Some(format!("a push to {target}")),
+        _ => None,
+    }
+}
+
+async fn serve(
     agent: &Agent,
     request: Request,
     dialogue: Dialogue,
@@ -37,5 +70,12 @@ pub async fn handle(
             access,
         } => image::push(agent, dialogue, &image, &target, access).await,
         Request::Doctor => doctor::run(agent, &dialogue).await,
+        Request::MachineStatus => Ok(machine::status(agent)),
+        Request::SetClock { nanos } => machine::set_clock(agent, nanos),
+        Request::Forward { port } => forward::forward(port, dialogue, inputs).await,
+        Request::Trim => machine::trim(agent).await,
+        Request::Stop { running } => machine::stop(agent, running, &dialogue).await,
+        Request::Clear { keep_images } => machine::clear(agent, keep_images).await,
+        Request::Usage => machine::usage(agent).await,
     }
 }

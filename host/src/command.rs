@@ -11,9 +11,11 @@ use crate::cli::{Cli, Command, FRONT_PAGE, PullOptions, PushOptions};
 use crate::client::{Client, Setup};
 use crate::exit_code;
 use crate::home::Home;
+use crate::machine::Kind;
 use crate::printer::{Answer, Printer};
 use crate::project::Project;
 use crate::settings::Settings;
+use crate::terminal;
 
 mod account;
 mod build;
@@ -36,12 +38,14 @@ pub(crate) fn run() -> u8 {
         }
     };
     trace();
-    let mut printer = Printer::new(cli.global);
+    terminal::prepare();
+    let mut printer = Printer::new(&cli.global);
+    let machine = cli.global.machine.as_ref();
     let Some(command) = cli.command else {
         printer.text(FRONT_PAGE);
         return exit_code::SUCCESS;
     };
-    dispatch(command, &mut printer).unwrap_or_else(|failure| {
+    dispatch(command, machine, &mut printer).unwrap_or_else(|failure| {
         printer.failure(&failure);
         exit_code::of(failure.kind)
     })
@@ -57,19 +61,23 @@ fn trace() {
     }
 }
 
-fn dispatch(command: Command, printer: &mut Printer) -> Result<u8, Failure> {
+fn dispatch(
+    command: Command,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     match command {
         Command::Completions(options) => Ok(completions::run(&options, printer)),
         Command::Login(options) => account::login(&options, printer),
         Command::Logout(options) => account::logout(&options, printer),
-        Command::Vm(command) => vm::run(command, printer),
-        Command::Build(options) => build::run(&options, printer),
-        Command::Run(options) => run::run(options, printer),
-        Command::Shell(options) => shell::run(&options, printer),
-        Command::Image(command) => image::run(command, printer),
-        Command::Push(options) => push(&options, printer),
-        Command::Pull(options) => pull(&options, printer),
-        Command::Doctor => doctor::run(printer),
+        Command::Vm(command) => vm::run(&command, machine, printer),
+        Command::Build(options) => build::run(&options, machine, printer),
+        Command::Run(options) => run::run(options, machine, printer),
+        Command::Shell(options) => shell::run(&options, machine, printer),
+        Command::Image(command) => image::run(command, machine, printer),
+        Command::Push(options) => push(&options, machine, printer),
+        Command::Pull(options) => pull(&options, machine, printer),
+        Command::Doctor => doctor::run(machine, printer),
     }
 }
 
@@ -82,10 +90,10 @@ struct Start {
 
 impl Start {
     /// Reads all settings and enters the agent's namespaces.
-    fn at(folder: &Path, printer: &mut Printer) -> Result<Self, Failure> {
+    fn at(folder: &Path, machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
         let home = Home::find()?;
         let settings = Settings::load(folder, &home)?;
-        let setup = Setup::new(&home, &settings, printer)?;
+        let setup = Setup::new(&home, &settings, machine, printer)?;
         Ok(Self {
             home,
             settings,
@@ -95,9 +103,9 @@ impl Start {
 
     /// The same for commands that concern no project: the current folder's
     /// settings say how registries are reached.
-    fn here(printer: &mut Printer) -> Result<Self, Failure> {
+    fn here(machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
         let folder = Project::find(None).map(|project| project.folder);
-        Self::at(&folder.unwrap_or_default(), printer)
+        Self::at(&folder.unwrap_or_default(), machine, printer)
     }
 }
 
@@ -118,15 +126,19 @@ fn ask(
     request: impl FnOnce(&Client) -> Request,
 ) -> Result<Reply, Failure> {
     block_on(async {
-        let client = setup.connect().await?;
+        let client = setup.connect(printer).await?;
         let request = request(&client);
         client.request(&request, printer).await?.reply().await
     })
 }
 
-fn push(options: &PushOptions, printer: &mut Printer) -> Result<u8, Failure> {
+fn push(
+    options: &PushOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     let target = options.target.as_ref().unwrap_or(&options.image);
-    let setup = Start::here(printer)?.setup;
+    let setup = Start::here(machine, printer)?.setup;
     let reply = ask(setup, printer, |client| Request::Push {
         image: options.image.clone(),
         target: target.clone(),
@@ -139,8 +151,12 @@ fn push(options: &PushOptions, printer: &mut Printer) -> Result<u8, Failure> {
     Ok(exit_code::SUCCESS)
 }
 
-fn pull(options: &PullOptions, printer: &mut Printer) -> Result<u8, Failure> {
-    let setup = Start::here(printer)?.setup;
+fn pull(
+    options: &PullOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
     let reply = ask(setup, printer, |client| Request::Pull {
         image: options.image.clone(),
         policy: PullPolicy::from(options.pull),

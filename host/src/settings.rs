@@ -12,6 +12,7 @@ mod buildpack;
 mod descriptor;
 mod document;
 mod error;
+mod machine;
 mod name;
 mod project_file;
 mod registries;
@@ -19,6 +20,7 @@ mod user_file;
 
 pub(crate) use buildpack::BuildpackChoice;
 pub(crate) use error::SettingsError;
+pub(crate) use machine::{GuestImage, MachineTable, RemoteGuest, Shape, Size};
 pub(crate) use name::ImageName;
 pub(crate) use registries::Registries;
 
@@ -114,6 +116,11 @@ impl Settings {
     /// How registries are reached, and whose settings the project's file made.
     pub(crate) fn registries(&self) -> Result<Registries, SettingsError> {
         Registries::merge(&self.user.registries, &self.project.registries)
+    }
+
+    /// Which machine builds, and its size: the user's word alone.
+    pub(crate) fn machine(&self) -> &MachineTable {
+        &self.user.machine
     }
 
     fn names(&self, folder: &Path, flags: &BuildOptions) -> (Vec<String>, Option<String>) {

@@ -65,6 +65,49 @@ pub enum Request {
     },
     /// One [`Event::Check`](crate::Event::Check) per probe of the machine.
     Doctor,
+    /// Answered with [`Reply::Machine`](crate::Reply::Machine), at once.
+    MachineStatus,
+    /// Set the machine's clock; only where the machine is the agent's own.
+    SetClock {
+        /// Nanoseconds since the epoch.
+        nanos: u64,
+    },
+    /// Connect to a TCP port of the machine's loopback address. After
+    /// [`Event::Started`](crate::Event::Started) the data of
+    /// [`Channel::Bulk`](crate::Channel::Bulk) are the connection's, both
+    /// ways; [`Input::StdinClosed`](crate::Input::StdinClosed) ends the host's
+    /// side of it, [`Event::PortClosed`](crate::Event::PortClosed) the other.
+    Forward {
+        /// Which port.
+        port: u16,
+    },
+    /// Give the machine's disk back what the store does not use; answered
+    /// with [`Reply::Trimmed`](crate::Reply::Trimmed).
+    Trim,
+    /// Accept no more work, wait for what runs, and end: a machine that is
+    /// the agent's own is switched off.
+    Stop {
+        /// What becomes of running requests.
+        running: Running,
+    },
+    /// Remove everything that the agent keeps, but images when asked so;
+    /// refused while something runs.
+    Clear {
+        /// Images and their layers stay.
+        keep_images: bool,
+    },
+    /// What the store takes, answered with
+    /// [`Reply::Usage`](crate::Reply::Usage).
+    Usage,
+}
+
+/// What becomes of running requests when an agent ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Running {
+    /// They finish first.
+    Finish,
+    /// They are interrupted.
+    Interrupt,
 }
 
 /// Everything that decides what a build does, but the source itself.

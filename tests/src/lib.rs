@@ -10,6 +10,7 @@ mod app;
 mod cargo_project;
 mod file_server;
 mod locald;
+mod machine;
 mod reader;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use app::App;
 pub use cargo_project::{CargoProject, run, rust_builder};
 pub use file_server::FileServer;
 pub use locald::{Locald, Output, Running, locald};
+pub use machine::{Remote, Vm};
 pub use reader::Reader;
 
 /// How long anything may take before a test gives up.

@@ -16,9 +16,9 @@ use protocol::event::Phase;
 use protocol::request::EnvVar;
 use protocol::{Failure, FailureKind};
 
+use super::images::Images;
 use super::order::{BuildpackTree, Order};
 use super::plan::Plan;
-use crate::builder::Builder;
 use crate::lifecycle;
 use crate::namespace::Privilege;
 use crate::source::Source;
@@ -85,7 +85,7 @@ pub struct BuildDir {
 pub(super) struct Prepare<'a> {
     pub(super) layout: &'a ProjectLayout,
     pub(super) plan: &'a Plan,
-    pub(super) builder: &'a Builder,
+    pub(super) images: &'a Images,
     pub(super) sources: &'a [Source],
     pub(super) order: Order,
 }
@@ -134,7 +134,7 @@ impl Prepare<'_> {
         }
         let toml = |text: Result<String, toml::ser::Error>| text.map_err(io::Error::other);
         let layers = root.join("layers");
-        let images = &self.builder.run_images;
+        let images = &self.images.builder.run_images;
         fs_err::write(layers.join("run.toml"), toml(lifecycle::run_toml(images))?)?;
         fs_err::write(
             layers.join("stack.toml"),
@@ -145,7 +145,7 @@ impl Prepare<'_> {
         }
         if Privilege::of_this_process()? == Privilege::Root {
             // Elsewhere the builder's user is who owns everything.
-            let owner = (self.builder.uid, self.builder.gid);
+            let owner = (self.images.builder.uid, self.images.builder.gid);
             own_tree(root, owner)?;
             own_tree(&directory.source, owner)?;
             own_tree(&self.layout.cache(), owner)?;

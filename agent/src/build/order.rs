@@ -8,8 +8,9 @@ use protocol::request::{Buildpack, EmbeddedBuildpacks};
 use protocol::{Failure, FailureKind};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use super::images::Images;
 use super::plan::Plan;
-use crate::builder::{Builder, BuildpackInfo};
+use crate::builder::BuildpackInfo;
 use crate::embedded::{Embedded, RUST};
 use crate::lifecycle;
 use crate::source::Source;
@@ -38,9 +39,7 @@ pub(super) struct Order {
 pub(super) struct Choice<'a> {
     pub(super) store: &'a Store,
     pub(super) plan: &'a Plan,
-    pub(super) builder: &'a Builder,
-    /// Of the builder, the topmost first.
-    pub(super) layers: &'a [PathBuf],
+    pub(super) images: &'a Images,
     pub(super) sources: &'a [Source],
 }
 
@@ -78,6 +77,7 @@ impl Choice<'_> {
     /// One group of the buildpacks that the request names.
     fn requested(&self, embedded: Option<&Embedded>) -> Result<Order, Failure> {
         let (mut group, mut trees) = (Vec::new(), Vec::new());
+        let mut images = self.images.buildpackages.iter();
         for buildpack in &self.plan.request.buildpacks {
             match buildpack {
                 Buildpack::Named(name) => match (self.named(name), embedded) {
@@ -94,7 +94,9 @@ impl Choice<'_> {
                     trees.push(tree_of(&info, path));
                     group.push(info);
                 }
-                Buildpack::Image(_) => {}
+                Buildpack::Image(_) => {
+                    group.extend(images.next().map(|image| image.buildpack.clone()));
+                }
             }
         }
         let toml = lifecycle::order_toml(&group)
@@ -113,7 +115,8 @@ impl Choice<'_> {
     /// `/cnb/order.toml` of the builder: what the topmost layer has of it.
     fn own_order(&self) -> String {
         let read = |layer: &PathBuf| read_within(layer, "cnb/order.toml");
-        self.layers.iter().find_map(read).unwrap_or_default()
+        let layers = self.images.lowers(self.store);
+        layers.iter().find_map(read).unwrap_or_default()
     }
 
     fn unusable(&self, reason: &str) -> Failure {
@@ -128,7 +131,7 @@ impl Choice<'_> {
         let fits = |known: &&BuildpackInfo| {
             known.id == id && (version.is_empty() || known.version == version)
         };
-        let known = &self.builder.buildpacks;
+        let known = &self.images.builder.buildpacks;
         if let Some(found) = known.iter().find(fits) {
             return Ok(found.clone());
         }

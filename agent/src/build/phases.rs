@@ -11,13 +11,13 @@ use protocol::request::{BuildNetwork, EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
 
 use super::directory::BuildDir;
+use super::images::Images;
 use super::libraries;
 use super::order::BuildpackTree;
 use super::plan::Plan;
 use super::trust::Bundle;
 use crate::Agent;
 use crate::attach::pass_on;
-use crate::builder::Builder;
 use crate::container::{
     Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User,
 };
@@ -25,9 +25,8 @@ use crate::dialogue::Dialogue;
 use crate::endpoint::Names;
 use crate::environment::{self, Environment};
 use crate::lifecycle;
-use crate::reference::ImageRef;
 use crate::registry::Registry;
-use crate::store::{Image, Temporary};
+use crate::store::Temporary;
 
 const ALL: [Phase; 5] = [
     Phase::Analyze,
@@ -51,10 +50,7 @@ pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
     pub(super) dialogue: &'a Dialogue,
     pub(super) plan: &'a Plan,
-    pub(super) builder: &'a Builder,
-    pub(super) builder_image: &'a Image,
-    pub(super) run_name: &'a ImageRef,
-    pub(super) run_image: &'a Image,
+    pub(super) images: &'a Images,
     pub(super) registry: &'a Registry,
     pub(super) buildpack_trees: &'a [BuildpackTree],
     pub(super) directory: &'a BuildDir,
@@ -112,13 +108,12 @@ impl Phases<'_> {
         if needed.is_empty() {
             return Ok(());
         }
-        let store = &self.agent.store;
-        self.registry
-            .fetch_layers(store, self.run_name, self.run_image)
-            .await?;
-        let layers = self.run_image.config.diff_ids().iter().rev();
+        let (store, image) = (&self.agent.store, &self.images.run_image.image);
+        let name = &self.images.run_name;
+        self.registry.fetch_layers(store, name, image).await?;
+        let layers = image.config.diff_ids().iter().rev();
         let layers: Vec<PathBuf> = layers.map(|id| store.layer_path(id)).collect();
-        libraries::check(&needed, &self.run_name.familiar(), &layers)
+        libraries::check(&needed, &name.familiar(), &layers)
     }
 
     async fn create(&self, phase: Phase) -> Result<Created, Failure> {
@@ -144,18 +139,16 @@ impl Phases<'_> {
             .directory
             .scratch(phase)
             .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
-        let store = &self.agent.store;
-        let lowers = self.builder_image.config.diff_ids().iter().rev();
         Ok(ContainerSpec {
-            lowers: lowers.map(|diff_id| store.layer_path(diff_id)).collect(),
+            lowers: self.images.lowers(&self.agent.store),
             upper: Upper::Directory { upper, work },
             mounts: self.mounts(phase),
             args: lifecycle::arguments(phase, &options),
             env: self.environment(phase, &options),
             cwd: lifecycle::LAYERS.into(),
             user: User {
-                uid: self.builder.uid,
-                gid: self.builder.gid,
+                uid: self.images.builder.uid,
+                gid: self.images.builder.gid,
                 groups: Vec::new(),
             },
             hostname: "locald".to_owned(),
@@ -168,16 +161,16 @@ impl Phases<'_> {
     fn options(&self) -> lifecycle::Options {
         let request = &self.plan.request;
         lifecycle::Options {
-            api: self.builder.api,
+            api: self.images.builder.api,
             image: self.plan.name().to_string(),
             tags: self.plan.tags(),
-            run_image: self.run_name.to_string(),
+            run_image: self.images.run_name.to_string(),
             clear_cache: request.clear_cache,
             process_type: request.default_process.clone(),
             creation_time: request.creation_time,
             verbosity: request.verbosity,
-            uid: self.builder.uid,
-            gid: self.builder.gid,
+            uid: self.images.builder.uid,
+            gid: self.images.builder.gid,
         }
     }
 
@@ -253,7 +246,7 @@ impl Phases<'_> {
     }
 
     fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
-        let mut env = Environment::from(self.builder.env.clone());
+        let mut env = Environment::from(self.images.builder.env.clone());
         env.set_default("PATH", environment::PATH);
         env.set_default("HOME", "/tmp");
         env.extend(lifecycle::environment(phase, options));

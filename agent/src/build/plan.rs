@@ -12,6 +12,8 @@ pub(super) struct Plan {
     pub(super) names: Vec<ImageRef>,
     pub(super) builder: ImageRef,
     pub(super) run_image: Option<ImageRef>,
+    /// Those of the buildpacks that are images, in their order.
+    pub(super) buildpackages: Vec<ImageRef>,
 }
 
 impl Plan {
@@ -20,11 +22,6 @@ impl Plan {
         if id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let message = format!("the project id {id:?} is malformed");
             return Err(Failure::new(FailureKind::Invalid, message));
-        }
-        if let Some(image) = request.buildpacks.iter().find_map(buildpack_image) {
-            let message = format!("buildpack image {image} cannot be used yet");
-            return Err(Failure::new(FailureKind::Unsupported, message)
-                .with_hint("name a buildpack of the builder, or a folder that holds one"));
         }
         let mut names = Vec::new();
         for name in &request.names {
@@ -45,6 +42,7 @@ impl Plan {
         Ok(Self {
             builder: request.builder.parse()?,
             run_image: request.run_image.as_deref().map(str::parse).transpose()?,
+            buildpackages: buildpackages(&request.buildpacks)?,
             names,
             request,
         })
@@ -71,11 +69,12 @@ impl Plan {
     }
 }
 
-fn buildpack_image(buildpack: &Buildpack) -> Option<&str> {
-    match buildpack {
+fn buildpackages(buildpacks: &[Buildpack]) -> Result<Vec<ImageRef>, Failure> {
+    let images = buildpacks.iter().filter_map(|buildpack| match buildpack {
         Buildpack::Image(image) => Some(image),
         _ => None,
-    }
+    });
+    images.map(|image| Ok(image.parse()?)).collect()
 }
 
 /// The lifecycle exports to one registry at a time.

@@ -59,6 +59,8 @@ pub(super) struct Inputs<'a> {
     pub embedded: Option<Digest>,
     /// Digests of all source trees, in their order.
     pub sources: &'a [Digest],
+    /// Manifest digest of each buildpack that is an image.
+    pub buildpackages: &'a [Digest],
     /// Manifest digest of the builder.
     pub builder: &'a Digest,
     /// Manifest digest of the run image.
@@ -76,6 +78,9 @@ pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
     hasher.field("generation", &GENERATION.to_string());
     for source in inputs.sources {
         hasher.field("source", &source.to_string());
+    }
+    for buildpackage in inputs.buildpackages {
+        hasher.field("buildpackage", &buildpackage.to_string());
     }
     hasher.field("builder", &inputs.builder.to_string());
     hasher.field("run-image", &inputs.run_image.to_string());

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::source::{Entry, EntryKind};
+use protocol::source::{Entry, EntryKind, MODE_BY_CONTENT};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -19,6 +19,9 @@ const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 
 /// No set-id bits: they belong to other users.
 const PERMISSIONS: u32 = 0o777;
+
+/// Bytes that tell a program.
+const START: usize = 4;
 
 type Parent = Option<(Vec<u8>, Arc<OwnedFd>)>;
 
@@ -34,6 +37,8 @@ pub(super) struct NewFile {
     path: String,
     /// The time of the file that it replaces.
     before: Option<Timespec>,
+    /// Its first bytes.
+    start: Vec<u8>,
 }
 
 impl TreeDir {
@@ -105,6 +110,7 @@ impl TreeDir {
             file: File::from(file),
             path: String::from_utf8_lossy(path).into_owned(),
             before,
+            start: Vec::new(),
         })
     }
 
@@ -143,6 +149,8 @@ impl TreeDir {
 
 impl NewFile {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        let missing = START.saturating_sub(self.start.len()).min(bytes.len());
+        self.start.extend_from_slice(&bytes[..missing]);
         self.file
             .write_all(bytes)
             .map_err(|source| self.failed(source))
@@ -154,7 +162,12 @@ impl NewFile {
         let EntryKind::File { mode, .. } = entry.kind else {
             return Err(SourceError::Protocol("content for what is no file"));
         };
-        let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
+        let mode = match mode {
+            MODE_BY_CONTENT if is_program(&self.start) => 0o755,
+            MODE_BY_CONTENT => 0o644,
+            mode => u32::from(mode) & PERMISSIONS,
+        };
+        let mode = Mode::from_raw_mode(mode);
         let keep_time = |time: Timespec| {
             let times = Timestamps {
                 last_access: time,
@@ -182,9 +195,53 @@ fn modified(stat: &rustix::fs::Stat) -> Timespec {
     }
 }
 
+fn is_program(start: &[u8]) -> bool {
+    start.starts_with(b"#!") || start.starts_with(b"\x7fELF")
+}
+
 fn failed(path: &[u8], errno: Errno) -> SourceError {
     SourceError::Write {
         path: String::from_utf8_lossy(path).into_owned(),
         source: errno.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn files_of_systems_without_modes_are_what_their_content_says() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = TreeDir::open(root.path()).unwrap();
+        let cases: [(&str, &[&[u8]], u16, u32); 5] = [
+            ("script", &[b"#", b"!/bin/sh"], MODE_BY_CONTENT, 0o755),
+            ("program", &[b"\x7fELF\x02"], MODE_BY_CONTENT, 0o755),
+            ("text", &[b"# !"], MODE_BY_CONTENT, 0o644),
+            ("empty", &[], MODE_BY_CONTENT, 0o644),
+            ("known", &[b"#!"], 0o600, 0o600),
+        ];
+        for (name, parts, mode, expected) in cases {
+            let entry = Entry {
+                path: name.into(),
+                kind: EntryKind::File {
+                    size: 0,
+                    mode,
+                    modified: 0,
+                    stamp: 0,
+                },
+            };
+            let mut file = tree.file(name.as_bytes()).unwrap();
+            for part in parts {
+                file.write(part).unwrap();
+            }
+            file.finish(&entry, false).unwrap();
+            let metadata = fs_err::metadata(root.path().join(name)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o7777, expected, "{name}");
+        }
     }
 }

@@ -123,6 +123,11 @@ impl Store {
         })
     }
 
+    /// Removes all references.
+    pub(super) fn forget_images(&self) -> Result<(), StoreError> {
+        self.change_index(Vec::clear)
+    }
+
     /// Removes references; says which of them there were.
     pub fn remove_images(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
         let mut removed = Vec::new();
@@ -205,12 +210,14 @@ fn role_name(role: ImageRole) -> &'static str {
         ImageRole::Builder => "builder",
         ImageRole::RunImage => "run-image",
         ImageRole::Other => "other",
+        ImageRole::Buildpack => "buildpack",
     }
 }
 
 fn role_from(name: &str) -> ImageRole {
     match name {
         "application" => ImageRole::Application,
+        "buildpack" => ImageRole::Buildpack,
         "builder" => ImageRole::Builder,
         "run-image" => ImageRole::RunImage,
         _ => ImageRole::Other,

@@ -138,7 +138,7 @@ pub(crate) fn parent() {
     let (base, state) = (paths.next().unwrap(), paths.next().unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let mut spec = Stage::shell_over(base, "echo ready; sleep 1000; :");
+        let mut spec = Stage::shell_over(base, "sleep 1000 & echo ready; wait");
         "killed".clone_into(&mut spec.hostname);
         let mut container = agent::container::Container::start(spec, &state)
             .await

@@ -1,12 +1,14 @@
 //! At least one message of each kind.
 
 use protocol::event::{
-    Built, Check, ImageRole, ImageSummary, Phase, PullEvent, PushEvent, Status, Verdict,
+    Built, Check, ImageRole, ImageSummary, MachineStatus, Phase, PullEvent, PushEvent, Status,
+    Usage, Verdict,
 };
 use protocol::input::{Credential, Signal};
 use protocol::request::{
     BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
-    PullPolicy, RegistryAccess, RegistrySettings, RunRequest, ShellRequest, Stdio, Verbosity,
+    PullPolicy, RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest, Stdio,
+    Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -118,6 +120,15 @@ pub(crate) fn requests() -> Vec<Request> {
             access: RegistryAccess::default(),
         },
         Request::Doctor,
+        Request::MachineStatus,
+        Request::SetClock { nanos: 1 << 40 },
+        Request::Forward { port: 8080 },
+        Request::Trim,
+        Request::Stop {
+            running: Running::Finish,
+        },
+        Request::Clear { keep_images: true },
+        Request::Usage,
     ];
     // A new kind does not compile here until it has its place above.
     let place = |request: &Request| match request {
@@ -133,8 +144,15 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::Pull { .. } => 9,
         Request::Push { .. } => 10,
         Request::Doctor => 11,
+        Request::MachineStatus => 12,
+        Request::SetClock { .. } => 13,
+        Request::Forward { .. } => 14,
+        Request::Trim => 15,
+        Request::Stop { .. } => 16,
+        Request::Clear { .. } => 17,
+        Request::Usage => 18,
     };
-    assert!(all.iter().map(place).eq(0..12));
+    assert!(all.iter().map(place).eq(0..19));
     all
 }
 
@@ -188,6 +206,7 @@ pub(crate) fn inputs() -> Vec<Input> {
         },
         Input::Signal(Signal::Interrupt),
         Input::StdinClosed,
+        Input::WatchPorts,
     ];
     let place = |input: &Input| match input {
         Input::Credential { .. } => 0,
@@ -198,8 +217,9 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::Resize { .. } => 5,
         Input::Signal(_) => 6,
         Input::StdinClosed => 7,
+        Input::WatchPorts => 8,
     };
-    assert!(all.iter().map(place).eq(0..8));
+    assert!(all.iter().map(place).eq(0..9));
     all.push(credential(Some(Credential::Basic {
         username: text("u"),
         password: text("p"),
@@ -241,6 +261,26 @@ fn replies() -> Vec<Reply> {
             names: vec![text("n")],
             freed: 5,
         },
+        Reply::Machine(MachineStatus {
+            version: text("1"),
+            kernel: text("6"),
+            architecture: text("x"),
+            uptime_millis: 2,
+            processors: 3,
+            load: 4,
+            memory: 5,
+            memory_available: 6,
+            disk: 7,
+            disk_free: 8,
+            clock: 1 << 60,
+            running: vec![text("build")],
+        }),
+        Reply::Trimmed { bytes: 9 },
+        Reply::Usage(Usage {
+            blobs: 1,
+            layers: 2,
+            projects: 3,
+        }),
     ]
 }
 
@@ -371,6 +411,8 @@ pub(crate) fn events() -> Vec<Event> {
             detail: text("d"),
             remedy: Some(text("r")),
         }),
+        Event::PortOpened { port: 8080 },
+        Event::PortClosed { port: 8080 },
     ];
     let place = |event: &Event| match event {
         Event::Outcome(_) => 0,
@@ -388,8 +430,10 @@ pub(crate) fn events() -> Vec<Event> {
         Event::File { .. } => 12,
         Event::Started => 13,
         Event::Check(_) => 14,
+        Event::PortOpened { .. } => 15,
+        Event::PortClosed { .. } => 16,
     };
-    assert!(all.iter().map(place).eq(0..15));
+    assert!(all.iter().map(place).eq(0..17));
     all.extend(
         replies()
             .into_iter()

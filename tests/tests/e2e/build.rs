@@ -161,6 +161,55 @@ fn a_buildpack_can_be_named_or_given_as_a_folder() {
 }
 
 #[test]
+fn a_buildpack_can_be_an_image() {
+    let (app, name) = (App::empty("plain"), unique("packaged"));
+    app.write("file", "");
+    let image = format!("docker://{}/test/buildpackage", registry());
+    let path = app.text();
+    let arguments = [
+        "build",
+        &path,
+        "-t",
+        &name,
+        "--builder",
+        &builder(),
+        "-b",
+        &image,
+    ];
+    let said = locald(arguments).succeed();
+    let said = format!("{}{}", said.stdout, said.stderr);
+    assert!(
+        said.contains("greetings from the image of a buildpack"),
+        "{said}"
+    );
+    let run = locald(["run", &name]).succeed();
+    assert_eq!(run.stdout.trim(), "greetings at launch");
+    let again = locald(arguments).succeed();
+    let said = format!("{}{}", again.stdout, again.stderr);
+    assert!(said.contains("up to date"), "{said}");
+    let listed = locald(["image", "ls"]).succeed().stdout;
+    assert!(listed.contains("test/buildpackage"), "{listed}");
+}
+
+#[test]
+fn an_image_without_buildpacks_is_no_buildpack() {
+    let app = App::web();
+    let image = format!("docker://{}/demo/run", registry());
+    let path = app.text();
+    let arguments = [
+        "build",
+        &path,
+        "-t",
+        &unique("no"),
+        "--builder",
+        &builder(),
+        "-b",
+        &image,
+    ];
+    locald(arguments).fail(117, "demo/run is not a buildpack");
+}
+
+#[test]
 fn publish_uploads_and_others_read_it() {
     let app = App::web();
     let name = format!("{}/{}", registry(), unique("published"));

@@ -1,0 +1,141 @@
+//! The images that a build is made from.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use protocol::Failure;
+use protocol::event::ImageRole;
+
+use super::plan::Plan;
+use crate::builder::{Builder, BuilderError};
+use crate::buildpackage::Buildpackage;
+use crate::endpoint::{Fetch, Scope};
+use crate::reference::ImageRef;
+use crate::registry::{Registry, Resolved, Want};
+use crate::store::{Image, Store};
+
+/// The documents of all images of a build. Layers are fetched when something
+/// needs them.
+pub(super) struct Images {
+    pub(super) builder: Builder,
+    pub(super) builder_image: Resolved,
+    pub(super) buildpackages: Vec<Buildpackage>,
+    pub(super) run_name: ImageRef,
+    pub(super) run_image: Resolved,
+}
+
+impl Images {
+    /// Finds the images that a plan, and the builder in it, name.
+    pub(super) async fn find(
+        plan: &Plan,
+        store: &Store,
+        registry: &Registry,
+    ) -> Result<Self, Failure> {
+        let policy = plan.request.pull;
+        let documents = async |name, role| {
+            registry
+                .pull(store, name, policy, Want::Documents, role)
+                .await
+        };
+        let name = &plan.builder;
+        let builder_image = documents(name, ImageRole::Builder).await?;
+        let builder = Builder::parse(name, &builder_image.image)?;
+        let run_name = run_name(plan, &builder)?;
+        let run_image = documents(&run_name, ImageRole::RunImage).await?;
+        let mut buildpackages = Vec::new();
+        for name in &plan.buildpackages {
+            let found = documents(name, ImageRole::Buildpack).await?;
+            buildpackages.push(Buildpackage::parse(name, &found.image)?);
+        }
+        Ok(Self {
+            builder,
+            builder_image,
+            buildpackages,
+            run_name,
+            run_image,
+        })
+    }
+
+    /// Fetches everything that the phases' root file system is made of.
+    pub(super) async fn fetch_layers(
+        &self,
+        plan: &Plan,
+        store: &Store,
+        registry: &Registry,
+    ) -> Result<(), Failure> {
+        let builder = (&plan.builder, &self.builder_image.image);
+        let packages = self.buildpackages.iter();
+        let packages = packages.map(|package| (&package.name, &package.image));
+        for (name, image) in [builder].into_iter().chain(packages) {
+            registry.fetch_layers(store, name, image).await?;
+        }
+        Ok(())
+    }
+
+    /// The directories of the phases' root file system, the uppermost first:
+    /// the builder's below those of the buildpacks. An overlay may have each
+    /// but once.
+    pub(super) fn lowers(&self, store: &Store) -> Vec<PathBuf> {
+        let packages = self.buildpackages.iter().rev();
+        let images = packages.map(|package| &package.image);
+        let mut seen = HashSet::new();
+        images
+            .chain([&self.builder_image.image])
+            .flat_map(|image| image.config.diff_ids().iter().rev())
+            .filter(|diff_id| seen.insert(**diff_id))
+            .map(|diff_id| store.layer_path(diff_id))
+            .collect()
+    }
+
+    /// What the phases may see: the run image and the image of the last build;
+    /// and what they may write: the names of this one.
+    pub(super) fn scope(&self, plan: &Plan, store: &Store) -> Result<Scope, Failure> {
+        let mut scope = Scope::default();
+        let run = &self.run_image;
+        scope.read(&self.run_name, &run.stored.descriptor, &run.image);
+        for name in &plan.names {
+            scope.write(name);
+            if let Some(stored) = store.find(&name.to_string())?
+                && let Ok(image) = store.image(&stored.descriptor.digest)
+            {
+                scope.read(name, &stored.descriptor, &image);
+            }
+        }
+        Ok(scope)
+    }
+
+    /// How a phase gets a layer of the run image that the store lacks.
+    pub(super) fn fetch(&self, store: &Store, registry: &Registry) -> Fetch {
+        let (registry, store) = (registry.clone(), store.clone());
+        let (name, image) = (self.run_name.clone(), Arc::clone(&self.run_image.image));
+        Arc::new(move |digest| {
+            let (registry, store) = (registry.clone(), store.clone());
+            let (name, image) = (name.clone(), Arc::clone(&image));
+            Box::pin(async move {
+                let mut layers = image.manifest.layers.iter();
+                let layer = layers.find(|layer| layer.digest == digest);
+                let layer = layer.ok_or_else(|| format!("{digest} cannot be fetched"))?;
+                let fetched = registry.fetch_blob(&store, &name, layer).await;
+                fetched.map_err(|error| error.to_string())
+            })
+        })
+    }
+
+    /// The builder's documents.
+    pub(super) fn builder_documents(&self) -> &Image {
+        &self.builder_image.image
+    }
+}
+
+fn run_name(plan: &Plan, builder: &Builder) -> Result<ImageRef, Failure> {
+    if let Some(name) = &plan.run_image {
+        return Ok(name.clone());
+    }
+    let named = builder.run_image(plan.name().registry());
+    let named = named.ok_or_else(|| BuilderError::Unusable {
+        image: plan.builder.familiar(),
+        reason: "it names no run image (give one with --run-image)".to_owned(),
+    })?;
+    Ok(named.parse()?)
+}
