@@ -22,6 +22,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Connect standard input and output with the machine's agent, which is
+    /// started when it does not run
+    Join,
+    #[command(flatten)]
+    Serve(Service),
+}
+
+/// How this process is an agent itself.
+#[derive(Debug, Subcommand)]
+enum Service {
     /// Serve one host on standard input and output
     Stdio,
     /// Listen for hosts
@@ -50,11 +60,11 @@ struct Serve {
     #[arg(long)]
     own_machine: bool,
     /// End when no host has been connected for so long
-    #[arg(long, value_name = "SECONDS", requires = "vsock")]
+    #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
 }
 
-impl Command {
+impl Service {
     fn ownership(&self) -> Ownership {
         match self {
             Self::Serve(options) if options.own_machine => Ownership::Own,
@@ -70,7 +80,11 @@ pub(crate) fn run() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match start(cli.command) {
+    let ended = match cli.command {
+        Command::Join => join(),
+        Command::Serve(service) => start(service),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut text = format!("locald-agent: {error}");
@@ -87,16 +101,24 @@ pub(crate) fn run() -> ExitCode {
 
 type AnyError = Box<dyn std::error::Error>;
 
-fn start(command: Command) -> Result<(), AnyError> {
+fn join() -> Result<(), AnyError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let joined = runtime.block_on(serve::join::join());
+    // A thread may still wait for standard input.
+    runtime.shutdown_background();
+    Ok(joined?)
+}
+
+fn start(service: Service) -> Result<(), AnyError> {
     // Before there is a second thread.
     let entered = agent::namespace::enter().map_err(Failure::from);
-    let ownership = command.ownership();
+    let ownership = service.ownership();
     let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home(), ownership)?)));
     let runtime = tokio::runtime::Runtime::new()?;
     let own = agent.as_ref().ok().cloned();
     let result = runtime.block_on(async {
         tokio::select! {
-            served = dispatch(agent, command) => served,
+            served = dispatch(agent, service) => served,
             ended = terminated() => ended,
             () = ended(own) => Ok(()),
         }
@@ -106,11 +128,11 @@ fn start(command: Command) -> Result<(), AnyError> {
     result
 }
 
-async fn dispatch(agent: Result<Arc<Agent>, Failure>, command: Command) -> Result<(), AnyError> {
-    match (command, agent) {
-        (Command::Stdio, agent) => Ok(serve::stdio(agent).await?),
-        (Command::Serve(options), Ok(agent)) => listen(agent, options).await,
-        (Command::Serve(_), Err(failure)) => Err([vec![failure.message], failure.causes]
+async fn dispatch(agent: Result<Arc<Agent>, Failure>, service: Service) -> Result<(), AnyError> {
+    match (service, agent) {
+        (Service::Stdio, agent) => Ok(serve::stdio(agent).await?),
+        (Service::Serve(options), Ok(agent)) => listen(agent, options).await,
+        (Service::Serve(_), Err(failure)) => Err([vec![failure.message], failure.causes]
             .concat()
             .join(": ")
             .into()),
@@ -118,13 +140,16 @@ async fn dispatch(agent: Result<Arc<Agent>, Failure>, command: Command) -> Resul
 }
 
 async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
+    let idle = options.idle.map(Duration::from_secs);
     if let Some(path) = options.address.unix {
-        return Ok(serve::unix(agent, &path).await?);
+        let listening = || {
+            let _ = writeln!(std::io::stdout(), "{}", serve::join::LISTENS);
+        };
+        return Ok(serve::unix(agent, &path, idle, listening).await?);
     }
     let token = options.token_file.as_deref().map(read_token).transpose()?;
     let token = token.ok_or("vsock needs --token-file")?;
     let port = options.address.vsock.unwrap_or_default();
-    let idle = options.idle.map(Duration::from_secs);
     let listening = || {
         // What waits on the console of a guest waits for these words.
         let _ = writeln!(std::io::stderr(), "locald: the agent listens");

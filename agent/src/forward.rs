@@ -1,6 +1,6 @@
 //! Connections of the host to TCP ports of this machine's loopback address.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ pub(crate) async fn forward(
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     dialogue.event(Event::Started).await?;
-    tokio::try_join!(to_host(reader, &dialogue), from_host(inputs, writer))?;
+    tokio::try_join!(to_host(port, reader, &dialogue), from_host(inputs, writer))?;
     Ok(Reply::Nothing)
 }
 
@@ -38,7 +38,11 @@ async fn connect(port: u16) -> Result<TcpStream, Failure> {
     })
 }
 
-async fn to_host(mut reader: OwnedReadHalf, dialogue: &Dialogue) -> Result<(), HostGone> {
+async fn to_host(
+    port: u16,
+    mut reader: OwnedReadHalf,
+    dialogue: &Dialogue,
+) -> Result<(), HostGone> {
     let mut buffer = BytesMut::with_capacity(BUFFER);
     loop {
         buffer.reserve(BUFFER);
@@ -51,8 +55,7 @@ async fn to_host(mut reader: OwnedReadHalf, dialogue: &Dialogue) -> Result<(), H
             }
         }
     }
-    // An empty frame is the end of what the program says.
-    dialogue.data(Channel::Bulk, Bytes::new()).await
+    dialogue.event(Event::PortClosed { port }).await
 }
 
 async fn from_host(mut inputs: Inputs, mut writer: OwnedWriteHalf) -> Result<(), HostGone> {

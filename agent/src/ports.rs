@@ -12,7 +12,7 @@ use protocol::Event;
 use crate::dialogue::{Dialogue, HostGone};
 
 /// How often the table is looked at.
-const LOOK: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(500);
 /// `st` of a listening socket in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 

@@ -1,5 +1,7 @@
 //! Where hosts connect: a unix socket, vsock, or standard input and output.
 
+pub mod join;
+
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -39,10 +41,7 @@ pub enum ServeError {
 /// Serves one session on standard input and output; without an agent, the
 /// host learns there why.
 pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError> {
-    let io = Stdio {
-        input: tokio::io::stdin(),
-        output: tokio::io::stdout(),
-    };
+    let io = Stdio::new();
     match agent {
         Ok(agent) => session::serve(agent, io, None).await?,
         Err(failure) => session::refuse(failure, io).await?,
@@ -50,8 +49,15 @@ pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError>
     Ok(())
 }
 
-/// Serves everybody who may connect to a unix socket: the same user.
-pub async fn unix(agent: Arc<Agent>, path: &Path) -> Result<(), ServeError> {
+/// Serves everybody who may connect to a unix socket: the same user. Ends when
+/// nobody has been there for a time, if there is one; `listening` is called
+/// when hosts can connect.
+pub async fn unix(
+    agent: Arc<Agent>,
+    path: &Path,
+    idle: Option<Duration>,
+    listening: impl FnOnce(),
+) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen {
         address: path.display().to_string(),
         source,
@@ -59,16 +65,23 @@ pub async fn unix(agent: Arc<Agent>, path: &Path) -> Result<(), ServeError> {
     let listener = bind(path).await?;
     // Peers are reported as this process's user namespace has them.
     let own = rustix::process::geteuid().as_raw();
+    listening();
     let mut sessions = JoinSet::new();
     loop {
-        let (stream, _) = listener.accept().await.map_err(failed)?;
-        match stream.peer_cred() {
-            Ok(peer) if peer.uid() == own => {
-                sessions.spawn(serve_one(Arc::clone(&agent), stream, None));
+        let nobody = sessions.is_empty();
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.map_err(failed)?;
+                match stream.peer_cred() {
+                    Ok(peer) if peer.uid() == own => {
+                        sessions.spawn(serve_one(Arc::clone(&agent), stream, None));
+                    }
+                    peer => tracing::warn!(?peer, "a connection of another user is refused"),
+                }
             }
-            peer => tracing::warn!(?peer, "a connection of another user is refused"),
+            Some(_) = sessions.join_next() => {}
+            () = pause(idle), if nobody => return Ok(()),
         }
-        while sessions.try_join_next().is_some() {}
     }
 }
 
@@ -146,6 +159,15 @@ async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
 struct Stdio {
     input: Stdin,
     output: Stdout,
+}
+
+impl Stdio {
+    fn new() -> Self {
+        Self {
+            input: tokio::io::stdin(),
+            output: tokio::io::stdout(),
+        }
+    }
 }
 
 impl AsyncRead for Stdio {

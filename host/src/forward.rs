@@ -106,14 +106,14 @@ async fn pass_on(stream: TcpStream, agent: &Agent, port: u16) -> Result<(), Agen
     let back = async {
         loop {
             match receiver.next().await? {
-                Message::Data(_, bytes) if bytes.is_empty() => {
-                    let _ = writer.shutdown().await;
-                }
                 // A reader that has gone is no fault of the program's.
                 Message::Data(_, bytes) => {
                     let _ = writer.write_all(&bytes).await;
                 }
-                Message::Event(_) => {}
+                // The program has said all.
+                Message::Event(_) => {
+                    let _ = writer.shutdown().await;
+                }
                 Message::Outcome(_) => return Ok(()),
             }
         }

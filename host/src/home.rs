@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
+use directories::{BaseDirs, ProjectDirs};
 use protocol::{Failure, FailureKind};
 
 /// The host's own files and folders.
@@ -17,6 +17,8 @@ pub(crate) struct Home {
     pub(crate) logs: PathBuf,
     /// Virtual machines.
     pub(crate) machines: PathBuf,
+    /// lima's own folder: paths of sockets in it must be short.
+    pub(crate) lima: PathBuf,
 }
 
 /// Neither `LOCALD_HOME` nor `HOME` says where they are.
@@ -48,17 +50,20 @@ impl Home {
             accounts: home.join("auth.json"),
             logs: home.join("logs"),
             machines: home.join("machines"),
+            lima: home.join("lima"),
         }
     }
 
     fn of_user() -> Result<Self, NoHome> {
         let folders = ProjectDirs::from("dev", "locald", "locald").ok_or(NoHome)?;
+        let base = BaseDirs::new().ok_or(NoHome)?;
         let state = folders.state_dir().unwrap_or(folders.data_local_dir());
         Ok(Self {
             configuration: folders.config_dir().join("config.toml"),
             accounts: folders.config_dir().join("auth.json"),
             logs: state.join("logs"),
             machines: folders.data_local_dir().join("machines"),
+            lima: base.home_dir().join(".locald/lima"),
         })
     }
 }

@@ -6,18 +6,21 @@
 
 mod address;
 mod agent_file;
+mod clock;
 #[cfg(target_os = "linux")]
 mod in_process;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
 mod kind;
+mod lima;
 mod look;
 #[cfg(target_os = "linux")]
 mod qemu;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/qemu_unsupported.rs"]
 mod qemu;
+mod size;
 mod spawn;
 mod ssh;
 mod wsl2;
@@ -51,6 +54,8 @@ pub(crate) enum Machine {
     Agent(Address),
     /// A virtual machine of QEMU's; Linux only.
     Qemu(Box<qemu::Qemu>),
+    /// A virtual machine of lima's.
+    Lima(lima::Lima),
     /// A distribution of WSL2; Windows only.
     Wsl2(wsl2::Wsl2),
     /// A Linux machine that ssh reaches.
@@ -117,17 +122,22 @@ impl Machine {
         };
         Ok(match kind {
             Kind::Auto | Kind::InProcess => Self::InProcess,
+            Kind::Lima => Self::lima(table, home),
+            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
             Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
-            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape(), home)),
-            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(destination)),
+            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
         })
+    }
+
+    fn lima(table: &MachineTable, home: &Home) -> Self {
+        Self::Lima(lima::Lima::new(table.shape(), home))
     }
 
     /// What must be done before this process has a second thread.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         match self {
             Self::InProcess => in_process::prepare(),
-            Self::Agent(_) | Self::Qemu(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
+            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
@@ -135,7 +145,7 @@ impl Machine {
     pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
             Self::InProcess | Self::Agent(_) => false,
-            Self::Qemu(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
+            Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }
 
@@ -146,6 +156,7 @@ impl Machine {
             Self::InProcess => Ok(in_process::connect().await?),
             Self::Agent(address) => Ok(address.connect().await?),
             Self::Qemu(qemu) => qemu.connect(printer).await,
+            Self::Lima(lima) => lima.connect(printer).await,
             Self::Wsl2(wsl) => wsl.connect(printer).await,
             Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
         }
@@ -157,6 +168,7 @@ impl Machine {
             Self::InProcess => Look::at(in_process::connect().await.map_err(Failure::from)),
             Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
             Self::Qemu(qemu) => qemu.look().await,
+            Self::Lima(lima) => lima.look().await,
             Self::Wsl2(wsl) => wsl.look().await,
             Self::Ssh(ssh) => ssh.look().await,
         }
@@ -167,6 +179,7 @@ impl Machine {
     pub(crate) async fn stopped(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.stopped().await,
+            Self::Lima(lima) => lima.stopped().await,
             Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -175,6 +188,7 @@ impl Machine {
     pub(crate) async fn kill(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.kill().await,
+            Self::Lima(lima) => lima.kill().await,
             Self::Wsl2(wsl) => wsl.kill().await,
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
         }
@@ -184,6 +198,7 @@ impl Machine {
     pub(crate) fn shape(&self) -> Option<&Shape> {
         match self {
             Self::Qemu(qemu) => Some(qemu.shape()),
+            Self::Lima(lima) => Some(lima.shape()),
             Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => None,
         }
     }
@@ -192,6 +207,7 @@ impl Machine {
     pub(crate) fn disk(&self) -> Option<PathBuf> {
         match self {
             Self::Qemu(qemu) => Some(qemu.disk()),
+            Self::Lima(lima) => Some(lima.disk()),
             Self::Wsl2(wsl) => Some(wsl.disk()),
             Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
         }
@@ -201,6 +217,7 @@ impl Machine {
     pub(crate) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.resize(shape),
+            Self::Lima(lima) => lima.resize(shape),
             Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
@@ -209,6 +226,7 @@ impl Machine {
     pub(crate) async fn remove(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.remove().await,
+            Self::Lima(lima) => lima.remove().await,
             Self::Wsl2(wsl) => wsl.remove().await,
             Self::Ssh(ssh) => Ok(ssh.remove().await?),
             Self::InProcess | Self::Agent(_) => Ok(()),
@@ -219,6 +237,7 @@ impl Machine {
     pub(crate) fn logs(&self) -> Vec<PathBuf> {
         match self {
             Self::Qemu(qemu) => qemu.logs(),
+            Self::Lima(lima) => lima.logs(),
             Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Vec::new(),
         }
     }
@@ -228,6 +247,7 @@ impl Machine {
         match self {
             Self::InProcess | Self::Agent(_) => Vec::new(),
             Self::Qemu(qemu) => qemu.doctor(),
+            Self::Lima(lima) => lima.doctor().await,
             Self::Wsl2(wsl) => wsl.doctor().await,
             Self::Ssh(_) => ssh::checks(),
         }
@@ -240,6 +260,7 @@ impl fmt::Display for Machine {
             Self::InProcess => f.write_str("in this process"),
             Self::Agent(address) => address.fmt(f),
             Self::Qemu(_) => f.write_str("qemu"),
+            Self::Lima(_) => f.write_str("lima"),
             Self::Wsl2(_) => f.write_str("wsl2"),
             Self::Ssh(ssh) => ssh.fmt(f),
         }

@@ -76,7 +76,7 @@ pub enum Request {
     /// [`Event::Started`](crate::Event::Started) the data of
     /// [`Channel::Bulk`](crate::Channel::Bulk) are the connection's, both
     /// ways; [`Input::StdinClosed`](crate::Input::StdinClosed) ends the host's
-    /// side of it.
+    /// side of it, [`Event::PortClosed`](crate::Event::PortClosed) the other.
     Forward {
         /// Which port.
         port: u16,

@@ -8,6 +8,7 @@
 
 mod app;
 mod locald;
+mod machine;
 mod reader;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use app::App;
 pub use locald::{Locald, Output, Running, locald};
+pub use machine::{Remote, Vm};
 pub use reader::Reader;
 
 /// How long anything may take before a test gives up.

@@ -26,7 +26,7 @@ use agent::namespace::{self, Privilege};
 use stage::Stage;
 
 /// Long enough for a busy machine, short enough for one that hangs.
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(5);
 /// Nobody: has no entry in `/etc/passwd` or `/etc/subuid`.
 const ORDINARY_USER: u32 = 54_321;
 

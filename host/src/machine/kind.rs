@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     InProcess,
     /// A virtual machine of QEMU's; Linux only.
     Qemu,
+    /// A virtual machine of lima's.
+    Lima,
     /// A distribution of WSL2; Windows only.
     Wsl2,
     /// A Linux machine that ssh reaches.
@@ -39,7 +41,9 @@ pub(crate) struct Destination {
 
 /// A text names no kind of machine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no machine: there are auto, in-process, qemu, wsl2 and ssh://[USER@]HOST[:PORT]")]
+#[error(
+    "{0:?} is no machine: there are auto, in-process, qemu, lima, wsl2 and ssh://[USER@]HOST[:PORT]"
+)]
 pub(crate) struct BadKind(String);
 
 impl FromStr for Kind {
@@ -50,6 +54,7 @@ impl FromStr for Kind {
             "auto" => Self::Auto,
             "in-process" => Self::InProcess,
             "qemu" => Self::Qemu,
+            "lima" => Self::Lima,
             "wsl2" => Self::Wsl2,
             _ => {
                 let destination = text.strip_prefix("ssh://").and_then(destination);
@@ -64,6 +69,7 @@ impl Kind {
     pub(super) fn usual() -> Self {
         match std::env::consts::OS {
             "windows" => Self::Wsl2,
+            "macos" => Self::Lima,
             _ => Self::InProcess,
         }
     }
@@ -97,6 +103,7 @@ impl fmt::Display for Kind {
             Self::Auto => f.write_str("auto"),
             Self::InProcess => f.write_str("in-process"),
             Self::Qemu => f.write_str("qemu"),
+            Self::Lima => f.write_str("lima"),
             Self::Wsl2 => f.write_str("wsl2"),
             Self::Ssh(destination) => write!(f, "ssh://{destination}"),
         }
@@ -130,6 +137,7 @@ mod tests {
             "auto",
             "in-process",
             "qemu",
+            "lima",
             "wsl2",
             "ssh://me@server:2222",
             "ssh://server",

@@ -17,13 +17,13 @@ mod start;
 mod supervisor;
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use protocol::event::{Check, MachineStatus};
+use protocol::event::Check;
 use protocol::request::Running;
-use protocol::{Failure, Reply, Request};
+use protocol::{Failure, Request};
 
-use super::{Look, QUESTION, State};
+use super::{Look, QUESTION, State, clock};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
@@ -40,8 +40,6 @@ pub(crate) use supervisor::dispatch;
 const ANSWER: Duration = Duration::from_secs(10);
 /// A machine that was asked to stop ends in this time.
 const SWITCH_OFF: Duration = Duration::from_secs(20);
-/// A clock that differs more is set.
-const CLOCK: u64 = 300_000_000;
 
 /// A machine of QEMU's.
 #[derive(Debug)]
@@ -65,11 +63,11 @@ impl Qemu {
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
-        let guest = Guest::find(self.shape.guest.as_deref())?;
+        let guest = Guest::find(self.shape.local_guest().map_err(QemuError::from)?)?;
         self.ensure_running(&guest, printer).await?;
         let agent = self.answering_agent().await?;
         if agent.build == guest.agent {
-            set_clock(&agent).await?;
+            clock::set(&agent).await?;
             return Ok(agent);
         }
         printer.note("The machine has the agent of another locald: it is started again");
@@ -79,7 +77,7 @@ impl Qemu {
         if agent.build != guest.agent {
             return Err(QemuError::OtherAgent { found: agent.build }.into());
         }
-        set_clock(&agent).await?;
+        clock::set(&agent).await?;
         Ok(agent)
     }
 
@@ -183,28 +181,6 @@ impl Qemu {
     }
 
     pub(super) fn doctor(&self) -> Vec<Check> {
-        probe::checks(&self.folder, &self.shape)
+        probe::checks(&self.folder, self.shape.local_guest())
     }
-}
-
-/// Sets the machine's clock when it is wrong: after its system slept, or it
-/// was suspended.
-async fn set_clock(agent: &Agent) -> Result<(), Failure> {
-    let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await? else {
-        return Ok(());
-    };
-    if offset(&status) > CLOCK {
-        let nanos = now();
-        agent.ask(&Request::SetClock { nanos }).await?;
-    }
-    Ok(())
-}
-
-fn offset(status: &MachineStatus) -> u64 {
-    now().abs_diff(status.clock)
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -8,6 +8,7 @@ mod remote;
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::agent::{Agent, AgentError};
 use crate::printer::Printer;
 
 pub(super) use doctor::checks;
-use remote::Greeting;
+use remote::{Greeting, Service};
 
 /// A whole connection, when a machine is only looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -34,7 +35,11 @@ const NOISE: usize = 64 * 1024;
 /// A machine behind ssh.
 #[derive(Debug)]
 pub(crate) struct Ssh {
-    destination: Destination,
+    /// What messages call the machine.
+    name: String,
+    /// What ssh is told besides our own options, the machine's name last.
+    arguments: Vec<String>,
+    service: Service,
 }
 
 /// The machine cannot be used.
@@ -82,8 +87,28 @@ enum Manner {
 }
 
 impl Ssh {
-    pub(super) fn new(destination: Destination) -> Self {
-        Self { destination }
+    /// Somebody's machine.
+    pub(super) fn new(destination: &Destination) -> Self {
+        let mut arguments = Vec::new();
+        if let Some(port) = destination.port {
+            arguments.extend(["-p".to_owned(), port.to_string()]);
+        }
+        arguments.push(destination.host.clone());
+        Self {
+            name: format!("ssh://{destination}"),
+            arguments,
+            service: Service::OwnAgent,
+        }
+    }
+
+    /// A guest of this system, which is the agent's own machine.
+    pub(super) fn to_guest(name: &str, configuration: &Path, host: &str) -> Self {
+        let configuration = configuration.display().to_string();
+        Self {
+            name: name.to_owned(),
+            arguments: vec!["-F".to_owned(), configuration, host.to_owned()],
+            service: Service::MachinesAgent,
+        }
     }
 
     /// Reaches the agent; it is brought there when it is not there yet.
@@ -94,7 +119,7 @@ impl Ssh {
         }
         let again = self.reach(&agents, Manner::Open, None).await?;
         again.ok_or_else(|| SshError::Lost {
-            destination: self.destination.to_string(),
+            destination: self.name.clone(),
         })
     }
 
@@ -104,7 +129,7 @@ impl Ssh {
             self.reach(&agents, Manner::Quiet, None).await
         };
         let unreachable = |reason: &str| SshError::Unreachable {
-            destination: self.destination.to_string(),
+            destination: self.name.clone(),
             reason: reason.to_owned(),
         };
         let look = match tokio::time::timeout(LOOK, reached).await {
@@ -127,7 +152,7 @@ impl Ssh {
         manner: Manner,
         printer: Option<&mut Printer>,
     ) -> Result<Option<Agent>, SshError> {
-        let mut command = self.command(manner, &remote::start(agents));
+        let mut command = self.command(manner, &remote::start(agents, self.service));
         if manner == Manner::Quiet {
             command.stderr(Stdio::null());
         }
@@ -145,15 +170,15 @@ impl Ssh {
                 };
                 let fitting = agents.iter().find(|agent| remote::runs_on(agent, &system));
                 let agent = fitting.ok_or_else(|| SshError::NoAgent {
-                    destination: self.destination.to_string(),
+                    destination: self.name.clone(),
                     system,
                 })?;
-                printer.note(&format!("Bringing the agent to {}", self.destination));
+                printer.note(&format!("Bringing the agent to {}", self.name));
                 self.push(agent).await?;
                 Ok(None)
             }
             None => Err(SshError::Unreachable {
-                destination: self.destination.to_string(),
+                destination: self.name.clone(),
                 reason: match manner {
                     Manner::Open => String::new(),
                     Manner::Quiet => self.reason().await,
@@ -178,7 +203,7 @@ impl Ssh {
 
     async fn push(&self, agent: &AgentFile) -> Result<(), SshError> {
         let failed = |reason: String| SshError::Push {
-            destination: self.destination.to_string(),
+            destination: self.name.clone(),
             reason,
         };
         let file = fs_err::File::open(&agent.path).map_err(AgentFileError::from)?;
@@ -207,19 +232,9 @@ impl Ssh {
             return Ok(());
         }
         Err(SshError::Remove {
-            destination: self.destination.to_string(),
+            destination: self.name.clone(),
             reason: last_line(&output.stderr),
         })
-    }
-
-    /// The arguments of ssh that any command there begins with.
-    pub(crate) fn arguments(&self) -> Vec<String> {
-        let mut arguments = Vec::new();
-        if let Some(port) = self.destination.port {
-            arguments.extend(["-p".to_owned(), port.to_string()]);
-        }
-        arguments.push(self.destination.host.clone());
-        arguments
     }
 
     fn command(&self, manner: Manner, script: &str) -> Command {
@@ -234,7 +249,7 @@ impl Ssh {
         if manner == Manner::Quiet {
             command.args(["-o", "BatchMode=yes"]);
         }
-        command.args(self.arguments());
+        command.args(&self.arguments);
         command.arg("--").arg(remote::quote(script));
         command
     }
@@ -267,7 +282,7 @@ fn last_line(bytes: &[u8]) -> String {
 
 impl fmt::Display for Ssh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ssh://{}", self.destination)
+        f.write_str(&self.name)
     }
 }
 

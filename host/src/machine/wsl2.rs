@@ -27,7 +27,6 @@ use super::{Look, QUESTION, State, Step};
 use crate::agent::{Agent, AgentError};
 use crate::home::Home;
 use crate::printer::Printer;
-use crate::settings::Shape;
 
 use code::Code;
 use error::WslError;
@@ -54,10 +53,10 @@ pub(crate) struct Wsl2 {
 }
 
 impl Wsl2 {
-    pub(super) fn new(shape: Shape, home: &Home) -> Self {
+    pub(super) fn new(guest: Option<&Path>, home: &Home) -> Self {
         Self {
             folder: home.machines.join("wsl2"),
-            guest: shape.guest,
+            guest: guest.map(Path::to_owned),
         }
     }
 

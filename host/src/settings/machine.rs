@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use protocol::{Failure, FailureKind};
 use serde::Deserialize;
 
 use crate::machine::Kind;
@@ -22,7 +23,8 @@ pub(crate) struct MachineTable {
     cpus: Option<u32>,
     memory: Option<Size>,
     disk: Option<Size>,
-    guest: Option<PathBuf>,
+    guest: Option<String>,
+    guest_digest: Option<String>,
     idle_minutes: Option<u64>,
 }
 
@@ -35,11 +37,23 @@ pub(crate) struct Shape {
     pub(crate) memory: u64,
     /// The most bytes of the data disk.
     pub(crate) disk: u64,
-    /// A folder of a guest's kernel and root file system, when not the one
-    /// that comes with locald.
-    pub(crate) guest: Option<PathBuf>,
+    /// The guest, when not the usual one.
+    pub(crate) guest: Option<GuestImage>,
     /// When the machine is stopped by itself.
     pub(crate) idle: Option<Duration>,
+}
+
+/// What a virtual machine starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GuestImage {
+    /// A disk image, or a folder with a kernel and its file systems.
+    Path(PathBuf),
+    /// A disk image to be downloaded.
+    Url {
+        url: String,
+        /// `sha256:…` or `sha512:…`
+        digest: Option<String>,
+    },
 }
 
 /// A number of bytes: `4GiB`, `512MiB`, `60GB`.
@@ -52,10 +66,40 @@ pub(crate) struct Size(pub(crate) u64);
 #[error("{0:?} is no size: write it like 4GiB or 512MiB")]
 pub(crate) struct BadSize(String);
 
+/// The guest must be downloaded, and the kind of machine cannot do that.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this kind of machine starts from files of this system, not from {0}")]
+pub(crate) struct RemoteGuest(String);
+
+impl Shape {
+    /// The guest, for machines that download none.
+    pub(crate) fn local_guest(&self) -> Result<Option<&Path>, RemoteGuest> {
+        match &self.guest {
+            None => Ok(None),
+            Some(GuestImage::Path(path)) => Ok(Some(path)),
+            Some(GuestImage::Url { url, .. }) => Err(RemoteGuest(url.clone())),
+        }
+    }
+}
+
+impl From<RemoteGuest> for Failure {
+    fn from(error: RemoteGuest) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+            .with_hint("download it, and name the file or folder as guest in [machine]")
+    }
+}
+
 impl MachineTable {
     /// Makes paths relative to the folder of the settings file absolute.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        self.guest = self.guest.take().map(|path| folder.join(path));
+        let path = |guest: String| {
+            let path = folder.join(&guest);
+            match path.to_str() {
+                Some(path) if !guest.contains("://") => path.to_owned(),
+                _ => guest,
+            }
+        };
+        self.guest = self.guest.take().map(path);
     }
 
     /// With defaults for what nobody said.
@@ -66,7 +110,14 @@ impl MachineTable {
             cpus: self.cpus.unwrap_or(cpus).max(1),
             memory: self.memory.map_or(MEMORY, |size| size.0),
             disk: self.disk.map_or(DISK, |size| size.0),
-            guest: self.guest.clone(),
+            guest: self.guest.clone().map(|guest| {
+                if guest.contains("://") {
+                    let digest = self.guest_digest.clone();
+                    GuestImage::Url { url: guest, digest }
+                } else {
+                    GuestImage::Path(guest.into())
+                }
+            }),
             idle: match self.idle_minutes {
                 Some(0) => None,
                 Some(minutes) => Some(Duration::from_secs(minutes.saturating_mul(60))),

@@ -18,7 +18,7 @@ pub(super) async fn run(
 ) -> Result<u8, Failure> {
     if !matches!(
         subject.machine,
-        Machine::Qemu(_) | Machine::Wsl2(_) | Machine::Ssh(_)
+        Machine::Qemu(_) | Machine::Lima(_) | Machine::Wsl2(_) | Machine::Ssh(_)
     ) {
         return Err(nothing(subject, "locald keeps no machine for it"));
     }

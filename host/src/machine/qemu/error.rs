@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::{Failure, FailureKind};
 
 use crate::agent::AgentError;
+use crate::settings::RemoteGuest;
 
 /// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,8 @@ pub(super) enum QemuError {
         found: String,
         wanted: &'static str,
     },
+    #[error(transparent)]
+    RemoteGuest(#[from] RemoteGuest),
     #[error("cannot {step}")]
     Io {
         step: String,
@@ -81,7 +84,9 @@ impl QemuError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space on this system's disk"
             }
-            Self::GuestArchitecture { .. } => "name another folder as guest in [machine]",
+            Self::GuestArchitecture { .. } | Self::RemoteGuest(_) => {
+                "name another folder as guest in [machine]"
+            }
             _ => return None,
         };
         Some(hint.to_owned())

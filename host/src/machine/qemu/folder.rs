@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::QemuError;
-use crate::machine::Step;
+use crate::machine::{Step, size};
 use crate::settings::Shape;
 
 /// Says that the guest ended by itself.
@@ -38,14 +38,6 @@ pub(super) struct Folder {
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: std::fs::File,
-}
-
-/// What `vm resize` asked for.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Size {
-    cpus: u32,
-    memory: u64,
-    disk: u64,
 }
 
 /// How the machine of this run is reached.
@@ -146,15 +138,7 @@ impl Folder {
 
     /// The shape of the configuration, with what `vm resize` changed.
     pub(super) fn resized(&self, shape: Shape) -> Shape {
-        match self.read::<Size>("size.json") {
-            Some(size) => Shape {
-                cpus: size.cpus,
-                memory: size.memory,
-                disk: size.disk,
-                ..shape
-            },
-            None => shape,
-        }
+        size::resized(&self.root.join("size.json"), shape)
     }
 
     pub(super) fn resize(&self, old: &Shape, new: &Shape) -> Result<(), QemuError> {
@@ -162,8 +146,8 @@ impl Folder {
             return Err(QemuError::Shrink { now: old.disk });
         }
         self.create()?;
-        let (cpus, memory, disk) = (new.cpus, new.memory, new.disk);
-        self.write("size.json", &Size { cpus, memory, disk })
+        let file = self.root.join("size.json");
+        size::save(&file, new).map_err(QemuError::io(format!("write {}", file.display())))
     }
 
     pub(super) fn steps(&self) -> Vec<Step> {

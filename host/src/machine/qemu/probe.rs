@@ -9,7 +9,7 @@ use super::command_line::{Acceleration, Programs};
 use super::error::package;
 use super::folder::{Folder, Transport};
 use super::guest::Guest;
-use crate::settings::Shape;
+use crate::settings::RemoteGuest;
 
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-vsock";
@@ -98,7 +98,7 @@ pub(super) fn certificates() -> Option<PathBuf> {
 }
 
 /// The checks of `vm doctor`.
-pub(super) fn checks(folder: &Folder, shape: &Shape) -> Vec<Check> {
+pub(super) fn checks(folder: &Folder, guest: Result<Option<&Path>, RemoteGuest>) -> Vec<Check> {
     let program = |program: &'static str| match find(program) {
         Ok(path) => check(program, Verdict::Good, path, None),
         Err(error) => check(
@@ -120,7 +120,7 @@ pub(super) fn checks(folder: &Folder, shape: &Shape) -> Vec<Check> {
         checks.push(program(DEVICE));
     }
     checks.push(kvm(folder));
-    checks.push(guest(shape.guest.as_deref()));
+    checks.push(guest_check(guest));
     checks.push(match certificates() {
         Some(path) => check(
             "certificates",
@@ -159,8 +159,8 @@ fn kvm(folder: &Folder) -> Check {
     check("KVM", Verdict::Degraded, detail, Some(remedy.to_owned()))
 }
 
-fn guest(configured: Option<&Path>) -> Check {
-    match Guest::find(configured) {
+fn guest_check(configured: Result<Option<&Path>, RemoteGuest>) -> Check {
+    match configured.map_err(QemuError::from).and_then(Guest::find) {
         Ok(guest) => {
             let folder = guest.kernel.parent().unwrap_or(Path::new("/"));
             check("guest", Verdict::Good, folder.display().to_string(), None)
