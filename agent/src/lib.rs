@@ -11,6 +11,7 @@ pub mod container;
 pub mod dialogue;
 pub mod digest;
 pub mod doctor;
+pub mod embedded;
 pub mod endpoint;
 mod environment;
 mod forward;

@@ -7,6 +7,7 @@
 mod address;
 mod agent_file;
 mod clock;
+mod disk;
 #[cfg(target_os = "linux")]
 mod in_process;
 #[cfg(not(target_os = "linux"))]
@@ -203,8 +204,13 @@ impl Machine {
         }
     }
 
+    /// Bytes that a virtual machine's disk takes here.
+    pub(crate) fn disk_usage(&self) -> u64 {
+        self.disk().as_deref().map_or(0, disk::usage)
+    }
+
     /// The file that grows with what is in a virtual machine.
-    pub(crate) fn disk(&self) -> Option<PathBuf> {
+    fn disk(&self) -> Option<PathBuf> {
         match self {
             Self::Qemu(qemu) => Some(qemu.disk()),
             Self::Lima(lima) => Some(lima.disk()),

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::request::{EnvVar, RegistryAccess};
+use protocol::request::{EmbeddedBuildpacks, EnvVar, RegistryAccess};
 
 use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::home::Home;
@@ -48,6 +48,8 @@ pub(crate) struct BuildSettings {
     pub(crate) builder: String,
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
+    /// Whether locald's own buildpacks are tried.
+    pub(crate) embedded: EmbeddedBuildpacks,
     pub(crate) env: Vec<EnvVar>,
     pub(crate) network: NetworkChoice,
     pub(crate) pull: PullChoice,
@@ -101,6 +103,7 @@ impl Settings {
             .unwrap_or_else(|| DEFAULT_BUILDER.to_owned()),
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
             buildpacks: self.buildpacks(folder, flags)?,
+            embedded: self.embedded(flags),
             env: self.env(flags)?,
             network: (flags.network.or(table.network).or(self.user.build.network))
                 .unwrap_or(NetworkChoice::Host),
@@ -133,6 +136,15 @@ impl Settings {
         let name = ImageName::from_text(&text);
         let renamed_from = (name.as_str() != text).then(|| text.into_owned());
         (vec![name.into()], renamed_from)
+    }
+
+    fn embedded(&self, flags: &BuildOptions) -> EmbeddedBuildpacks {
+        let files = self.project.build.embedded.or(self.user.build.embedded);
+        if flags.no_embedded_buildpacks || files == Some(false) {
+            EmbeddedBuildpacks::LeftOut
+        } else {
+            EmbeddedBuildpacks::Last
+        }
     }
 
     fn buildpacks(

@@ -144,6 +144,8 @@ pub struct BuildRequest {
     pub verbosity: Verbosity,
     /// Run even when nothing changed.
     pub force: bool,
+    /// What becomes of locald's own buildpacks.
+    pub embedded: EmbeddedBuildpacks,
 }
 
 /// The identity of a project: its caches and its lock are found by it.
@@ -173,6 +175,15 @@ pub struct EnvVar {
     pub name: String,
     /// Without NUL.
     pub value: String,
+}
+
+/// Buildpacks that the agent brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum EmbeddedBuildpacks {
+    /// Not used.
+    LeftOut,
+    /// Tried after all groups of the builder's order.
+    Last,
 }
 
 /// The network of the build phase; the others have none.

@@ -36,7 +36,8 @@ pub struct Running {
 }
 
 /// A command line with the shared directory, in the mode under test: the agent
-/// in the process, or a child that speaks on its standard streams.
+/// in the process, a child that speaks on its standard streams, or one in a
+/// virtual machine.
 pub fn locald<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Locald {
     let mut command = Command::new(setting("LOCALD_BIN"));
     command.args(
@@ -45,9 +46,17 @@ pub fn locald<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Locald {
             .map(|argument| argument.as_ref().to_owned()),
     );
     command.env("LOCALD_HOME", shared_home());
-    if std::env::var("LOCALD_TEST_MODE").as_deref() == Ok("stdio") {
-        let agent = setting("LOCALD_AGENT_BIN");
-        command.env("LOCALD_AGENT", format!("exec:{agent} stdio"));
+    match std::env::var("LOCALD_TEST_MODE").as_deref() {
+        Ok("stdio") => {
+            let agent = setting("LOCALD_AGENT_BIN");
+            command.env("LOCALD_AGENT", format!("exec:{agent} stdio"));
+        }
+        Ok("qemu") => {
+            command
+                .env("LOCALD_MACHINE", "qemu")
+                .env("LOCALD_GUEST", setting("LOCALD_TEST_GUEST"));
+        }
+        _ => {}
     }
     Locald::of(command)
 }

@@ -37,6 +37,8 @@ pub(super) struct NewFile {
     path: String,
     /// Its first bytes.
     start: Vec<u8>,
+    /// The time of the file that it replaces.
+    before: Option<Timespec>,
 }
 
 impl TreeDir {
@@ -92,7 +94,11 @@ impl TreeDir {
     /// be in use as part of a running container.
     pub(super) fn file(&self, path: &[u8]) -> Result<NewFile, SourceError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut before = None;
         let opened = self.at(path, |parent, name| {
+            if let Ok(stat) = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+                before = Some(modified(&stat));
+            }
             match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),
@@ -104,6 +110,7 @@ impl TreeDir {
             file: File::from(file),
             path: String::from_utf8_lossy(path).into_owned(),
             start: Vec::new(),
+            before,
         })
     }
 
@@ -149,9 +156,10 @@ impl NewFile {
             .map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its mode and time.
-    pub(super) fn finish(self, entry: &Entry) -> Result<(), SourceError> {
-        let EntryKind::File { mode, modified, .. } = entry.kind else {
+    /// Gives the file its mode, and the time of the one before if it is the
+    /// same.
+    pub(super) fn finish(self, entry: &Entry, same: bool) -> Result<(), SourceError> {
+        let EntryKind::File { mode, .. } = entry.kind else {
             return Err(SourceError::Protocol("content for what is no file"));
         };
         let mode = match mode {
@@ -160,16 +168,15 @@ impl NewFile {
             mode => u32::from(mode) & PERMISSIONS,
         };
         let mode = Mode::from_raw_mode(mode);
-        let time = Timespec {
-            tv_sec: modified.div_euclid(1_000_000_000),
-            tv_nsec: modified.rem_euclid(1_000_000_000),
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
+        let keep_time = |time: Timespec| {
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            rustix::fs::futimens(&self.file, &times)
         };
         rustix::fs::fchmod(&self.file, mode)
-            .and_then(|()| rustix::fs::futimens(&self.file, &times))
+            .and_then(|()| self.before.filter(|_| same).map_or(Ok(()), keep_time))
             .map_err(|errno| self.failed(errno.into()))
     }
 
@@ -183,6 +190,13 @@ impl NewFile {
 
 fn is_program(start: &[u8]) -> bool {
     start.starts_with(b"#!") || start.starts_with(b"\x7fELF")
+}
+
+fn modified(stat: &rustix::fs::Stat) -> Timespec {
+    Timespec {
+        tv_sec: stat.st_mtime,
+        tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+    }
 }
 
 fn failed(path: &[u8], errno: Errno) -> SourceError {
@@ -225,7 +239,7 @@ mod tests {
             for part in parts {
                 file.write(part).unwrap();
             }
-            file.finish(&entry).unwrap();
+            file.finish(&entry, false).unwrap();
             let metadata = fs_err::metadata(root.path().join(name)).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o7777, expected, "{name}");
         }

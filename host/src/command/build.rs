@@ -194,5 +194,6 @@ fn request(
             Detail::Normal | Detail::Quiet => Verbosity::Normal,
         },
         force: options.force,
+        embedded: build.embedded,
     }
 }

@@ -40,6 +40,8 @@ pub(crate) use supervisor::dispatch;
 const ANSWER: Duration = Duration::from_secs(10);
 /// A machine that was asked to stop ends in this time.
 const SWITCH_OFF: Duration = Duration::from_secs(20);
+/// Processes that were killed need some time to be gone.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// A machine of QEMU's.
 #[derive(Debug)]
@@ -64,21 +66,37 @@ impl Qemu {
     /// Reaches the agent. What stands in the way and can be mended is mended.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
         let guest = Guest::find(self.shape.local_guest().map_err(QemuError::from)?)?;
-        self.ensure_running(&guest, printer).await?;
-        let agent = self.answering_agent().await?;
+        let agent = self.running_agent(&guest, printer).await?;
         if agent.build == guest.agent {
             clock::set(&agent).await?;
             return Ok(agent);
         }
         printer.note("The machine has the agent of another locald: it is started again");
         self.switch_off(agent, Running::Finish).await?;
-        self.ensure_running(&guest, printer).await?;
-        let agent = self.answering_agent().await?;
+        let agent = self.running_agent(&guest, printer).await?;
         if agent.build != guest.agent {
             return Err(QemuError::OtherAgent { found: agent.build }.into());
         }
         clock::set(&agent).await?;
         Ok(agent)
+    }
+
+    /// Starts the machine when it does not run, and reaches its agent.
+    async fn running_agent(&self, guest: &Guest, printer: &mut Printer) -> Result<Agent, Failure> {
+        self.ensure_running(guest, printer).await?;
+        match self.answering_agent().await {
+            Err(_) if self.is_ending().await => {
+                self.ensure_running(guest, printer).await?;
+                self.answering_agent().await
+            }
+            reached => reached,
+        }
+    }
+
+    /// Whether a machine whose agent cannot be reached is about to be gone.
+    async fn is_ending(&self) -> bool {
+        let dead = tokio::time::timeout(ENDING, self.folder.dead()).await;
+        matches!(dead, Ok(Ok(())))
     }
 
     async fn ensure_running(&self, guest: &Guest, printer: &mut Printer) -> Result<(), Failure> {
@@ -110,6 +128,7 @@ impl Qemu {
             Life::Running => {
                 match tokio::time::timeout(QUESTION, dial::connect(&self.folder)).await {
                     Ok(Ok(agent)) => Look::running(agent),
+                    Ok(Err(_)) if self.is_ending().await => self.look_at_the_dead(),
                     Ok(Err(error)) => Look::without_agent(State::Hung, Some(error.into())),
                     Err(_) => {
                         let error = QemuError::Hung { time: QUESTION };

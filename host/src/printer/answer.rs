@@ -208,10 +208,7 @@ impl Answer {
                 trimmed: 0,
             } => format!("Stopped {machine}"),
             Self::MachineStopped { machine, trimmed } => {
-                format!(
-                    "Stopped {machine}; up to {} of its disk were given back",
-                    bytes(*trimmed)
-                )
+                format!("Stopped {machine}; its disk takes {} less", bytes(*trimmed))
             }
             Self::MachineReset {
                 machine,

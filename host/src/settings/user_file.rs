@@ -24,6 +24,7 @@ pub(super) struct UserFile {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UserBuildTable {
     pub(super) builder: Option<String>,
+    pub(super) embedded: Option<bool>,
     pub(super) network: Option<NetworkChoice>,
     pub(super) pull: Option<PullChoice>,
 }

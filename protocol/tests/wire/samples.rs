@@ -6,8 +6,9 @@ use protocol::event::{
 };
 use protocol::input::{Credential, Signal};
 use protocol::request::{
-    BuildNetwork, BuildRequest, Buildpack, EnvVar, ExportFormat, Project, PullPolicy,
-    RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest, Stdio, Verbosity,
+    BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
+    PullPolicy, RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest, Stdio,
+    Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -69,6 +70,7 @@ fn build() -> BuildRequest {
         access: access(),
         verbosity: Verbosity::Debug,
         force: true,
+        embedded: EmbeddedBuildpacks::Last,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `locald vm reset`.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 
 use protocol::{Failure, FailureKind, Reply, Request};
 
@@ -89,16 +88,12 @@ async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
 
 /// What a machine that does not run takes.
 fn disk(subject: &Subject) -> String {
-    let size = subject.machine.disk().as_deref().map_or(0, allocated);
+    let size = subject.machine.disk_usage();
     if size == 0 {
         String::new()
     } else {
         format!("; its disk takes {}", bytes(size))
     }
-}
-
-fn allocated(path: &Path) -> u64 {
-    fs_err::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 fn confirm() -> Result<(), Failure> {

@@ -19,8 +19,11 @@ const TRIM: Duration = Duration::from_secs(20);
 pub(super) enum Stopped {
     /// It did not run.
     Already,
-    /// With so many bytes given back.
-    Trimmed(u64),
+    /// By its agent.
+    Asked {
+        /// Bytes by which its disk's file became smaller.
+        given_back: u64,
+    },
     /// At once.
     Killed,
 }
@@ -40,7 +43,7 @@ pub(super) async fn run(
             printer.note(&format!("{} does not run", subject.name));
             return Ok(exit_code::SUCCESS);
         }
-        Stopped::Trimmed(bytes) => bytes,
+        Stopped::Asked { given_back } => given_back,
         Stopped::Killed => 0,
     };
     let machine = subject.name.clone();
@@ -57,7 +60,8 @@ pub(super) async fn stop(
     if let Machine::Wsl2(wsl) = &subject.machine {
         let now = options.now || options.force;
         let stopped = wsl.stop(now, printer).await?;
-        return Ok(stopped.map_or(Stopped::Already, Stopped::Trimmed));
+        let asked = |given_back| Stopped::Asked { given_back };
+        return Ok(stopped.map_or(Stopped::Already, asked));
     }
     if subject.machine.shape().is_none() {
         return Ok(Stopped::Already);
@@ -72,10 +76,12 @@ pub(super) async fn stop(
             Ok(Stopped::Killed)
         }
         (_, Some(agent)) => {
-            let trimmed = switch_off(&agent, options, printer).await?;
+            let before = subject.machine.disk_usage();
+            switch_off(&agent, options, printer).await?;
             drop(agent);
             subject.machine.stopped().await?;
-            Ok(Stopped::Trimmed(trimmed))
+            let given_back = before.saturating_sub(subject.machine.disk_usage());
+            Ok(Stopped::Asked { given_back })
         }
         (state, None) => {
             let message = format!(
@@ -94,7 +100,7 @@ async fn switch_off(
     agent: &Agent,
     options: StopOptions,
     printer: &mut Printer,
-) -> Result<u64, Failure> {
+) -> Result<(), Failure> {
     let running = if options.now {
         if let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await?
             && !status.running.is_empty()
@@ -105,14 +111,10 @@ async fn switch_off(
     } else {
         Running::Finish
     };
-    let trimmed = match tokio::time::timeout(TRIM, agent.ask(&Request::Trim)).await {
-        Ok(Ok(Reply::Trimmed { bytes })) => bytes,
-        Ok(Err(failure)) => {
-            printer.warning(&failure.message, None);
-            0
-        }
-        _ => 0,
-    };
+    let trimmed = tokio::time::timeout(TRIM, agent.ask(&Request::Trim)).await;
+    if let Ok(Err(failure)) = trimmed {
+        printer.warning(&failure.message, None);
+    }
     let mut exchange = agent.request(&Request::Stop { running }).await?;
     loop {
         match exchange.receiver.next().await {
@@ -122,7 +124,7 @@ async fn switch_off(
             // The answer may be lost with the machine.
             Ok(Message::Outcome(Outcome::Done(_)))
             | Err(AgentError::NoOutcome | AgentError::Broken(_) | AgentError::Frame(_)) => {
-                return Ok(trimmed);
+                return Ok(());
             }
             Err(error) => return Err(error.into()),
         }

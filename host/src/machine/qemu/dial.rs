@@ -49,7 +49,9 @@ async fn open(folder: &Folder) -> io::Result<UnixStream> {
 async fn call(mut stream: UnixStream) -> Result<UnixStream, QemuError> {
     let failed = |error: io::Error| QemuError::Dial(format!("broke: {error}"));
     let hello = format!("CONNECT {PORT}\n");
-    stream.write_all(hello.as_bytes()).await.map_err(failed)?;
+    // Somebody else may have spoken and gone: those words say more than that
+    // nobody listens.
+    let written = stream.write_all(hello.as_bytes()).await;
     let mut answer = Vec::new();
     while answer.last() != Some(&b'\n') {
         if answer.len() == ANSWER {
@@ -60,7 +62,7 @@ async fn call(mut stream: UnixStream) -> Result<UnixStream, QemuError> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && answer.is_empty() => {
                 return Err(QemuError::Dial("has no agent behind it".to_owned()));
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(written.err().unwrap_or(error))),
         }
     }
     if answer.starts_with(b"OK ") {

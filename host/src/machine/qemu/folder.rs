@@ -178,12 +178,15 @@ impl Folder {
         paths.into_iter().filter(|path| path.exists()).collect()
     }
 
-    /// The last lines of a log of this run.
+    /// The last lines of a log of this run; of a kernel that has panicked, why.
     pub(super) fn tail(&self, name: &str) -> Vec<String> {
         let bytes = fs_err::read(self.run().join(name)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let lines: Vec<_> = lines.map(str::to_owned).collect();
+        if let Some(panic) = lines.iter().find(|line| line.contains("Kernel panic")) {
+            return vec![panic.clone()];
+        }
         lines[lines.len().saturating_sub(3)..].to_vec()
     }
 
