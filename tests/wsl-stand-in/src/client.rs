@@ -85,7 +85,10 @@ fn listen(server: &mut TcpStream) -> io::Result<i32> {
                 stdout.write_all(&bytes)?;
                 stdout.flush()?;
             }
-            Kind::Error => io::stderr().write_all(&bytes)?,
+            Kind::Error => {
+                // Wine's NUL refuses what is written to it.
+                let _ = io::stderr().write_all(&bytes);
+            }
             Kind::Write => {
                 let text = String::from_utf8_lossy(&bytes);
                 if let Some((path, content)) = text.split_once('\0') {
