@@ -59,7 +59,7 @@ pub(crate) struct GlobalOptions {
         default_value = "auto"
     )]
     pub(crate) color: ColorChoice,
-    /// The machine that works: auto, in-process, qemu, or
+    /// The machine that works: auto, in-process, qemu, wsl2, or
     /// ssh://[USER@]HOST[:PORT]
     #[arg(long, global = true, value_name = "MACHINE")]
     pub(crate) machine: Option<Kind>,
@@ -92,6 +92,7 @@ pub(crate) enum Command {
     /// Check what this machine lacks, and say how to mend it
     Doctor,
     Completions(CompletionOptions),
+    ManPages(ManPageOptions),
     #[command(subcommand)]
     Vm(MachineCommand),
 }
@@ -107,6 +108,15 @@ pub(crate) struct CompletionOptions {
     /// The shell to complete for
     #[arg(value_enum)]
     pub(crate) shell: Shell,
+}
+
+/// Write a manual page for each command into a folder
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub(crate) struct ManPageOptions {
+    /// The folder, which must exist
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 /// The folder of a project.

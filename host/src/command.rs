@@ -22,6 +22,7 @@ mod build;
 mod completions;
 mod doctor;
 mod image;
+mod man_pages;
 mod run;
 mod shell;
 mod vm;
@@ -68,6 +69,7 @@ fn dispatch(
 ) -> Result<u8, Failure> {
     match command {
         Command::Completions(options) => Ok(completions::run(&options, printer)),
+        Command::ManPages(options) => man_pages::run(&options),
         Command::Login(options) => account::login(&options, printer),
         Command::Logout(options) => account::logout(&options, printer),
         Command::Vm(command) => vm::run(&command, machine, printer),

@@ -58,11 +58,16 @@ pub fn locald<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Locald {
         }
         _ => {}
     }
-    let input = None;
-    Locald { command, input }
+    Locald::of(command)
 }
 
 impl Locald {
+    /// A command line of another locald.
+    pub fn of(command: Command) -> Self {
+        let input = None;
+        Self { command, input }
+    }
+
     /// Another directory for all that locald keeps.
     #[must_use]
     pub fn home(mut self, home: &Path) -> Self {

@@ -294,7 +294,8 @@ async fn look(program: &Program) -> Result<Look, WslError> {
     {
         return Ok(Look::without_agent(State::Stopped, None));
     }
-    let agent = greet(start(program, Stdio::null())?, QUESTION).await;
+    // What the agent complains about is not to be seen, and kept by the pipe.
+    let agent = greet(start(program, Stdio::piped())?, QUESTION).await;
     Ok(match agent {
         Ok(agent) => Look::running(agent),
         Err(error) => Look::without_agent(State::Hung, Some(error.into())),

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 
 use crate::frame::{self, Kind};
-use crate::{FAULT, SERVER};
+use crate::{FAULT, OLD, SERVER};
 
 pub(crate) fn run() -> ExitCode {
     match serve() {
@@ -31,7 +31,8 @@ fn serve() -> io::Result<i32> {
     for argument in &arguments {
         frame::write(&mut server, Kind::Argument, argument.as_bytes())?;
     }
-    if std::env::var("WSL_UTF8").as_deref() == Ok("1") {
+    let utf8 = std::env::var("WSL_UTF8").as_deref() == Ok("1");
+    if utf8 && std::env::var_os(OLD).is_none() {
         frame::write(&mut server, Kind::Utf8, b"")?;
     }
     if let Ok(fault) = std::env::var(FAULT) {
@@ -84,7 +85,10 @@ fn listen(server: &mut TcpStream) -> io::Result<i32> {
                 stdout.write_all(&bytes)?;
                 stdout.flush()?;
             }
-            Kind::Error => io::stderr().write_all(&bytes)?,
+            Kind::Error => {
+                // Wine's NUL refuses what is written to it.
+                let _ = io::stderr().write_all(&bytes);
+            }
             Kind::Write => {
                 let text = String::from_utf8_lossy(&bytes);
                 if let Some((path, content)) = text.split_once('\0') {

@@ -17,6 +17,9 @@ use std::process::ExitCode;
 
 /// The variable that says where the server is: `127.0.0.1:PORT`.
 const SERVER: &str = "WSL_STAND_IN";
+/// The variable that makes it as old as the WSL that came with Windows 10,
+/// which does not know `WSL_UTF8`.
+const OLD: &str = "WSL_STAND_IN_OLD";
 /// The variable of an error that each start of a distribution ends with.
 const FAULT: &str = "WSL_STAND_IN_FAULT";
 

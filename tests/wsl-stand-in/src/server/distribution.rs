@@ -25,7 +25,7 @@ cp /etc/resolv.conf etc/resolv.conf
 cp /etc/hosts etc/hosts
 mkdir -p mnt/.outside
 pivot_root . mnt/.outside
-exec chroot . /bin/busybox sh -c 'umount -l /mnt/.outside && touch /run/up && exec /bin/busybox sleep 2147483647'
+exec /bin/busybox chroot . /bin/busybox sh -c 'umount -l /mnt/.outside && touch /run/up && exec /bin/busybox sleep 2147483647'
 "#;
 
 #[derive(Debug)]

@@ -47,7 +47,10 @@ impl Call {
 
     /// The end.
     pub(crate) fn exit(&mut self, code: i32) -> io::Result<()> {
-        frame::write(&mut self.client, Kind::Exit, &code.to_le_bytes())
+        frame::write(&mut self.client, Kind::Exit, &code.to_le_bytes())?;
+        // A connection that is closed with bytes to be read loses what was
+        // written.
+        io::copy(&mut self.client, &mut io::sink()).map(|_| ())
     }
 
     /// A failure: on standard output, as the real one.
