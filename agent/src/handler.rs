@@ -34,6 +34,7 @@ fn name(request: &Request) -> Option<String> {
         Request::Shell(shell) => Some(format!("a shell of {}", shell.project.path)),
         Request::ImageExport { image, .. } => Some(format!("an export of {image}")),
         Request::Pull { image, .. } => Some(format!("a pull of {image}")),
+        Request::Console { .. } => Some("a shell of the machine".to_owned()),
         Request::Push { target, .. } => Some(format!("a push to {target}")),
         _ => None,
     }
@@ -77,5 +78,8 @@ async fn serve(
         Request::Stop { running } => machine::stop(agent, running, &dialogue).await,
         Request::Clear { keep_images } => machine::clear(agent, keep_images).await,
         Request::Usage => machine::usage(agent).await,
+        Request::Console { command, stdio } => {
+            machine::console(agent, &command, stdio, &dialogue, inputs).await
+        }
     }
 }

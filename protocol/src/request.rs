@@ -99,6 +99,14 @@ pub enum Request {
     /// What the store takes, answered with
     /// [`Reply::Usage`](crate::Reply::Usage).
     Usage,
+    /// A program of the machine itself, outside of any container; only where
+    /// the machine is the agent's own.
+    Console {
+        /// Command and arguments; empty means a shell.
+        command: Vec<String>,
+        /// How the process is attached.
+        stdio: Stdio,
+    },
 }
 
 /// What becomes of running requests when an agent ends.

@@ -129,6 +129,10 @@ pub(crate) fn requests() -> Vec<Request> {
         },
         Request::Clear { keep_images: true },
         Request::Usage,
+        Request::Console {
+            command: vec![text("sh")],
+            stdio: TERMINAL,
+        },
     ];
     // A new kind does not compile here until it has its place above.
     let place = |request: &Request| match request {
@@ -151,8 +155,9 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::Stop { .. } => 16,
         Request::Clear { .. } => 17,
         Request::Usage => 18,
+        Request::Console { .. } => 19,
     };
-    assert!(all.iter().map(place).eq(0..19));
+    assert!(all.iter().map(place).eq(0..20));
     all
 }
 
