@@ -1,9 +1,9 @@
 //! From a request to the code that serves it.
 
-use protocol::{Failure, Reply, Request};
+use protocol::{Failure, FailureKind, Reply, Request};
 
 use crate::dialogue::{Dialogue, Inputs};
-use crate::{Agent, build, doctor, image, run, shell};
+use crate::{Agent, build, doctor, image, run, shell, upkeep};
 
 /// Serves one request. Dropping the future cancels it.
 pub async fn handle(
@@ -36,6 +36,13 @@ pub async fn handle(
             target,
             access,
         } => image::push(agent, dialogue, &image, &target, access).await,
+        Request::StoreUsage => {
+            let store = agent.store.clone();
+            let used = tokio::task::spawn_blocking(move || upkeep::usage(&store)).await;
+            Ok(used.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??)
+        }
+        Request::StoreVerify { repair } => upkeep::verify(agent, repair, &dialogue).await,
+        Request::StorePrune(request) => upkeep::prune(&agent.store, &request, &dialogue).await,
         Request::Doctor => doctor::run(agent, &dialogue).await,
     }
 }

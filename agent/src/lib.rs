@@ -28,5 +28,6 @@ pub mod shell;
 pub mod source;
 pub mod store;
 mod syscall;
+pub mod upkeep;
 
 pub use agent::{Agent, home};
