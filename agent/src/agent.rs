@@ -1,27 +1,56 @@
 //! What all requests of an agent share.
 
+use std::io::Read as _;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use protocol::event::Status;
+use protocol::{Failure, FailureKind, build_id};
 
+use crate::machine::Ownership;
 use crate::store::{Store, StoreError};
+use crate::work::Work;
+
+/// Bytes of a program that hold its headers and notes.
+const START_OF_PROGRAM: u64 = 64 * 1024;
 
 /// An agent.
 #[derive(Debug)]
 pub struct Agent {
     /// Everything that it keeps.
     pub store: Store,
+    /// What it is doing.
+    pub(crate) work: Work,
+    ownership: Ownership,
     started: Instant,
 }
 
 impl Agent {
     /// An agent over the store below locald's directory.
-    pub fn new(home: &Path) -> Result<Self, StoreError> {
+    pub fn new(home: &Path, ownership: Ownership) -> Result<Self, StoreError> {
         Ok(Self {
             store: Store::open(&home.join("store"))?,
+            work: Work::default(),
+            ownership,
             started: Instant::now(),
         })
+    }
+
+    /// Waits until a host wants the agent to end.
+    pub async fn ended(&self) {
+        self.work.ended().await;
+    }
+
+    /// Refuses what would change a machine that is not the agent's own.
+    pub(crate) fn require_own(&self, consequence: &str) -> Result<(), Failure> {
+        match self.ownership {
+            Ownership::Own => Ok(()),
+            Ownership::Shared => {
+                let message = format!("the machine is not locald's own: {consequence}");
+                Err(Failure::new(FailureKind::Unsupported, message))
+            }
+        }
     }
 
     /// The agent's own state.
@@ -34,6 +63,18 @@ impl Agent {
             store_path: self.store.root().display().to_string(),
         }
     }
+}
+
+/// Which build this program is.
+pub fn build_id() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let mut start = Vec::new();
+        let read = fs_err::File::open("/proc/self/exe")
+            .and_then(|file| file.take(START_OF_PROGRAM).read_to_end(&mut start));
+        let name = read.ok().and_then(|_| build_id::of_program(&start));
+        name.unwrap_or_else(build_id::of_version)
+    });
+    &NAME
 }
 
 /// locald's own directory: `LOCALD_HOME`, else the user's data directory.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::container::Container;
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
+use crate::ports;
 
 /// Bytes of output that are passed on at a time.
 const OUTPUT: usize = 16 * 1024;
@@ -32,6 +33,9 @@ pub(crate) async fn attach(
     tokio::pin!(feeding);
     let mut stdin = Some(sender);
     dialogue.event(Event::Started).await?;
+    let watching = ports::watch(container.runner(), dialogue);
+    tokio::pin!(watching);
+    let mut watched = false;
     let (mut fed, mut passed, mut code) = (false, false, None);
     let mut waiting = None;
     while code.is_none() || !passed {
@@ -46,9 +50,11 @@ pub(crate) async fn attach(
             // host.
             incoming = inputs.recv(), if waiting.is_none() => {
                 let incoming = incoming.ok_or(HostGone)?;
+                watched |= matches!(incoming, Incoming::Input(Input::WatchPorts));
                 waiting = handle(incoming, &container, &mut stdin);
             }
             () = offer(stdin.as_ref(), &mut waiting), if waiting.is_some() => {}
+            gone = &mut watching, if watched => gone?,
         }
     }
     Ok(Reply::Exited {

@@ -3,9 +3,12 @@
 mod directory;
 mod images;
 mod layer_env;
+mod libraries;
+mod order;
 mod phases;
 mod plan;
 mod record;
+mod trust;
 
 use protocol::event::{Built, ImageRole};
 use protocol::request::BuildRequest;
@@ -18,6 +21,7 @@ pub use record::Record;
 use crate::Agent;
 use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
+use crate::embedded::Embedded;
 use crate::endpoint::{Content, Endpoint, Identity, Names};
 use crate::image;
 use crate::reference::ImageRef;
@@ -136,7 +140,9 @@ impl Build<'_> {
             .map(|source| source.digest)
             .collect();
         let images = &materials.images;
+        let embedded = order::embedded(&self.plan, &materials.sources);
         record::fingerprint(&record::Inputs {
+            embedded: embedded.map(Embedded::digest),
             request: &self.plan.request,
             sources: &sources,
             buildpackages: &images.buildpackage_digests(),
@@ -220,10 +226,15 @@ impl Build<'_> {
             dialogue: &self.dialogue,
             plan: &self.plan,
             images,
+            registry: &self.registry,
             buildpack_trees: &directory.buildpacks,
             directory: &directory,
             names: &names,
             authority: &identity.authority,
+            trusted: trust::bundle(
+                &images.lowers(store),
+                self.plan.request.access.extra_ca.as_deref(),
+            ),
             namespace: network.namespace,
             state: self.agent.store.temporary()?,
         };
@@ -243,7 +254,15 @@ impl Build<'_> {
     }
 
     fn prepare(&self, materials: &Materials) -> Result<BuildDir, Failure> {
+        let store = &self.agent.store;
+        let choice = order::Choice {
+            store,
+            plan: &self.plan,
+            images: &materials.images,
+            sources: &materials.sources,
+        };
         let prepare = directory::Prepare {
+            order: choice.order()?,
             layout: &self.layout,
             plan: &self.plan,
             images: &materials.images,

@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use agent::machine::Ownership;
 use agent::{Agent, serve};
 use clap::{Args, Parser, Subcommand};
 use protocol::Failure;
@@ -12,7 +14,7 @@ use protocol::hello::Token;
 
 /// Serves locald hosts: builds, images, containers.
 #[derive(Debug, Parser)]
-#[command(name = "locald-agent", version)]
+#[command(name = "locald-agent", version = agent::build_id())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,6 +22,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Connect standard input and output with the machine's agent, which is
+    /// started when it does not run
+    Join,
+    #[command(flatten)]
+    Serve(Service),
+}
+
+/// How this process is an agent itself.
+#[derive(Debug, Subcommand)]
+enum Service {
     /// Serve one host on standard input and output
     Stdio,
     /// Listen for hosts
@@ -44,6 +56,21 @@ struct Serve {
     /// A file of 32 bytes that hosts on vsock must show
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
+    /// The machine is the agent's own: it may set the clock and trim the disk
+    #[arg(long)]
+    own_machine: bool,
+    /// End when no host has been connected for so long
+    #[arg(long, value_name = "SECONDS")]
+    idle: Option<u64>,
+}
+
+impl Service {
+    fn ownership(&self) -> Ownership {
+        match self {
+            Self::Serve(options) if options.own_machine => Ownership::Own,
+            Self::Stdio | Self::Serve(_) => Ownership::Shared,
+        }
+    }
 }
 
 pub(crate) fn run() -> ExitCode {
@@ -53,7 +80,11 @@ pub(crate) fn run() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match start(cli.command) {
+    let ended = match cli.command {
+        Command::Join => join(),
+        Command::Serve(service) => start(service),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut text = format!("locald-agent: {error}");
@@ -70,15 +101,26 @@ pub(crate) fn run() -> ExitCode {
 
 type AnyError = Box<dyn std::error::Error>;
 
-fn start(command: Command) -> Result<(), AnyError> {
+fn join() -> Result<(), AnyError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let joined = runtime.block_on(serve::join::join());
+    // A thread may still wait for standard input.
+    runtime.shutdown_background();
+    Ok(joined?)
+}
+
+fn start(service: Service) -> Result<(), AnyError> {
     // Before there is a second thread.
     let entered = agent::namespace::enter().map_err(Failure::from);
-    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home())?)));
+    let ownership = service.ownership();
+    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home(), ownership)?)));
     let runtime = tokio::runtime::Runtime::new()?;
+    let own = agent.as_ref().ok().cloned();
     let result = runtime.block_on(async {
         tokio::select! {
-            served = dispatch(agent, command) => served,
+            served = dispatch(agent, service) => served,
             ended = terminated() => ended,
+            () = ended(own) => Ok(()),
         }
     });
     // A thread may still wait for standard input.
@@ -86,11 +128,11 @@ fn start(command: Command) -> Result<(), AnyError> {
     result
 }
 
-async fn dispatch(agent: Result<Arc<Agent>, Failure>, command: Command) -> Result<(), AnyError> {
-    match (command, agent) {
-        (Command::Stdio, agent) => Ok(serve::stdio(agent).await?),
-        (Command::Serve(options), Ok(agent)) => listen(agent, options).await,
-        (Command::Serve(_), Err(failure)) => Err([vec![failure.message], failure.causes]
+async fn dispatch(agent: Result<Arc<Agent>, Failure>, service: Service) -> Result<(), AnyError> {
+    match (service, agent) {
+        (Service::Stdio, agent) => Ok(serve::stdio(agent).await?),
+        (Service::Serve(options), Ok(agent)) => listen(agent, options).await,
+        (Service::Serve(_), Err(failure)) => Err([vec![failure.message], failure.causes]
             .concat()
             .join(": ")
             .into()),
@@ -98,13 +140,21 @@ async fn dispatch(agent: Result<Arc<Agent>, Failure>, command: Command) -> Resul
 }
 
 async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
+    let idle = options.idle.map(Duration::from_secs);
     if let Some(path) = options.address.unix {
-        return Ok(serve::unix(agent, &path).await?);
+        let listening = || {
+            let _ = writeln!(std::io::stdout(), "{}", serve::join::LISTENS);
+        };
+        return Ok(serve::unix(agent, &path, idle, listening).await?);
     }
     let token = options.token_file.as_deref().map(read_token).transpose()?;
     let token = token.ok_or("vsock needs --token-file")?;
     let port = options.address.vsock.unwrap_or_default();
-    Ok(serve::vsock(agent, port, token).await?)
+    let listening = || {
+        // What waits on the console of a guest waits for these words.
+        let _ = writeln!(std::io::stderr(), "locald: the agent listens");
+    };
+    Ok(serve::vsock(agent, port, token, idle, listening).await?)
 }
 
 fn read_token(path: &Path) -> Result<Token, AnyError> {
@@ -112,6 +162,14 @@ fn read_token(path: &Path) -> Result<Token, AnyError> {
     let token = bytes.try_into();
     let wrong = |_| format!("{} must have 32 bytes", path.display());
     Ok(Token(token.map_err(wrong)?))
+}
+
+/// Waits until a host wants the agent to end.
+async fn ended(agent: Option<Arc<Agent>>) {
+    match agent {
+        Some(agent) => agent.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn terminated() -> Result<(), AnyError> {

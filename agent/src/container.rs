@@ -167,6 +167,11 @@ impl Container {
         Ok(())
     }
 
+    /// The process whose descendants are all that runs in the container.
+    pub(crate) fn runner(&self) -> u32 {
+        self.runner.id()
+    }
+
     /// What the container reads; can be taken once.
     pub fn stdin(&mut self) -> Option<ContainerInput> {
         self.stdin.take()

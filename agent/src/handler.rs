@@ -3,10 +3,43 @@
 use protocol::{Failure, FailureKind, Reply, Request};
 
 use crate::dialogue::{Dialogue, Inputs};
-use crate::{Agent, build, doctor, image, run, shell, upkeep};
+use crate::{Agent, build, doctor, forward, image, machine, run, shell, upkeep};
 
-/// Serves one request. Dropping the future cancels it.
+/// Serves one request. Dropping the future cancels it; so does a stop of the
+/// agent that does not wait.
 pub async fn handle(
+    agent: &Agent,
+    request: Request,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let Some(name) = name(&request) else {
+        return serve(agent, request, dialogue, inputs).await;
+    };
+    let _ticket = agent.work.begin(name)?;
+    tokio::select! {
+        served = serve(agent, request, dialogue, inputs) => served,
+        () = agent.work.interrupted() => {
+            let message = "the machine was stopped";
+            Err(Failure::new(FailureKind::Cancelled, message))
+        }
+    }
+}
+
+/// What a stop would interrupt, as people call it.
+fn name(request: &Request) -> Option<String> {
+    match request {
+        Request::Build(build) => Some(format!("a build of {}", build.project.path)),
+        Request::Run(run) => Some(format!("a process of {}", run.image)),
+        Request::Shell(shell) => Some(format!("a shell of {}", shell.project.path)),
+        Request::ImageExport { image, .. } => Some(format!("an export of {image}")),
+        Request::Pull { image, .. } => Some(format!("a pull of {image}")),
+        Request::Push { target, .. } => Some(format!("a push to {target}")),
+        _ => None,
+    }
+}
+
+async fn serve(
     agent: &Agent,
     request: Request,
     dialogue: Dialogue,
@@ -44,5 +77,12 @@ pub async fn handle(
         Request::StoreVerify { repair } => upkeep::verify(agent, repair, &dialogue).await,
         Request::StorePrune(request) => upkeep::prune(&agent.store, &request, &dialogue).await,
         Request::Doctor => doctor::run(agent, &dialogue).await,
+        Request::MachineStatus => Ok(machine::status(agent)),
+        Request::SetClock { nanos } => machine::set_clock(agent, nanos),
+        Request::Forward { port } => forward::forward(port, dialogue, inputs).await,
+        Request::Trim => machine::trim(agent).await,
+        Request::Stop { running } => machine::stop(agent, running, &dialogue).await,
+        Request::Clear { keep_images } => machine::clear(agent, keep_images).await,
+        Request::Usage => machine::usage(agent).await,
     }
 }

@@ -9,7 +9,7 @@ use protocol::event::Phase;
 use protocol::request::Verbosity;
 
 pub use exit::explain;
-pub use files::{order_toml, run_toml, stack_toml};
+pub use files::{order_toml, run_toml, stack_toml, with_last_group};
 
 use crate::builder::PlatformApi;
 
@@ -21,6 +21,9 @@ pub const WORKSPACE: &str = "/workspace";
 pub const CACHE: &str = "/cache";
 /// The platform directory, in the container.
 pub const PLATFORM: &str = "/platform";
+/// What buildpacks keep from one build to the next as it is, in the container:
+/// locald's own addition to the platform directory.
+pub const BUILD_CACHE: &str = "/platform/cache";
 
 /// What the phases of one build have in common.
 #[derive(Debug, Clone)]

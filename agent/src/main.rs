@@ -6,6 +6,9 @@ mod command;
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     agent::reexec::dispatch();
+    if agent::machine::guest::is_init() {
+        return agent::machine::guest::run();
+    }
     command::run()
 }
 

@@ -10,7 +10,7 @@ mod error;
 mod publication;
 mod pull;
 mod push;
-mod remote;
+pub(crate) mod remote;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,10 +1,13 @@
 //! Where hosts connect: a unix socket, vsock, or standard input and output.
 
+pub mod join;
+
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use protocol::Failure;
 use protocol::hello::Token;
@@ -38,10 +41,7 @@ pub enum ServeError {
 /// Serves one session on standard input and output; without an agent, the
 /// host learns there why.
 pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError> {
-    let io = Stdio {
-        input: tokio::io::stdin(),
-        output: tokio::io::stdout(),
-    };
+    let io = Stdio::new();
     match agent {
         Ok(agent) => session::serve(agent, io, None).await?,
         Err(failure) => session::refuse(failure, io).await?,
@@ -49,8 +49,15 @@ pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError>
     Ok(())
 }
 
-/// Serves everybody who may connect to a unix socket: the same user.
-pub async fn unix(agent: Arc<Agent>, path: &Path) -> Result<(), ServeError> {
+/// Serves everybody who may connect to a unix socket: the same user. Ends when
+/// nobody has been there for a time, if there is one; `listening` is called
+/// when hosts can connect.
+pub async fn unix(
+    agent: Arc<Agent>,
+    path: &Path,
+    idle: Option<Duration>,
+    listening: impl FnOnce(),
+) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen {
         address: path.display().to_string(),
         source,
@@ -58,32 +65,61 @@ pub async fn unix(agent: Arc<Agent>, path: &Path) -> Result<(), ServeError> {
     let listener = bind(path).await?;
     // Peers are reported as this process's user namespace has them.
     let own = rustix::process::geteuid().as_raw();
+    listening();
     let mut sessions = JoinSet::new();
     loop {
-        let (stream, _) = listener.accept().await.map_err(failed)?;
-        match stream.peer_cred() {
-            Ok(peer) if peer.uid() == own => {
-                sessions.spawn(serve_one(Arc::clone(&agent), stream, None));
+        let nobody = sessions.is_empty();
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.map_err(failed)?;
+                match stream.peer_cred() {
+                    Ok(peer) if peer.uid() == own => {
+                        sessions.spawn(serve_one(Arc::clone(&agent), stream, None));
+                    }
+                    peer => tracing::warn!(?peer, "a connection of another user is refused"),
+                }
             }
-            peer => tracing::warn!(?peer, "a connection of another user is refused"),
+            Some(_) = sessions.join_next() => {}
+            () = pause(idle), if nobody => return Ok(()),
         }
-        while sessions.try_join_next().is_some() {}
     }
 }
 
-/// Serves everybody who has the token on a vsock port.
-pub async fn vsock(agent: Arc<Agent>, port: u32, token: Token) -> Result<(), ServeError> {
+/// Serves everybody who has the token on a vsock port; ends when nobody has
+/// been there for a time, if there is one. `listening` is called when hosts
+/// can connect.
+pub async fn vsock(
+    agent: Arc<Agent>,
+    port: u32,
+    token: Token,
+    idle: Option<Duration>,
+    listening: impl FnOnce(),
+) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen {
         address: format!("vsock port {port}"),
         source,
     };
     let listener = VsockListener::bind(VsockAddr::new(VMADDR_CID_ANY, port)).map_err(failed)?;
+    listening();
     let mut sessions = JoinSet::new();
     loop {
-        let (stream, peer) = listener.accept().await.map_err(failed)?;
-        tracing::debug!(%peer, "vsock");
-        sessions.spawn(serve_one(Arc::clone(&agent), stream, Some(token.clone())));
-        while sessions.try_join_next().is_some() {}
+        let nobody = sessions.is_empty();
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, peer) = accepted.map_err(failed)?;
+                tracing::debug!(%peer, "vsock");
+                sessions.spawn(serve_one(Arc::clone(&agent), stream, Some(token.clone())));
+            }
+            Some(_) = sessions.join_next() => {}
+            () = pause(idle), if nobody => return Ok(()),
+        }
+    }
+}
+
+async fn pause(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -123,6 +159,15 @@ async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
 struct Stdio {
     input: Stdin,
     output: Stdout,
+}
+
+impl Stdio {
+    fn new() -> Self {
+        Self {
+            input: tokio::io::stdin(),
+            output: tokio::io::stdout(),
+        }
+    }
 }
 
 impl AsyncRead for Stdio {

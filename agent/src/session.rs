@@ -16,9 +16,6 @@ use crate::Agent;
 use crate::dialogue::{Dialogue, Ends, Incoming, Outgoing};
 use crate::handler;
 
-/// Which build this is, for hello.
-pub const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
-
 /// Serves a connection until the host ends it. All its requests end with it.
 #[tracing::instrument(skip_all)]
 pub async fn serve(
@@ -44,7 +41,7 @@ async fn serve_each<F: Future<Output = Result<(), FrameError>> + Send + 'static>
     token: Option<&Token>,
     serve: impl Fn(Stream) -> F,
 ) -> Result<(), HelloError> {
-    let peer = hello::answer(&mut io, BUILD_ID, token).await?;
+    let peer = hello::answer(&mut io, crate::agent::build_id(), token).await?;
     tracing::debug!(?peer, "host connected");
     let mut connection = Connection::server(io);
     let mut requests = JoinSet::new();

@@ -7,6 +7,10 @@
 //!                  before the tree is changed and written afterwards, so that
 //!                  a tree without a listing is not trusted
 //! ```
+//! A file's time is that at which its content came here, by this machine's
+//! clock. It does not change as long as the content does not, whatever the host
+//! did to the file: tools that compare times, like Cargo, see what has changed.
+//!
 //! Listings come from the other side of the wire: nothing in them leads out of
 //! the tree.
 
@@ -185,7 +189,13 @@ impl Update {
                 ask(dialogue, self.tree, asked).await?;
                 for index in asked {
                     let entry = &self.entries[*index];
-                    let digest = receive_file(self.tree, *index, entry, &tree, inputs).await?;
+                    let wanted = Wanted {
+                        tree: self.tree,
+                        index: *index,
+                        entry,
+                        before: self.old.digest_of(entry),
+                    };
+                    let digest = receive_file(&wanted, &tree, inputs).await?;
                     received += digest.1;
                     new.add(entry, Some(digest.0));
                 }
@@ -208,14 +218,22 @@ async fn ask(dialogue: &Dialogue, tree: Tree, indices: &[usize]) -> Result<(), H
     dialogue.event(Event::SourceWanted { tree, indices }).await
 }
 
-/// Receives one file; returns its digest and size.
-async fn receive_file(
+/// A file that was asked for.
+struct Wanted<'a> {
     tree: Tree,
     index: usize,
-    entry: &Entry,
+    entry: &'a Entry,
+    /// What it held when it came the last time.
+    before: Option<Digest>,
+}
+
+/// Receives one file; returns its digest and size.
+async fn receive_file(
+    wanted: &Wanted<'_>,
     directory: &TreeDir,
     inputs: &mut Inputs,
 ) -> Result<(Digest, u64), SourceError> {
+    let Wanted { tree, index, .. } = *wanted;
     let size = match inputs.recv().await.ok_or(HostGone)? {
         Incoming::Input(Input::SourceFile {
             tree: of,
@@ -231,7 +249,7 @@ async fn receive_file(
             ));
         }
     };
-    let mut file = directory.file(&entry.path)?;
+    let mut file = directory.file(&wanted.entry.path)?;
     let mut hasher = Hasher::new();
     let mut left = size;
     while left > 0 {
@@ -246,8 +264,9 @@ async fn receive_file(
         hasher.update(&bytes);
         file.write(&bytes)?;
     }
-    file.finish(entry)?;
-    Ok((hasher.finish(), size))
+    let digest = hasher.finish();
+    file.finish(wanted.entry, wanted.before == Some(digest))?;
+    Ok((digest, size))
 }
 
 fn write_error(path: &Path, source: io::Error) -> SourceError {

@@ -195,6 +195,28 @@ pub(crate) fn bring_loopback_up() -> io::Result<()> {
     }
 }
 
+/// Gives unused blocks of a file system back to its disk; returns how many
+/// bytes.
+pub(crate) fn trim(file_system: impl AsFd) -> io::Result<u64> {
+    /// `_IOWR('X', 121, struct fstrim_range)`
+    const FITRIM: u64 = 0xc018_5879;
+    // Start, length, smallest extent.
+    let mut range = [0_u64, u64::MAX, 0];
+    // SAFETY: the kernel reads and writes three 64-bit numbers, which are
+    // there, and keeps no reference to them.
+    let result = unsafe {
+        libc::ioctl(
+            file_system.as_fd().as_raw_fd(),
+            FITRIM as _,
+            range.as_mut_ptr(),
+        )
+    };
+    match result {
+        0 => Ok(range[1]),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Registers a descriptor with the runtime.
 pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open and stays the same descriptor for as long

@@ -5,18 +5,17 @@ use bytes::Bytes;
 use protocol::frame::{self, Frame};
 use protocol::hello::{self, HelloError, Token};
 use protocol::{
-    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, Input, Outcome, Request,
-    Stream,
+    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, Input, Outcome, Reply,
+    Request, Stream, build_id,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
-
-/// Which build this is, for hello.
-pub(crate) const BUILD_ID: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
 
 /// An agent that understands us.
 #[derive(Debug)]
 pub(crate) struct Agent {
     connection: Connection,
+    /// Which build it is.
+    pub(crate) build: String,
 }
 
 /// The agent cannot be spoken to.
@@ -76,10 +75,11 @@ impl Agent {
         mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         token: &Token,
     ) -> Result<Self, AgentError> {
-        let peer = hello::greet(&mut io, BUILD_ID, token).await?;
+        let peer = hello::greet(&mut io, &build_id::of_version(), token).await?;
         tracing::debug!(?peer, "agent");
         let connection = Connection::client(io);
-        Ok(Self { connection })
+        let build = peer.build_id;
+        Ok(Self { connection, build })
     }
 
     /// Starts a request.
@@ -91,6 +91,18 @@ impl Agent {
             sender: Sender(write),
             receiver: Receiver(read),
         })
+    }
+
+    /// Asks something that needs nothing but an answer.
+    pub(crate) async fn ask(&self, request: &Request) -> Result<Reply, Failure> {
+        let mut exchange = self.request(request).await?;
+        loop {
+            match exchange.receiver.next().await? {
+                Message::Outcome(Outcome::Done(reply)) => return Ok(reply),
+                Message::Outcome(Outcome::Failed(failure)) => return Err(failure),
+                Message::Event(_) | Message::Data(..) => {}
+            }
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::machine::Kind;
+
 mod build;
 mod creation_time;
 mod environment;
@@ -13,15 +15,17 @@ mod image;
 mod machine;
 mod process;
 mod registry;
+mod store;
 
 pub(crate) use build::{BuildOptions, NetworkChoice, PullChoice};
 pub(crate) use creation_time::CreationTime;
 pub(crate) use environment::{EnvArgument, EnvError, read_env_file};
 pub(crate) use front_page::FRONT_PAGE;
 pub(crate) use image::{ExportOptions, ImageCommand};
-pub(crate) use machine::MachineCommand;
+pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOptions, StopOptions};
 pub(crate) use process::{RunOptions, ShellOptions};
 pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};
+pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 
 /// Turns a source folder into an OCI image and a development shell with Cloud
 /// Native Buildpacks, without Docker.
@@ -36,7 +40,7 @@ pub(crate) struct Cli {
 }
 
 /// Options that each command takes.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
     /// Write one JSON object a line to standard output, and nothing else
@@ -57,6 +61,10 @@ pub(crate) struct GlobalOptions {
         default_value = "auto"
     )]
     pub(crate) color: ColorChoice,
+    /// The machine that works: auto, in-process, qemu, or
+    /// ssh://[USER@]HOST[:PORT]
+    #[arg(long, global = true, value_name = "MACHINE")]
+    pub(crate) machine: Option<Kind>,
 }
 
 /// When to use colours.
@@ -83,6 +91,8 @@ pub(crate) enum Command {
     Pull(PullOptions),
     Login(LoginOptions),
     Logout(LogoutOptions),
+    Store(StoreOptions),
+    Prune(PruneOptions),
     /// Check what this machine lacks, and say how to mend it
     Doctor,
     Completions(CompletionOptions),

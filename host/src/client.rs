@@ -1,6 +1,7 @@
 //! A connected agent, and what its requests need of this side.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use protocol::input::Credential;
 use protocol::request::RegistryAccess;
@@ -10,7 +11,7 @@ use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::credential::Credentials;
 use crate::home::Home;
-use crate::machine::Machine;
+use crate::machine::{Kind, Machine};
 use crate::outside::Outside;
 use crate::printer::Printer;
 use crate::settings::{self, Settings};
@@ -18,7 +19,8 @@ use crate::settings::{self, Settings};
 /// Everything that must be done while the process has one thread.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    machine: Machine,
+    /// What the command line and the settings name.
+    pub(crate) machine: Machine,
     accounts: Accounts,
     access: RegistryAccess,
 }
@@ -35,8 +37,11 @@ pub(crate) struct Accounts {
 /// A connected agent.
 #[derive(Debug)]
 pub(crate) struct Client {
-    agent: Agent,
+    /// What is asked.
+    pub(crate) agent: Arc<Agent>,
     accounts: Accounts,
+    /// Whether ports that open there do not open here.
+    pub(crate) is_elsewhere: bool,
     /// How registries are reached.
     pub(crate) access: RegistryAccess,
 }
@@ -47,9 +52,10 @@ impl Setup {
     pub(crate) fn new(
         home: &Home,
         settings: &Settings,
+        machine: Option<&Kind>,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
-        let machine = Machine::from_environment()?;
+        let machine = Machine::choose(machine, settings.machine(), home)?;
         let registries = settings.registries()?;
         let (credentials, errors) = Credentials::load(home);
         for error in errors {
@@ -76,9 +82,10 @@ impl Setup {
     }
 
     /// Reaches the agent.
-    pub(crate) async fn connect(self) -> Result<Client, Failure> {
+    pub(crate) async fn connect(self, printer: &mut Printer) -> Result<Client, Failure> {
         Ok(Client {
-            agent: self.machine.connect().await?,
+            agent: Arc::new(self.machine.connect(printer).await?),
+            is_elsewhere: self.machine.is_elsewhere(),
             accounts: self.accounts,
             access: self.access,
         })

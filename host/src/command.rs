@@ -1,5 +1,6 @@
 //! The commands: what each does between its options and its answer.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use clap::Parser as _;
@@ -11,9 +12,11 @@ use crate::cli::{Cli, Command, FRONT_PAGE, PullOptions, PushOptions};
 use crate::client::{Client, Setup};
 use crate::exit_code;
 use crate::home::Home;
+use crate::machine::Kind;
 use crate::printer::{Answer, Printer};
 use crate::project::Project;
 use crate::settings::Settings;
+use crate::terminal;
 
 mod account;
 mod build;
@@ -22,6 +25,7 @@ mod doctor;
 mod image;
 mod run;
 mod shell;
+mod store;
 mod vm;
 
 /// Does what the command line asks for; returns the exit code.
@@ -36,12 +40,14 @@ pub(crate) fn run() -> u8 {
         }
     };
     trace();
-    let mut printer = Printer::new(cli.global);
+    terminal::prepare();
+    let mut printer = Printer::new(&cli.global);
+    let machine = cli.global.machine.as_ref();
     let Some(command) = cli.command else {
         printer.text(FRONT_PAGE);
         return exit_code::SUCCESS;
     };
-    dispatch(command, &mut printer).unwrap_or_else(|failure| {
+    dispatch(command, machine, &mut printer).unwrap_or_else(|failure| {
         printer.failure(&failure);
         exit_code::of(failure.kind)
     })
@@ -57,19 +63,25 @@ fn trace() {
     }
 }
 
-fn dispatch(command: Command, printer: &mut Printer) -> Result<u8, Failure> {
+fn dispatch(
+    command: Command,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     match command {
         Command::Completions(options) => Ok(completions::run(&options, printer)),
         Command::Login(options) => account::login(&options, printer),
         Command::Logout(options) => account::logout(&options, printer),
-        Command::Vm(command) => vm::run(command, printer),
-        Command::Build(options) => build::run(&options, printer),
-        Command::Run(options) => run::run(options, printer),
-        Command::Shell(options) => shell::run(&options, printer),
-        Command::Image(command) => image::run(command, printer),
-        Command::Push(options) => push(&options, printer),
-        Command::Pull(options) => pull(&options, printer),
-        Command::Doctor => doctor::run(printer),
+        Command::Vm(command) => vm::run(&command, machine, printer),
+        Command::Build(options) => build::run(&options, machine, printer),
+        Command::Run(options) => run::run(options, machine, printer),
+        Command::Shell(options) => shell::run(&options, machine, printer),
+        Command::Image(command) => image::run(command, machine, printer),
+        Command::Push(options) => push(&options, machine, printer),
+        Command::Pull(options) => pull(&options, machine, printer),
+        Command::Store(options) => store::run(&options, machine, printer),
+        Command::Prune(options) => store::prune(options, machine, printer),
+        Command::Doctor => doctor::run(machine, printer),
     }
 }
 
@@ -82,10 +94,10 @@ struct Start {
 
 impl Start {
     /// Reads all settings and enters the agent's namespaces.
-    fn at(folder: &Path, printer: &mut Printer) -> Result<Self, Failure> {
+    fn at(folder: &Path, machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
         let home = Home::find()?;
         let settings = Settings::load(folder, &home)?;
-        let setup = Setup::new(&home, &settings, printer)?;
+        let setup = Setup::new(&home, &settings, machine, printer)?;
         Ok(Self {
             home,
             settings,
@@ -95,9 +107,28 @@ impl Start {
 
     /// The same for commands that concern no project: the current folder's
     /// settings say how registries are reached.
-    fn here(printer: &mut Printer) -> Result<Self, Failure> {
+    fn here(machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
         let folder = Project::find(None).map(|project| project.folder);
-        Self::at(&folder.unwrap_or_default(), printer)
+        Self::at(&folder.unwrap_or_default(), machine, printer)
+    }
+}
+
+/// Asks whether to go on with what has just been told.
+fn confirm() -> Result<(), Failure> {
+    let refused = |message: &str| Failure::new(FailureKind::Cancelled, message);
+    if !std::io::stdin().is_terminal() {
+        let failure = Failure::new(FailureKind::Invalid, "nobody is there to be asked");
+        return Err(failure.with_hint("`--yes` removes it without a question"));
+    }
+    let failed = |error: std::io::Error| Failure::from_error(FailureKind::Machine, &error);
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Go on? [y/N] ").map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(refused("nothing was removed"))
     }
 }
 
@@ -118,15 +149,19 @@ fn ask(
     request: impl FnOnce(&Client) -> Request,
 ) -> Result<Reply, Failure> {
     block_on(async {
-        let client = setup.connect().await?;
+        let client = setup.connect(printer).await?;
         let request = request(&client);
         client.request(&request, printer).await?.reply().await
     })
 }
 
-fn push(options: &PushOptions, printer: &mut Printer) -> Result<u8, Failure> {
+fn push(
+    options: &PushOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     let target = options.target.as_ref().unwrap_or(&options.image);
-    let setup = Start::here(printer)?.setup;
+    let setup = Start::here(machine, printer)?.setup;
     let reply = ask(setup, printer, |client| Request::Push {
         image: options.image.clone(),
         target: target.clone(),
@@ -139,8 +174,12 @@ fn push(options: &PushOptions, printer: &mut Printer) -> Result<u8, Failure> {
     Ok(exit_code::SUCCESS)
 }
 
-fn pull(options: &PullOptions, printer: &mut Printer) -> Result<u8, Failure> {
-    let setup = Start::here(printer)?.setup;
+fn pull(
+    options: &PullOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
     let reply = ask(setup, printer, |client| Request::Pull {
         image: options.image.clone(),
         policy: PullPolicy::from(options.pull),

@@ -12,7 +12,7 @@ use crate::outside::Outside;
 
 mod account;
 mod config_file;
-mod helper;
+pub(crate) mod helper;
 mod places;
 mod registry_key;
 mod saved;

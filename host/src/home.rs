@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
+use directories::{BaseDirs, ProjectDirs};
 use protocol::{Failure, FailureKind};
 
 /// The host's own files and folders.
@@ -15,6 +15,10 @@ pub(crate) struct Home {
     pub(crate) accounts: PathBuf,
     /// Logs of builds.
     pub(crate) logs: PathBuf,
+    /// Virtual machines.
+    pub(crate) machines: PathBuf,
+    /// lima's own folder: paths of sockets in it must be short.
+    pub(crate) lima: PathBuf,
 }
 
 /// Neither `LOCALD_HOME` nor `HOME` says where they are.
@@ -33,7 +37,10 @@ impl Home {
     /// All below `LOCALD_HOME` when that is set, else the platform's folders.
     pub(crate) fn find() -> Result<Self, NoHome> {
         let own = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty());
-        own.map_or_else(Self::of_user, |home| Ok(Self::below(Path::new(&home))))
+        own.map_or_else(Self::of_user, |home| {
+            let home = std::path::absolute(&home).unwrap_or_else(|_| home.into());
+            Ok(Self::below(&home))
+        })
     }
 
     /// Everything below one folder.
@@ -42,16 +49,21 @@ impl Home {
             configuration: home.join("config.toml"),
             accounts: home.join("auth.json"),
             logs: home.join("logs"),
+            machines: home.join("machines"),
+            lima: home.join("lima"),
         }
     }
 
     fn of_user() -> Result<Self, NoHome> {
         let folders = ProjectDirs::from("dev", "locald", "locald").ok_or(NoHome)?;
+        let base = BaseDirs::new().ok_or(NoHome)?;
         let state = folders.state_dir().unwrap_or(folders.data_local_dir());
         Ok(Self {
             configuration: folders.config_dir().join("config.toml"),
             accounts: folders.config_dir().join("auth.json"),
             logs: state.join("logs"),
+            machines: folders.data_local_dir().join("machines"),
+            lima: base.home_dir().join(".locald/lima"),
         })
     }
 }

@@ -1,59 +1,66 @@
-//! Where the agent is, and how it is reached.
+//! The machine whose agent does the work: this process, a virtual machine that
+//! locald looks after, or somebody else's machine.
+//!
+//! A machine can be started, reached, looked at, stopped and removed. It knows
+//! nothing of builds.
 
-mod exec;
+mod address;
+mod agent_file;
+mod clock;
 #[cfg(target_os = "linux")]
 mod in_process;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
-#[cfg(unix)]
-mod unix;
-#[cfg(not(unix))]
-#[path = "machine/unix_unsupported.rs"]
-mod unix;
+mod kind;
+mod lima;
+mod look;
 #[cfg(target_os = "linux")]
-mod vsock;
+mod qemu;
 #[cfg(not(target_os = "linux"))]
-#[path = "machine/vsock_unsupported.rs"]
-mod vsock;
+#[path = "machine/qemu_unsupported.rs"]
+mod qemu;
+mod size;
+mod spawn;
+mod ssh;
+mod wsl2;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::time::Duration;
 
-use protocol::hello::Token;
+use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
 use crate::agent::{Agent, AgentError};
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::settings::{MachineTable, Shape};
 
-pub(crate) use in_process::dispatch;
+use address::Address;
+pub(crate) use kind::Kind;
+pub(crate) use look::{Look, State, Step};
 
-/// The variable that names an agent.
-pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
+/// How long a question may wait for its answer when a machine is looked at.
+pub(crate) const QUESTION: Duration = Duration::from_secs(2);
 
-/// Where the agent is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whose agent does the work.
+#[derive(Debug)]
 pub(crate) enum Machine {
-    /// In this process; Linux only.
+    /// This process; Linux only.
     InProcess,
-    /// Behind a unix socket.
-    Unix(PathBuf),
-    /// Behind a vsock port; Linux only.
-    Vsock {
-        /// Context id of the machine.
-        cid: u32,
-        /// Port of the agent.
-        port: u32,
-    },
-    /// A program that speaks on its standard input and output.
-    Exec(Vec<String>),
+    /// An agent that somebody else looks after.
+    Agent(Address),
+    /// A virtual machine of QEMU's; Linux only.
+    Qemu(Box<qemu::Qemu>),
+    /// A virtual machine of lima's.
+    Lima(lima::Lima),
+    /// A distribution of WSL2; Windows only.
+    Wsl2(wsl2::Wsl2),
+    /// A Linux machine that ssh reaches.
+    Ssh(ssh::Ssh),
 }
-
-/// The text of [`VARIABLE`] names no agent.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{VARIABLE}={0:?} is none of unix:PATH, vsock:CID:PORT, exec:COMMAND")]
-pub(crate) struct BadMachine(String);
 
 /// The agent cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -82,79 +89,168 @@ pub(crate) enum MachineError {
     Agent(#[from] AgentError),
 }
 
-impl FromStr for Machine {
-    type Err = BadMachine;
-
-    fn from_str(text: &str) -> Result<Self, BadMachine> {
-        parse(text).ok_or_else(|| BadMachine(text.to_owned()))
-    }
-}
-
-fn parse(text: &str) -> Option<Machine> {
-    let (kind, address) = text.split_once(':')?;
-    match kind {
-        "unix" if !address.is_empty() => Some(Machine::Unix(address.into())),
-        "vsock" => {
-            let (cid, port) = address.split_once(':')?;
-            Some(Machine::Vsock {
-                cid: cid.parse().ok()?,
-                port: port.parse().ok()?,
-            })
-        }
-        "exec" => {
-            let words: Vec<String> = address.split_whitespace().map(str::to_owned).collect();
-            (!words.is_empty()).then_some(Machine::Exec(words))
-        }
-        _ => None,
-    }
+/// Does a hidden task, when this process was started for one; returns whether
+/// it was. Call it before any thread starts.
+pub(crate) fn dispatch() -> bool {
+    in_process::dispatch();
+    qemu::dispatch()
 }
 
 impl Machine {
-    /// What the environment names, else the usual one of this system.
-    pub(crate) fn from_environment() -> Result<Self, BadMachine> {
-        match std::env::var(VARIABLE) {
-            Ok(text) if !text.is_empty() => text.parse(),
-            _ => Ok(Self::InProcess),
+    /// What the command line names, else `LOCALD_AGENT`, else
+    /// `LOCALD_MACHINE`, else the configuration, else the usual one of this
+    /// system.
+    pub(crate) fn choose(
+        flag: Option<&Kind>,
+        table: &MachineTable,
+        home: &Home,
+    ) -> Result<Self, Failure> {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        if flag.is_none()
+            && let Some(text) = variable(address::VARIABLE)
+        {
+            return Ok(Self::Agent(text.parse::<Address>()?));
         }
+        let kind = match (flag, variable(kind::VARIABLE)) {
+            (Some(kind), _) => kind.clone(),
+            (None, Some(text)) => text.parse::<Kind>()?,
+            (None, None) => table.kind.clone().unwrap_or_default(),
+        };
+        let kind = match kind {
+            Kind::Auto => Kind::usual(),
+            kind => kind,
+        };
+        Ok(match kind {
+            Kind::Auto | Kind::InProcess => Self::InProcess,
+            Kind::Lima => Self::lima(table, home),
+            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
+            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
+            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
+        })
+    }
+
+    fn lima(table: &MachineTable, home: &Home) -> Self {
+        Self::Lima(lima::Lima::new(table.shape(), home))
     }
 
     /// What must be done before this process has a second thread.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         match self {
             Self::InProcess => in_process::prepare(),
-            Self::Unix(_) | Self::Vsock { .. } | Self::Exec(_) => Ok(()),
+            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
         }
     }
 
-    /// Reaches the agent.
-    pub(crate) async fn connect(&self) -> Result<Agent, MachineError> {
-        let token = Token::default();
+    /// Whether its network and its files are others than this system's.
+    pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
-            Self::InProcess => in_process::connect().await,
-            Self::Unix(path) => {
-                let stream = unix::connect(path).await;
-                let stream = stream.map_err(|source| connect_error(path.display(), source))?;
-                Ok(Agent::connect(stream, &token).await?)
-            }
-            Self::Vsock { cid, port } => {
-                let stream = vsock::connect(*cid, *port).await;
-                let address = format!("vsock:{cid}:{port}");
-                let stream = stream.map_err(|source| connect_error(address, source))?;
-                Ok(Agent::connect(stream, &vsock::token()?).await?)
-            }
-            Self::Exec(words) => {
-                let stream = exec::connect(words);
-                let stream = stream.map_err(|source| connect_error(words.join(" "), source))?;
-                Ok(Agent::connect(stream, &token).await?)
-            }
+            Self::InProcess | Self::Agent(_) => false,
+            Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }
-}
 
-fn connect_error(address: impl std::fmt::Display, source: io::Error) -> MachineError {
-    MachineError::Connect {
-        address: address.to_string(),
-        source,
+    /// Reaches the agent; a machine that does not run is started, an agent of
+    /// another build replaced.
+    pub(crate) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+        match self {
+            Self::InProcess => Ok(in_process::connect().await?),
+            Self::Agent(address) => Ok(address.connect().await?),
+            Self::Qemu(qemu) => qemu.connect(printer).await,
+            Self::Lima(lima) => lima.connect(printer).await,
+            Self::Wsl2(wsl) => wsl.connect(printer).await,
+            Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
+        }
+    }
+
+    /// Looks at the machine without changing anything.
+    pub(crate) async fn look(&self) -> Look {
+        match self {
+            Self::InProcess => Look::at(in_process::connect().await.map_err(Failure::from)),
+            Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
+            Self::Qemu(qemu) => qemu.look().await,
+            Self::Lima(lima) => lima.look().await,
+            Self::Wsl2(wsl) => wsl.look().await,
+            Self::Ssh(ssh) => ssh.look().await,
+        }
+    }
+
+    /// Waits until a machine that was asked to stop has stopped; says whether
+    /// it is one that can.
+    pub(crate) async fn stopped(&self) -> Result<(), Failure> {
+        match self {
+            Self::Qemu(qemu) => qemu.stopped().await,
+            Self::Lima(lima) => lima.stopped().await,
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
+        }
+    }
+
+    /// Ends a machine at once, whatever it does.
+    pub(crate) async fn kill(&self) -> Result<(), Failure> {
+        match self {
+            Self::Qemu(qemu) => qemu.kill().await,
+            Self::Lima(lima) => lima.kill().await,
+            Self::Wsl2(wsl) => wsl.kill().await,
+            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
+        }
+    }
+
+    /// Its size, where it is a virtual machine that locald makes.
+    pub(crate) fn shape(&self) -> Option<&Shape> {
+        match self {
+            Self::Qemu(qemu) => Some(qemu.shape()),
+            Self::Lima(lima) => Some(lima.shape()),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => None,
+        }
+    }
+
+    /// The file that grows with what is in a virtual machine.
+    pub(crate) fn disk(&self) -> Option<PathBuf> {
+        match self {
+            Self::Qemu(qemu) => Some(qemu.disk()),
+            Self::Lima(lima) => Some(lima.disk()),
+            Self::Wsl2(wsl) => Some(wsl.disk()),
+            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
+        }
+    }
+
+    /// Remembers another size, which it has after its next start.
+    pub(crate) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
+        match self {
+            Self::Qemu(qemu) => qemu.resize(shape),
+            Self::Lima(lima) => lima.resize(shape),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
+        }
+    }
+
+    /// Removes a stopped machine and all that is in it.
+    pub(crate) async fn remove(&self) -> Result<(), Failure> {
+        match self {
+            Self::Qemu(qemu) => qemu.remove().await,
+            Self::Lima(lima) => lima.remove().await,
+            Self::Wsl2(wsl) => wsl.remove().await,
+            Self::Ssh(ssh) => Ok(ssh.remove().await?),
+            Self::InProcess | Self::Agent(_) => Ok(()),
+        }
+    }
+
+    /// What the machine itself has written, oldest file first.
+    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Qemu(qemu) => qemu.logs(),
+            Self::Lima(lima) => lima.logs(),
+            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Vec::new(),
+        }
+    }
+
+    /// What this system lacks for such a machine.
+    pub(crate) async fn doctor(&self) -> Vec<Check> {
+        match self {
+            Self::InProcess | Self::Agent(_) => Vec::new(),
+            Self::Qemu(qemu) => qemu.doctor(),
+            Self::Lima(lima) => lima.doctor().await,
+            Self::Wsl2(wsl) => wsl.doctor().await,
+            Self::Ssh(_) => ssh::checks(),
+        }
     }
 }
 
@@ -162,9 +258,11 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InProcess => f.write_str("in this process"),
-            Self::Unix(path) => write!(f, "behind the socket {}", path.display()),
-            Self::Vsock { cid, port } => write!(f, "behind vsock port {port} of machine {cid}"),
-            Self::Exec(words) => write!(f, "the program `{}`", words.join(" ")),
+            Self::Agent(address) => address.fmt(f),
+            Self::Qemu(_) => f.write_str("qemu"),
+            Self::Lima(_) => f.write_str("lima"),
+            Self::Wsl2(_) => f.write_str("wsl2"),
+            Self::Ssh(ssh) => ssh.fmt(f),
         }
     }
 }
@@ -175,44 +273,11 @@ impl From<Failure> for MachineError {
     }
 }
 
-impl From<BadMachine> for Failure {
-    fn from(error: BadMachine) -> Self {
-        Self::from_error(FailureKind::Invalid, &error)
-    }
-}
-
 impl From<MachineError> for Failure {
     fn from(error: MachineError) -> Self {
         match error {
             MachineError::Start(failure) => failure,
             error => Self::from_error(FailureKind::Machine, &error),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    #[test]
-    fn agents_are_named_by_where_they_are() {
-        let exec = Machine::Exec(vec!["ssh".into(), "host".into(), "locald-agent".into()]);
-        assert_eq!("exec:ssh host  locald-agent".parse(), Ok(exec));
-        assert_eq!("unix:/run/x".parse(), Ok(Machine::Unix("/run/x".into())));
-        let vsock = Machine::Vsock { cid: 3, port: 1024 };
-        assert_eq!("vsock:3:1024".parse(), Ok(vsock));
-        for text in [
-            "",
-            "unix:",
-            "vsock:3",
-            "vsock:x:1",
-            "exec:",
-            "tcp:1.2.3.4:5",
-        ] {
-            let error = text.parse::<Machine>().unwrap_err();
-            assert!(error.to_string().contains("exec:COMMAND"), "{error}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod conversation;
 mod credential;
 mod exit_code;
 mod export;
+mod forward;
 mod home;
 mod machine;
 mod outside;
@@ -22,8 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Hidden tasks of this same program come first.
-    machine::dispatch();
-    if outside::dispatch() {
+    if machine::dispatch() || outside::dispatch() {
         return ExitCode::SUCCESS;
     }
     command::run().into()

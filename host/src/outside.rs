@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +20,6 @@ mod child;
 
 use child::Child;
 pub(crate) use child::dispatch;
-
-/// How long a helper may take; some ask their user first.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Somebody who can run helpers.
 #[derive(Debug, Clone, Default)]

@@ -12,16 +12,19 @@ use std::time::{Duration, Instant};
 use protocol::{Channel, Event, Failure, FailureKind};
 
 use crate::cli::{ColorChoice, GlobalOptions};
+use crate::machine::Step;
 
 mod answer;
 mod details;
 mod json;
 mod lines;
 mod log;
+mod machine;
 mod measure;
 mod phase;
 mod sanitise;
 mod screen;
+mod store;
 mod story;
 mod style;
 mod table;
@@ -29,6 +32,8 @@ mod transfer;
 
 pub(crate) use answer::Answer;
 pub(crate) use details::ImageDetails;
+pub(crate) use machine::{AgentReport, MachineReport};
+pub(crate) use measure::bytes;
 
 use json::Json;
 use log::Log;
@@ -71,7 +76,7 @@ struct People {
 
 impl Printer {
     /// A printer for this process's standard streams.
-    pub(crate) fn new(options: GlobalOptions) -> Self {
+    pub(crate) fn new(options: &GlobalOptions) -> Self {
         let detail = match (options.quiet, options.verbose) {
             (true, _) => Detail::Quiet,
             (false, true) => Detail::Verbose,
@@ -185,6 +190,28 @@ impl Printer {
             Voice::People(people) if people.detail == Detail::Quiet => {}
             Voice::People(people) => people.screen.print(&clean(message)),
             Voice::Programs(_) => write_json(&mut self.out, &Json::Note { message }),
+        }
+    }
+
+    /// A step of a machine's start is done.
+    pub(crate) fn machine_step(&mut self, step: &Step) {
+        match &mut self.voice {
+            Voice::People(people) if people.detail == Detail::Quiet => {}
+            Voice::People(people) => {
+                let text = format!(
+                    "  {:<8} {}",
+                    clean(&step.name),
+                    measure::duration(step.time)
+                );
+                people.screen.print(&text);
+            }
+            Voice::Programs(_) => write_json(
+                &mut self.out,
+                &Json::MachineStep {
+                    step: &step.name,
+                    milliseconds: u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX),
+                },
+            ),
         }
     }
 

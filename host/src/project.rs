@@ -19,7 +19,7 @@ impl Project {
     /// The folder, or the current one.
     pub(crate) fn find(path: Option<&Path>) -> Result<Self, SourceError> {
         let path = path.unwrap_or(Path::new("."));
-        let folder = match fs_err::canonicalize(path) {
+        let folder = match dunce::canonicalize(path) {
             Ok(folder) if folder.is_dir() => folder,
             Ok(_) => return Err(SourceError::NotAFolder(path.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::request::{EnvVar, RegistryAccess};
+use protocol::request::{EmbeddedBuildpacks, EnvVar, RegistryAccess};
 
 use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::home::Home;
@@ -12,6 +12,7 @@ mod buildpack;
 mod descriptor;
 mod document;
 mod error;
+mod machine;
 mod name;
 mod project_file;
 mod registries;
@@ -19,6 +20,7 @@ mod user_file;
 
 pub(crate) use buildpack::BuildpackChoice;
 pub(crate) use error::SettingsError;
+pub(crate) use machine::{GuestImage, MachineTable, RemoteGuest, Shape, Size};
 pub(crate) use name::ImageName;
 pub(crate) use registries::Registries;
 
@@ -46,6 +48,8 @@ pub(crate) struct BuildSettings {
     pub(crate) builder: String,
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
+    /// Whether locald's own buildpacks are tried.
+    pub(crate) embedded: EmbeddedBuildpacks,
     pub(crate) env: Vec<EnvVar>,
     pub(crate) network: NetworkChoice,
     pub(crate) pull: PullChoice,
@@ -99,6 +103,7 @@ impl Settings {
             .unwrap_or_else(|| DEFAULT_BUILDER.to_owned()),
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
             buildpacks: self.buildpacks(folder, flags)?,
+            embedded: self.embedded(flags),
             env: self.env(flags)?,
             network: (flags.network.or(table.network).or(self.user.build.network))
                 .unwrap_or(NetworkChoice::Host),
@@ -111,6 +116,11 @@ impl Settings {
     /// How registries are reached, and whose settings the project's file made.
     pub(crate) fn registries(&self) -> Result<Registries, SettingsError> {
         Registries::merge(&self.user.registries, &self.project.registries)
+    }
+
+    /// Which machine builds, and its size: the user's word alone.
+    pub(crate) fn machine(&self) -> &MachineTable {
+        &self.user.machine
     }
 
     fn names(&self, folder: &Path, flags: &BuildOptions) -> (Vec<String>, Option<String>) {
@@ -126,6 +136,15 @@ impl Settings {
         let name = ImageName::from_text(&text);
         let renamed_from = (name.as_str() != text).then(|| text.into_owned());
         (vec![name.into()], renamed_from)
+    }
+
+    fn embedded(&self, flags: &BuildOptions) -> EmbeddedBuildpacks {
+        let files = self.project.build.embedded.or(self.user.build.embedded);
+        if flags.no_embedded_buildpacks || files == Some(false) {
+            EmbeddedBuildpacks::LeftOut
+        } else {
+            EmbeddedBuildpacks::Last
+        }
     }
 
     fn buildpacks(

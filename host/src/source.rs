@@ -1,5 +1,6 @@
 //! The project's files: what belongs to the source, and how it travels.
 
+mod files;
 mod ignored;
 mod upload;
 mod walk;
@@ -40,6 +41,19 @@ pub(crate) enum SourceError {
         #[source]
         source: std::io::Error,
     },
+    /// A name is no text.
+    #[cfg_attr(unix, expect(dead_code, reason = "names are bytes here"))]
+    #[error("the name of {} is no Unicode: Linux cannot have it", .0.display())]
+    Name(PathBuf),
+    /// A link names a place that only this system has.
+    #[cfg_attr(unix, expect(dead_code, reason = "links are bytes here"))]
+    #[error("the link {} leads out of the folder, to {}", link.display(), target.display())]
+    LinkOutside {
+        /// Where it is.
+        link: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
     /// The rules of an ignore file cannot be used.
     #[error("cannot use {file}")]
     Rules {
@@ -56,6 +70,13 @@ pub(crate) enum SourceError {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::from_error(FailureKind::Source, &error)
+        let hint = match &error {
+            SourceError::Name(_) => "rename it, or leave it out by .gitignore",
+            SourceError::LinkOutside { .. } => {
+                "make it a link within the folder, or leave it out by .gitignore"
+            }
+            _ => return Self::from_error(FailureKind::Source, &error),
+        };
+        Self::from_error(FailureKind::Source, &error).with_hint(hint)
     }
 }

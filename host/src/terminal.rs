@@ -1,14 +1,23 @@
 //! A container's process at this process's standard streams.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use bytes::Bytes;
 use protocol::input::Signal;
 use protocol::request::Stdio;
 use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
 
+use crate::client::Client;
 use crate::conversation::{Conversation, Heard, Speaker};
+use crate::forward::Forwards;
 use crate::signals::{Signals, Told};
+
+#[cfg(unix)]
+#[path = "terminal/unix.rs"]
+mod imp;
+#[cfg(not(unix))]
+#[path = "terminal/windows.rs"]
+mod imp;
 
 /// Bytes of input sent at a time.
 const BUFFER: usize = 32 * 1024;
@@ -16,6 +25,8 @@ const BUFFER: usize = 32 * 1024;
 const PATIENCE: usize = 3;
 /// 128 + SIGPIPE: nobody reads the output.
 const NO_READER: u8 = 141;
+
+pub(crate) use imp::prepare;
 
 /// How a process is to be attached here: a terminal, when both ends are one.
 pub(crate) fn stdio() -> Stdio {
@@ -26,33 +37,19 @@ pub(crate) fn stdio() -> Stdio {
     Stdio::Pipes
 }
 
-/// Raw mode until it is dropped.
-#[derive(Debug)]
-struct RawMode;
-
-impl RawMode {
-    fn enter() -> io::Result<Self> {
-        crossterm::terminal::enable_raw_mode()?;
-        Ok(Self)
-    }
-}
-
-impl Drop for RawMode {
-    fn drop(&mut self) {
-        let _ = crossterm::terminal::disable_raw_mode();
-    }
-}
-
 /// Connects a process with the standard streams and signals until it ends;
 /// returns its exit code.
 pub(crate) async fn attach(
     mut conversation: Conversation<'_>,
     stdio: Stdio,
+    client: &Client,
 ) -> Result<u8, Failure> {
     let failed = |error: io::Error| Failure::from_error(FailureKind::Machine, &error);
     let mut signals = Signals::listen().map_err(failed)?;
     let speaker = conversation.speaker();
     let (mut raw, mut interrupts) = (None, 0);
+    let mut output = imp::Output::new();
+    let mut forwards = Forwards::new(&client.agent);
     loop {
         let heard = tokio::select! {
             heard = conversation.next() => heard,
@@ -69,13 +66,26 @@ pub(crate) async fn attach(
             Heard::Event(Event::Started) => {
                 conversation.printer.clear();
                 if matches!(stdio, Stdio::Terminal { .. }) {
-                    raw = Some(RawMode::enter().map_err(failed)?);
+                    raw = Some(imp::RawMode::enter().map_err(failed)?);
+                }
+                if client.is_elsewhere {
+                    speaker.input(Input::WatchPorts).await;
                 }
                 let speaker = speaker.clone();
                 std::thread::spawn(move || feed(&speaker));
             }
+            Heard::Event(Event::PortOpened { port }) => {
+                let text = opened(port, forwards.open(port).await);
+                // A raw terminal does not know where a line begins.
+                let was_raw = raw.take().is_some();
+                conversation.printer.note(&text);
+                if was_raw {
+                    raw = Some(imp::RawMode::enter().map_err(failed)?);
+                }
+            }
+            Heard::Event(Event::PortClosed { port }) => forwards.close(port),
             Heard::Data(channel, bytes) => {
-                if tokio::task::block_in_place(|| write(channel, &bytes)).is_err() {
+                if tokio::task::block_in_place(|| write(&mut output, channel, &bytes)).is_err() {
                     return Ok(NO_READER);
                 }
             }
@@ -85,6 +95,15 @@ pub(crate) async fn attach(
             }
             Heard::Event(_) | Heard::Reply(_) => {}
         }
+    }
+}
+
+/// What is said of a port of the machine.
+fn opened(port: u16, here: io::Result<u16>) -> String {
+    match here {
+        Ok(own) if own == port => format!("Port {port} is at http://localhost:{port}"),
+        Ok(own) => format!("Port {port} is at http://localhost:{own}, as {port} is taken here"),
+        Err(error) => format!("Port {port} cannot be forwarded: {error}"),
     }
 }
 
@@ -105,30 +124,26 @@ fn pass_on(told: Told, stdio: Stdio, speaker: &Speaker) -> bool {
 /// Sends standard input until it ends. The thread may wait for a key when the
 /// process is long gone: it ends with this process.
 fn feed(speaker: &Speaker) {
-    let mut stdin = io::stdin().lock();
-    let mut buffer = vec![0; BUFFER];
+    let mut input = imp::Input::new();
+    let mut buffer = Vec::new();
     loop {
-        match stdin.read(&mut buffer) {
+        match input.read(&mut buffer, BUFFER) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => return speaker.input_blocking(Input::StdinClosed),
-            Ok(count) => {
-                let bytes = Bytes::copy_from_slice(&buffer[..count]);
+            Ok(()) if !buffer.is_empty() => {
+                let bytes = Bytes::copy_from_slice(&buffer);
                 if !speaker.data_blocking(Channel::Stdin, bytes) {
                     return;
                 }
             }
+            Ok(()) | Err(_) => return speaker.input_blocking(Input::StdinClosed),
         }
     }
 }
 
-fn write(channel: Channel, bytes: &[u8]) -> io::Result<()> {
+fn write(output: &mut imp::Output, channel: Channel, bytes: &[u8]) -> io::Result<()> {
     match channel {
-        Channel::Stdout => {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(bytes)?;
-            stdout.flush()
-        }
-        Channel::Stderr => io::stderr().lock().write_all(bytes),
+        Channel::Stdout => output.stdout(bytes),
+        Channel::Stderr => output.stderr(bytes),
         Channel::Stdin | Channel::Bulk => Ok(()),
     }
 }

@@ -76,6 +76,16 @@ pub enum Event {
     Started,
     /// One probe of `doctor`.
     Check(Check),
+    /// The container listens on a TCP port.
+    PortOpened {
+        /// Which.
+        port: u16,
+    },
+    /// It does so no more.
+    PortClosed {
+        /// Which.
+        port: u16,
+    },
     /// Something is wrong with the store.
     Fault(StoreFault),
     /// Something was, or would be, removed.
@@ -114,6 +124,15 @@ pub enum Reply {
         /// Bytes freed.
         freed: u64,
     },
+    /// Answers [`Request::MachineStatus`](crate::Request::MachineStatus).
+    Machine(MachineStatus),
+    /// What a trim gave back.
+    Trimmed {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Answers [`Request::Usage`](crate::Request::Usage).
+    Usage(Usage),
     /// Answers [`Request::StoreUsage`](crate::Request::StoreUsage).
     StoreUsage(Box<StoreUsage>),
     /// Answers [`Request::StoreVerify`](crate::Request::StoreVerify).
@@ -121,6 +140,46 @@ pub enum Reply {
     /// Answers [`Request::StorePrune`](crate::Request::StorePrune): bytes that
     /// were, or would be, freed.
     PrunedBytes(u64),
+}
+
+/// The state of the machine that the agent runs on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MachineStatus {
+    /// Version of the agent's package.
+    pub version: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// Milliseconds since the machine started.
+    pub uptime_millis: u64,
+    /// Processors that are online.
+    pub processors: u32,
+    /// Load of the last minute, in hundredths.
+    pub load: u32,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Bytes of memory that programs can still get.
+    pub memory_available: u64,
+    /// Bytes of the file system that holds the store.
+    pub disk: u64,
+    /// Bytes of it that are free.
+    pub disk_free: u64,
+    /// Nanoseconds since the epoch, by the machine's clock.
+    pub clock: u64,
+    /// Requests that would be interrupted by a stop, by their names.
+    pub running: Vec<String>,
+}
+
+/// Bytes that the store takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Usage {
+    /// Blobs of images.
+    pub blobs: u64,
+    /// Extracted layers.
+    pub layers: u64,
+    /// Sources, caches and last builds of projects.
+    pub projects: u64,
 }
 
 /// The agent's own state.

@@ -53,6 +53,9 @@ pub enum Input {
     Signal(Signal),
     /// Standard input has ended.
     StdinClosed,
+    /// Tell which TCP ports the container listens on, from now on:
+    /// [`Event::PortOpened`](crate::Event::PortOpened).
+    WatchPorts,
 }
 
 /// What a registry accepts.

@@ -10,6 +10,7 @@
 //! anything is allocated, every message must decode exactly, and what is not
 //! known is answered by a typed [`Unsupported`](FrameError::Unsupported).
 
+pub mod build_id;
 mod connection;
 pub mod event;
 pub mod failure;

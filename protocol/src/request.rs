@@ -65,6 +65,40 @@ pub enum Request {
     },
     /// One [`Event::Check`](crate::Event::Check) per probe of the machine.
     Doctor,
+    /// Answered with [`Reply::Machine`](crate::Reply::Machine), at once.
+    MachineStatus,
+    /// Set the machine's clock; only where the machine is the agent's own.
+    SetClock {
+        /// Nanoseconds since the epoch.
+        nanos: u64,
+    },
+    /// Connect to a TCP port of the machine's loopback address. After
+    /// [`Event::Started`](crate::Event::Started) the data of
+    /// [`Channel::Bulk`](crate::Channel::Bulk) are the connection's, both
+    /// ways; [`Input::StdinClosed`](crate::Input::StdinClosed) ends the host's
+    /// side of it, [`Event::PortClosed`](crate::Event::PortClosed) the other.
+    Forward {
+        /// Which port.
+        port: u16,
+    },
+    /// Give the machine's disk back what the store does not use; answered
+    /// with [`Reply::Trimmed`](crate::Reply::Trimmed).
+    Trim,
+    /// Accept no more work, wait for what runs, and end: a machine that is
+    /// the agent's own is switched off.
+    Stop {
+        /// What becomes of running requests.
+        running: Running,
+    },
+    /// Remove everything that the agent keeps, but images when asked so;
+    /// refused while something runs.
+    Clear {
+        /// Images and their layers stay.
+        keep_images: bool,
+    },
+    /// What the store takes, answered with
+    /// [`Reply::Usage`](crate::Reply::Usage).
+    Usage,
     /// What takes the store's space; answered with
     /// [`Reply::StoreUsage`](crate::Reply::StoreUsage).
     StoreUsage,
@@ -90,6 +124,15 @@ pub struct PruneRequest {
     /// Also the longest unused of that, until the store takes no more than
     /// this many bytes.
     pub keep_bytes: Option<u64>,
+}
+
+/// What becomes of running requests when an agent ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Running {
+    /// They finish first.
+    Finish,
+    /// They are interrupted.
+    Interrupt,
 }
 
 /// Everything that decides what a build does, but the source itself.
@@ -126,6 +169,8 @@ pub struct BuildRequest {
     pub verbosity: Verbosity,
     /// Run even when nothing changed.
     pub force: bool,
+    /// What becomes of locald's own buildpacks.
+    pub embedded: EmbeddedBuildpacks,
 }
 
 /// The identity of a project: its caches and its lock are found by it.
@@ -155,6 +200,15 @@ pub struct EnvVar {
     pub name: String,
     /// Without NUL.
     pub value: String,
+}
+
+/// Buildpacks that the agent brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum EmbeddedBuildpacks {
+    /// Not used.
+    LeftOut,
+    /// Tried after all groups of the builder's order.
+    Last,
 }
 
 /// The network of the build phase; the others have none.

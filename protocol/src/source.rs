@@ -22,6 +22,10 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
+/// The mode of a file whose system knows none: a script (`#!`) or an ELF
+/// program is executable (`0o755`), anything else is not (`0o644`).
+pub const MODE_BY_CONTENT: u16 = 0o10000;
+
 /// The kinds that travel.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum EntryKind {
@@ -34,7 +38,7 @@ pub enum EntryKind {
     File {
         /// Bytes.
         size: u64,
-        /// Permission bits (`0o777`).
+        /// Permission bits (`0o777`), or [`MODE_BY_CONTENT`].
         mode: u16,
         /// Nanoseconds since the epoch.
         modified: i64,

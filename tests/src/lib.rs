@@ -7,18 +7,24 @@
 )]
 
 mod app;
+mod cargo_project;
+mod file_server;
 mod locald;
+mod machine;
 mod reader;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use app::App;
+pub use cargo_project::{CargoProject, run, rust_builder};
+pub use file_server::FileServer;
 pub use locald::{Locald, Output, Running, locald};
+pub use machine::{Remote, Vm};
 pub use reader::Reader;
 
 /// How long anything may take before a test gives up.
-pub const DEADLINE: Duration = Duration::from_mins(2);
+pub const DEADLINE: Duration = Duration::from_mins(5);
 
 /// A variable that `scripts/test` sets.
 pub fn setting(name: &str) -> String {

@@ -68,6 +68,13 @@ impl Locald {
         self
     }
 
+    /// Takes a variable away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Starts in a folder.
     #[must_use]
     pub fn current_dir(mut self, path: &Path) -> Self {
@@ -161,6 +168,15 @@ impl Running {
             }
             said
         });
+    }
+
+    /// Waits for a text, and returns the line that it is in.
+    pub fn await_line(&mut self, text: &str) -> String {
+        self.await_output(text);
+        let all = [&self.out[..], &self.err[..]].concat();
+        let all = String::from_utf8_lossy(&all).into_owned();
+        let line = all.lines().find(|line| line.contains(text));
+        line.unwrap_or_default().to_owned()
     }
 
     /// Sends a signal.

@@ -3,6 +3,7 @@
 //! ```text
 //! source/        see the module `source`
 //! cache/         what the lifecycle caches
+//! build-cache/   what buildpacks keep themselves, see docs/build-cache.md
 //! layers/        the layers directory of the last build that ended well
 //! build/         the build in progress; nothing in it outlives it
 //! ```
@@ -12,12 +13,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::event::Phase;
-use protocol::request::{Buildpack, EnvVar};
+use protocol::request::EnvVar;
 use protocol::{Failure, FailureKind};
 
 use super::images::Images;
+use super::order::{BuildpackTree, Order};
 use super::plan::Plan;
-use crate::builder::BuildpackInfo;
 use crate::lifecycle;
 use crate::namespace::Privilege;
 use crate::source::Source;
@@ -50,6 +51,10 @@ impl ProjectLayout {
         self.root.join("cache")
     }
 
+    fn build_cache(&self) -> PathBuf {
+        self.root.join("build-cache")
+    }
+
     fn build(&self) -> PathBuf {
         self.root.join("build")
     }
@@ -73,15 +78,8 @@ pub struct BuildDir {
     root: PathBuf,
     /// The application's source.
     pub(super) source: PathBuf,
-    /// Buildpacks that came with the request.
+    /// Buildpacks that the builder does not have.
     pub(super) buildpacks: Vec<BuildpackTree>,
-}
-
-/// A buildpack that came with the request, and where the lifecycle looks for
-/// it.
-pub(super) struct BuildpackTree {
-    pub(super) path: PathBuf,
-    pub(super) target: PathBuf,
 }
 
 pub(super) struct Prepare<'a> {
@@ -89,35 +87,38 @@ pub(super) struct Prepare<'a> {
     pub(super) plan: &'a Plan,
     pub(super) images: &'a Images,
     pub(super) sources: &'a [Source],
+    pub(super) order: Order,
 }
 
 impl Prepare<'_> {
     /// Makes the directories, and writes what the lifecycle reads.
-    pub(super) fn run(&self) -> Result<BuildDir, Failure> {
+    pub(super) fn run(mut self) -> Result<BuildDir, Failure> {
         let root = self.layout.build();
         remove_tree(&root)?;
         if self.plan.request.clear_cache {
             remove_tree(&self.layout.cache())?;
+            remove_tree(&self.layout.build_cache())?;
         }
-        let (group, buildpacks) = self.group()?;
+        let order = std::mem::take(&mut self.order);
         let directory = BuildDir {
             layout: self.layout.clone(),
             root,
             source: self.sources[0].path.clone(),
-            buildpacks,
+            buildpacks: order.trees,
         };
-        self.write(&directory, &group)
+        self.write(&directory, order.toml.as_deref())
             .map_err(|error| self.layout.failure("prepare the build", &error))?;
         Ok(directory)
     }
 
-    fn write(&self, directory: &BuildDir, group: &[BuildpackInfo]) -> io::Result<()> {
+    fn write(&self, directory: &BuildDir, order: Option<&str>) -> io::Result<()> {
         let root = &directory.root;
         for name in [
             "layers",
             "workspace/upper",
             "workspace/work",
             "platform/env",
+            "platform/cache",
             "tmp",
         ] {
             fs_err::create_dir_all(root.join(name))?;
@@ -127,6 +128,7 @@ impl Prepare<'_> {
         let everybody = std::fs::Permissions::from_mode(0o777);
         fs_err::set_permissions(root.join("workspace/upper"), everybody)?;
         fs_err::create_dir_all(self.layout.cache())?;
+        fs_err::create_dir_all(self.layout.build_cache())?;
         for EnvVar { name, value } in &self.plan.request.env {
             fs_err::write(root.join("platform/env").join(name), value)?;
         }
@@ -138,11 +140,8 @@ impl Prepare<'_> {
             layers.join("stack.toml"),
             toml(lifecycle::stack_toml(images))?,
         )?;
-        if !group.is_empty() {
-            fs_err::write(
-                layers.join("order.toml"),
-                toml(lifecycle::order_toml(group))?,
-            )?;
+        if let Some(order) = order {
+            fs_err::write(layers.join("order.toml"), order)?;
         }
         if Privilege::of_this_process()? == Privilege::Root {
             // Elsewhere the builder's user is who owns everything.
@@ -150,87 +149,10 @@ impl Prepare<'_> {
             own_tree(root, owner)?;
             own_tree(&directory.source, owner)?;
             own_tree(&self.layout.cache(), owner)?;
+            own_once(&self.layout.build_cache(), owner)?;
         }
         Ok(())
     }
-
-    /// The group of buildpacks that the request names.
-    fn group(&self) -> Result<(Vec<BuildpackInfo>, Vec<BuildpackTree>), Failure> {
-        let (mut group, mut trees) = (Vec::new(), Vec::new());
-        let mut images = self.images.buildpackages.iter();
-        for buildpack in &self.plan.request.buildpacks {
-            match buildpack {
-                Buildpack::Named(name) => group.push(self.named(name)?),
-                Buildpack::Tree(tree) => {
-                    let path = &self.sources[usize::from(*tree)].path;
-                    let info = read_buildpack(path)?;
-                    let escaped = info.id.replace('/', "_");
-                    let target = Path::new("/cnb/buildpacks")
-                        .join(escaped)
-                        .join(&info.version);
-                    trees.push(BuildpackTree {
-                        path: path.clone(),
-                        target,
-                    });
-                    group.push(info);
-                }
-                Buildpack::Image(_) => {
-                    group.extend(images.next().map(|image| image.buildpack.clone()));
-                }
-            }
-        }
-        Ok((group, trees))
-    }
-
-    fn named(&self, name: &str) -> Result<BuildpackInfo, Failure> {
-        let (id, version) = name.split_once('@').unwrap_or((name, ""));
-        let fits = |known: &&BuildpackInfo| {
-            known.id == id && (version.is_empty() || known.version == version)
-        };
-        let known = &self.images.builder.buildpacks;
-        if let Some(found) = known.iter().find(fits) {
-            return Ok(found.clone());
-        }
-        let names = known
-            .iter()
-            .map(|known| format!("{}@{}", known.id, known.version));
-        let names: Vec<String> = names.collect();
-        let builder = self.plan.builder.familiar();
-        let message = format!("builder {builder} has no buildpack {name}");
-        Err(Failure::new(FailureKind::Builder, message)
-            .with_hint(format!("it has: {}", names.join(", "))))
-    }
-}
-
-/// Identity of a buildpack in a directory: buildpack specification,
-/// "buildpack.toml".
-fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
-    #[derive(serde::Deserialize)]
-    struct BuildpackToml {
-        buildpack: BuildpackInfo,
-    }
-    let refuse = |reason: String| {
-        Failure::new(
-            FailureKind::Invalid,
-            format!("a folder given as a buildpack {reason}"),
-        )
-    };
-    // The tree was written by us, without links at its root.
-    let text = fs_err::read_to_string(path.join("buildpack.toml"))
-        .map_err(|_| refuse("has no buildpack.toml".to_owned()))?;
-    let parsed: BuildpackToml = toml::from_str(&text)
-        .map_err(|error| refuse(format!("has a malformed buildpack.toml: {error}")))?;
-    let plain = |text: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
-        !text.is_empty() && text.bytes().all(known) && !text.split('/').any(|part| part == "..")
-    };
-    let BuildpackInfo { id, version } = &parsed.buildpack;
-    if !plain(id) || !plain(version) || version.contains('/') {
-        return Err(refuse(format!(
-            "has an odd id {id:?} or version {version:?}"
-        )));
-    }
-    Ok(parsed.buildpack)
 }
 
 impl BuildDir {
@@ -242,6 +164,11 @@ impl BuildDir {
     /// The project's cache.
     pub(super) fn cache(&self) -> PathBuf {
         self.layout.cache()
+    }
+
+    /// What buildpacks keep themselves.
+    pub(super) fn build_cache(&self) -> PathBuf {
+        self.layout.build_cache()
     }
 
     /// Empty directories for a phase's changes to the root file system.
@@ -267,6 +194,21 @@ impl Drop for BuildDir {
             tracing::warn!(%error, "the directory of the build stays");
         }
     }
+}
+
+/// Gives a tree to a user unless its root is theirs: what is in it was then
+/// made by them, and may be much.
+fn own_once(path: &Path, owner: (u32, u32)) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs_err::symlink_metadata(path)?;
+    if (metadata.uid(), metadata.gid()) == owner {
+        return Ok(());
+    }
+    for entry in fs_err::read_dir(path)? {
+        own_tree(&entry?.path(), owner)?;
+    }
+    // Last, so that an interrupted change is made again.
+    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
 }
 
 /// Gives a tree to a user; links themselves, not what they point to.

@@ -10,9 +10,12 @@ use protocol::event::Phase;
 use protocol::request::{BuildNetwork, EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
 
-use super::directory::{BuildDir, BuildpackTree};
+use super::directory::BuildDir;
 use super::images::Images;
+use super::libraries;
+use super::order::BuildpackTree;
 use super::plan::Plan;
+use super::trust::Bundle;
 use crate::Agent;
 use crate::attach::pass_on;
 use crate::container::{
@@ -22,6 +25,7 @@ use crate::dialogue::Dialogue;
 use crate::endpoint::Names;
 use crate::environment::{self, Environment};
 use crate::lifecycle;
+use crate::registry::Registry;
 use crate::store::Temporary;
 
 const ALL: [Phase; 5] = [
@@ -33,6 +37,8 @@ const ALL: [Phase; 5] = [
 ];
 /// Where phases that speak to the endpoint find who vouches for it.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
+const AUTHORITY_FILE: &str = "authority.pem";
+const TRUSTED_FILE: &str = "trusted.pem";
 /// The lifecycle parses all certificates that it finds whenever it starts, for
 /// 10 ms, whether it will need one or not. Buildpacks are not handed the
 /// variables that say where they are.
@@ -45,10 +51,14 @@ pub(super) struct Phases<'a> {
     pub(super) dialogue: &'a Dialogue,
     pub(super) plan: &'a Plan,
     pub(super) images: &'a Images,
+    pub(super) registry: &'a Registry,
     pub(super) buildpack_trees: &'a [BuildpackTree],
     pub(super) directory: &'a BuildDir,
     pub(super) names: &'a Names,
     pub(super) authority: &'a str,
+    /// For the build phase, where the builder does not trust whom this machine
+    /// trusts.
+    pub(super) trusted: Option<Bundle>,
     pub(super) namespace: Arc<OwnedFd>,
     /// A directory for what the containers need.
     pub(super) state: Temporary,
@@ -56,9 +66,14 @@ pub(super) struct Phases<'a> {
 
 impl Phases<'_> {
     pub(super) async fn run(&self) -> Result<(), Failure> {
-        let authority = self.directory.path("authority.pem");
-        fs_err::write(&authority, self.authority)
-            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        let write = |name: &str, text: &str| {
+            let written = fs_err::write(self.directory.path(name), text);
+            written.map_err(|error| Failure::from_error(FailureKind::Store, &error))
+        };
+        write(AUTHORITY_FILE, self.authority)?;
+        if let Some(bundle) = &self.trusted {
+            write(TRUSTED_FILE, &bundle.certificates)?;
+        }
         // The next phase's container is made ready while a phase runs.
         let mut next = Some(self.create(ALL[0]).await?);
         for (number, phase) in ALL.into_iter().enumerate() {
@@ -80,8 +95,25 @@ impl Phases<'_> {
             self.dialogue
                 .event(Event::PhaseEnded { phase, millis })
                 .await?;
+            if phase == Phase::Build {
+                self.check_libraries().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Compares what the programs need with the run image.
+    async fn check_libraries(&self) -> Result<(), Failure> {
+        let needed = libraries::unusual(&self.directory.path("layers"));
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let store = &self.agent.store;
+        let (name, image) = (&self.images.run_name, &self.images.run_image.image);
+        self.registry.fetch_layers(store, name, image).await?;
+        let layers = image.config.diff_ids().iter().rev();
+        let layers: Vec<PathBuf> = layers.map(|id| store.layer_path(id)).collect();
+        libraries::check(&needed, &name.familiar(), &layers)
     }
 
     async fn create(&self, phase: Phase) -> Result<Created, Failure> {
@@ -170,8 +202,19 @@ impl Phases<'_> {
                 mounts.push(bind(directory.cache(), lifecycle::CACHE, Access::ReadWrite));
             }
         }
+        if phase == Phase::Build {
+            let cache = directory.build_cache();
+            mounts.push(bind(cache, lifecycle::BUILD_CACHE, Access::ReadWrite));
+            mounts.extend(self.trusted.iter().map(|bundle| Mount {
+                target: bundle.target.clone(),
+                access: Access::ReadOnly,
+                kind: MountKind::Bind {
+                    source: directory.path(TRUSTED_FILE),
+                },
+            }));
+        }
         if speaks_to_registry(phase) {
-            let authority = directory.path("authority.pem");
+            let authority = directory.path(AUTHORITY_FILE);
             mounts.push(bind(authority, AUTHORITY, Access::ReadOnly));
         }
         for tree in self.buildpack_trees {

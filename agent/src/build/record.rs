@@ -80,6 +80,8 @@ impl Record {
 pub(super) struct Inputs<'a> {
     /// The request; only the options that matter are looked at.
     pub request: &'a BuildRequest,
+    /// The buildpack of locald's own that may be used.
+    pub embedded: Option<Digest>,
     /// Digests of all source trees, in their order.
     pub sources: &'a [Digest],
     /// Manifest digest of each buildpack that is an image.
@@ -116,6 +118,9 @@ pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
             Buildpack::Tree(tree) => hasher.field("buildpack-tree", &tree.to_string()),
             Buildpack::Image(image) => hasher.field("buildpack-image", image),
         }
+    }
+    if let Some(embedded) = &inputs.embedded {
+        hasher.field("embedded", &embedded.to_string());
     }
     for EnvVar { name, value } in &request.env {
         hasher.field("env-name", name);

@@ -188,9 +188,18 @@ pub(super) fn receive<T: DeserializeOwned>(
     let mut bytes = vec![0; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    // That the other side has gone, with something of ours unread, is told
+    // before what it had sent, and once.
+    let mut reset = false;
     let received = retry(|| {
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        recvmsg(&socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        match recvmsg(&socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::CONNRESET) if !reset => {
+                reset = true;
+                Err(rustix::io::Errno::INTR)
+            }
+            received => received,
+        }
     })?;
     let mut descriptors = Vec::new();
     for part in ancillary.drain() {
@@ -243,7 +252,7 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
-    use super::{Birth, Fault, Report, pair, receive, send};
+    use super::{Birth, Fault, Report, Start, pair, receive, send};
     use std::io::Read;
     use std::os::fd::AsFd;
 
@@ -265,6 +274,17 @@ mod tests {
         drop(writer);
         let mut received = std::io::PipeReader::from(descriptors.remove(0));
         assert_eq!(received.read(&mut [0; 1]).unwrap(), 0);
+    }
+
+    #[test]
+    fn last_words_are_heard_of_who_did_not_listen() {
+        let (ours, theirs) = pair().unwrap();
+        send(&ours, &Start, &[]).unwrap();
+        send(&theirs, &Report::Ended { code: 3 }, &[]).unwrap();
+        drop(theirs);
+        let (heard, _) = receive::<Report>(&ours).unwrap().unwrap();
+        assert!(matches!(heard, Report::Ended { code: 3 }));
+        assert!(receive::<Report>(&ours).unwrap().is_none());
     }
 
     #[test]

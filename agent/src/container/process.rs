@@ -120,6 +120,11 @@ impl Runner {
         self.init = Some(init);
     }
 
+    /// Its process id; that of no process when it was given up.
+    pub(super) fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// Sends a signal to the container's init, which passes it on.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         match &self.init {

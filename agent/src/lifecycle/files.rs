@@ -66,6 +66,21 @@ pub fn order_toml(group: &[BuildpackInfo]) -> Result<String, toml::ser::Error> {
     })
 }
 
+/// An `order.toml` with one more group, which is tried when no other fits.
+pub fn with_last_group(order: &str, last: &BuildpackInfo) -> Result<String, String> {
+    let mut order: toml::Table = order
+        .parse()
+        .map_err(|error: toml::de::Error| error.to_string())?;
+    let groups = order
+        .entry("order")
+        .or_insert_with(|| toml::Value::Array(Vec::new()));
+    let groups = groups.as_array_mut().ok_or("`order` is no array")?;
+    let member = toml::Table::try_from(member_toml(last)).map_err(|error| error.to_string())?;
+    let group = toml::Table::from_iter([("group".to_owned(), vec![member].into())]);
+    groups.push(group.into());
+    toml::to_string(&order).map_err(|error| error.to_string())
+}
+
 fn member_toml(buildpack: &BuildpackInfo) -> MemberToml<'_> {
     let BuildpackInfo { id, version } = buildpack;
     MemberToml { id, version }
@@ -83,6 +98,22 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    #[test]
+    fn the_last_group_is_tried_after_all_others() {
+        let order = "[[order]]\n[[order.group]]\nid = \"a\"\noptional = true\n";
+        let last = BuildpackInfo {
+            id: "x/y".to_owned(),
+            version: "1".to_owned(),
+        };
+        let group = "[[order]]\n\n[[order.group]]\nid = \"x/y\"\nversion = \"1\"\n";
+        assert_eq!(
+            with_last_group(order, &last).unwrap(),
+            format!("[[order]]\n\n[[order.group]]\nid = \"a\"\noptional = true\n\n{group}")
+        );
+        assert_eq!(with_last_group("", &last).unwrap(), group);
+        assert!(with_last_group("order = 1", &last).is_err());
+    }
 
     #[test]
     fn files_have_the_shape_of_the_specification() {

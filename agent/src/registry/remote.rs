@@ -16,6 +16,9 @@ use super::{RegistryError, auth};
 use crate::dialogue::Dialogue;
 use crate::reference::{DOCKER_HUB, registry_name};
 
+/// The variable that a guest's init sets.
+pub(crate) const LOOPBACK_OF_HOST: &str = "LOCALD_LOOPBACK_OF_HOST";
+
 /// A connection must be made in this time.
 pub(super) const CONNECT: Duration = Duration::from_secs(15);
 /// Bytes must come at least this often.
@@ -341,9 +344,14 @@ fn bases(registry: &str, settings: Option<&RegistrySettings>) -> Vec<String> {
     let scheme = if plain { "http" } else { "https" };
     // The name in references is not the host that answers.
     let host = if registry == DOCKER_HUB {
-        "registry-1.docker.io"
+        "registry-1.docker.io".to_owned()
+    } else if is_local(registry)
+        && let Some(address) = loopback_of_host()
+    {
+        let port = registry.rsplit_once(':').map_or("80", |(_, port)| port);
+        format!("{address}:{port}")
     } else {
-        registry
+        registry.to_owned()
     };
     let mirror = settings.and_then(|settings| settings.mirror.as_deref());
     let mirror = mirror.map(|mirror| {
@@ -358,6 +366,14 @@ fn bases(registry: &str, settings: Option<&RegistrySettings>) -> Vec<String> {
         .into_iter()
         .chain([format!("{scheme}://{host}")])
         .collect()
+}
+
+/// In a virtual machine `localhost` means the host of its user: the address by
+/// which the guest reaches that.
+fn loopback_of_host() -> Option<String> {
+    std::env::var(LOOPBACK_OF_HOST)
+        .ok()
+        .filter(|it| !it.is_empty())
 }
 
 /// Registries on this machine speak plain HTTP, as all clients agree.

@@ -123,6 +123,14 @@ impl Listing {
         }
     }
 
+    /// What a file held.
+    pub(super) fn digest_of(&self, entry: &Entry) -> Option<Digest> {
+        match self.0.get(&key(&entry.path))? {
+            Known::File { digest, .. } => Some(*digest),
+            _ => None,
+        }
+    }
+
     /// Paths that must go before the new entries can be put in place, those
     /// in a directory before it.
     pub(super) fn vanished<'a>(&'a self, entries: &[Entry]) -> Vec<&'a str> {

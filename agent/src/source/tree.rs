@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::source::{Entry, EntryKind};
+use protocol::source::{Entry, EntryKind, MODE_BY_CONTENT};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -19,6 +19,9 @@ const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 
 /// No set-id bits: they belong to other users.
 const PERMISSIONS: u32 = 0o777;
+
+/// Bytes that tell a program.
+const START: usize = 4;
 
 type Parent = Option<(Vec<u8>, Arc<OwnedFd>)>;
 
@@ -32,6 +35,10 @@ pub(super) struct TreeDir {
 pub(super) struct NewFile {
     file: File,
     path: String,
+    /// Its first bytes.
+    start: Vec<u8>,
+    /// The time of the file that it replaces.
+    before: Option<Timespec>,
 }
 
 impl TreeDir {
@@ -87,7 +94,11 @@ impl TreeDir {
     /// be in use as part of a running container.
     pub(super) fn file(&self, path: &[u8]) -> Result<NewFile, SourceError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut before = None;
         let opened = self.at(path, |parent, name| {
+            if let Ok(stat) = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+                before = Some(modified(&stat));
+            }
             match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),
@@ -98,6 +109,8 @@ impl TreeDir {
         Ok(NewFile {
             file: File::from(file),
             path: String::from_utf8_lossy(path).into_owned(),
+            start: Vec::new(),
+            before,
         })
     }
 
@@ -136,27 +149,34 @@ impl TreeDir {
 
 impl NewFile {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        let missing = START.saturating_sub(self.start.len()).min(bytes.len());
+        self.start.extend_from_slice(&bytes[..missing]);
         self.file
             .write_all(bytes)
             .map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its mode and time.
-    pub(super) fn finish(self, entry: &Entry) -> Result<(), SourceError> {
-        let EntryKind::File { mode, modified, .. } = entry.kind else {
+    /// Gives the file its mode, and the time of the one before if it is the
+    /// same.
+    pub(super) fn finish(self, entry: &Entry, same: bool) -> Result<(), SourceError> {
+        let EntryKind::File { mode, .. } = entry.kind else {
             return Err(SourceError::Protocol("content for what is no file"));
         };
-        let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
-        let time = Timespec {
-            tv_sec: modified.div_euclid(1_000_000_000),
-            tv_nsec: modified.rem_euclid(1_000_000_000),
+        let mode = match mode {
+            MODE_BY_CONTENT if is_program(&self.start) => 0o755,
+            MODE_BY_CONTENT => 0o644,
+            mode => u32::from(mode) & PERMISSIONS,
         };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
+        let mode = Mode::from_raw_mode(mode);
+        let keep_time = |time: Timespec| {
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            rustix::fs::futimens(&self.file, &times)
         };
         rustix::fs::fchmod(&self.file, mode)
-            .and_then(|()| rustix::fs::futimens(&self.file, &times))
+            .and_then(|()| self.before.filter(|_| same).map_or(Ok(()), keep_time))
             .map_err(|errno| self.failed(errno.into()))
     }
 
@@ -168,9 +188,60 @@ impl NewFile {
     }
 }
 
+fn is_program(start: &[u8]) -> bool {
+    start.starts_with(b"#!") || start.starts_with(b"\x7fELF")
+}
+
+fn modified(stat: &rustix::fs::Stat) -> Timespec {
+    Timespec {
+        tv_sec: stat.st_mtime,
+        tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+    }
+}
+
 fn failed(path: &[u8], errno: Errno) -> SourceError {
     SourceError::Write {
         path: String::from_utf8_lossy(path).into_owned(),
         source: errno.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn files_of_systems_without_modes_are_what_their_content_says() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = TreeDir::open(root.path()).unwrap();
+        let cases: [(&str, &[&[u8]], u16, u32); 5] = [
+            ("script", &[b"#", b"!/bin/sh"], MODE_BY_CONTENT, 0o755),
+            ("program", &[b"\x7fELF\x02"], MODE_BY_CONTENT, 0o755),
+            ("text", &[b"# !"], MODE_BY_CONTENT, 0o644),
+            ("empty", &[], MODE_BY_CONTENT, 0o644),
+            ("known", &[b"#!"], 0o600, 0o600),
+        ];
+        for (name, parts, mode, expected) in cases {
+            let entry = Entry {
+                path: name.into(),
+                kind: EntryKind::File {
+                    size: 0,
+                    mode,
+                    modified: 0,
+                    stamp: 0,
+                },
+            };
+            let mut file = tree.file(name.as_bytes()).unwrap();
+            for part in parts {
+                file.write(part).unwrap();
+            }
+            file.finish(&entry, false).unwrap();
+            let metadata = fs_err::metadata(root.path().join(name)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o7777, expected, "{name}");
+        }
     }
 }

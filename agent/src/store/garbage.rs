@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use protocol::event::Usage;
+
 use super::{Lock, Store, StoreError, remove_tree};
 use crate::digest::{DiffId, Digest};
 
@@ -44,6 +46,32 @@ impl Store {
         }
         let freed = sweep(&self.root().join("blobs/sha256"), &blobs)?;
         Ok(freed + sweep(&self.root().join("layers"), &layers)?)
+    }
+
+    /// Removes everything but what is asked to stay. False when the store is
+    /// in use: then nothing is removed.
+    pub fn clear(&self, keep_images: bool) -> Result<bool, StoreError> {
+        let Some(_lock) = Lock::try_exclusive(&self.lock_path("use.lock"))? else {
+            return Ok(false);
+        };
+        let none = HashSet::new();
+        sweep(&self.root().join("projects"), &none)?;
+        if !keep_images {
+            self.forget_images()?;
+            sweep(&self.root().join("blobs/sha256"), &none)?;
+            sweep(&self.root().join("layers"), &none)?;
+        }
+        Ok(true)
+    }
+
+    /// Bytes that each part of the store takes.
+    pub fn usage_by_part(&self) -> Usage {
+        let part = |path: &str| disk_usage(&self.root().join(path));
+        Usage {
+            blobs: part("blobs"),
+            layers: part("layers"),
+            projects: part("projects"),
+        }
     }
 
     /// Bytes that the store takes on its file system.

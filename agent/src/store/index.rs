@@ -123,6 +123,11 @@ impl Store {
         })
     }
 
+    /// Removes all references.
+    pub(super) fn forget_images(&self) -> Result<(), StoreError> {
+        self.change_index(Vec::clear)
+    }
+
     /// Removes references; says which of them there were.
     pub fn remove_images(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
         let mut removed = Vec::new();

@@ -19,6 +19,7 @@ Examples:
   locald build ../shop -t ghcr.io/me/shop:1.2 --publish
   locald build -b heroku/nodejs -b ./my-buildpack
   locald build -e NODE_ENV=production -e NPM_TOKEN")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct BuildOptions {
     #[command(flatten)]
     pub(crate) project: ProjectFolder,
@@ -39,6 +40,9 @@ pub(crate) struct BuildOptions {
     /// File of build-time variables, one NAME=VALUE or NAME a line
     #[arg(long = "env-file", value_name = "FILE")]
     pub(crate) env_files: Vec<PathBuf>,
+    /// Leave out the buildpacks that locald brings along
+    #[arg(long)]
+    pub(crate) no_embedded_buildpacks: bool,
     /// Run image to use instead of the builder's
     #[arg(long, value_name = "IMAGE")]
     pub(crate) run_image: Option<String>,
@@ -76,6 +80,7 @@ impl BuildOptions {
             buildpacks: Vec::new(),
             env: Vec::new(),
             env_files: Vec::new(),
+            no_embedded_buildpacks: false,
             run_image: None,
             clear_cache: false,
             network: None,

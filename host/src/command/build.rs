@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::conversation::Heard;
 use crate::exit_code;
 use crate::home::Home;
+use crate::machine::Kind;
 use crate::printer::{Answer, Detail, Printer};
 use crate::project::Project;
 use crate::settings::{BuildSettings, BuildpackChoice, ImageName, Settings, SourceFilter};
@@ -32,12 +33,16 @@ pub(super) struct Plan {
     uploader: Arc<Uploader>,
 }
 
-pub(super) fn run(options: &BuildOptions, printer: &mut Printer) -> Result<u8, Failure> {
+pub(super) fn run(
+    options: &BuildOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     let project = Project::find(options.project.path.as_deref())?;
-    let start = Start::at(&project.folder, printer)?;
+    let start = Start::at(&project.folder, machine, printer)?;
     let plan = Plan::new(&project, &start.home, &start.settings, options, printer)?;
     let end = block_on(async {
-        let client = start.setup.connect().await?;
+        let client = start.setup.connect(printer).await?;
         build(plan, &client, printer).await
     })?;
     Ok(match end {
@@ -189,5 +194,6 @@ fn request(
             Detail::Normal | Detail::Quiet => Verbosity::Normal,
         },
         force: options.force,
+        embedded: build.embedded,
     }
 }

@@ -9,28 +9,34 @@ use crate::conversation::Heard;
 use crate::credential::Credentials;
 use crate::exit_code;
 use crate::home::Home;
+use crate::machine::Kind;
 use crate::printer::{Answer, Printer};
 
-pub(super) fn run(printer: &mut Printer) -> Result<u8, Failure> {
+pub(super) fn run(machine: Option<&Kind>, printer: &mut Printer) -> Result<u8, Failure> {
     let mut checks = helpers();
-    match Start::here(printer).and_then(|start| ask(start.setup, printer)) {
+    match Start::here(machine, printer).and_then(|start| ask(start.setup, printer)) {
         Ok(found) => checks.extend(found),
         // Without an agent there is nobody else to ask.
         Err(failure) if failure.kind == FailureKind::Machine => checks.push(no_agent(failure)),
         Err(failure) => return Err(failure),
     }
+    Ok(tell(checks, printer))
+}
+
+/// Shows checks; returns the exit code.
+pub(super) fn tell(checks: Vec<Check>, printer: &mut Printer) -> u8 {
     let is_bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
     printer.answer(&Answer::Checks(checks));
-    Ok(if is_bad {
+    if is_bad {
         exit_code::MACHINE
     } else {
         exit_code::SUCCESS
-    })
+    }
 }
 
 fn ask(setup: Setup, printer: &mut Printer) -> Result<Vec<Check>, Failure> {
     block_on(async {
-        let client = setup.connect().await?;
+        let client = setup.connect(printer).await?;
         let mut conversation = client.request(&Request::Doctor, printer).await?;
         let mut checks = Vec::new();
         loop {

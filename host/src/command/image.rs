@@ -11,24 +11,29 @@ use crate::client::Client;
 use crate::conversation::Heard;
 use crate::exit_code;
 use crate::export::Writer;
+use crate::machine::Kind;
 use crate::printer::{Answer, ImageDetails, Printer};
 
 /// The most bytes that an image's documents may have.
 const DOCUMENT_CAP: u64 = 16 * 1024 * 1024;
 
-pub(super) fn run(command: ImageCommand, printer: &mut Printer) -> Result<u8, Failure> {
-    let setup = Start::here(printer)?.setup;
+pub(super) fn run(
+    command: ImageCommand,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
     let answer = match command {
         ImageCommand::Ls => {
             let images = block_on(async {
-                let client = setup.connect().await?;
+                let client = setup.connect(printer).await?;
                 list(&client, printer).await
             })?;
             Answer::Images(images)
         }
         ImageCommand::Inspect { image } => {
             let details = block_on(async {
-                let client = setup.connect().await?;
+                let client = setup.connect(printer).await?;
                 inspect(&client, printer, image).await
             })?;
             Answer::Image(Box::new(details))
@@ -48,7 +53,7 @@ pub(super) fn run(command: ImageCommand, printer: &mut Printer) -> Result<u8, Fa
         }
         ImageCommand::Export(options) => {
             let digest = block_on(async {
-                let client = setup.connect().await?;
+                let client = setup.connect(printer).await?;
                 export(&client, printer, &options).await
             })?;
             let (image, target) = (options.image, options.target);

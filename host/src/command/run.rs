@@ -8,26 +8,31 @@ use protocol::{Failure, FailureKind, Request};
 use super::build::{self, End, Plan};
 use super::{Start, block_on};
 use crate::cli::{BuildOptions, EnvArgument, RunOptions};
+use crate::machine::Kind;
 use crate::printer::Printer;
 use crate::project::Project;
 use crate::terminal;
 
-pub(super) fn run(options: RunOptions, printer: &mut Printer) -> Result<u8, Failure> {
+pub(super) fn run(
+    options: RunOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     refuse_json(printer)?;
     let env = variables(&options.env)?;
     let (start, plan) = match folder(options.target.as_deref()) {
         Some(folder) => {
             let project = Project::find(Some(folder))?;
-            let start = Start::at(&project.folder, printer)?;
+            let start = Start::at(&project.folder, machine, printer)?;
             let flags = BuildOptions::of(Some(folder.to_owned()));
             let plan = Plan::new(&project, &start.home, &start.settings, &flags, printer)?;
             (start, Some(plan))
         }
-        None => (Start::here(printer)?, None),
+        None => (Start::here(machine, printer)?, None),
     };
     let stdio = terminal::stdio();
     block_on(async {
-        let client = start.setup.connect().await?;
+        let client = start.setup.connect(printer).await?;
         let image = match plan {
             None => options.target.unwrap_or_default(),
             Some(plan) => {
@@ -49,7 +54,7 @@ pub(super) fn run(options: RunOptions, printer: &mut Printer) -> Result<u8, Fail
             stdio,
             access: client.access.clone(),
         });
-        terminal::attach(client.request(&request, printer).await?, stdio).await
+        terminal::attach(client.request(&request, printer).await?, stdio, &client).await
     })
 }
 

@@ -3,10 +3,15 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Secret};
+
+/// How long a helper may take; some ask their user first.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The most bytes that an answer may have.
 const ANSWER_CAP: u64 = 64 * 1024;
@@ -102,6 +107,7 @@ fn run(program: &str, server: &str) -> Result<(bool, Vec<u8>, Vec<u8>), HelperEr
             reason: error.to_string(),
         },
     };
+    let deadline = Instant::now() + PATIENCE;
     let mut child = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
@@ -113,20 +119,33 @@ fn run(program: &str, server: &str) -> Result<(bool, Vec<u8>, Vec<u8>), HelperEr
         // A helper that needs no input may have closed it already.
         let _ = stdin.write_all(server.as_bytes());
     }
-    let mut stdout = Vec::new();
-    let mut stderr = Vec::new();
-    if let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) {
-        // Helpers write a line or two to standard error: it cannot fill up
-        // while the other pipe is read.
-        output
-            .take(ANSWER_CAP)
-            .read_to_end(&mut stdout)
-            .map_err(unusable)?;
-        errors
-            .take(ANSWER_CAP)
-            .read_to_end(&mut stderr)
-            .map_err(unusable)?;
+    let stdout = child.stdout.take().map(read_aside);
+    let stderr = child.stderr.take().map(read_aside);
+    let mut said = Vec::new();
+    for pipe in [stdout, stderr].into_iter().flatten() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok(bytes) = pipe.recv_timeout(left) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            let program = program.to_owned();
+            return Err(HelperError::Silent { program });
+        };
+        said.push(bytes.map_err(unusable)?);
     }
+    let stderr = said.pop().unwrap_or_default();
+    let stdout = said.pop().unwrap_or_default();
     let status = child.wait().map_err(unusable)?;
     Ok((status.success(), stdout, stderr))
+}
+
+/// Reads a pipe in a thread, which ends with whoever holds the pipe's other
+/// end: that may be a child of the helper's.
+fn read_aside(pipe: impl io::Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = pipe.take(ANSWER_CAP).read_to_end(&mut bytes);
+        let _ = tell.send(read.map(|_| bytes));
+    });
+    told
 }

@@ -25,7 +25,8 @@ pub(crate) fn prepare() -> Result<(), Failure> {
 }
 
 pub(super) async fn connect() -> Result<Agent, MachineError> {
-    let agent = agent::Agent::new(&agent::home()).map_err(Failure::from)?;
+    let agent = agent::Agent::new(&agent::home(), agent::machine::Ownership::Shared)
+        .map_err(Failure::from)?;
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     tokio::spawn(async move {
         if let Err(error) = agent::session::serve(Arc::new(agent), theirs, None).await {

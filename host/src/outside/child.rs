@@ -6,14 +6,20 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::{PATIENCE, Question};
+use super::Question;
+use crate::credential::helper::PATIENCE;
 use crate::credential::{self, Answer, HelperError};
 
 /// The hidden first argument.
 const WORD: &str = "__locald-outside";
+
+/// The child itself ends a helper that does not answer; this is what telling
+/// so may take.
+const DELAY: Duration = Duration::from_secs(10);
 
 /// The most bytes that a line may have: an answer's cap, quoted.
 const LINE_CAP: u64 = 256 * 1024;
@@ -29,7 +35,7 @@ pub(super) struct Child {
 impl Child {
     pub(super) fn start() -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        ours.set_read_timeout(Some(PATIENCE))?;
+        ours.set_read_timeout(Some(PATIENCE + DELAY))?;
         let process = Command::new("/proc/self/exe")
             .arg(WORD)
             .stdin(Stdio::from(OwnedFd::from(theirs)))

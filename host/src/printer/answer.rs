@@ -3,16 +3,21 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protocol::event::{Built, Check, ImageRole, ImageSummary, Status, Verdict};
+use protocol::event::{
+    Built, Check, ImageRole, ImageSummary, PrunedItem, StoreFault, StoreUsage, Verdict, Verified,
+};
 use serde_json::{Value, json};
 
 use super::Detail;
 use super::details::ImageDetails;
+use super::machine::{MachineReport, size};
 use super::measure::{age, bytes, duration, short_digest};
 use super::sanitise::clean;
+use super::store;
 use super::style::Style;
 use super::table::table;
 use crate::export::Target;
+use crate::settings::Shape;
 
 /// The answer of a command: it goes to standard output.
 #[derive(Debug)]
@@ -54,10 +59,35 @@ pub(crate) enum Answer {
         known: bool,
     },
     Checks(Vec<Check>),
-    Status {
-        machine: String,
-        status: Status,
+    StoreUsage(Box<StoreUsage>),
+    Verified {
+        faults: Vec<StoreFault>,
+        verified: Verified,
     },
+    Pruned {
+        items: Vec<PrunedItem>,
+        bytes: u64,
+        dry_run: bool,
+    },
+    Machine(Box<MachineReport>),
+    MachineStarted {
+        machine: String,
+        build: String,
+    },
+    MachineStopped {
+        machine: String,
+        trimmed: u64,
+    },
+    MachineReset {
+        machine: String,
+        kept_images: bool,
+    },
+    MachineResized {
+        machine: String,
+        shape: Shape,
+    },
+    /// Files and what is in them.
+    Logs(Vec<(PathBuf, String)>),
 }
 
 impl Answer {
@@ -103,18 +133,39 @@ impl Answer {
             Self::LoggedOut { registry, known } => {
                 json!({"event": "logged-out", "registry": registry, "known": known})
             }
+            Self::StoreUsage(usage) => store::usage_json(usage),
+            Self::Verified { faults, verified } => store::verified_json(faults, verified),
+            Self::Pruned {
+                items,
+                bytes,
+                dry_run,
+            } => store::pruned_json(items, *bytes, *dry_run),
             Self::Checks(checks) => {
                 let checks: Vec<_> = checks.iter().map(check_json).collect();
                 json!({"event": "checks", "checks": checks})
             }
-            Self::Status { machine, status } => json!({
-                "event": "status",
-                "machine": machine,
-                "version": status.version,
-                "uptime-milliseconds": status.uptime_millis,
-                "store": status.store_path,
-                "store-bytes": status.store_bytes,
+            Self::Machine(report) => report.json(),
+            Self::MachineStarted { machine, build } => {
+                json!({"event": "machine-started", "machine": machine, "agent": build})
+            }
+            Self::MachineStopped { machine, trimmed } => {
+                json!({"event": "machine-stopped", "machine": machine, "trimmed": trimmed})
+            }
+            Self::MachineReset {
+                machine,
+                kept_images,
+            } => json!({
+                "event": "machine-reset", "machine": machine, "kept-images": kept_images,
             }),
+            Self::MachineResized { machine, shape } => json!({
+                "event": "machine-resized", "machine": machine,
+                "cpus": shape.cpus, "memory": shape.memory, "disk": shape.disk,
+            }),
+            Self::Logs(logs) => {
+                let log = |(path, text): &(PathBuf, String)| json!({"file": path, "text": text});
+                let logs: Vec<_> = logs.iter().map(log).collect();
+                json!({"event": "logs", "logs": logs})
+            }
         }
     }
 
@@ -128,7 +179,15 @@ impl Answer {
             Self::Images(images) => image_lines(images),
             Self::Image(details) => details.lines(style),
             Self::Checks(checks) => check_lines(checks, style),
-            Self::Status { machine, status } => status_lines(machine, status),
+            Self::StoreUsage(usage) => store::usage_lines(usage),
+            Self::Verified { faults, verified } => store::verified_lines(faults, verified),
+            Self::Pruned {
+                items,
+                bytes,
+                dry_run,
+            } => store::pruned_lines(items, *bytes, *dry_run),
+            Self::Machine(report) => report.lines(),
+            Self::Logs(logs) => log_lines(logs),
             other => vec![clean(&other.sentence())],
         }
     }
@@ -142,7 +201,7 @@ impl Answer {
                 return images.iter().map(|image| clean(&image.name)).collect();
             }
             Self::Image(details) => &details.digest,
-            Self::Checks(_) | Self::Status { .. } => {
+            Self::Checks(_) | Self::Machine(_) | Self::Logs(_) => {
                 return self.lines(Detail::Normal, Style::new(false));
             }
             _ => return Vec::new(),
@@ -168,11 +227,36 @@ impl Answer {
                 let verb = if *known { "Forgot the" } else { "There was no" };
                 format!("{verb} account of {registry}")
             }
+            Self::MachineStarted { machine, build } => {
+                format!("{machine} answers: its agent is {build}")
+            }
+            Self::MachineStopped {
+                machine,
+                trimmed: 0,
+            } => format!("Stopped {machine}"),
+            Self::MachineStopped { machine, trimmed } => {
+                format!(
+                    "Stopped {machine}; up to {} of its disk were given back",
+                    bytes(*trimmed)
+                )
+            }
+            Self::MachineReset {
+                machine,
+                kept_images: true,
+            } => format!("Removed all but the images of {machine}"),
+            Self::MachineReset { machine, .. } => format!("Removed {machine}"),
+            Self::MachineResized { machine, shape } => {
+                format!("{machine} has {} from its next start on", size(shape))
+            }
             Self::Built { .. }
             | Self::Images(_)
             | Self::Image(_)
             | Self::Checks(_)
-            | Self::Status { .. } => String::new(),
+            | Self::StoreUsage(_)
+            | Self::Verified { .. }
+            | Self::Pruned { .. }
+            | Self::Machine(_)
+            | Self::Logs(_) => String::new(),
         }
     }
 }
@@ -199,10 +283,7 @@ fn image_lines(images: &[ImageSummary]) -> Vec<String> {
     if images.is_empty() {
         return vec!["No images yet: `locald build` makes one.".to_owned()];
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let now = now();
     let mut rows = vec![
         ["NAME", "DIGEST", "SIZE", "AGE", "KIND"]
             .map(str::to_owned)
@@ -220,7 +301,13 @@ fn image_lines(images: &[ImageSummary]) -> Vec<String> {
     table(&rows)
 }
 
-const fn role(role: ImageRole) -> &'static str {
+/// Seconds since the epoch.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+pub(super) const fn role(role: ImageRole) -> &'static str {
     match role {
         ImageRole::Application => "application",
         ImageRole::Builder => "builder",
@@ -298,14 +385,11 @@ fn check_lines(checks: &[Check], style: Style) -> Vec<String> {
     lines
 }
 
-fn status_lines(machine: &str, status: &Status) -> Vec<String> {
-    let rows = [
-        ("Agent", machine.to_owned()),
-        ("Version", status.version.clone()),
-        (
-            "Store",
-            format!("{}, {}", status.store_path, bytes(status.store_bytes)),
-        ),
-    ];
-    table(&rows.map(|(name, value)| vec![name.to_owned(), clean(&value)]))
+fn log_lines(logs: &[(PathBuf, String)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (path, text) in logs {
+        lines.push(format!("==> {} <==", clean(&path.display().to_string())));
+        lines.extend(text.lines().map(clean));
+    }
+    lines
 }

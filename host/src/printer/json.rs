@@ -82,6 +82,10 @@ pub(super) enum Json<'a> {
     Note {
         message: &'a str,
     },
+    MachineStep {
+        step: &'a str,
+        milliseconds: u64,
+    },
     Failed {
         kind: &'static str,
         code: u8,

@@ -32,6 +32,7 @@ pub(super) struct BuildTable {
     pub(super) name: Option<String>,
     pub(super) builder: Option<String>,
     pub(super) buildpacks: Vec<String>,
+    pub(super) embedded: Option<bool>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) run_image: Option<String>,
     pub(super) network: Option<NetworkChoice>,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::machine::MachineTable;
 use super::registries::RegistryTable;
 use super::{SettingsError, document};
 use crate::cli::{NetworkChoice, PullChoice};
@@ -15,6 +16,7 @@ use crate::cli::{NetworkChoice, PullChoice};
 pub(super) struct UserFile {
     pub(super) build: UserBuildTable,
     pub(super) registries: BTreeMap<String, RegistryTable>,
+    pub(super) machine: MachineTable,
 }
 
 /// `[build]`: only what makes sense for all projects.
@@ -22,6 +24,7 @@ pub(super) struct UserFile {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UserBuildTable {
     pub(super) builder: Option<String>,
+    pub(super) embedded: Option<bool>,
     pub(super) network: Option<NetworkChoice>,
     pub(super) pull: Option<PullChoice>,
 }
@@ -33,6 +36,7 @@ impl UserFile {
         for table in file.registries.values_mut() {
             table.resolve(folder);
         }
+        file.machine.resolve(folder);
         Ok(file)
     }
 }

@@ -17,6 +17,7 @@ pub(crate) struct Signals {
     interrupt: CtrlC,
     quit: CtrlBreak,
     hangup: CtrlClose,
+    size: Option<(u16, u16)>,
 }
 
 impl Signals {
@@ -26,16 +27,30 @@ impl Signals {
             interrupt: ctrl_c()?,
             quit: ctrl_break()?,
             hangup: ctrl_close()?,
+            size: size(),
         })
     }
 
     /// The next one.
     pub(crate) async fn next(&mut self) -> Told {
-        Told::Signal(tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.quit.recv() => Signal::Quit,
-            _ = self.hangup.recv() => Signal::Hangup,
-            () = tokio::time::sleep(LOOK) => return Told::Resized,
-        })
+        loop {
+            return Told::Signal(tokio::select! {
+                _ = self.interrupt.recv() => Signal::Interrupt,
+                _ = self.quit.recv() => Signal::Quit,
+                _ = self.hangup.recv() => Signal::Hangup,
+                () = tokio::time::sleep(LOOK) => {
+                    let before = std::mem::replace(&mut self.size, size());
+                    if before == self.size {
+                        continue;
+                    }
+                    return Told::Resized;
+                }
+            });
+        }
     }
+}
+
+/// Absent where there is no console.
+fn size() -> Option<(u16, u16)> {
+    crossterm::terminal::size().ok()
 }

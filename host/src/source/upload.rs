@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{CONTROL_CAP, Channel, Input};
 
-use super::SourceTree;
+use super::{SourceTree, files};
 use crate::agent::{AgentError, Sender};
 
 /// Bytes of a listing's chunk: well below what a message may have.
@@ -65,7 +65,7 @@ impl Uploader {
         let tree = self.trees.get(usize::from(tree.0))?;
         let entry = tree.entries.get(usize::try_from(index).ok()?)?;
         let is_file = matches!(entry.kind, EntryKind::File { .. });
-        is_file.then(|| tree.root.join(path(&entry.path)))
+        is_file.then(|| tree.root.join(files::path(&entry.path)))
     }
 }
 
@@ -153,17 +153,6 @@ async fn lost(
             message,
         })
         .await
-}
-
-#[cfg(unix)]
-fn path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-    std::ffi::OsStr::from_bytes(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path(bytes: &[u8]) -> PathBuf {
-    String::from_utf8_lossy(bytes).into_owned().into()
 }
 
 #[cfg(test)]

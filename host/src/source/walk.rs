@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ignore::WalkBuilder;
 use protocol::source::{Entry, EntryKind};
 
-use super::{Rules, SourceError, SourceTree};
+use super::{Rules, SourceError, SourceTree, files};
 
 /// A file that was changed this recently may be changed again without a
 /// visible trace, as git knows it ("racily clean"): it has no stamp.
@@ -36,6 +36,7 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
         .git_exclude(true)
         .require_git(false)
         .follow_links(false)
+        .ignore_case_insensitive(files::IGNORES_CASE)
         .filter_entry(move |entry| {
             let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
             let is_git = entry.depth() == 1 && entry.file_name() == ".git";
@@ -51,9 +52,9 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
         let path = found.path();
         let metadata = fs_err::symlink_metadata(path).map_err(|source| read_error(path, source))?;
         let relative = path.strip_prefix(root).unwrap_or(path);
-        match kind(path, &metadata, now)? {
+        match kind(root, path, &metadata, now)? {
             Some(kind) => tree.entries.push(Entry {
-                path: bytes(relative),
+                path: files::name(relative)?,
                 kind,
             }),
             None => tree.skipped.push(relative.display().to_string()),
@@ -72,17 +73,21 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
     Ok(tree)
 }
 
-fn kind(path: &Path, metadata: &Metadata, now: i64) -> Result<Option<EntryKind>, SourceError> {
+fn kind(
+    root: &Path,
+    path: &Path,
+    metadata: &Metadata,
+    now: i64,
+) -> Result<Option<EntryKind>, SourceError> {
     let file_type = metadata.file_type();
     if file_type.is_dir() {
-        let mode = mode(metadata);
+        let mode = files::mode(metadata);
         return Ok(Some(EntryKind::Directory { mode }));
     }
     if file_type.is_symlink() {
         let target = fs_err::read_link(path).map_err(|source| read_error(path, source))?;
-        return Ok(Some(EntryKind::Symlink {
-            target: bytes(&target),
-        }));
+        let target = files::target(root, path, &target)?;
+        return Ok(Some(EntryKind::Symlink { target }));
     }
     if !is_file(file_type) {
         return Ok(None);
@@ -91,9 +96,9 @@ fn kind(path: &Path, metadata: &Metadata, now: i64) -> Result<Option<EntryKind>,
     let racy = now.saturating_sub(modified) < RACY;
     Ok(Some(EntryKind::File {
         size: metadata.len(),
-        mode: mode(metadata),
+        mode: files::mode(metadata),
         modified,
-        stamp: if racy { 0 } else { stamp(metadata) },
+        stamp: if racy { 0 } else { files::stamp(metadata) },
     }))
 }
 
@@ -123,62 +128,6 @@ fn nanoseconds(time: SystemTime) -> i64 {
     since.map_or(0, |since| {
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     })
-}
-
-/// Changes whenever the content may have changed. The change time is set by
-/// the kernel alone, so that it tells also when a program restores the
-/// modification time.
-#[cfg(unix)]
-fn stamp(metadata: &Metadata) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    use std::os::unix::fs::MetadataExt as _;
-    let mut hasher = DefaultHasher::new();
-    let identity = (metadata.dev(), metadata.ino(), metadata.size());
-    let times = (
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    );
-    (identity, times).hash(&mut hasher);
-    hasher.finish() | 1
-}
-
-#[cfg(not(unix))]
-fn stamp(metadata: &Metadata) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    (
-        metadata.len(),
-        metadata.modified().ok(),
-        metadata.created().ok(),
-    )
-        .hash(&mut hasher);
-    hasher.finish() | 1
-}
-
-#[cfg(unix)]
-fn mode(metadata: &Metadata) -> u16 {
-    use std::os::unix::fs::PermissionsExt as _;
-    u16::try_from(metadata.permissions().mode() & 0o777).unwrap_or_default()
-}
-
-/// Nothing here says who may do what: everybody may do everything, as with
-/// pack.
-#[cfg(not(unix))]
-fn mode(_metadata: &Metadata) -> u16 {
-    0o777
-}
-
-#[cfg(unix)]
-fn bytes(path: &Path) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt as _;
-    path.as_os_str().as_bytes().to_vec()
-}
-
-#[cfg(not(unix))]
-fn bytes(path: &Path) -> Vec<u8> {
-    path.to_string_lossy().replace('\\', "/").into_bytes()
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> SourceError {

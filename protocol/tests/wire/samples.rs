@@ -1,12 +1,15 @@
 //! At least one message of each kind.
 
 use protocol::event::{
-    Built, Check, ImageRole, ImageSummary, Phase, PullEvent, PushEvent, Status, Verdict,
+    Built, Check, ImageRole, ImageSummary, ImageUsage, MachineStatus, Phase, ProjectUsage,
+    PrunedItem, PrunedKind, PullEvent, PushEvent, Repair, Status, StoreFault, StoreUsage, Usage,
+    Verdict, Verified,
 };
 use protocol::input::{Credential, Signal};
 use protocol::request::{
-    BuildNetwork, BuildRequest, Buildpack, EnvVar, ExportFormat, Project, PullPolicy,
-    RegistryAccess, RegistrySettings, RunRequest, ShellRequest, Stdio, Verbosity,
+    BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
+    PruneRequest, PullPolicy, RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest,
+    Stdio, Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -68,6 +71,7 @@ fn build() -> BuildRequest {
         access: access(),
         verbosity: Verbosity::Debug,
         force: true,
+        embedded: EmbeddedBuildpacks::Last,
     }
 }
 
@@ -117,6 +121,24 @@ pub(crate) fn requests() -> Vec<Request> {
             access: RegistryAccess::default(),
         },
         Request::Doctor,
+        Request::MachineStatus,
+        Request::SetClock { nanos: 1 << 40 },
+        Request::Forward { port: 8080 },
+        Request::Trim,
+        Request::Stop {
+            running: Running::Finish,
+        },
+        Request::Clear { keep_images: true },
+        Request::Usage,
+        Request::StoreUsage,
+        Request::StoreVerify {
+            repair: Some(access()),
+        },
+        Request::StorePrune(PruneRequest {
+            dry_run: true,
+            unused_seconds: Some(1),
+            keep_bytes: None,
+        }),
     ];
     // A new kind does not compile here until it has its place above.
     let place = |request: &Request| match request {
@@ -132,8 +154,18 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::Pull { .. } => 9,
         Request::Push { .. } => 10,
         Request::Doctor => 11,
+        Request::MachineStatus => 12,
+        Request::SetClock { .. } => 13,
+        Request::Forward { .. } => 14,
+        Request::Trim => 15,
+        Request::Stop { .. } => 16,
+        Request::Clear { .. } => 17,
+        Request::Usage => 18,
+        Request::StoreUsage => 19,
+        Request::StoreVerify { .. } => 20,
+        Request::StorePrune(_) => 21,
     };
-    assert!(all.iter().map(place).eq(0..12));
+    assert!(all.iter().map(place).eq(0..19));
     all
 }
 
@@ -187,6 +219,7 @@ pub(crate) fn inputs() -> Vec<Input> {
         },
         Input::Signal(Signal::Interrupt),
         Input::StdinClosed,
+        Input::WatchPorts,
     ];
     let place = |input: &Input| match input {
         Input::Credential { .. } => 0,
@@ -197,8 +230,9 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::Resize { .. } => 5,
         Input::Signal(_) => 6,
         Input::StdinClosed => 7,
+        Input::WatchPorts => 8,
     };
-    assert!(all.iter().map(place).eq(0..8));
+    assert!(all.iter().map(place).eq(0..9));
     all.push(credential(Some(Credential::Basic {
         username: text("u"),
         password: text("p"),
@@ -240,7 +274,58 @@ fn replies() -> Vec<Reply> {
             names: vec![text("n")],
             freed: 5,
         },
+        Reply::Machine(MachineStatus {
+            version: text("1"),
+            kernel: text("6"),
+            architecture: text("x"),
+            uptime_millis: 2,
+            processors: 3,
+            load: 4,
+            memory: 5,
+            memory_available: 6,
+            disk: 7,
+            disk_free: 8,
+            clock: 1 << 60,
+            running: vec![text("build")],
+        }),
+        Reply::Trimmed { bytes: 9 },
+        Reply::Usage(Usage {
+            blobs: 1,
+            layers: 2,
+            projects: 3,
+        }),
+        Reply::StoreUsage(Box::new(store_usage())),
+        Reply::Verified(Verified {
+            images: 1,
+            blobs: 2,
+            layers: 3,
+            bytes: 4,
+            faults: 5,
+        }),
+        Reply::PrunedBytes(6),
     ]
+}
+
+fn store_usage() -> StoreUsage {
+    StoreUsage {
+        path: text("/s"),
+        total: 1,
+        free: 2,
+        images: vec![ImageUsage {
+            name: text("n"),
+            role: ImageRole::Builder,
+            bytes: 3,
+            own: 4,
+        }],
+        projects: vec![ProjectUsage {
+            folder: text("/p"),
+            source: 5,
+            caches: 6,
+            used: 7,
+        }],
+        unreferenced: 8,
+        temporary: 9,
+    }
 }
 
 fn failures() -> Vec<Failure> {
@@ -370,6 +455,20 @@ pub(crate) fn events() -> Vec<Event> {
             detail: text("d"),
             remedy: Some(text("r")),
         }),
+        Event::PortOpened { port: 8080 },
+        Event::PortClosed { port: 8080 },
+        Event::Fault(StoreFault {
+            what: text("blob"),
+            reason: text("r"),
+            images: vec![text("n")],
+            repair: Some(Repair::Lost { reason: text("l") }),
+        }),
+        Event::Pruned(PrunedItem {
+            kind: PrunedKind::Image,
+            name: text("n"),
+            bytes: 1,
+            used: 2,
+        }),
     ];
     let place = |event: &Event| match event {
         Event::Outcome(_) => 0,
@@ -387,8 +486,12 @@ pub(crate) fn events() -> Vec<Event> {
         Event::File { .. } => 12,
         Event::Started => 13,
         Event::Check(_) => 14,
+        Event::PortOpened { .. } => 15,
+        Event::PortClosed { .. } => 16,
+        Event::Fault(_) => 17,
+        Event::Pruned(_) => 18,
     };
-    assert!(all.iter().map(place).eq(0..15));
+    assert!(all.iter().map(place).eq(0..17));
     all.extend(
         replies()
             .into_iter()

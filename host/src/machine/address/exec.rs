@@ -8,31 +8,51 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::machine::spawn;
+use crate::machine::wsl2::Occupancy;
+
 /// Standard output and input of a child as one stream. The child ends with
 /// it.
-pub(super) struct ChildStream {
+pub(in crate::machine) struct ChildStream {
     _child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
+    /// What is held as long as the child is.
+    kept: Option<Occupancy>,
 }
 
 /// Starts the program; what it says on standard error is seen by the user.
 pub(super) fn connect(words: &[String]) -> io::Result<ChildStream> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        // Ctrl-C is ours to handle: the agent ends with its input.
-        .process_group(0)
-        .spawn()?;
-    let missing = || io::Error::other("the child has no pipes");
-    Ok(ChildStream {
-        stdin: child.stdin.take().ok_or_else(missing)?,
-        stdout: child.stdout.take().ok_or_else(missing)?,
-        _child: child,
-    })
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // Ctrl-C is ours to handle: the agent ends with its input.
+    spawn::apart(&mut command);
+    ChildStream::start(command)
+}
+
+impl ChildStream {
+    /// Starts a program at both ends of whose standard streams we are.
+    pub(in crate::machine) fn start(mut command: Command) -> io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let missing = || io::Error::other("the child has no pipes");
+        Ok(Self {
+            stdin: child.stdin.take().ok_or_else(missing)?,
+            stdout: child.stdout.take().ok_or_else(missing)?,
+            _child: child,
+            kept: None,
+        })
+    }
+
+    /// Holds a lock as long as the child.
+    pub(in crate::machine) fn keeping(mut self, occupancy: Occupancy) -> Self {
+        self.kept = Some(occupancy);
+        self
+    }
 }
 
 impl AsyncRead for ChildStream {

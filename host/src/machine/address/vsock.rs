@@ -10,7 +10,7 @@ use super::MachineError;
 /// The variable that names the file of the agent's token.
 const TOKEN_FILE: &str = "LOCALD_AGENT_TOKEN_FILE";
 
-pub(super) async fn connect(cid: u32, port: u32) -> io::Result<VsockStream> {
+pub(in crate::machine) async fn connect(cid: u32, port: u32) -> io::Result<VsockStream> {
     VsockStream::connect(VsockAddr::new(cid, port)).await
 }
 

@@ -1,0 +1,72 @@
+//! Compiles the buildpacks that locald brings along: programs of their own,
+//! static, so that they run in any builder image.
+//!
+//! `LOCALD_RUST_BUILDPACK` names a program that was compiled before, for those
+//! who package locald or compile it for another architecture.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PACKAGE: &str = "locald-rust-buildpack";
+const GIVEN: &str = "LOCALD_RUST_BUILDPACK";
+
+fn main() {
+    println!("cargo::rerun-if-env-changed={GIVEN}");
+    if variable("CARGO_CFG_TARGET_OS") != "linux" {
+        return;
+    }
+    let program = match std::env::var_os(GIVEN) {
+        Some(given) => given.into(),
+        None => compile(),
+    };
+    println!("cargo::rerun-if-changed={}", program.display());
+    println!("cargo::rustc-env={GIVEN}_PATH={}", program.display());
+}
+
+/// Compiles the Rust buildpack, by the Cargo and for the target of this build.
+fn compile() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = variable("TARGET");
+    for path in ["buildpacks/rust", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(path).display());
+    }
+    // One directory for all profiles of the workspace, beside theirs:
+    // OUT_DIR is TARGET_DIR/PROFILE/build/PACKAGE/out.
+    let out = PathBuf::from(variable("OUT_DIR"));
+    let beside = out.ancestors().find(|path| path.ends_with("build"));
+    let target_dir = beside
+        .and_then(Path::parent)
+        .and_then(Path::parent)
+        .unwrap_or(&out)
+        .join("buildpacks");
+    let mut cargo = Command::new(variable("CARGO"));
+    cargo
+        .current_dir(&workspace)
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "buildpack",
+            "--package",
+            PACKAGE,
+        ])
+        .args(["--target", &target])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        // What belongs to the build of locald itself, or to its lints.
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("CARGO_BUILD_TARGET_DIR")
+        .env_remove("CARGO_TARGET_DIR");
+    let status = cargo.status();
+    assert!(
+        status.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "the Rust buildpack cannot be compiled ({status:?}); {GIVEN}=PATH names one that was compiled before"
+    );
+    target_dir.join(target).join("buildpack").join(PACKAGE)
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! Whether the run image has the shared libraries that the programs need: what
+//! is missing is found before the export, not when the image is started.
+//!
+//! A buildpack of locald's own says what its programs need in the metadata of
+//! its layer. Where that is the C library alone, nothing is fetched for it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use protocol::{Failure, FailureKind};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use serde::Deserialize;
+
+use super::order::read_within;
+use crate::embedded::RUST;
+
+/// The layer with the programs.
+const LAYER: &str = "programs.toml";
+/// What every run image with a C library has: glibc's own, and the one of its
+/// compiler.
+const USUAL: [&str; 9] = [
+    "libc.so.",
+    "libm.so.",
+    "libgcc_s.so.",
+    "libpthread.so.",
+    "libdl.so.",
+    "librt.so.",
+    "libutil.so.",
+    "libresolv.so.",
+    "ld-linux",
+];
+/// Where the dynamic linker looks without being told.
+const DIRECTORIES: [&str; 6] = [
+    "lib",
+    "usr/lib",
+    "usr/local/lib",
+    "lib64",
+    "usr/lib64",
+    "usr/local/lib64",
+];
+const CONFIGURATION: &str = "etc/ld.so.conf.d";
+
+#[derive(Deserialize)]
+struct Layer {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    needed: BTreeSet<String>,
+}
+
+/// Libraries that a run image need not have, by the layers of the build.
+pub(super) fn unusual(layers: &Path) -> Vec<String> {
+    let escaped = RUST.info().id.replace('/', "_");
+    // The lifecycle's own directory: buildpacks write what is in it.
+    let text = read_within(layers, &format!("{escaped}/{LAYER}"));
+    let layer = text.and_then(|text| toml::from_str::<Layer>(&text).ok());
+    let needed = layer.map(|layer| layer.metadata.needed).unwrap_or_default();
+    let usual = |name: &String| USUAL.iter().any(|usual| name.starts_with(usual));
+    needed.into_iter().filter(|name| !usual(name)).collect()
+}
+
+/// Fails when none of a run image's extracted layers has a library.
+pub(super) fn check(needed: &[String], image: &str, layers: &[PathBuf]) -> Result<(), Failure> {
+    let directories = directories(layers);
+    let here = |name: &String| {
+        let places = directories.iter().map(|it| format!("{it}/{name}"));
+        let mut places = places.flat_map(|place| layers.iter().map(move |it| (it, place.clone())));
+        places.any(|(layer, place)| has(layer, &place))
+    };
+    let missing: Vec<&str> = needed
+        .iter()
+        .filter(|name| !here(name))
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the programs need {}, which the run image {image} lacks",
+        missing.join(", ")
+    );
+    Err(Failure::new(FailureKind::Builder, message).with_hint(
+        "BP_APT_PACKAGES installs packages whose libraries go into the image; \
+         `--run-image` names an image that has them; many crates have a feature that links them statically",
+    ))
+}
+
+fn directories(layers: &[PathBuf]) -> Vec<String> {
+    let architecture = std::env::consts::ARCH;
+    let of_debian = ["lib", "usr/lib"].map(|it| format!("{it}/{architecture}-linux-gnu"));
+    let usual = DIRECTORIES.map(str::to_owned).into_iter().chain(of_debian);
+    let configured = layers.iter().flat_map(|layer| configured(layer));
+    usual.chain(configured).collect()
+}
+
+/// What the files of `ld.so.conf.d` name.
+fn configured(layer: &Path) -> Vec<String> {
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Some(opened) = open(layer, CONFIGURATION, directory) else {
+        return Vec::new();
+    };
+    let entries = rustix::fs::Dir::read_from(opened)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let files = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
+    let texts = files.filter_map(|name| read_within(layer, &format!("{CONFIGURATION}/{name}")));
+    let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    let path = |line: String| Some(line.trim().strip_prefix('/')?.to_owned());
+    lines.filter_map(path).collect()
+}
+
+/// Whether a layer has a file or a link; a whiteout is neither.
+fn has(layer: &Path, path: &str) -> bool {
+    let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let stat = open(layer, directory, flags)
+        .and_then(|it| rustix::fs::statat(it, name, AtFlags::SYMLINK_NOFOLLOW).ok());
+    stat.is_some_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        matches!(kind, FileType::RegularFile | FileType::Symlink)
+    })
+}
+
+fn open(layer: &Path, path: &str, flags: OFlags) -> Option<rustix::fd::OwnedFd> {
+    let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(layer, root, Mode::empty()).ok()?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn only_libraries_beside_the_c_library_are_looked_for() {
+        let layers = tempfile::tempdir().unwrap();
+        let own = layers.path().join("locald_rust");
+        assert!(unusual(layers.path()).is_empty());
+        fs_err::create_dir(&own).unwrap();
+        let text = "[types]\nlaunch = true\n[metadata]\nneeded = [\"libc.so.6\", \"libpq.so.5\", \"ld-linux-x86-64.so.2\"]\n";
+        fs_err::write(own.join(LAYER), text).unwrap();
+        assert_eq!(unusual(layers.path()), ["libpq.so.5"]);
+    }
+
+    #[test]
+    fn a_library_is_found_in_any_layer_and_configured_directory() {
+        let image = tempfile::tempdir().unwrap();
+        let (base, top) = (image.path().join("base"), image.path().join("top"));
+        let file = |path: PathBuf, text: &str| {
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        };
+        file(base.join("usr/lib/libz.so.1"), "");
+        file(top.join("opt/x/libx.so.1"), "");
+        file(base.join("etc/ld.so.conf.d/x.conf"), "# x\n/opt/x\n");
+        std::os::unix::fs::symlink("usr/lib", base.join("lib")).unwrap();
+        let layers = [top, base];
+        let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        assert!(check(&names(&["libz.so.1", "libx.so.1"]), "run", &layers).is_ok());
+        let failure = check(&names(&["libz.so.1", "liby.so.1"]), "run", &layers).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "the programs need liby.so.1, which the run image run lacks"
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! Which buildpacks are tried: those of the request, or the builder's own order
+//! and after it what locald brings along.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use protocol::request::{Buildpack, EmbeddedBuildpacks};
+use protocol::{Failure, FailureKind};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use super::images::Images;
+use super::plan::Plan;
+use crate::builder::BuildpackInfo;
+use crate::embedded::{Embedded, RUST};
+use crate::lifecycle;
+use crate::source::Source;
+use crate::store::Store;
+
+/// Far more than what is read of a layer has.
+const CAP: u64 = 4 * 1024 * 1024;
+
+/// A buildpack that is not in the builder, and where the lifecycle looks for
+/// it.
+pub(super) struct BuildpackTree {
+    pub(super) path: PathBuf,
+    pub(super) target: PathBuf,
+}
+
+/// The buildpacks of a build.
+#[derive(Default)]
+pub(super) struct Order {
+    /// `order.toml`, where it is not the builder's own.
+    pub(super) toml: Option<String>,
+    /// What is mounted for it.
+    pub(super) trees: Vec<BuildpackTree>,
+}
+
+/// What decides on the order.
+pub(super) struct Choice<'a> {
+    pub(super) store: &'a Store,
+    pub(super) plan: &'a Plan,
+    pub(super) images: &'a Images,
+    pub(super) sources: &'a [Source],
+}
+
+/// The buildpack of locald's own that a build may use.
+pub(super) fn embedded(plan: &Plan, sources: &[Source]) -> Option<&'static Embedded> {
+    let request = &plan.request;
+    let named =
+        |buildpack: &Buildpack| matches!(buildpack, Buildpack::Named(name) if RUST.is_called(name));
+    let wanted = match &request.buildpacks[..] {
+        [] => RUST.is_for(&sources.first()?.path),
+        named_ones => named_ones.iter().any(named),
+    };
+    let allowed = request.embedded == EmbeddedBuildpacks::Last;
+    (allowed && wanted).then_some(&RUST)
+}
+
+impl Choice<'_> {
+    pub(super) fn order(&self) -> Result<Order, Failure> {
+        let embedded = embedded(self.plan, self.sources);
+        if !self.plan.request.buildpacks.is_empty() {
+            return self.requested(embedded);
+        }
+        let Some(embedded) = embedded else {
+            return Ok(Order::default());
+        };
+        let text = self.own_order();
+        let toml = lifecycle::with_last_group(&text, &embedded.info())
+            .map_err(|error| self.unusable(&format!("its order.toml is malformed: {error}")))?;
+        Ok(Order {
+            toml: Some(toml),
+            trees: vec![self.place(embedded)?],
+        })
+    }
+
+    /// One group of the buildpacks that the request names.
+    fn requested(&self, embedded: Option<&Embedded>) -> Result<Order, Failure> {
+        let (mut group, mut trees) = (Vec::new(), Vec::new());
+        let mut images = self.images.buildpackages.iter();
+        for buildpack in &self.plan.request.buildpacks {
+            match buildpack {
+                Buildpack::Named(name) => match (self.named(name), embedded) {
+                    (Ok(info), _) => group.push(info),
+                    (Err(_), Some(embedded)) if embedded.is_called(name) => {
+                        group.push(embedded.info());
+                        trees.push(self.place(embedded)?);
+                    }
+                    (Err(failure), _) => return Err(failure),
+                },
+                Buildpack::Tree(tree) => {
+                    let path = &self.sources[usize::from(*tree)].path;
+                    let info = read_buildpack(path)?;
+                    trees.push(tree_of(&info, path));
+                    group.push(info);
+                }
+                Buildpack::Image(_) => {
+                    group.extend(images.next().map(|image| image.buildpack.clone()));
+                }
+            }
+        }
+        let toml = lifecycle::order_toml(&group)
+            .map_err(|error| Failure::from_error(FailureKind::Internal, &error))?;
+        Ok(Order {
+            toml: Some(toml),
+            trees,
+        })
+    }
+
+    fn place(&self, embedded: &Embedded) -> Result<BuildpackTree, Failure> {
+        let path = embedded.place(self.store)?;
+        Ok(tree_of(&embedded.info(), &path))
+    }
+
+    /// `/cnb/order.toml` of the builder: what the topmost layer has of it.
+    fn own_order(&self) -> String {
+        let read = |layer: &PathBuf| read_within(layer, "cnb/order.toml");
+        let layers = self.images.lowers(self.store);
+        layers.iter().find_map(read).unwrap_or_default()
+    }
+
+    fn unusable(&self, reason: &str) -> Failure {
+        let builder = self.plan.builder.familiar();
+        let message = format!("builder {builder} is not usable: {reason}");
+        Failure::new(FailureKind::Builder, message)
+            .with_hint("`--no-embedded-buildpacks` leaves the builder's order as it is")
+    }
+
+    fn named(&self, name: &str) -> Result<BuildpackInfo, Failure> {
+        let (id, version) = name.split_once('@').unwrap_or((name, ""));
+        let fits = |known: &&BuildpackInfo| {
+            known.id == id && (version.is_empty() || known.version == version)
+        };
+        let known = &self.images.builder.buildpacks;
+        if let Some(found) = known.iter().find(fits) {
+            return Ok(found.clone());
+        }
+        let names = known
+            .iter()
+            .map(|known| format!("{}@{}", known.id, known.version));
+        let names: Vec<String> = names.collect();
+        let builder = self.plan.builder.familiar();
+        let message = format!("builder {builder} has no buildpack {name}");
+        Err(Failure::new(FailureKind::Builder, message)
+            .with_hint(format!("it has: {}", names.join(", "))))
+    }
+}
+
+/// The text of a regular file of a layer; no link leads out of the layer.
+pub(super) fn read_within(layer: &Path, path: &str) -> Option<String> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(layer, directory, Mode::empty()).ok()?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+    let file = std::fs::File::from(file);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(CAP).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn tree_of(info: &BuildpackInfo, path: &Path) -> BuildpackTree {
+    let escaped = info.id.replace('/', "_");
+    let target = Path::new("/cnb/buildpacks")
+        .join(escaped)
+        .join(&info.version);
+    BuildpackTree {
+        path: path.to_owned(),
+        target,
+    }
+}
+
+/// Identity of a buildpack in a directory: buildpack specification,
+/// "buildpack.toml".
+fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
+    #[derive(serde::Deserialize)]
+    struct BuildpackToml {
+        buildpack: BuildpackInfo,
+    }
+    let refuse = |reason: String| {
+        Failure::new(
+            FailureKind::Invalid,
+            format!("a folder given as a buildpack {reason}"),
+        )
+    };
+    // The tree was written by us, without links at its root.
+    let text = fs_err::read_to_string(path.join("buildpack.toml"))
+        .map_err(|_| refuse("has no buildpack.toml".to_owned()))?;
+    let parsed: BuildpackToml = toml::from_str(&text)
+        .map_err(|error| refuse(format!("has a malformed buildpack.toml: {error}")))?;
+    let plain = |text: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
+        !text.is_empty() && text.bytes().all(known) && !text.split('/').any(|part| part == "..")
+    };
+    let BuildpackInfo { id, version } = &parsed.buildpack;
+    if !plain(id) || !plain(version) || version.contains('/') {
+        return Err(refuse(format!(
+            "has an odd id {id:?} or version {version:?}"
+        )));
+    }
+    Ok(parsed.buildpack)
+}

@@ -1,0 +1,142 @@
+//! The first process of a guest that locald made: mounts, modules, network,
+//! and an agent that is started again when it dies.
+//!
+//! It is the same program as the agent, as `/init` of an initramfs that
+//! `vm-images/guest` makes. What the host wants of a guest comes by QEMU's
+//! firmware configuration, so that nothing of it is on a command line.
+
+mod disk;
+mod files;
+mod network;
+
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitOptions, wait};
+use rustix::system::RebootCommand;
+
+use crate::registry::remote::LOOPBACK_OF_HOST;
+
+/// The port that the agent listens on.
+pub const PORT: u32 = 1024;
+/// Where the data disk is mounted.
+const HOME: &str = "/var/lib/locald";
+/// An agent that ends earlier has a fault that another start does not mend.
+const TOO_EARLY: Duration = Duration::from_secs(5);
+/// So many of them in a row end the machine.
+const ATTEMPTS: u32 = 3;
+
+/// A step of the guest's start failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {step}")]
+struct Failed {
+    step: String,
+    #[source]
+    source: io::Error,
+}
+
+/// Says which step an error belongs to.
+trait Step<T> {
+    fn step(self, step: impl FnOnce() -> String) -> Result<T, Failed>;
+}
+
+impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
+    fn step(self, step: impl FnOnce() -> String) -> Result<T, Failed> {
+        self.map_err(|error| Failed {
+            step: step(),
+            source: error.into(),
+        })
+    }
+}
+
+/// Whether this process is the first of a guest, and no container's.
+pub fn is_init() -> bool {
+    let name = std::env::args_os().next();
+    rustix::process::getpid().is_init() && name.is_some_and(|name| name == "/init")
+}
+
+/// Runs the guest until it is to be switched off. Never returns an exit code:
+/// the machine ends first.
+pub fn run() -> ExitCode {
+    match start().and_then(|()| supervise()) {
+        Ok(()) => files::say("switching off"),
+        Err(error) => files::say(&format!("{error}: {}", error.source)),
+    }
+    rustix::fs::sync();
+    if let Err(error) = rustix::mount::unmount(HOME, rustix::mount::UnmountFlags::empty()) {
+        files::say(&format!("the data disk stays mounted: {error}"));
+    }
+    if let Err(error) = rustix::system::reboot(RebootCommand::PowerOff) {
+        files::say(&format!("cannot switch off: {error}"));
+    }
+    // The kernel panics, and so the machine ends, too.
+    ExitCode::FAILURE
+}
+
+fn start() -> Result<(), Failed> {
+    files::mount_kernel_file_systems()?;
+    files::say("modules");
+    files::load_modules()?;
+    files::say("disk");
+    files::make_root()?;
+    disk::mount(&Path::new(files::NEW_ROOT).join(&HOME[1..]))?;
+    files::enter_root()?;
+    files::say("network");
+    network::configure()
+}
+
+/// Keeps an agent running until one ends by itself.
+fn supervise() -> Result<(), Failed> {
+    let mut early = 0;
+    while early < ATTEMPTS {
+        let started = Instant::now();
+        let agent = start_agent().step(|| "start the agent".to_owned())?;
+        if reap(agent.id()).step(|| "wait for the agent".to_owned())? {
+            return Ok(());
+        }
+        files::say("the agent died: it is started again");
+        early = if started.elapsed() < TOO_EARLY {
+            early + 1
+        } else {
+            0
+        };
+    }
+    let source = io::Error::other("it ended at once, again and again");
+    Err(source).step(|| "keep the agent running".to_owned())
+}
+
+fn start_agent() -> io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    let port = PORT.to_string();
+    command.args(["serve", "--own-machine", "--vsock", &port, "--token-file"]);
+    command.arg(files::TOKEN);
+    if let Some(seconds) = files::setting("idle") {
+        command.arg("--idle").arg(seconds);
+    }
+    command
+        .env_clear()
+        .env("HOME", "/root")
+        .env("PATH", "/bin:/sbin")
+        .env("LOCALD_HOME", HOME)
+        .env(
+            "LOCALD_LOG",
+            files::setting("log").unwrap_or("warn".to_owned()),
+        )
+        .env(LOOPBACK_OF_HOST, network::GATEWAY);
+    command.spawn()
+}
+
+/// Waits for children, also those that others left, until the agent ends.
+/// True: it ended as it was asked to.
+fn reap(agent: u32) -> io::Result<bool> {
+    loop {
+        let Some((pid, status)) = wait(WaitOptions::empty())? else {
+            continue;
+        };
+        if u32::try_from(Pid::as_raw(Some(pid))).ok() == Some(agent) {
+            return Ok(status.exit_status() == Some(0));
+        }
+    }
+}

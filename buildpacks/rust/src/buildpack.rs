@@ -1,0 +1,201 @@
+//! The two programs of a buildpack.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
+use libcnb::data::build_plan::BuildPlanBuilder;
+use libcnb::data::sbom::SbomFormat;
+use libcnb::detect::{DetectContext, DetectResult, DetectResultBuilder};
+use libcnb::generic::GenericMetadata;
+use libcnb::sbom::Sbom;
+use libcnb::{Env, Platform};
+
+use crate::apt::{self, Packages};
+use crate::cache::Cache;
+use crate::cargo::{self, Cargo};
+use crate::error::BuildError;
+use crate::manifest::{self, Manifest};
+use crate::sbom::{self, Lock};
+use crate::selection::Selection;
+use crate::settings::{self, SettingsError, Table};
+use crate::{assets, binaries, credentials, output, processes, sweep, toolchain};
+
+/// Builds Cargo projects.
+pub(crate) struct RustBuildpack;
+
+/// The platform's directory, and the variables that the user set.
+pub(crate) struct Directory {
+    path: PathBuf,
+    env: Env,
+}
+
+impl Directory {
+    pub(crate) fn directory(&self) -> &Path {
+        &self.path
+    }
+
+    /// A user's variable, else one of the builder's.
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.env
+            .get(name)
+            .cloned()
+            .or_else(|| std::env::var_os(name))
+    }
+}
+
+impl Platform for Directory {
+    fn env(&self) -> &Env {
+        &self.env
+    }
+
+    fn from_path(path: impl AsRef<Path>) -> std::io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        let env = libcnb::generic::GenericPlatform::from_path(&path)?
+            .env()
+            .clone();
+        Ok(Self { path, env })
+    }
+}
+
+impl libcnb::Buildpack for RustBuildpack {
+    type Platform = Directory;
+    type Metadata = GenericMetadata;
+    type Error = BuildError;
+
+    fn detect(&self, context: DetectContext<Self>) -> libcnb::Result<DetectResult, BuildError> {
+        let has = |name| context.app_dir.join(name).is_file();
+        if !has("Cargo.toml") {
+            if has("Cargo.lock") {
+                return Err(BuildError::NoManifest.into());
+            }
+            return DetectResultBuilder::fail().build();
+        }
+        let plan = BuildPlanBuilder::new().provides("rust").requires("rust");
+        DetectResultBuilder::pass().build_plan(plan.build()).build()
+    }
+
+    fn build(&self, context: BuildContext<Self>) -> libcnb::Result<BuildResult, BuildError> {
+        let project = Project::read(&context)?;
+        let app = &context.app_dir;
+        let cache = Cache::open(&context)?;
+        let built = project.build(&context, &cache)?;
+        let root = binaries::layer(
+            &context,
+            &built.selection,
+            &built.artefacts,
+            &built.packages,
+        )?;
+        let lock = Lock::read(app);
+        let sources = sources(&cache.path("cargo"), app);
+        let document =
+            Sbom::from_bytes(SbomFormat::CycloneDxJson, sbom::cyclonedx(&lock, &sources));
+        sweep::artefacts(&built.artefacts);
+        sweep::sources(&cache.path("cargo"), &lock);
+        cache.finish(app)?;
+        assets::keep_only(app, &project.include).map_err(BuildError::from)?;
+        BuildResultBuilder::new()
+            .launch(processes::launch(&root, &built.selection))
+            .launch_sbom(document)
+            .build()
+    }
+
+    fn on_error(&self, error: libcnb::Error<BuildError>) {
+        match error {
+            libcnb::Error::BuildpackError(error) => output::error(&error, error.hint().as_deref()),
+            error => output::error(&error, None),
+        }
+    }
+}
+
+/// What is to be built.
+struct Project {
+    settings: Table,
+    rust_version: Option<String>,
+    include: globset::GlobSet,
+}
+
+/// What has been built.
+struct Built {
+    selection: Selection,
+    artefacts: cargo::Artefacts,
+    packages: Packages,
+}
+
+impl Project {
+    fn read(context: &BuildContext<RustBuildpack>) -> Result<Self, BuildError> {
+        let platform = &context.platform;
+        for name in platform.env.iter().filter_map(|(name, _)| name.to_str()) {
+            if let Some(meant) = settings::misspelt(name) {
+                output::warning(&format!("{name} is no setting of this buildpack: {meant}?"));
+            }
+        }
+        let mut manifest = match manifest::read(&context.app_dir) {
+            None => Manifest::default(),
+            Some(read) => read.map_err(SettingsError::Table)?,
+        };
+        let table = manifest.settings().unwrap_or_default();
+        let settings = table.overridden(&|name| platform.variable(name))?;
+        let include = assets::patterns(&settings.include)?;
+        Ok(Self {
+            settings,
+            rust_version: manifest.rust_version().map(str::to_owned),
+            include,
+        })
+    }
+
+    fn build(
+        &self,
+        context: &BuildContext<RustBuildpack>,
+        cache: &Cache,
+    ) -> Result<Built, BuildError> {
+        let (app, settings) = (&context.app_dir, &self.settings);
+        let rust_version = self.rust_version.as_deref();
+        let toolchain =
+            toolchain::provide(app, settings.toolchain.as_deref(), rust_version, cache)?;
+        let packages = apt::install(&settings.apt_packages, cache)?;
+        let mut variables = packages.variables();
+        variables.extend(credentials::variables(context.platform.directory()));
+        variables.extend(self.variables(cache)?);
+        let cargo = Cargo::new(&toolchain, app, variables);
+        if !cargo::is_locked(app) {
+            output::warning(
+                "there is no Cargo.lock: each build may take other versions of what the project depends on",
+            );
+        }
+        let selection = Selection::new(&cargo.members()?, settings)?;
+        let names: Vec<&str> = selection.programs().map(String::as_str).collect();
+        output::step(&format!("Building {}", names.join(", ")));
+        let artefacts = cargo.build(&selection, settings)?;
+        Ok(Built {
+            selection,
+            artefacts,
+            packages,
+        })
+    }
+
+    /// Where Cargo works.
+    fn variables(&self, cache: &Cache) -> Result<Vec<(OsString, OsString)>, BuildError> {
+        let mut variables = vec![
+            ("CARGO_HOME".into(), cache.directory("cargo")?.into()),
+            ("CARGO_TARGET_DIR".into(), cache.directory("target")?.into()),
+        ];
+        if self.settings.strip != Some(false) {
+            let profile = self.settings.profile().to_uppercase().replace('-', "_");
+            let name = format!("CARGO_PROFILE_{profile}_STRIP");
+            variables.push((name.into(), "symbols".into()));
+        }
+        Ok(variables)
+    }
+}
+
+/// Where the sources of dependencies are.
+fn sources(cargo_home: &Path, app: &Path) -> Vec<PathBuf> {
+    let registries = fs_err::read_dir(cargo_home.join("registry/src"));
+    let registries = registries.into_iter().flatten().flatten();
+    let vendored = std::iter::once(app.join("vendor"));
+    registries
+        .map(|entry| entry.path())
+        .chain(vendored)
+        .collect()
+}

@@ -1,0 +1,25 @@
+//! A Cloud Native Buildpack for Cargo projects. It is one program: called
+//! `detect` it says whether it can build a source, called `build` it does.
+
+mod apt;
+mod assets;
+mod binaries;
+mod buildpack;
+mod cache;
+mod cargo;
+mod credentials;
+mod elf;
+mod error;
+mod explain;
+mod http;
+mod manifest;
+mod output;
+mod processes;
+mod sbom;
+mod selection;
+mod settings;
+mod sweep;
+mod times;
+mod toolchain;
+
+libcnb::buildpack_main!(buildpack::RustBuildpack);

@@ -1,0 +1,36 @@
+//! Processes of the image: each program by its name, and `web`, the default.
+
+use std::path::Path;
+
+use libcnb::data::launch::{Launch, LaunchBuilder, ProcessBuilder, ProcessType};
+
+use crate::output;
+use crate::selection::Selection;
+
+/// The programs are in `bin` of a layer.
+pub(crate) fn launch(layer: &Path, selection: &Selection) -> Launch {
+    let mut launch = LaunchBuilder::new();
+    let mut add = |kind: &str, program: &str, default| match kind.parse::<ProcessType>() {
+        Ok(kind) => {
+            let path = layer.join("bin").join(program).display().to_string();
+            launch.process(ProcessBuilder::new(kind, [path]).default(default).build());
+        }
+        Err(_) => output::warning(&format!("{kind} cannot be the name of a process")),
+    };
+    for program in selection.programs() {
+        if program != "web" {
+            add(program, program, false);
+        }
+    }
+    if let Some(program) = &selection.web {
+        add("web", program, true);
+    } else {
+        let names: Vec<&str> = selection.programs().map(String::as_str).collect();
+        output::warning(&format!(
+            "the image starts nothing by default: it has {}; BP_RUST_WEB, or web in \
+             [package.metadata.locald], names one of them",
+            names.join(", ")
+        ));
+    }
+    launch.build()
+}

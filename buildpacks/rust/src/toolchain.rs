@@ -1,0 +1,129 @@
+//! The toolchain that a project wants: the one of the image where it satisfies
+//! the project, else one from a distribution server.
+
+mod dist;
+mod install;
+mod installed;
+mod request;
+
+use std::path::{Path, PathBuf};
+
+use crate::cache::Cache;
+use crate::output;
+use dist::Server;
+use installed::Installed;
+pub(crate) use request::{Channel, Request};
+
+/// A toolchain that can be used.
+#[derive(Debug)]
+pub(crate) struct Toolchain {
+    /// The directory with `cargo` and `rustc`.
+    pub(crate) bin: PathBuf,
+    /// `rustc`'s version, as it says it.
+    pub(crate) release: String,
+}
+
+/// There is no toolchain.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ToolchainError {
+    #[error("{file} is malformed: {reason}")]
+    File { file: &'static str, reason: String },
+    #[error("{file} names a toolchain by its path {path:?}, which is not in the image")]
+    Path { file: &'static str, path: String },
+    #[error("{0:?} is no channel of Rust")]
+    Channel(String),
+    #[error("the channel {channel} is not known at {server}")]
+    UnknownChannel { channel: String, server: String },
+    #[error("the distribution server {server} cannot be asked")]
+    Unreachable {
+        server: String,
+        #[source]
+        source: crate::http::HttpError,
+    },
+    #[error("{url} is not what a distribution server has")]
+    Manifest { url: String, reason: String },
+    #[error("Rust {version} has no {component} for {target}")]
+    Missing {
+        component: String,
+        target: String,
+        version: String,
+    },
+    #[error("{url} has the SHA-256 {actual}, not {expected} as its manifest says")]
+    Mismatch {
+        url: String,
+        expected: String,
+        actual: String,
+    },
+    #[error("{url} cannot be unpacked")]
+    Unpack {
+        url: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the toolchain cannot be written")]
+    Write(#[source] std::io::Error),
+    #[error("Rust {version} does not run in this image: {said}")]
+    DoesNotRun { version: String, said: String },
+}
+
+impl ToolchainError {
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::File { .. } | Self::Channel(_) => {
+                "a channel is stable, beta, nightly, a version (1.85, 1.85.1) or a dated one (nightly-2026-01-31)"
+            }
+            Self::Path { .. } => "name a channel, or set BP_RUST_TOOLCHAIN",
+            Self::UnknownChannel { .. } => {
+                "check the channel in rust-toolchain.toml, or set BP_RUST_TOOLCHAIN to one that exists"
+            }
+            Self::Unreachable { .. } => {
+                "the build needs the network, a proxy, RUSTUP_DIST_SERVER set to a mirror, or a builder with a toolchain that satisfies the project"
+            }
+            Self::Missing { .. } => "remove it from rust-toolchain.toml, or choose another channel",
+            Self::Mismatch { .. } => {
+                "the download was damaged or the server is not to be trusted: nothing of it was used"
+            }
+            Self::DoesNotRun { .. } => {
+                "the image's C library is too old for this toolchain: use a newer builder, or an older channel"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Provides the toolchain for a project.
+pub(crate) fn provide(
+    app: &Path,
+    setting: Option<&str>,
+    rust_version: Option<&str>,
+    cache: &Cache,
+) -> Result<Toolchain, ToolchainError> {
+    let mut request = Request::of(app, setting)?;
+    request.at_least = rust_version.map(str::to_owned);
+    if let Some(installed) = Installed::find(app)
+        && installed.satisfies(&request)
+    {
+        output::step(&format!("Rust {} of the builder", installed.release));
+        return Ok(installed.into());
+    }
+    let server = Server::from_env();
+    let parent = cache.path("toolchains");
+    install::provide(&server, &request, &parent)
+}
+
+/// Runs a `rustc` to see that it can be run.
+fn release(rustc: &Path, version: &str) -> Result<String, ToolchainError> {
+    let does_not_run = |said: String| ToolchainError::DoesNotRun {
+        version: version.to_owned(),
+        said,
+    };
+    let output = std::process::Command::new(rustc).arg("-vV").output();
+    let output = output.map_err(|error| does_not_run(error.to_string()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    installed::field(&stdout, "release")
+        .filter(|_| output.status.success())
+        .map(str::to_owned)
+        .ok_or_else(|| does_not_run(said.lines().next().unwrap_or("it says nothing").to_owned()))
+}

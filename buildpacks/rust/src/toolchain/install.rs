@@ -1,0 +1,273 @@
+//! Puts a toolchain together from the archives of its components, as
+//! rust-installer lays them out: `NAME/COMPONENT/FILES`, beside files about the
+//! archive itself.
+
+use std::io::{self, Read, Seek as _, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::dist::{Archive, Compression, Manifest, Server};
+use super::{Channel, Request, Toolchain, ToolchainError, release};
+use crate::http::{self, hex};
+use crate::output;
+
+/// Says which archives a directory was made from.
+const STAMP: &str = "components";
+/// A channel that moves is asked for once a day.
+const FRESH: Duration = Duration::from_hours(24);
+/// Read or hashed at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// The toolchain of a request, which is fetched unless it is there.
+pub(super) fn provide(
+    server: &Server,
+    request: &Request,
+    parent: &Path,
+) -> Result<Toolchain, ToolchainError> {
+    let channel = request.channel.clone().unwrap_or_else(Channel::stable);
+    let path = parent.join(channel.display());
+    let kept = kept(&path, request);
+    if let Some(age) = kept
+        && (channel.is_fixed() || age < FRESH)
+    {
+        return reuse(&path, &channel);
+    }
+    let manifest = match server.manifest(&channel) {
+        Ok(manifest) => manifest,
+        Err(error @ ToolchainError::Unreachable { .. }) if kept.is_some() => {
+            output::warning(&format!("{error}: the toolchain of the cache is used"));
+            return reuse(&path, &channel);
+        }
+        Err(error) => return Err(error),
+    };
+    let archives = wanted(&manifest, request)?;
+    let stamp: String = archives.iter().map(stamp).collect();
+    let version = manifest.version();
+    if fs_err::read_to_string(path.join(STAMP)).is_ok_and(|it| it == stamp) {
+        // As old as the answer of the server.
+        fs_err::write(path.join(STAMP), stamp).map_err(ToolchainError::Write)?;
+        return reuse(&path, &channel);
+    }
+    output::step(&format!("Fetching Rust {version} ({})", manifest.date));
+    fetch(server, &archives, &path, &stamp)?;
+    sweep(parent, &path);
+    toolchain(&path, version)
+}
+
+fn reuse(path: &Path, channel: &Channel) -> Result<Toolchain, ToolchainError> {
+    let toolchain = toolchain(path, &channel.name)?;
+    output::step(&format!("Rust {} of the cache", toolchain.release));
+    Ok(toolchain)
+}
+
+/// When the server was last asked about the toolchain in the cache, if that has
+/// all that is wanted.
+fn kept(path: &Path, request: &Request) -> Option<Duration> {
+    let stamp = fs_err::read_to_string(path.join(STAMP)).ok()?;
+    let modified = fs_err::metadata(path.join(STAMP)).ok()?.modified().ok()?;
+    let has = |(component, target): (&str, &str)| {
+        let start = format!("{component} {target} ");
+        stamp.lines().any(|line| line.starts_with(&start))
+    };
+    let host = host();
+    let complete = parts(request, &host).into_iter().all(has);
+    complete.then(|| modified.elapsed().unwrap_or(Duration::MAX))
+}
+
+fn toolchain(path: &Path, version: &str) -> Result<Toolchain, ToolchainError> {
+    let bin = path.join("root/bin");
+    let release = release(&bin.join("rustc"), version)?;
+    Ok(Toolchain { bin, release })
+}
+
+/// What a build needs, with its targets; neither documentation nor what only
+/// editors use.
+fn parts<'a>(request: &'a Request, host: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut parts = vec![("rustc", host), ("cargo", host), ("rust-std", host)];
+    let others = request.targets.iter().filter(|target| *target != host);
+    parts.extend(others.map(|target| ("rust-std", target.as_str())));
+    let for_builds = ["rust-src", "llvm-tools", "llvm-tools-preview"];
+    let components = request.components.iter().map(String::as_str);
+    let wanted = components.filter(|component| for_builds.contains(component));
+    parts.extend(wanted.map(|component| (component, host)));
+    parts
+}
+
+fn wanted(manifest: &Manifest, request: &Request) -> Result<Vec<Archive>, ToolchainError> {
+    let host = host();
+    let parts = parts(request, &host).into_iter();
+    parts
+        .map(|(component, target)| manifest.archive(component, target))
+        .collect()
+}
+
+fn host() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
+/// An archive's line in the stamp.
+fn stamp(archive: &Archive) -> String {
+    let Archive {
+        component,
+        target,
+        hash,
+        ..
+    } = archive;
+    format!("{component} {target} {hash}\n")
+}
+
+/// Fetches, verifies and unpacks all archives; the directory gets its name when
+/// it is whole.
+fn fetch(
+    server: &Server,
+    archives: &[Archive],
+    path: &Path,
+    stamp: &str,
+) -> Result<(), ToolchainError> {
+    let parent = path.parent().unwrap_or(path);
+    fs_err::create_dir_all(parent).map_err(ToolchainError::Write)?;
+    let made = tempfile::tempdir_in(parent).map_err(ToolchainError::Write)?;
+    for archive in archives {
+        output::detail(&archive.component);
+        let url = server.locate(&archive.url);
+        let file = download(server, archive, &url, made.path())?;
+        let unpacked = unpack(file, archive.compression, &made.path().join("root"));
+        unpacked.map_err(|source| ToolchainError::Unpack { url, source })?;
+    }
+    let keep = || {
+        fs_err::write(made.path().join(STAMP), stamp)?;
+        if path.exists() {
+            fs_err::remove_dir_all(path)?;
+        }
+        fs_err::rename(made.path(), path)
+    };
+    keep().map_err(ToolchainError::Write)
+}
+
+/// An archive in a file without a name, which is what its manifest says.
+fn download(
+    server: &Server,
+    archive: &Archive,
+    url: &str,
+    directory: &Path,
+) -> Result<std::fs::File, ToolchainError> {
+    let mut body = http::get(url).map_err(|source| server.unreachable(source))?;
+    let mut file = tempfile::tempfile_in(directory).map_err(ToolchainError::Write)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = body.read(&mut buffer).map_err(|source| {
+            let url = url.to_owned();
+            server.unreachable(http::HttpError::Broken { url, source })
+        })?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        file.write_all(&buffer[..count])
+            .map_err(ToolchainError::Write)?;
+    }
+    let actual = hex(&hasher.finalize());
+    if actual != archive.hash {
+        return Err(ToolchainError::Mismatch {
+            url: url.to_owned(),
+            expected: archive.hash.clone(),
+            actual,
+        });
+    }
+    file.rewind().map_err(ToolchainError::Write)?;
+    Ok(file)
+}
+
+fn unpack(file: std::fs::File, compression: Compression, root: &Path) -> io::Result<()> {
+    let file = io::BufReader::with_capacity(BUFFER, file);
+    match compression {
+        Compression::Gzip => unpack_tar(flate2::bufread::MultiGzDecoder::new(file), root),
+        Compression::Xz => unpack_tar(lzma_rust2::XzReader::new(file, true), root),
+    }
+}
+
+fn unpack_tar(archive: impl Read, root: &Path) -> io::Result<()> {
+    fs_err::create_dir_all(root)?;
+    let mut archive = tar::Archive::new(archive);
+    archive.set_preserve_mtime(false);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let Some(path) = place(&entry.path()?) else {
+            continue;
+        };
+        if entry.header().entry_type().is_dir() {
+            continue;
+        }
+        let target = root.join(path);
+        fs_err::create_dir_all(target.parent().unwrap_or(root))?;
+        entry.unpack(target)?;
+    }
+    Ok(())
+}
+
+/// Where a file of an archive goes; absent for what is about the archive, and
+/// for documentation.
+fn place(path: &Path) -> Option<PathBuf> {
+    let normal = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        _ => None,
+    };
+    let parts: Vec<_> = path.components().map(normal).collect::<Option<_>>()?;
+    let place: PathBuf = parts.get(2..)?.iter().collect();
+    let about = place == Path::new("manifest.in") || place.as_os_str().is_empty();
+    let documentation = ["share/doc", "share/man"]
+        .iter()
+        .any(|it| place.starts_with(it));
+    (!about && !documentation).then_some(place)
+}
+
+/// Only one toolchain of a project is kept.
+fn sweep(parent: &Path, kept: &Path) {
+    for entry in fs_err::read_dir(parent).into_iter().flatten().flatten() {
+        if entry.path() != kept {
+            let _ = fs_err::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn files_go_where_the_installer_puts_them() {
+        let place = |path: &str| place(Path::new(path)).map(|it| it.display().to_string());
+        assert_eq!(place("rustc-1.95.0/rustc/bin/rustc").unwrap(), "bin/rustc");
+        for path in [
+            "rustc-1.95.0/components",
+            "rustc-1.95.0/rustc",
+            "rustc-1.95.0/rustc/manifest.in",
+            "rustc-1.95.0/rustc/share/doc/x",
+            "rustc-1.95.0/rustc/../../x",
+            "/rustc/rustc/bin/x",
+        ] {
+            assert_eq!(place(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_leads_out_of_the_toolchain_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        header.set_mode(0o644);
+        let name = b"a/b/../../../escaped";
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name);
+        header.set_cksum();
+        archive.append(&header, &b"x"[..]).unwrap();
+        let bytes = archive.into_inner().unwrap();
+        unpack_tar(&bytes[..], &directory.path().join("root")).unwrap();
+        assert!(!directory.path().join("escaped").exists());
+    }
+}

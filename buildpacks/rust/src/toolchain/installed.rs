@@ -1,0 +1,144 @@
+//! A toolchain that the builder image has.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Request, Toolchain};
+
+/// What `rustc` says about itself.
+#[derive(Debug)]
+pub(super) struct Installed {
+    bin: PathBuf,
+    sysroot: PathBuf,
+    pub(super) release: String,
+    host: String,
+}
+
+impl Installed {
+    /// Of the `PATH`. Where that is rustup's, the one that rustup has for the
+    /// project.
+    pub(super) fn find(app: &Path) -> Option<Self> {
+        let said = ask(app, &["-vV"])?;
+        let sysroot = PathBuf::from(ask(app, &["--print", "sysroot"])?.trim());
+        let bin = sysroot.join("bin");
+        if !bin.join("cargo").is_file() || !bin.join("rustc").is_file() {
+            return None;
+        }
+        Some(Self {
+            bin,
+            sysroot,
+            release: field(&said, "release")?.to_owned(),
+            host: field(&said, "host")?.to_owned(),
+        })
+    }
+
+    pub(super) fn satisfies(&self, request: &Request) -> bool {
+        let version = numbers(&self.release);
+        let new_enough = |least: &String| numbers(least) <= version;
+        self.is_channel(request)
+            && request.at_least.as_ref().is_none_or(new_enough)
+            && request.targets.iter().all(|target| self.has_target(target))
+            && (self.has_sources() || !request.components.iter().any(|name| name == "rust-src"))
+    }
+
+    fn is_channel(&self, request: &Request) -> bool {
+        let Some(channel) = &request.channel else {
+            return true;
+        };
+        // What day a beta or nightly one is from cannot be told for sure.
+        if channel.date.is_some() {
+            return false;
+        }
+        let (version, suffix) = self.release.split_once('-').unwrap_or((&self.release, ""));
+        match &*channel.name {
+            "stable" => suffix.is_empty(),
+            name @ ("beta" | "nightly") => suffix.starts_with(name),
+            wanted => {
+                let patch = version.strip_prefix(wanted);
+                suffix.is_empty()
+                    && patch.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+        }
+    }
+
+    fn has_target(&self, target: &str) -> bool {
+        let library = self.sysroot.join("lib/rustlib").join(target).join("lib");
+        target == self.host || library.is_dir()
+    }
+
+    fn has_sources(&self) -> bool {
+        self.sysroot.join("lib/rustlib/src/rust/library").is_dir()
+    }
+}
+
+impl From<Installed> for Toolchain {
+    fn from(installed: Installed) -> Self {
+        Self {
+            bin: installed.bin,
+            release: installed.release,
+        }
+    }
+}
+
+fn ask(app: &Path, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("rustc");
+    // What rustup lacks is fetched by us, verified and into the cache.
+    command
+        .current_dir(app)
+        .args(arguments)
+        .env("RUSTUP_AUTO_INSTALL", "0");
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+/// The value of a line `NAME: VALUE`.
+pub(super) fn field<'a>(said: &'a str, name: &str) -> Option<&'a str> {
+    let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(": ");
+    said.lines().find_map(value)
+}
+
+/// The numbers of a version, for comparison.
+fn numbers(version: &str) -> Vec<u64> {
+    let numbers = version.split('-').next().unwrap_or_default().split('.');
+    numbers.map(|number| number.parse().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Channel;
+    use super::*;
+
+    fn satisfies(release: &str, channel: &str, at_least: Option<&str>) -> bool {
+        let installed = Installed {
+            bin: PathBuf::new(),
+            sysroot: PathBuf::new(),
+            release: release.to_owned(),
+            host: "x86_64-unknown-linux-gnu".to_owned(),
+        };
+        let channel = (!channel.is_empty()).then(|| Channel {
+            name: channel.to_owned(),
+            date: None,
+        });
+        installed.satisfies(&Request {
+            channel,
+            at_least: at_least.map(str::to_owned),
+            ..Request::default()
+        })
+    }
+
+    #[test]
+    fn an_installed_toolchain_is_compared_with_the_wish() {
+        assert!(satisfies("1.95.0", "", None));
+        assert!(satisfies("1.95.0", "stable", Some("1.80")));
+        assert!(satisfies("1.95.0", "1.95", Some("1.95.0")));
+        assert!(satisfies("1.95.0", "1.95.0", None));
+        assert!(!satisfies("1.95.0", "1.9", None));
+        assert!(!satisfies("1.95.0", "stable", Some("1.96")));
+        assert!(!satisfies("1.97.0-nightly", "stable", None));
+        assert!(satisfies("1.97.0-nightly", "nightly", None));
+        assert!(!satisfies("1.95.0", "nightly", None));
+    }
+}

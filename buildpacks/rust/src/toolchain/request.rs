@@ -1,0 +1,191 @@
+//! What a project wants: `rust-toolchain.toml`, or `rust-toolchain`, as rustup
+//! reads them.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::ToolchainError;
+
+/// A wish for a toolchain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// Absent: any will do.
+    pub(crate) channel: Option<Channel>,
+    pub(crate) components: Vec<String>,
+    pub(crate) targets: Vec<String>,
+    /// `rust-version` of the manifest.
+    pub(crate) at_least: Option<String>,
+}
+
+/// A channel of the distribution server, or a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Channel {
+    /// `stable`, `beta`, `nightly`, `1.85` or `1.85.1`.
+    pub(crate) name: String,
+    /// `2026-01-31`
+    pub(crate) date: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    toolchain: Section,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Section {
+    channel: Option<String>,
+    path: Option<String>,
+    components: Vec<String>,
+    targets: Vec<String>,
+    #[serde(rename = "profile")]
+    _profile: Option<Profile>,
+}
+
+/// All of them hold what a build needs.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Profile {
+    Minimal,
+    Default,
+    Complete,
+}
+
+impl Request {
+    /// The wish of a project. A setting beats its files.
+    pub(crate) fn of(app: &Path, setting: Option<&str>) -> Result<Self, ToolchainError> {
+        let mut request = Self::in_files(app)?;
+        if let Some(setting) = setting {
+            request.channel = Some(Channel::parse(setting)?);
+        }
+        Ok(request)
+    }
+
+    fn in_files(app: &Path) -> Result<Self, ToolchainError> {
+        // In this order rustup looks, too.
+        for file in ["rust-toolchain", "rust-toolchain.toml"] {
+            if let Ok(text) = fs_err::read_to_string(app.join(file)) {
+                return Self::parse(file, &text);
+            }
+        }
+        Ok(Self::default())
+    }
+
+    fn parse(file: &'static str, text: &str) -> Result<Self, ToolchainError> {
+        let plain = file == "rust-toolchain" && text.trim().lines().count() == 1;
+        if plain && !text.contains('=') {
+            let channel = Some(Channel::parse(text.trim())?);
+            return Ok(Self {
+                channel,
+                ..Self::default()
+            });
+        }
+        let malformed = |error: toml::de::Error| ToolchainError::File {
+            file,
+            reason: error.to_string(),
+        };
+        let Section {
+            channel,
+            path,
+            components,
+            targets,
+            ..
+        } = toml::from_str::<File>(text).map_err(malformed)?.toolchain;
+        if let Some(path) = path {
+            return Err(ToolchainError::Path { file, path });
+        }
+        let channel = channel.as_deref().map(Channel::parse).transpose()?;
+        Ok(Self {
+            channel,
+            components,
+            targets,
+            at_least: None,
+        })
+    }
+}
+
+impl Channel {
+    /// Of the server's newest stable Rust.
+    pub(crate) fn stable() -> Self {
+        Self {
+            name: "stable".to_owned(),
+            date: None,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ToolchainError> {
+        let refuse = || ToolchainError::Channel(text.to_owned());
+        // What follows the channel may be a date, and then the host.
+        let (name, rest) = text.split_once('-').unwrap_or((text, ""));
+        let is_version = name.split('.').all(is_number) && matches!(name.split('.').count(), 2 | 3);
+        let known = is_version || matches!(name, "stable" | "beta" | "nightly");
+        if !known || text.ends_with('-') {
+            return Err(refuse());
+        }
+        let date = rest.get(..10).filter(|date| is_date(date));
+        if !rest.is_empty() && date.is_none() && rest.split('-').count() < 3 {
+            return Err(refuse());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            date: date.map(str::to_owned),
+        })
+    }
+
+    /// Whether it will never be another toolchain.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.date.is_some() || self.name.split('.').count() == 3
+    }
+
+    /// As people write it.
+    pub(crate) fn display(&self) -> String {
+        match &self.date {
+            None => self.name.clone(),
+            Some(date) => format!("{}-{date}", self.name),
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lengths == [4, 2, 2] && parts.into_iter().all(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn both_files_are_read_as_rustup_reads_them() {
+        let text = "[toolchain]\nchannel = \"nightly-2026-01-31\"\ncomponents = [\"rust-src\"]\nprofile = \"minimal\"\n";
+        let request = Request::parse("rust-toolchain.toml", text).unwrap();
+        let channel = request.channel.unwrap();
+        assert_eq!(
+            (&*channel.name, channel.date.as_deref()),
+            ("nightly", Some("2026-01-31"))
+        );
+        assert_eq!(request.components, ["rust-src"]);
+        let request = Request::parse("rust-toolchain", "1.85.1\n").unwrap();
+        assert_eq!(request.channel.unwrap().display(), "1.85.1");
+    }
+
+    #[test]
+    fn what_is_no_channel_is_refused() {
+        for text in ["", "latest", "1", "1.x", "stable-", "nightly-2026"] {
+            assert!(Channel::parse(text).is_err(), "{text}");
+        }
+        assert!(Channel::parse("stable-x86_64-unknown-linux-gnu").is_ok());
+        let path = Request::parse("rust-toolchain.toml", "[toolchain]\npath = \"/x\"\n");
+        assert!(matches!(path.unwrap_err(), ToolchainError::Path { .. }));
+        let unknown = Request::parse("rust-toolchain.toml", "[toolchain]\nchanel = \"stable\"\n");
+        assert!(unknown.unwrap_err().to_string().contains("chanel"));
+    }
+}

@@ -1,0 +1,150 @@
+//! An agent that somebody else looks after, named by `LOCALD_AGENT`.
+
+pub(super) mod exec;
+#[cfg(unix)]
+mod unix;
+#[cfg(not(unix))]
+#[path = "address/unix_unsupported.rs"]
+mod unix;
+#[cfg(target_os = "linux")]
+pub(super) mod vsock;
+#[cfg(not(target_os = "linux"))]
+#[path = "address/vsock_unsupported.rs"]
+pub(super) mod vsock;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use protocol::hello::Token;
+use protocol::{Failure, FailureKind};
+
+use super::MachineError;
+use crate::agent::Agent;
+
+/// The variable that names an agent.
+pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
+
+/// Where the agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// Behind a unix socket.
+    Unix(PathBuf),
+    /// Behind a vsock port; Linux only.
+    Vsock {
+        /// Context id of the machine.
+        cid: u32,
+        /// Port of the agent.
+        port: u32,
+    },
+    /// A program that speaks on its standard input and output.
+    Exec(Vec<String>),
+}
+
+/// The text of [`VARIABLE`] names no agent.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{VARIABLE}={0:?} is none of unix:PATH, vsock:CID:PORT, exec:COMMAND")]
+pub(crate) struct BadAddress(String);
+
+impl FromStr for Address {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        parse(text).ok_or_else(|| BadAddress(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Address> {
+    let (kind, address) = text.split_once(':')?;
+    match kind {
+        "unix" if !address.is_empty() => Some(Address::Unix(address.into())),
+        "vsock" => {
+            let (cid, port) = address.split_once(':')?;
+            Some(Address::Vsock {
+                cid: cid.parse().ok()?,
+                port: port.parse().ok()?,
+            })
+        }
+        "exec" => {
+            let words: Vec<String> = address.split_whitespace().map(str::to_owned).collect();
+            (!words.is_empty()).then_some(Address::Exec(words))
+        }
+        _ => None,
+    }
+}
+
+impl Address {
+    /// Reaches the agent.
+    pub(super) async fn connect(&self) -> Result<Agent, MachineError> {
+        let token = Token::default();
+        match self {
+            Self::Unix(path) => {
+                let stream = unix::connect(path).await;
+                let stream = stream.map_err(|source| failed(path.display(), source))?;
+                Ok(Agent::connect(stream, &token).await?)
+            }
+            Self::Vsock { cid, port } => {
+                let stream = vsock::connect(*cid, *port).await;
+                let address = format!("vsock:{cid}:{port}");
+                let stream = stream.map_err(|source| failed(address, source))?;
+                Ok(Agent::connect(stream, &vsock::token()?).await?)
+            }
+            Self::Exec(words) => {
+                let stream = exec::connect(words);
+                let stream = stream.map_err(|source| failed(words.join(" "), source))?;
+                Ok(Agent::connect(stream, &token).await?)
+            }
+        }
+    }
+}
+
+fn failed(address: impl fmt::Display, source: io::Error) -> MachineError {
+    MachineError::Connect {
+        address: address.to_string(),
+        source,
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "behind the socket {}", path.display()),
+            Self::Vsock { cid, port } => write!(f, "behind vsock port {port} of machine {cid}"),
+            Self::Exec(words) => write!(f, "the program `{}`", words.join(" ")),
+        }
+    }
+}
+
+impl From<BadAddress> for Failure {
+    fn from(error: BadAddress) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn agents_are_named_by_where_they_are() {
+        let exec = Address::Exec(vec!["ssh".into(), "host".into(), "locald-agent".into()]);
+        assert_eq!("exec:ssh host  locald-agent".parse(), Ok(exec));
+        assert_eq!("unix:/run/x".parse(), Ok(Address::Unix("/run/x".into())));
+        let vsock = Address::Vsock { cid: 3, port: 1024 };
+        assert_eq!("vsock:3:1024".parse(), Ok(vsock));
+        for text in [
+            "",
+            "unix:",
+            "vsock:3",
+            "vsock:x:1",
+            "exec:",
+            "tcp:1.2.3.4:5",
+        ] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.to_string().contains("exec:COMMAND"), "{error}");
+        }
+    }
+}

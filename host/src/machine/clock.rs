@@ -1,0 +1,33 @@
+//! A machine's clock, which is wrong after its system slept, or it was
+//! suspended.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::event::MachineStatus;
+use protocol::{Failure, Reply, Request};
+
+use crate::agent::Agent;
+
+/// A clock that differs by more nanoseconds is set.
+const TOLERATED: u64 = 300_000_000;
+
+/// Sets the clock when it is wrong.
+pub(super) async fn set(agent: &Agent) -> Result<(), Failure> {
+    let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await? else {
+        return Ok(());
+    };
+    if offset(&status) > TOLERATED {
+        let nanos = now();
+        agent.ask(&Request::SetClock { nanos }).await?;
+    }
+    Ok(())
+}
+
+fn offset(status: &MachineStatus) -> u64 {
+    now().abs_diff(status.clock)
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,171 @@
+//! Kinds of machines, as users name them: `--machine`, `LOCALD_MACHINE` and
+//! `[machine] kind`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use protocol::{Failure, FailureKind};
+use serde::Deserialize;
+
+/// The variable that names a machine.
+pub(crate) const VARIABLE: &str = "LOCALD_MACHINE";
+
+/// What kind of machine builds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Kind {
+    /// The usual one of this system.
+    #[default]
+    Auto,
+    /// This process; Linux only.
+    InProcess,
+    /// A virtual machine of QEMU's; Linux only.
+    Qemu,
+    /// A virtual machine of lima's.
+    Lima,
+    /// A distribution of WSL2; Windows only.
+    Wsl2,
+    /// A Linux machine that ssh reaches.
+    Ssh(Destination),
+}
+
+/// Where ssh goes: `user@host`, `host`, or a name of the user's ssh
+/// configuration, perhaps with a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// What ssh is told.
+    pub(crate) host: String,
+    /// Where sshd listens, when neither 22 nor the configuration says it.
+    pub(crate) port: Option<u16>,
+}
+
+/// A text names no kind of machine.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no machine: there are auto, in-process, qemu, lima, wsl2 and ssh://[USER@]HOST[:PORT]"
+)]
+pub(crate) struct BadKind(String);
+
+impl FromStr for Kind {
+    type Err = BadKind;
+
+    fn from_str(text: &str) -> Result<Self, BadKind> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "in-process" => Self::InProcess,
+            "qemu" => Self::Qemu,
+            "lima" => Self::Lima,
+            "wsl2" => Self::Wsl2,
+            _ => {
+                let destination = text.strip_prefix("ssh://").and_then(destination);
+                Self::Ssh(destination.ok_or_else(|| BadKind(text.to_owned()))?)
+            }
+        })
+    }
+}
+
+impl Kind {
+    /// What `auto` means on this system.
+    pub(super) fn usual() -> Self {
+        match std::env::consts::OS {
+            "windows" => Self::Wsl2,
+            "macos" => Self::Lima,
+            _ => Self::InProcess,
+        }
+    }
+}
+
+impl TryFrom<String> for Kind {
+    type Error = BadKind;
+
+    fn try_from(text: String) -> Result<Self, BadKind> {
+        text.parse()
+    }
+}
+
+/// Nothing that ssh could take for an option or a command line.
+fn destination(text: &str) -> Option<Destination> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
+        _ => (text, None),
+    };
+    let host = host.replace(['[', ']'], "");
+    let plain = |c: char| c.is_alphanumeric() || ".-_@:%".contains(c);
+    let name = host.rsplit_once('@').map_or(&*host, |(_, name)| name);
+    let sound = !name.is_empty() && !name.starts_with('-') && !host.starts_with(['-', '@']);
+    (sound && host.chars().all(plain)).then_some(Destination { host, port })
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::InProcess => f.write_str("in-process"),
+            Self::Qemu => f.write_str("qemu"),
+            Self::Lima => f.write_str("lima"),
+            Self::Wsl2 => f.write_str("wsl2"),
+            Self::Ssh(destination) => write!(f, "ssh://{destination}"),
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
+    }
+}
+
+impl From<BadKind> for Failure {
+    fn from(error: BadKind) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn machines_are_named() {
+        for text in [
+            "auto",
+            "in-process",
+            "qemu",
+            "lima",
+            "wsl2",
+            "ssh://me@server:2222",
+            "ssh://server",
+        ] {
+            assert_eq!(text.parse::<Kind>().unwrap().to_string(), text);
+        }
+        let v6 = Destination {
+            host: "me@fe80::1".to_owned(),
+            port: Some(22),
+        };
+        assert_eq!("ssh://me@[fe80::1]:22".parse(), Ok(Kind::Ssh(v6)));
+    }
+
+    #[test]
+    fn what_ssh_would_take_for_an_option_is_refused() {
+        for text in [
+            "",
+            "vmware",
+            "ssh://",
+            "ssh://-oProxyCommand=x",
+            "ssh://me@-x",
+            "ssh://host:port",
+            "ssh://a b",
+            "ssh://@host",
+            "ssh://host;id",
+        ] {
+            let error = text.parse::<Kind>().unwrap_err();
+            assert!(error.to_string().contains("qemu"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A virtual machine of lima's. `limactl` makes it and looks after it, in a
+//! `LIMA_HOME` of locald's own; the agent is brought there by ssh and runs as
+//! the guest's root, by sudo.
+//!
+//! Everybody's home directory is mounted in the guest at its own path, so that
+//! a shell sees a project there live.
+
+mod error;
+mod limactl;
+mod start;
+mod template;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::Failure;
+use protocol::event::{Check, Verdict};
+
+use super::ssh::Ssh;
+use super::{Look, QUESTION, State, clock, size};
+use crate::agent::Agent;
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::settings::Shape;
+
+use error::LimaError;
+use limactl::{INSTANCE, Instance, Limactl};
+
+/// What `vm resize` asked for.
+const SIZE: &str = "size.json";
+/// A file that says that KVM was tried, and does not work.
+const NO_KVM: &str = "no-kvm";
+/// ssh's name for the guest, in the file that lima writes for it.
+const HOST: &str = "lima-locald";
+/// A guest that runs lets ssh in and answers in this time.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A machine of lima's.
+#[derive(Debug)]
+pub(crate) struct Lima {
+    shape: Shape,
+    home: PathBuf,
+}
+
+impl Lima {
+    pub(super) fn new(shape: Shape, home: &Home) -> Self {
+        let home = home.lima.clone();
+        Self {
+            shape: size::resized(&home.join(SIZE), shape),
+            home,
+        }
+    }
+
+    /// Reaches the agent. What stands in the way and can be mended is mended.
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+        // A guest that runs is reached without asking limactl, which takes
+        // longer than all the rest.
+        if self.seems_to_run()
+            && let Ok(Ok(agent)) = tokio::time::timeout(ANSWER, self.ssh().connect(printer)).await
+        {
+            clock::set(&agent).await?;
+            return Ok(agent);
+        }
+        let limactl = self.limactl().await?;
+        start::ensure_running(&limactl, self, printer).await?;
+        let agent = tokio::time::timeout(ANSWER, self.ssh().connect(printer)).await;
+        let agent = agent.map_err(|_| LimaError::Silent { limit: ANSWER })?;
+        let agent = agent.map_err(LimaError::from)?;
+        clock::set(&agent).await?;
+        Ok(agent)
+    }
+
+    async fn limactl(&self) -> Result<Limactl, LimaError> {
+        let limactl = Limactl::find(&self.home).await?;
+        Ok(if self.home.join(NO_KVM).exists() {
+            limactl.without_kvm()
+        } else {
+            limactl
+        })
+    }
+
+    fn instance_folder(&self) -> PathBuf {
+        self.home.join(INSTANCE)
+    }
+
+    fn seems_to_run(&self) -> bool {
+        let folder = self.instance_folder();
+        folder.join("ha.pid").exists() && folder.join("ssh.config").exists()
+    }
+
+    fn ssh(&self) -> Ssh {
+        Ssh::to_guest("lima", &self.instance_folder().join("ssh.config"), HOST)
+    }
+
+    pub(super) async fn look(&self) -> Look {
+        let look = match self.find().await {
+            Ok(None) => Look::without_agent(State::Absent, None),
+            Ok(Some(instance)) => self.look_at(&instance).await,
+            Err(error) => Look::without_agent(State::Unreachable, Some(error.into())),
+        };
+        Look {
+            transport: Some("ssh".to_owned()),
+            ..look
+        }
+    }
+
+    async fn find(&self) -> Result<Option<Instance>, LimaError> {
+        Limactl::find(&self.home).await?.instance().await
+    }
+
+    async fn look_at(&self, instance: &Instance) -> Look {
+        let fault = || {
+            let errors = instance.errors.join("; ");
+            (!errors.is_empty()).then(|| LimaError::Broken { errors }.into())
+        };
+        match instance.status.as_str() {
+            "Running" => match tokio::time::timeout(QUESTION, self.ssh().look()).await {
+                Ok(look) if look.state == State::Running => look,
+                Ok(look) => Look::without_agent(State::Hung, look.fault),
+                Err(_) => {
+                    let error = LimaError::Silent { limit: QUESTION };
+                    Look::without_agent(State::Hung, Some(error.into()))
+                }
+            },
+            "Stopped" => Look::without_agent(State::Stopped, None),
+            "Installing" => Look::without_agent(State::Starting, None),
+            _ => Look::without_agent(State::Crashed, fault()),
+        }
+    }
+
+    /// Ends a machine whose agent has been asked to finish.
+    pub(super) async fn stopped(&self) -> Result<(), Failure> {
+        let limactl = self.limactl().await?;
+        match limactl.instance().await? {
+            Some(instance) if instance.status == "Running" => Ok(limactl.stop().await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends it at once, whatever it does.
+    pub(super) async fn kill(&self) -> Result<(), Failure> {
+        let limactl = self.limactl().await?;
+        if limactl.instance().await?.is_some() {
+            limactl.stop_at_once().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes it with its disk. Half a removal can be repeated.
+    pub(super) async fn remove(&self) -> Result<(), Failure> {
+        let limactl = self.limactl().await?;
+        limactl.delete().await?;
+        match fs_err::remove_dir_all(self.instance_folder()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(LimaError::Folder(error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers another size, which it has after its next start.
+    pub(super) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
+        if shape.disk < self.shape.disk && self.disk().exists() {
+            let now = self.shape.disk;
+            return Err(LimaError::Shrink { now }.into());
+        }
+        Ok(size::save(&self.home.join(SIZE), shape).map_err(LimaError::Folder)?)
+    }
+
+    /// The size that it has from its next start on.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The file that grows with what is in it.
+    pub(super) fn disk(&self) -> PathBuf {
+        let names = ["disk", "diffdisk"].map(|name| self.instance_folder().join(name));
+        let [new, old] = names;
+        if new.exists() { new } else { old }
+    }
+
+    /// What lima and the guest have written, what tells most first.
+    pub(super) fn logs(&self) -> Vec<PathBuf> {
+        let names = [
+            "ha.stderr.log",
+            "ha.stdout.log",
+            "serial.log",
+            "serialp.log",
+            "serialv.log",
+        ];
+        let files = names.map(|name| self.instance_folder().join(name));
+        files.into_iter().filter(|file| file.exists()).collect()
+    }
+
+    pub(super) async fn doctor(&self) -> Vec<Check> {
+        let mut checks = vec![match Limactl::find(&self.home).await {
+            Ok(found) => {
+                let path = Path::new(found.program()).display().to_string();
+                check(
+                    "limactl",
+                    Verdict::Good,
+                    format!("{path}, version {}", found.version),
+                    None,
+                )
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                check("limactl", Verdict::Bad, failure.message, failure.hint)
+            }
+        }];
+        checks.extend(super::ssh::checks());
+        checks
+    }
+
+    /// The folder that the guest shares.
+    fn shared() -> PathBuf {
+        let folders = directories::BaseDirs::new();
+        folders.map_or_else(
+            || PathBuf::from("/tmp"),
+            |folders| folders.home_dir().to_owned(),
+        )
+    }
+}
+
+fn check(name: &str, verdict: Verdict, detail: String, remedy: Option<String>) -> Check {
+    Check {
+        name: name.to_owned(),
+        verdict,
+        detail,
+        remedy,
+    }
+}

@@ -1,0 +1,280 @@
+//! The program `limactl`, in a `LIMA_HOME` of locald's own: the user's other
+//! instances and settings are never touched.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::error::LimaError;
+
+/// The one instance.
+pub(super) const INSTANCE: &str = "locald";
+/// A question to limactl is answered in this time.
+const QUESTION: Duration = Duration::from_secs(10);
+/// Stopping, also of what does not listen.
+const STOP: Duration = Duration::from_mins(3);
+/// The longest path that a socket may have below an instance's folder, with
+/// what lima and ssh append, where paths of sockets are shortest (104 bytes).
+const SOCKET: usize = "/locald/ssh.sock.1234567890123456".len();
+const SOCKET_LIMIT: usize = if cfg!(target_os = "macos") { 104 } else { 108 };
+
+/// A found `limactl`.
+#[derive(Debug)]
+pub(super) struct Limactl {
+    program: PathBuf,
+    /// Its version, as it says it.
+    pub(super) version: String,
+    home: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// What `limactl list --json` says about an instance.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Instance {
+    /// Running, Stopped, Broken, Installing; empty when lima cannot tell.
+    #[serde(default)]
+    pub(super) status: String,
+    /// Why it is broken.
+    #[serde(default)]
+    pub(super) errors: Vec<String>,
+    #[serde(default)]
+    pub(super) cpus: u32,
+    /// Bytes.
+    #[serde(default)]
+    pub(super) memory: u64,
+    /// Bytes.
+    #[serde(default)]
+    pub(super) disk: u64,
+}
+
+impl Limactl {
+    /// Looks for a limactl that is new enough.
+    pub(super) async fn find(home: &Path) -> Result<Self, LimaError> {
+        let program = which::which("limactl").map_err(|_| LimaError::Missing)?;
+        let length = home.as_os_str().len() + SOCKET;
+        if length >= SOCKET_LIMIT {
+            return Err(LimaError::LongHome {
+                home: home.to_owned(),
+                most: SOCKET_LIMIT - 1 - SOCKET,
+            });
+        }
+        let mut found = Self {
+            program,
+            version: String::new(),
+            home: home.to_owned(),
+            environment: Vec::new(),
+        };
+        let said = found.ask(["--version"]).await?;
+        let version = said.split_whitespace().last().unwrap_or_default();
+        if !is_new_enough(version) {
+            return Err(LimaError::TooOld {
+                version: version.to_owned(),
+            });
+        }
+        version.clone_into(&mut found.version);
+        Ok(found)
+    }
+
+    /// Lima takes KVM for granted where its device is; QEMU is told otherwise
+    /// where it cannot start with it.
+    pub(super) fn without_kvm(mut self) -> Self {
+        const QEMU: &str = "QEMU_SYSTEM_X86_64";
+        if std::env::var_os(QEMU).is_none() && cfg!(target_arch = "x86_64") {
+            let emulated = "qemu-system-x86_64 -machine q35,vmport=off -accel tcg,thread=multi,tb-size=512 -cpu qemu64";
+            self.environment.push((QEMU, emulated.to_owned()));
+        }
+        self
+    }
+
+    /// Whether QEMU is left to use KVM.
+    pub(super) fn may_use_kvm(&self) -> bool {
+        cfg!(target_os = "linux") && self.environment.is_empty()
+    }
+
+    /// The instance, if there is one.
+    pub(super) async fn instance(&self) -> Result<Option<Instance>, LimaError> {
+        if !self.home.join(INSTANCE).exists() {
+            return Ok(None);
+        }
+        let said = self.ask(["list", "--json"]).await?;
+        let lines = said.lines().filter(|line| !line.trim().is_empty());
+        for line in lines {
+            #[derive(Deserialize)]
+            struct Named {
+                name: String,
+            }
+            let malformed = |source| LimaError::Malformed { source };
+            let Named { name } = serde_json::from_str(line).map_err(malformed)?;
+            if name == INSTANCE {
+                return serde_json::from_str(line).map(Some).map_err(malformed);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A command that starts the instance, made from a template if it is new.
+    /// Its progress is JSON lines on standard error.
+    pub(super) fn start(&self, template: Option<&Path>, limit: Duration) -> Command {
+        let mut command = self.command();
+        command.args(["--log-format", "json", "start"]);
+        command
+            .arg("--timeout")
+            .arg(format!("{}s", limit.as_secs()));
+        match template {
+            Some(template) => command.args(["--name", INSTANCE]).arg(template),
+            None => command.arg(INSTANCE),
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    /// Asks the guest to end, waits for it.
+    pub(super) async fn stop(&self) -> Result<(), LimaError> {
+        self.run(["stop", INSTANCE], STOP).await.map(drop)
+    }
+
+    /// Ends the instance at once; removes what a crash has left.
+    pub(super) async fn stop_at_once(&self) -> Result<(), LimaError> {
+        self.run(["stop", "-f", INSTANCE], STOP).await.map(drop)
+    }
+
+    /// Removes the instance and its disk.
+    pub(super) async fn delete(&self) -> Result<(), LimaError> {
+        self.run(["delete", "-f", INSTANCE], STOP).await.map(drop)
+    }
+
+    /// Changes the size of a stopped instance.
+    pub(super) async fn edit(&self, cpus: u32, memory: u64, disk: u64) -> Result<(), LimaError> {
+        let gibibytes = |bytes: u64| format!("{}", exact(bytes) / exact(1 << 30));
+        let (cpus, memory, disk) = (cpus.to_string(), gibibytes(memory), gibibytes(disk));
+        let arguments = [
+            "edit", "--cpus", &cpus, "--memory", &memory, "--disk", &disk, INSTANCE,
+        ];
+        self.run(arguments, QUESTION).await.map(drop)
+    }
+
+    async fn ask<const N: usize>(&self, arguments: [&str; N]) -> Result<String, LimaError> {
+        self.run(arguments, QUESTION).await
+    }
+
+    async fn run<const N: usize>(
+        &self,
+        arguments: [&str; N],
+        limit: Duration,
+    ) -> Result<String, LimaError> {
+        let mut command = self.command();
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(limit, command.output()).await;
+        let what = arguments.first().copied().unwrap_or_default();
+        let output = output.map_err(|_| LimaError::NoAnswer {
+            command: what.to_owned(),
+            limit,
+        })?;
+        let output = output.map_err(LimaError::Program)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(LimaError::Failed {
+            command: what.to_owned(),
+            reason: reason(&String::from_utf8_lossy(&output.stderr)),
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--tty=false").env("LIMA_HOME", &self.home);
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        command
+    }
+
+    /// Where limactl is.
+    pub(super) fn program(&self) -> &OsStr {
+        self.program.as_os_str()
+    }
+}
+
+/// Sizes are far below what a double represents exactly.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+const fn exact(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let version = version.trim_start_matches('v');
+    // A lima that was built without its version is taken for a new one, as
+    // lima itself does.
+    version == "<unknown>"
+        || version
+            .split('.')
+            .next()
+            .is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major >= 2))
+}
+
+/// What limactl says of a failure: the last of its messages.
+pub(super) fn reason(said: &str) -> String {
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    last.map_or_else(String::new, message)
+}
+
+/// The text of a line of a log: `time=… level=fatal msg="…"`, or JSON.
+pub(super) fn message(line: &str) -> String {
+    #[derive(Deserialize)]
+    struct Line {
+        msg: String,
+    }
+    if let Ok(Line { msg }) = serde_json::from_str(line) {
+        return msg;
+    }
+    let quoted = line
+        .split_once("msg=\"")
+        .and_then(|(_, rest)| rest.rsplit_once('"'));
+    quoted.map_or_else(
+        || line.trim().to_owned(),
+        |(text, _)| text.replace("\\\"", "\""),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn old_versions_are_refused() {
+        for version in ["2.0.0", "2.2.0", "v3.1.0-rc.1", "<unknown>"] {
+            assert!(is_new_enough(version), "{version}");
+        }
+        for version in ["1.2.1", "0.23.2", "", "x"] {
+            assert!(!is_new_enough(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn messages_are_found_in_both_formats() {
+        let text = r#"time="2026-01-01T00:00:00Z" level=fatal msg="limactl must not run as the \"root\" user""#;
+        assert_eq!(message(text), "limactl must not run as the \"root\" user");
+        let json = r#"{"level":"info","msg":"READY. Run `x`","time":"t"}"#;
+        assert_eq!(message(json), "READY. Run `x`");
+        assert_eq!(reason("first\n\nlast\n"), "last");
+    }
+
+    #[test]
+    fn an_instance_is_what_list_says() {
+        let line = r#"{"name":"locald","hostname":"lima-locald","status":"Broken","dir":"/l/locald","vmType":"qemu","arch":"x86_64","cpus":2,"memory":2147483648,"disk":8589934592,"sshLocalPort":0,"sshConfigFile":"/l/locald/ssh.config","hostAgentPID":5,"errors":["host agent is running but driver is not"],"limaVersion":"2.2.0"}"#;
+        let instance: Instance = serde_json::from_str(line).unwrap();
+        assert_eq!((instance.status.as_str(), instance.cpus), ("Broken", 2));
+        assert_eq!(instance.errors.len(), 1);
+    }
+}

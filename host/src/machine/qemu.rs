@@ -1,0 +1,186 @@
+//! A virtual machine of QEMU's: our own small guest, reached by vsock.
+//!
+//! A supervisor (this program again) keeps QEMU and, where the kernel has no
+//! vhost-vsock, `vhost-device-vsock`. Whoever of them lives holds a lock on a
+//! file of the machine's folder, so that its state is never guessed from a
+//! number that another process may have by now.
+
+mod command_line;
+mod console;
+mod dial;
+mod error;
+mod folder;
+mod guest;
+mod life;
+mod probe;
+mod start;
+mod supervisor;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::event::Check;
+use protocol::request::Running;
+use protocol::{Failure, Request};
+
+use super::{Look, QUESTION, State, clock};
+use crate::agent::Agent;
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::settings::Shape;
+
+use error::QemuError;
+use folder::Folder;
+use guest::Guest;
+use life::Life;
+
+pub(crate) use supervisor::dispatch;
+
+/// An agent that listens answers in this time.
+const ANSWER: Duration = Duration::from_secs(10);
+/// A machine that was asked to stop ends in this time.
+const SWITCH_OFF: Duration = Duration::from_secs(20);
+
+/// A machine of QEMU's.
+#[derive(Debug)]
+pub(crate) struct Qemu {
+    shape: Shape,
+    folder: Folder,
+}
+
+impl Qemu {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature on each system"
+    )]
+    pub(super) fn new(shape: Shape, home: &Home) -> Result<Self, Failure> {
+        let folder = Folder::new(&home.machines);
+        Ok(Self {
+            shape: folder.resized(shape),
+            folder,
+        })
+    }
+
+    /// Reaches the agent. What stands in the way and can be mended is mended.
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+        let guest = Guest::find(self.shape.local_guest().map_err(QemuError::from)?)?;
+        self.ensure_running(&guest, printer).await?;
+        let agent = self.answering_agent().await?;
+        if agent.build == guest.agent {
+            clock::set(&agent).await?;
+            return Ok(agent);
+        }
+        printer.note("The machine has the agent of another locald: it is started again");
+        self.switch_off(agent, Running::Finish).await?;
+        self.ensure_running(&guest, printer).await?;
+        let agent = self.answering_agent().await?;
+        if agent.build != guest.agent {
+            return Err(QemuError::OtherAgent { found: agent.build }.into());
+        }
+        clock::set(&agent).await?;
+        Ok(agent)
+    }
+
+    async fn ensure_running(&self, guest: &Guest, printer: &mut Printer) -> Result<(), Failure> {
+        match self.folder.life() {
+            Life::Suspended { qemu } => {
+                printer.note("The machine was suspended: it goes on");
+                Ok(life::resume(qemu)?)
+            }
+            Life::Running => Ok(()),
+            Life::None | Life::Starting => {
+                Ok(start::start(&self.folder, &self.shape, guest, printer).await?)
+            }
+        }
+    }
+
+    /// The agent of a machine that runs.
+    async fn answering_agent(&self) -> Result<Agent, Failure> {
+        match tokio::time::timeout(ANSWER, dial::connect(&self.folder)).await {
+            Ok(agent) => Ok(agent?),
+            Err(_) => Err(QemuError::Hung { time: ANSWER }.into()),
+        }
+    }
+
+    pub(super) async fn look(&self) -> Look {
+        let look = match self.folder.life() {
+            Life::None => self.look_at_the_dead(),
+            Life::Starting => Look::without_agent(State::Starting, None),
+            Life::Suspended { .. } => Look::without_agent(State::Suspended, None),
+            Life::Running => {
+                match tokio::time::timeout(QUESTION, dial::connect(&self.folder)).await {
+                    Ok(Ok(agent)) => Look::running(agent),
+                    Ok(Err(error)) => Look::without_agent(State::Hung, Some(error.into())),
+                    Err(_) => {
+                        let error = QemuError::Hung { time: QUESTION };
+                        Look::without_agent(State::Hung, Some(error.into()))
+                    }
+                }
+            }
+        };
+        Look {
+            transport: Some(self.folder.transport().to_owned()),
+            steps: self.folder.steps(),
+            ..look
+        }
+    }
+
+    fn look_at_the_dead(&self) -> Look {
+        match self.folder.end() {
+            Some(error) => Look::without_agent(State::Crashed, Some(error.into())),
+            None if self.folder.disk().exists() => Look::without_agent(State::Stopped, None),
+            None => Look::without_agent(State::Absent, None),
+        }
+    }
+
+    /// Asks the agent to end the machine, and waits for that.
+    async fn switch_off(&self, agent: Agent, running: Running) -> Result<(), Failure> {
+        // The answer may be lost with the machine.
+        let asked = agent.ask(&Request::Stop { running }).await;
+        if let Err(failure) = asked {
+            tracing::debug!(?failure, "stop");
+        }
+        self.stopped().await
+    }
+
+    pub(super) async fn stopped(&self) -> Result<(), Failure> {
+        match tokio::time::timeout(SWITCH_OFF, self.folder.dead()).await {
+            Ok(dead) => Ok(dead?),
+            Err(_) => Err(QemuError::StillRunning { time: SWITCH_OFF }.into()),
+        }
+    }
+
+    pub(super) async fn kill(&self) -> Result<(), Failure> {
+        self.folder.kill().await?;
+        self.folder.note_killed()?;
+        Ok(())
+    }
+
+    pub(super) async fn remove(&self) -> Result<(), Failure> {
+        self.folder.kill().await?;
+        Ok(self.folder.remove()?)
+    }
+
+    /// Remembers another size; a machine that runs has it after its next
+    /// start.
+    pub(super) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
+        Ok(self.folder.resize(&self.shape, shape)?)
+    }
+
+    /// The size that the machine has from its next start on.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub(super) fn disk(&self) -> PathBuf {
+        self.folder.disk()
+    }
+
+    pub(super) fn logs(&self) -> Vec<PathBuf> {
+        self.folder.logs()
+    }
+
+    pub(super) fn doctor(&self) -> Vec<Check> {
+        probe::checks(&self.folder, self.shape.local_guest())
+    }
+}

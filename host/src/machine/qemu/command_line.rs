@@ -1,0 +1,132 @@
+//! QEMU's command line. Paths are relative to the folder of the run, which is
+//! where QEMU works: so none of them is too long for a socket, or has a comma
+//! in it.
+
+use super::dial::SOCKET;
+use super::folder::Transport;
+use super::guest::Guest;
+use super::supervisor::{DEVICE_SOCKET, Plan, Program};
+use crate::settings::Shape;
+
+/// The file of certificates that the guest is to trust.
+pub(super) const CERTIFICATES: &str = "certificates.pem";
+
+/// Who runs the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acceleration {
+    /// The processor.
+    Kvm,
+    /// QEMU itself: slower, and works everywhere.
+    Emulation,
+}
+
+impl Acceleration {
+    /// For people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "KVM",
+            Self::Emulation => "emulation",
+        }
+    }
+}
+
+/// The programs of a run.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) qemu: String,
+    /// Where the kernel has no vsock device of its own.
+    pub(super) device: Option<String>,
+}
+
+pub(super) fn plan(
+    programs: &Programs,
+    shape: &Shape,
+    guest: &Guest,
+    acceleration: Acceleration,
+    transport: Transport,
+) -> Plan {
+    let device = programs.device.as_ref().map(|path| Program {
+        path: path.clone(),
+        arguments: vec![
+            "--vm".to_owned(),
+            format!("guest-cid=3,socket={DEVICE_SOCKET},uds-path={SOCKET}"),
+        ],
+    });
+    let qemu = Program {
+        path: programs.qemu.clone(),
+        arguments: arguments(shape, guest, acceleration, transport),
+    };
+    Plan { device, qemu }
+}
+
+fn arguments(
+    shape: &Shape,
+    guest: &Guest,
+    acceleration: Acceleration,
+    transport: Transport,
+) -> Vec<String> {
+    let memory = format!("{}M", shape.memory >> 20);
+    let (accelerator, processor) = match acceleration {
+        Acceleration::Kvm => ("kvm", "host"),
+        Acceleration::Emulation => ("tcg,thread=multi", "max"),
+    };
+    let mut line = Line::default();
+    line.word("-nodefaults")
+        .word("-no-user-config")
+        .word("-no-reboot");
+    line.option("-name", "locald")
+        .option("-display", "none")
+        .option("-machine", "q35,memory-backend=memory")
+        .option("-accel", accelerator)
+        .option("-cpu", processor)
+        .option("-smp", &shape.cpus.to_string())
+        .option("-m", &memory)
+        // The vsock device reads the guest's memory.
+        .option(
+            "-object",
+            &format!("memory-backend-memfd,id=memory,size={memory},share=on"),
+        )
+        .option("-kernel", &guest.kernel.display().to_string())
+        .option("-initrd", &guest.initramfs.display().to_string())
+        .option("-append", "console=ttyS0 quiet panic=-1")
+        .option("-serial", "file:serial.log");
+    line.option(
+        "-drive",
+        "file=../data.qcow2,format=qcow2,if=none,id=data,discard=unmap,detect-zeroes=unmap",
+    )
+    .option("-device", "virtio-blk-pci,drive=data")
+    .option("-netdev", "user,id=net")
+    .option("-device", "virtio-net-pci,netdev=net,romfile=");
+    match transport {
+        Transport::Hybrid => line
+            .option("-chardev", &format!("socket,id=vsock,path={DEVICE_SOCKET}"))
+            .option("-device", "vhost-user-vsock-pci,chardev=vsock"),
+        Transport::Kernel(cid) => {
+            line.option("-device", &format!("vhost-vsock-pci,guest-cid={cid}"))
+        }
+    };
+    line.option("-fw_cfg", "name=opt/locald/token,file=../token");
+    line.option(
+        "-fw_cfg",
+        &format!("name=opt/locald/certificates,file={CERTIFICATES}"),
+    );
+    if let Some(idle) = shape.idle {
+        let idle = idle.as_secs();
+        line.option("-fw_cfg", &format!("name=opt/locald/idle,string={idle}"));
+    }
+    line.0
+}
+
+#[derive(Debug, Default)]
+struct Line(Vec<String>);
+
+impl Line {
+    fn word(&mut self, word: &str) -> &mut Self {
+        self.0.push(word.to_owned());
+        self
+    }
+
+    fn option(&mut self, name: &str, value: &str) -> &mut Self {
+        self.word(name).word(value)
+    }
+}

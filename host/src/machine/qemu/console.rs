@@ -1,0 +1,45 @@
+//! Waits for words on the guest's console.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
+
+use super::folder::Folder;
+
+/// What came of waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The words.
+    Words,
+    /// The machine ended.
+    End,
+    /// Nothing, for too long.
+    Silence,
+}
+
+/// Waits until the console says `words`. Blocks the thread.
+pub(super) fn await_words(folder: &Folder, words: &str, time: Duration) -> io::Result<Heard> {
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    let changes =
+        inotify::WatchFlags::CREATE | inotify::WatchFlags::MODIFY | inotify::WatchFlags::MOVED_TO;
+    inotify::add_watch(&watch, folder.run(), changes)?;
+    let deadline = Instant::now() + time;
+    loop {
+        if folder.console_says(words) {
+            return Ok(Heard::Words);
+        }
+        if folder.run().join("end.json").exists() {
+            return Ok(Heard::End);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || !folder.run().exists() {
+            return Ok(Heard::Silence);
+        }
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&left))?;
+        let mut buffer = [0; 4096];
+        while rustix::io::read(&watch, &mut buffer).is_ok() {}
+    }
+}

@@ -1,0 +1,248 @@
+//! The folder of the machine.
+//!
+//! ```text
+//! data.qcow2       images, caches, everything that is worth keeping
+//! token            what the agent wants to be shown
+//! size.json        what `vm resize` wants
+//! acceleration     whether KVM works here, found out by starting it
+//! start.lock       held by who starts or removes the machine
+//! run/             of the current or last run: lock, sockets, logs
+//! ```
+
+use std::fs::TryLockError;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::QemuError;
+use crate::machine::{Step, size};
+use crate::settings::Shape;
+
+/// Says that the guest ended by itself.
+pub(super) const SWITCHED_OFF: &str = "locald: switching off";
+/// Says that the agent can be dialled.
+pub(super) const LISTENS: &str = "locald: the agent listens";
+/// Bytes of the agent's token.
+const TOKEN: usize = 32;
+
+/// Where everything of the machine is.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    root: PathBuf,
+}
+
+/// A lock that ends with its holder.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: std::fs::File,
+}
+
+/// How the machine of this run is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Transport {
+    /// By `vhost-device-vsock`, which has a unix socket.
+    Hybrid,
+    /// By the kernel, under a context id.
+    Kernel(u32),
+}
+
+impl Folder {
+    pub(super) fn new(machines: &Path) -> Self {
+        Self {
+            root: machines.join("qemu"),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the current or last run.
+    pub(super) fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    pub(super) fn disk(&self) -> PathBuf {
+        self.root.join("data.qcow2")
+    }
+
+    pub(super) fn acceleration(&self) -> PathBuf {
+        self.root.join("acceleration")
+    }
+
+    /// Makes the folder, private to its user.
+    pub(super) fn create(&self) -> Result<(), QemuError> {
+        let run = self.run();
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(&run);
+        made.map_err(QemuError::io(format!("make {}", run.display())))
+    }
+
+    /// Waits until nobody else starts or removes the machine; `on_wait` is
+    /// called when it must wait.
+    pub(super) async fn lock(&self, on_wait: impl FnOnce()) -> Result<Lock, QemuError> {
+        let path = self.root.join("start.lock");
+        let step = || QemuError::io(format!("lock {}", path.display()));
+        let mut on_wait = Some(on_wait);
+        loop {
+            self.create()?;
+            let file = open_lock(&path).map_err(step())?;
+            let (file, waited) = match file.try_lock() {
+                Ok(()) => (file, false),
+                Err(TryLockError::WouldBlock) => {
+                    if let Some(on_wait) = on_wait.take() {
+                        on_wait();
+                    }
+                    let wait = move || file.lock().map(|()| file);
+                    let waited = tokio::task::spawn_blocking(wait).await;
+                    let file = waited.unwrap_or_else(|error| Err(error.into()));
+                    (file.map_err(step())?, true)
+                }
+                Err(TryLockError::Error(error)) => return Err(step()(error)),
+            };
+            // The folder may have been removed meanwhile, and made again.
+            if !waited || is_file(&file, &path) {
+                return Ok(Lock { _file: file });
+            }
+        }
+    }
+
+    /// The agent's token, made at its first use.
+    pub(super) fn token(&self) -> Result<[u8; TOKEN], QemuError> {
+        let path = self.root.join("token");
+        let step = || QemuError::io(format!("use {}", path.display()));
+        if let Ok(bytes) = fs_err::read(&path)
+            && let Ok(token) = bytes.try_into()
+        {
+            return Ok(token);
+        }
+        let mut token = [0; TOKEN];
+        let random = fs_err::File::open("/dev/urandom")
+            .and_then(|mut random| io::Read::read_exact(&mut random, &mut token));
+        random.map_err(step())?;
+        let mut options = std::fs::OpenOptions::new();
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path);
+        let written = file.and_then(|mut file| io::Write::write_all(&mut file, &token));
+        written.map_err(step())?;
+        Ok(token)
+    }
+
+    /// The shape of the configuration, with what `vm resize` changed.
+    pub(super) fn resized(&self, shape: Shape) -> Shape {
+        size::resized(&self.root.join("size.json"), shape)
+    }
+
+    pub(super) fn resize(&self, old: &Shape, new: &Shape) -> Result<(), QemuError> {
+        if new.disk < old.disk && self.disk().exists() {
+            return Err(QemuError::Shrink { now: old.disk });
+        }
+        self.create()?;
+        let file = self.root.join("size.json");
+        size::save(&file, new).map_err(QemuError::io(format!("write {}", file.display())))
+    }
+
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let steps: Vec<(String, u64)> = self.read("run/steps.json").unwrap_or_default();
+        let step = |(name, millis)| Step {
+            name,
+            time: std::time::Duration::from_millis(millis),
+        };
+        steps.into_iter().map(step).collect()
+    }
+
+    pub(super) fn save_steps(&self, steps: &[Step]) -> Result<(), QemuError> {
+        let millis = |step: &Step| u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
+        let steps: Vec<_> = steps.iter().map(|it| (&it.name, millis(it))).collect();
+        self.write("run/steps.json", &steps)
+    }
+
+    pub(super) fn transport(&self) -> &'static str {
+        match self.read("run/transport.json") {
+            Some(Transport::Kernel(_)) => "vsock",
+            Some(Transport::Hybrid) | None => "vsock by vhost-device-vsock",
+        }
+    }
+
+    pub(super) fn logs(&self) -> Vec<PathBuf> {
+        let names = ["vhost.log", "qemu.log", "serial.log"];
+        let paths = names.map(|name| self.run().join(name));
+        paths.into_iter().filter(|path| path.exists()).collect()
+    }
+
+    /// The last lines of a log of this run.
+    pub(super) fn tail(&self, name: &str) -> Vec<String> {
+        let bytes = fs_err::read(self.run().join(name)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<_> = lines.map(str::to_owned).collect();
+        lines[lines.len().saturating_sub(3)..].to_vec()
+    }
+
+    /// Whether the guest has said something at its console.
+    pub(super) fn console_says(&self, text: &str) -> bool {
+        let bytes = fs_err::read(self.run().join("serial.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).contains(text)
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let bytes = fs_err::read(self.root.join(name)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Replaces a file in one step.
+    pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), QemuError> {
+        let path = self.root.join(name);
+        write_json(&path, value).map_err(QemuError::io(format!("write {}", path.display())))
+    }
+
+    /// Removes everything. What is removed last is what says that there is a
+    /// machine, so that a removal that failed half-way can be repeated.
+    pub(super) fn remove(&self) -> Result<(), QemuError> {
+        match fs_err::remove_dir_all(&self.root) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(QemuError::io(format!(
+                "remove {}",
+                self.root.display()
+            ))(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Replaces a file in one step.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut file, value)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Opens a file that is only there to be locked.
+pub(super) fn open_lock(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600);
+    options.open(path)
+}
+
+/// Whether an open file is the one that has this name.
+pub(super) fn is_file(file: &std::fs::File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let ours = file.metadata().map(identity);
+    let named = fs_err::metadata(path).map(identity);
+    matches!((ours, named), (Ok(ours), Ok(named)) if ours == named)
+}

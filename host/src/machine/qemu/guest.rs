@@ -1,0 +1,88 @@
+//! The guest: a kernel and an initramfs whose `/init` is the agent, made by
+//! `vm-images/guest`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::QemuError;
+
+/// The variable that names another folder.
+const VARIABLE: &str = "LOCALD_GUEST";
+/// Where the guest is that comes with locald, seen from the program's folder.
+const PLACES: [&str; 3] = ["guest", "../share/locald/guest", "../lib/locald/guest"];
+
+/// A guest's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Guest {
+    pub(super) kernel: PathBuf,
+    pub(super) initramfs: PathBuf,
+    /// The build of the agent in it.
+    pub(super) agent: String,
+}
+
+/// `guest.json`
+#[derive(Debug, Deserialize)]
+struct Description {
+    agent: String,
+    architecture: String,
+}
+
+impl Guest {
+    /// The guest of the configuration, of the environment, or the one that
+    /// comes with locald.
+    pub(super) fn find(configured: Option<&Path>) -> Result<Self, QemuError> {
+        let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
+        let named = named.map(PathBuf::from).or(configured.map(Path::to_owned));
+        let folder = match named {
+            Some(folder) => folder,
+            None => own()?,
+        };
+        Self::read(&folder)
+    }
+
+    fn read(folder: &Path) -> Result<Self, QemuError> {
+        let missing = |file| QemuError::NoGuest {
+            folder: folder.to_owned(),
+            file,
+        };
+        let file = |name: &'static str| {
+            let path = std::path::absolute(folder.join(name)).unwrap_or_default();
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(missing(name))
+            }
+        };
+        let (kernel, initramfs) = (file("vmlinuz")?, file("initramfs")?);
+        let path = file("guest.json")?;
+        let step = format!("read {}", path.display());
+        let text = fs_err::read(&path).map_err(QemuError::io(&step))?;
+        let description: Description =
+            serde_json::from_slice(&text).map_err(|error| QemuError::io(&step)(error.into()))?;
+        let wanted = std::env::consts::ARCH;
+        if description.architecture != wanted {
+            return Err(QemuError::GuestArchitecture {
+                folder: folder.to_owned(),
+                found: description.architecture,
+                wanted,
+            });
+        }
+        Ok(Self {
+            kernel,
+            initramfs,
+            agent: description.agent,
+        })
+    }
+}
+
+/// The first place that has one, else the one where it should be.
+fn own() -> Result<PathBuf, QemuError> {
+    let program = std::env::current_exe()
+        .and_then(fs_err::canonicalize)
+        .map_err(QemuError::io("find this program"))?;
+    let folder = program.parent().unwrap_or(Path::new("/"));
+    let mut places = PLACES.iter().map(|place| folder.join(place));
+    let found = places.find(|place| place.join("guest.json").is_file());
+    Ok(found.unwrap_or_else(|| folder.join(PLACES[0])))
+}

@@ -1,0 +1,164 @@
+//! Whether the machine lives, and its end.
+
+use std::fs::TryLockError;
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use super::QemuError;
+use super::folder::{Folder, LISTENS, SWITCHED_OFF, open_lock};
+
+/// The lock that everybody holds who belongs to a running machine.
+pub(super) const ALIVE: &str = "alive.lock";
+/// Processes that were killed are gone in this time.
+const DEATH: Duration = Duration::from_secs(10);
+
+/// The processes of a run; only of use while the lock is held.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Processes {
+    pub(super) supervisor: u32,
+    pub(super) qemu: Option<u32>,
+    pub(super) vsock: Option<u32>,
+}
+
+/// How a run ended, as its supervisor saw it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct End {
+    pub(super) how: String,
+}
+
+/// What is known without asking the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Nothing runs.
+    None,
+    /// The agent does not listen yet.
+    Starting,
+    /// Somebody has stopped QEMU.
+    Suspended { qemu: Pid },
+    /// The agent listens, or did.
+    Running,
+}
+
+impl Folder {
+    pub(super) fn life(&self) -> Life {
+        if !self.is_alive() {
+            return Life::None;
+        }
+        let qemu = self.processes().qemu.and_then(process);
+        if let Some(qemu) = qemu
+            && state(qemu) == Some('T')
+        {
+            return Life::Suspended { qemu };
+        }
+        if self.console_says(LISTENS) {
+            Life::Running
+        } else {
+            Life::Starting
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        let Ok(file) = fs_err::File::open(self.run().join(ALIVE)) else {
+            return false;
+        };
+        let locked = file.file().try_lock_shared();
+        matches!(locked, Err(TryLockError::WouldBlock))
+    }
+
+    fn processes(&self) -> Processes {
+        self.read("run/processes.json").unwrap_or_default()
+    }
+
+    /// Waits until nothing runs.
+    pub(super) async fn dead(&self) -> Result<(), QemuError> {
+        let path = self.run().join(ALIVE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let step = format!("lock {}", path.display());
+        let wait = move || open_lock(&path)?.lock_shared();
+        let waited = tokio::task::spawn_blocking(wait).await;
+        waited
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(QemuError::io(step))
+    }
+
+    /// Ends whatever runs, at once.
+    pub(super) async fn kill(&self) -> Result<(), QemuError> {
+        if !self.is_alive() {
+            return Ok(());
+        }
+        let processes = self.processes();
+        let all = [processes.qemu, processes.vsock, Some(processes.supervisor)];
+        for pid in all.into_iter().flatten().filter_map(process) {
+            if self.is_ours(pid) {
+                // One that has just ended is no error.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        match tokio::time::timeout(DEATH, self.dead()).await {
+            Ok(dead) => dead,
+            Err(_) => Err(QemuError::StillRunning { time: DEATH }),
+        }
+    }
+
+    /// Whether a process works in this machine's folder: its number may have
+    /// been given to another.
+    fn is_ours(&self, pid: Pid) -> bool {
+        let cwd = fs_err::read_link(format!("/proc/{pid}/cwd"));
+        let run = fs_err::canonicalize(self.run());
+        matches!((cwd, run), (Ok(cwd), Ok(run)) if cwd == run)
+    }
+
+    /// That the user ended the machine is no crash.
+    pub(super) fn note_killed(&self) -> Result<(), QemuError> {
+        self.forget("run/processes.json")?;
+        self.forget("run/end.json")
+    }
+
+    /// Why the last run ended, if it was not asked to.
+    pub(super) fn end(&self) -> Option<QemuError> {
+        if self.console_says(SWITCHED_OFF) {
+            return None;
+        }
+        if let Some(End { how }) = self.read("run/end.json") {
+            return Some(QemuError::Crashed { how });
+        }
+        // A supervisor that ends removes this file.
+        let how = "it was killed together with its supervisor".to_owned();
+        self.read::<Processes>("run/processes.json")
+            .map(|_| QemuError::Crashed { how })
+    }
+
+    /// Removes a file that may not be there.
+    pub(super) fn forget(&self, name: &str) -> Result<(), QemuError> {
+        let path = self.root().join(name);
+        match fs_err::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(QemuError::io(format!("remove {}", path.display()))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lets a stopped process go on.
+pub(super) fn resume(qemu: Pid) -> Result<(), QemuError> {
+    kill_process(qemu, Signal::CONT)
+        .map_err(|error| QemuError::io("let the machine go on")(error.into()))
+}
+
+fn process(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+/// The letter of `/proc/PID/stat`.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name may hold anything: what follows it is plain.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.trim_start().chars().next()
+}

@@ -1,0 +1,182 @@
+//! What this system has and lacks for a machine of QEMU's.
+
+use std::path::{Path, PathBuf};
+
+use protocol::event::{Check, Verdict};
+
+use super::QemuError;
+use super::command_line::{Acceleration, Programs};
+use super::error::package;
+use super::folder::{Folder, Transport};
+use super::guest::Guest;
+use crate::settings::RemoteGuest;
+
+const KVM: &str = "/dev/kvm";
+const VHOST: &str = "/dev/vhost-vsock";
+const DEVICE: &str = "vhost-device-vsock";
+/// Where systems keep the certificates that they trust.
+const CERTIFICATES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// QEMU's name here.
+fn qemu() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "qemu-system-aarch64",
+        _ => "qemu-system-x86_64",
+    }
+}
+
+fn find(program: &'static str) -> Result<String, QemuError> {
+    let found = which::which(program).map_err(|_| QemuError::Missing { program })?;
+    Ok(found.display().to_string())
+}
+
+/// The programs of a run, and how its agent will be reached.
+pub(super) fn programs() -> Result<(Programs, Transport), QemuError> {
+    let qemu = find(qemu())?;
+    if let Some(cid) = kernel_vsock() {
+        return Ok((Programs { qemu, device: None }, Transport::Kernel(cid)));
+    }
+    let device = Some(find(DEVICE)?);
+    Ok((Programs { qemu, device }, Transport::Hybrid))
+}
+
+/// A context id, where the kernel has a vsock device that this user may use.
+fn kernel_vsock() -> Option<u32> {
+    is_usable(VHOST).then(|| {
+        // Below it are reserved ones; that another machine has the same is
+        // told by QEMU.
+        1000 + std::process::id()
+    })
+}
+
+fn is_usable(device: &str) -> bool {
+    let mut options = fs_err::OpenOptions::new();
+    options.read(true).write(true).open(device).is_ok()
+}
+
+/// `qemu-img`, for the data disk.
+pub(super) fn image_tool() -> Result<String, QemuError> {
+    find("qemu-img")
+}
+
+/// What is worth trying, best first. That KVM is there does not say that it
+/// works: what an earlier start found out is remembered until the kernel
+/// changes.
+pub(super) fn accelerations(folder: &Folder) -> Vec<Acceleration> {
+    let known = fs_err::read_to_string(folder.acceleration()).unwrap_or_default();
+    if !is_usable(KVM) || known == broken_kvm() {
+        return vec![Acceleration::Emulation];
+    }
+    vec![Acceleration::Kvm, Acceleration::Emulation]
+}
+
+/// Remembers that KVM does not work.
+pub(super) fn note_broken_kvm(folder: &Folder) {
+    // Otherwise it is tried once more.
+    let _ = fs_err::write(folder.acceleration(), broken_kvm());
+}
+
+fn broken_kvm() -> String {
+    let system = rustix::system::uname();
+    format!(
+        "kvm does not work with {}\n",
+        system.release().to_string_lossy()
+    )
+}
+
+/// The certificates that this system trusts.
+pub(super) fn certificates() -> Option<PathBuf> {
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let known = CERTIFICATES.iter().map(PathBuf::from);
+    named.into_iter().chain(known).find(|path| path.is_file())
+}
+
+/// The checks of `vm doctor`.
+pub(super) fn checks(folder: &Folder, guest: Result<Option<&Path>, RemoteGuest>) -> Vec<Check> {
+    let program = |program: &'static str| match find(program) {
+        Ok(path) => check(program, Verdict::Good, path, None),
+        Err(error) => check(
+            program,
+            Verdict::Bad,
+            error.to_string(),
+            Some(package(program)),
+        ),
+    };
+    let mut checks = vec![program(qemu()), program("qemu-img")];
+    if is_usable(VHOST) {
+        checks.push(check(
+            "vsock",
+            Verdict::Good,
+            format!("{VHOST} is usable"),
+            None,
+        ));
+    } else {
+        checks.push(program(DEVICE));
+    }
+    checks.push(kvm(folder));
+    checks.push(guest_check(guest));
+    checks.push(match certificates() {
+        Some(path) => check(
+            "certificates",
+            Verdict::Good,
+            path.display().to_string(),
+            None,
+        ),
+        None => check(
+            "certificates",
+            Verdict::Degraded,
+            "this system has none to give to the guest".to_owned(),
+            Some("apt install ca-certificates".to_owned()),
+        ),
+    });
+    checks
+}
+
+fn kvm(folder: &Folder) -> Check {
+    let slow = "builds take several times as long without it";
+    if accelerations(folder).contains(&Acceleration::Kvm) {
+        return check("KVM", Verdict::Good, format!("{KVM} is usable"), None);
+    }
+    let (detail, remedy) = if is_usable(KVM) {
+        (
+            format!("QEMU could not start with it: {slow}"),
+            "locald vm logs",
+        )
+    } else if Path::new(KVM).exists() {
+        (
+            format!("{KVM} is not this user's to use: {slow}"),
+            "sudo usermod -aG kvm \"$USER\", then log in again",
+        )
+    } else {
+        (format!("there is no {KVM}: {slow}"), "sudo modprobe kvm")
+    };
+    check("KVM", Verdict::Degraded, detail, Some(remedy.to_owned()))
+}
+
+fn guest_check(configured: Result<Option<&Path>, RemoteGuest>) -> Check {
+    match configured.map_err(QemuError::from).and_then(Guest::find) {
+        Ok(guest) => {
+            let folder = guest.kernel.parent().unwrap_or(Path::new("/"));
+            check("guest", Verdict::Good, folder.display().to_string(), None)
+        }
+        Err(error) => {
+            let remedy = Some("vm-images/guest FOLDER".to_owned());
+            check("guest", Verdict::Bad, error.to_string(), remedy)
+        }
+    }
+}
+
+fn check(name: &str, verdict: Verdict, detail: String, remedy: Option<String>) -> Check {
+    Check {
+        name: name.to_owned(),
+        verdict,
+        detail,
+        remedy,
+    }
+}

@@ -1,0 +1,228 @@
+//! Starts the machine, phase by phase.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::command_line::{self, Acceleration, CERTIFICATES, Programs};
+use super::console::{self, Heard};
+use super::dial;
+use super::folder::{Folder, LISTENS, Transport};
+use super::guest::Guest;
+use super::life::Life;
+use super::{QemuError, probe, supervisor};
+use crate::machine::Step;
+use crate::printer::Printer;
+use crate::settings::Shape;
+
+/// A guest that the processor runs listens in this time.
+const KVM: Duration = Duration::from_secs(20);
+/// One that QEMU emulates, on a busy system.
+const EMULATION: Duration = Duration::from_secs(90);
+/// Said by the guest when its kernel has started.
+const KERNEL: &str = "locald: modules";
+
+/// Starts the machine, unless somebody else has started it meanwhile; returns
+/// when its agent listens.
+pub(super) async fn start(
+    folder: &Folder,
+    shape: &Shape,
+    guest: &Guest,
+    printer: &mut Printer,
+) -> Result<(), QemuError> {
+    let waiting = || printer.note("Waiting for another locald that starts the machine");
+    let _lock = folder.lock(waiting).await?;
+    match folder.life() {
+        Life::Running | Life::Suspended { .. } => return Ok(()),
+        // Who started it is gone: the guest goes on.
+        Life::Starting => return listen(folder, EMULATION, LISTENS).await,
+        Life::None => {}
+    }
+    let mut start = Start {
+        folder,
+        shape,
+        guest,
+        printer,
+        steps: Vec::new(),
+        since: Instant::now(),
+    };
+    start.run().await
+}
+
+struct Start<'a> {
+    folder: &'a Folder,
+    shape: &'a Shape,
+    guest: &'a Guest,
+    printer: &'a mut Printer,
+    steps: Vec<Step>,
+    since: Instant,
+}
+
+impl Start<'_> {
+    async fn run(&mut self) -> Result<(), QemuError> {
+        let (programs, transport) = probe::programs()?;
+        let accelerations = probe::accelerations(self.folder);
+        self.announce(accelerations[0]);
+        self.prepare(transport)?;
+        self.step("disk");
+        for (number, acceleration) in accelerations.iter().enumerate() {
+            let is_last = number + 1 == accelerations.len();
+            match self.boot(&programs, *acceleration, transport).await {
+                Ok(()) => break,
+                Err(error) if is_last => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "KVM");
+                    self.folder.kill().await?;
+                    probe::note_broken_kvm(self.folder);
+                    self.printer
+                        .note("KVM does not work here: the machine is emulated, which is slower");
+                }
+            }
+        }
+        self.folder.save_steps(&self.steps)
+    }
+
+    fn announce(&mut self, acceleration: Acceleration) {
+        let processors = match self.shape.cpus {
+            1 => "1 processor".to_owned(),
+            many => format!("{many} processors"),
+        };
+        let text = format!(
+            "Starting the machine: {processors}, {} MiB of memory, {}",
+            self.shape.memory >> 20,
+            acceleration.name()
+        );
+        self.printer.note(&text);
+    }
+
+    /// Everything that a run needs, and nothing that an earlier one left.
+    fn prepare(&self, transport: Transport) -> Result<(), QemuError> {
+        let folder = self.folder;
+        folder.create()?;
+        folder.token()?;
+        data_disk(folder, self.shape)?;
+        for stale in ["processes.json", "end.json", "vhost.sock", "steps.json"] {
+            folder.forget(&format!("run/{stale}"))?;
+        }
+        folder.forget(&format!("run/{}", dial::SOCKET))?;
+        let path = folder.run().join(CERTIFICATES);
+        let certificates = match probe::certificates() {
+            Some(path) => fs_err::read(path).map_err(QemuError::io("read the certificates"))?,
+            None => Vec::new(),
+        };
+        fs_err::write(&path, certificates)
+            .map_err(QemuError::io(format!("write {}", path.display())))?;
+        folder.write("run/transport.json", &transport)
+    }
+
+    async fn boot(
+        &mut self,
+        programs: &Programs,
+        acceleration: Acceleration,
+        transport: Transport,
+    ) -> Result<(), QemuError> {
+        let folder = self.folder;
+        for stale in ["run/serial.log", "run/end.json"] {
+            folder.forget(stale)?;
+        }
+        let plan = command_line::plan(programs, self.shape, self.guest, acceleration, transport);
+        folder.write(&format!("run/{}", supervisor::PLAN), &plan)?;
+        supervisor::spawn(&folder.run()).map_err(QemuError::io("start a supervisor"))?;
+        let time = match acceleration {
+            Acceleration::Kvm => KVM,
+            Acceleration::Emulation => EMULATION,
+        };
+        listen(folder, time, KERNEL).await?;
+        self.step("kernel");
+        listen(folder, time, LISTENS).await?;
+        self.step("agent");
+        Ok(())
+    }
+
+    /// Tells how long a step took.
+    fn step(&mut self, name: &str) {
+        let step = Step {
+            name: name.to_owned(),
+            time: self.since.elapsed(),
+        };
+        self.since = Instant::now();
+        self.printer.machine_step(&step);
+        self.steps.push(step);
+    }
+}
+
+/// Waits for words on the console.
+async fn listen(folder: &Folder, time: Duration, words: &'static str) -> Result<(), QemuError> {
+    let console = folder.clone();
+    let waiting = move || console::await_words(&console, words, time);
+    let heard = tokio::task::spawn_blocking(waiting).await;
+    let heard = heard.unwrap_or_else(|error| Err(error.into()));
+    match heard.map_err(QemuError::io("watch the machine's console"))? {
+        Heard::Words => Ok(()),
+        Heard::End => Err(QemuError::EndedAtStart {
+            log: words_of(folder),
+        }),
+        Heard::Silence => Err(QemuError::StartDeadline {
+            time,
+            log: words_of(folder),
+        }),
+    }
+}
+
+/// The last words of whoever had something to say.
+fn words_of(folder: &Folder) -> Vec<String> {
+    let logs = ["supervisor.log", "vhost.log", "qemu.log", "serial.log"];
+    logs.into_iter().flat_map(|log| folder.tail(log)).collect()
+}
+
+/// Makes the data disk, or makes it larger.
+fn data_disk(folder: &Folder, shape: &Shape) -> Result<(), QemuError> {
+    let disk = folder.disk();
+    if !disk.exists() {
+        let new = folder.root().join("new.qcow2");
+        image(&["create", "-q", "-f", "qcow2"], &new, Some(shape.disk))?;
+        return fs_err::rename(&new, &disk)
+            .map_err(QemuError::io(format!("make {}", disk.display())));
+    }
+    let size = virtual_size(&disk)?;
+    if size < shape.disk {
+        image(&["resize", "-q"], &disk, Some(shape.disk))?;
+    }
+    Ok(())
+}
+
+/// Bytes that a qcow2 file shows: QEMU, docs/interop/qcow2.txt.
+fn virtual_size(disk: &Path) -> Result<u64, QemuError> {
+    use std::io::Read as _;
+    let mut header = [0; 32];
+    let read = fs_err::File::open(disk).and_then(|mut file| file.read_exact(&mut header));
+    read.map_err(QemuError::io(format!("read {}", disk.display())))?;
+    let size = header[24..]
+        .iter()
+        .fold(0, |size, byte| size << 8 | u64::from(*byte));
+    if header.starts_with(b"QFI\xfb") {
+        Ok(size)
+    } else {
+        let said = format!("{} is no qcow2 file", disk.display());
+        Err(QemuError::Program {
+            program: "qemu-img",
+            said,
+        })
+    }
+}
+
+fn image(arguments: &[&str], disk: &Path, size: Option<u64>) -> Result<(), QemuError> {
+    let program = probe::image_tool()?;
+    let mut command = Command::new(program);
+    command.args(arguments).arg(disk);
+    command.args(size.map(|size| size.to_string()));
+    let output = command.output().map_err(QemuError::io("run qemu-img"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(QemuError::Program {
+        program: "qemu-img",
+        said,
+    })
+}

@@ -1,0 +1,18 @@
+//! Windows process groups.
+
+use tokio::process::Command;
+
+/// `CREATE_NEW_PROCESS_GROUP`: Ctrl-C does not reach the program.
+const NEW_GROUP: u32 = 0x200;
+
+/// Puts a program into a process group of its own.
+pub(in crate::machine) fn apart(command: &mut Command) {
+    command.creation_flags(NEW_GROUP);
+}
+
+/// A program that ignores Ctrl-C, and may ask at the console.
+pub(in crate::machine) fn deaf(program: &str) -> Command {
+    let mut command = Command::new(program);
+    apart(&mut command);
+    command
+}

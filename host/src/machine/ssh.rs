@@ -1,0 +1,306 @@
+//! A Linux machine that ssh reaches. The agent is brought there and speaks on
+//! its standard streams; nothing stays running. Everything goes through the
+//! user's own OpenSSH client, so that configuration, keys, agents and jump
+//! hosts are as the user has them.
+
+mod doctor;
+mod remote;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use protocol::hello::Token;
+use protocol::{Failure, FailureKind};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use super::address::exec::ChildStream;
+use super::agent_file::{self, AgentFile, AgentFileError};
+use super::kind::Destination;
+use super::{Look, spawn};
+use crate::agent::{Agent, AgentError};
+use crate::printer::Printer;
+
+pub(super) use doctor::checks;
+use remote::{Greeting, Service};
+
+/// A whole connection, when a machine is only looked at.
+const LOOK: Duration = Duration::from_secs(10);
+/// What a login shell may say before our own words.
+const NOISE: usize = 64 * 1024;
+
+/// A machine behind ssh.
+#[derive(Debug)]
+pub(crate) struct Ssh {
+    /// What messages call the machine.
+    name: String,
+    /// What ssh is told besides our own options, the machine's name last.
+    arguments: Vec<String>,
+    service: Service,
+}
+
+/// The machine cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SshError {
+    /// There is no ssh.
+    #[error("ssh cannot be started")]
+    Program(#[source] io::Error),
+    /// ssh ended before anything of ours ran.
+    #[error("ssh does not get to {destination}{}", colon(reason))]
+    Unreachable { destination: String, reason: String },
+    /// No agent is there for such a machine.
+    #[error("{destination} is {system}, for which this locald has no agent")]
+    NoAgent { destination: String, system: String },
+    /// The agent was not stored.
+    #[error("the agent cannot be brought to {destination}{}", colon(reason))]
+    Push { destination: String, reason: String },
+    /// It was stored, and is not there.
+    #[error("the agent was brought to {destination}, and is not there")]
+    Lost { destination: String },
+    /// What it kept cannot be removed.
+    #[error("the agents on {destination} cannot be removed{}", colon(reason))]
+    Remove { destination: String, reason: String },
+    #[error(transparent)]
+    File(#[from] AgentFileError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+fn colon(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    }
+}
+
+/// How an ssh is to behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It may ask, and say what it likes at the terminal.
+    Open,
+    /// It asks nothing, and what it says is kept.
+    Quiet,
+}
+
+impl Ssh {
+    /// Somebody's machine.
+    pub(super) fn new(destination: &Destination) -> Self {
+        let mut arguments = Vec::new();
+        if let Some(port) = destination.port {
+            arguments.extend(["-p".to_owned(), port.to_string()]);
+        }
+        arguments.push(destination.host.clone());
+        Self {
+            name: format!("ssh://{destination}"),
+            arguments,
+            service: Service::OwnAgent,
+        }
+    }
+
+    /// A guest of this system, which is the agent's own machine.
+    pub(super) fn to_guest(name: &str, configuration: &Path, host: &str) -> Self {
+        let configuration = configuration.display().to_string();
+        Self {
+            name: name.to_owned(),
+            arguments: vec!["-F".to_owned(), configuration, host.to_owned()],
+            service: Service::MachinesAgent,
+        }
+    }
+
+    /// Reaches the agent; it is brought there when it is not there yet.
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, SshError> {
+        let agents = agent_file::all()?;
+        if let Some(agent) = self.reach(&agents, Manner::Open, Some(printer)).await? {
+            return Ok(agent);
+        }
+        let again = self.reach(&agents, Manner::Open, None).await?;
+        again.ok_or_else(|| SshError::Lost {
+            destination: self.name.clone(),
+        })
+    }
+
+    pub(super) async fn look(&self) -> Look {
+        let reached = async {
+            let agents = agent_file::all()?;
+            self.reach(&agents, Manner::Quiet, None).await
+        };
+        let unreachable = |reason: &str| SshError::Unreachable {
+            destination: self.name.clone(),
+            reason: reason.to_owned(),
+        };
+        let look = match tokio::time::timeout(LOOK, reached).await {
+            Ok(Ok(Some(agent))) => Look::running(agent),
+            Ok(Ok(None)) => Look::without_agent(super::State::Absent, None),
+            Ok(Err(error)) => Look::at(Err(error.into())),
+            Err(_) => Look::at(Err(unreachable("no answer in 10 seconds").into())),
+        };
+        Look {
+            transport: Some("ssh".to_owned()),
+            ..look
+        }
+    }
+
+    /// Starts the agent. Absent: it was not there, and was brought there if
+    /// there is a printer to say so.
+    async fn reach(
+        &self,
+        agents: &[AgentFile],
+        manner: Manner,
+        printer: Option<&mut Printer>,
+    ) -> Result<Option<Agent>, SshError> {
+        let mut command = self.command(manner, &remote::start(agents, self.service));
+        if manner == Manner::Quiet {
+            command.stderr(Stdio::null());
+        }
+        let mut stream = ChildStream::start(command).map_err(SshError::Program)?;
+        let greeting = greeting(&mut stream).await;
+        match greeting {
+            Some(Greeting::Ready) => {
+                let agent = Agent::connect(stream, &Token::default()).await?;
+                Ok(Some(agent))
+            }
+            Some(Greeting::Missing { system }) => {
+                drop(stream);
+                let Some(printer) = printer else {
+                    return Ok(None);
+                };
+                let fitting = agents.iter().find(|agent| remote::runs_on(agent, &system));
+                let agent = fitting.ok_or_else(|| SshError::NoAgent {
+                    destination: self.name.clone(),
+                    system,
+                })?;
+                printer.note(&format!("Bringing the agent to {}", self.name));
+                self.push(agent).await?;
+                Ok(None)
+            }
+            None => Err(SshError::Unreachable {
+                destination: self.name.clone(),
+                reason: match manner {
+                    Manner::Open => String::new(),
+                    Manner::Quiet => self.reason().await,
+                },
+            }),
+        }
+    }
+
+    /// Asks again, only to hear why ssh does not get there.
+    async fn reason(&self) -> String {
+        let mut command = self.command(Manner::Quiet, "true");
+        let output = command
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        output.map_or_else(
+            |error| error.to_string(),
+            |output| last_line(&output.stderr),
+        )
+    }
+
+    async fn push(&self, agent: &AgentFile) -> Result<(), SshError> {
+        let failed = |reason: String| SshError::Push {
+            destination: self.name.clone(),
+            reason,
+        };
+        let file = fs_err::File::open(&agent.path).map_err(AgentFileError::from)?;
+        let size = file.metadata().map_err(AgentFileError::from)?.len();
+        let mut command = self.command(Manner::Open, &remote::store(agent, size));
+        command.stdin(Stdio::from(file.into_parts().0));
+        let output = command
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        let output = output.map_err(SshError::Program)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(failed(last_line(&output.stderr)))
+    }
+
+    /// Removes the agents that were brought there.
+    pub(super) async fn remove(&self) -> Result<(), SshError> {
+        let mut command = self.command(Manner::Open, remote::REMOVE);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let output = command.kill_on_drop(true).output().await;
+        let output = output.map_err(SshError::Program)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(SshError::Remove {
+            destination: self.name.clone(),
+            reason: last_line(&output.stderr),
+        })
+    }
+
+    fn command(&self, manner: Manner, script: &str) -> Command {
+        let mut command = spawn::deaf("ssh");
+        command.args([
+            "-T",
+            "-o",
+            "ServerAliveInterval=15",
+            "-o",
+            "ServerAliveCountMax=4",
+        ]);
+        if manner == Manner::Quiet {
+            command.args(["-o", "BatchMode=yes"]);
+        }
+        command.args(&self.arguments);
+        command.arg("--").arg(remote::quote(script));
+        command
+    }
+}
+
+/// What our script says first; what the login shell says before is skipped.
+/// Absent when the stream ends.
+async fn greeting(stream: &mut (impl AsyncRead + Unpin)) -> Option<Greeting> {
+    let mut line = Vec::new();
+    for _ in 0..NOISE {
+        // Byte by byte: what follows the line belongs to the agent.
+        match stream.read_u8().await.ok()? {
+            b'\n' => {
+                if let Some(greeting) = Greeting::parse(&String::from_utf8_lossy(&line)) {
+                    return Some(greeting);
+                }
+                line.clear();
+            }
+            byte => line.push(byte),
+        }
+    }
+    None
+}
+
+fn last_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().rfind(|line| !line.trim().is_empty());
+    line.unwrap_or_default().trim().to_owned()
+}
+
+impl fmt::Display for Ssh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl From<SshError> for Failure {
+    fn from(error: SshError) -> Self {
+        let hint = match &error {
+            SshError::File(_) => {
+                "install locald-agent beside locald, or name the folder it is in by LOCALD_AGENTS"
+            }
+            SshError::Program(_) => "install the OpenSSH client",
+            SshError::NoAgent { .. } => "put locald-agent-ARCHITECTURE beside locald",
+            SshError::Unreachable { .. } | SshError::Push { .. } => {
+                "`ssh` with the same destination tells more"
+            }
+            SshError::Lost { .. } | SshError::Remove { .. } | SshError::Agent(_) => {
+                return Self::from_error(FailureKind::Machine, &error);
+            }
+        };
+        Self::from_error(FailureKind::Machine, &error).with_hint(hint)
+    }
+}

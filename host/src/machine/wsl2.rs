@@ -1,0 +1,328 @@
+//! A WSL2 distribution of our own, on Windows.
+//!
+//! `wsl.exe … locald-agent stdio` is both the transport and what keeps the
+//! distribution alive: WSL stops one in which nothing was started from
+//! outside. Windows' own settings of WSL, other distributions and the service
+//! that all of them share are never touched.
+
+mod code;
+mod disk;
+mod doctor;
+mod error;
+mod occupancy;
+mod program;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use protocol::event::Check;
+use protocol::hello::Token;
+use protocol::{Failure, build_id::Architecture};
+
+use super::address::exec::ChildStream;
+use super::agent_file::{self, AgentFile};
+use super::{Look, QUESTION, State, Step};
+use crate::agent::{Agent, AgentError};
+use crate::home::Home;
+use crate::printer::Printer;
+
+use code::Code;
+use error::WslError;
+use program::Program;
+
+pub(in crate::machine) use occupancy::Occupancy;
+
+/// The distribution's name.
+const NAME: &str = "locald";
+/// Where the agent is in it.
+const AGENT: &str = "/usr/local/bin/locald-agent";
+/// The first program of a boot has started in this time.
+const BOOT: Duration = Duration::from_secs(90);
+/// A root file system of a few MB is unpacked in this time.
+const IMPORT: Duration = Duration::from_mins(5);
+/// A distribution ends in this time.
+const END: Duration = Duration::from_mins(1);
+
+/// A distribution and where its disk is.
+#[derive(Debug)]
+pub(crate) struct Wsl2 {
+    folder: PathBuf,
+    guest: Option<PathBuf>,
+}
+
+impl Wsl2 {
+    pub(super) fn new(guest: Option<&Path>, home: &Home) -> Self {
+        Self {
+            folder: home.machines.join("wsl2"),
+            guest: guest.map(Path::to_owned),
+        }
+    }
+
+    /// Reaches the agent. A distribution that is not there is imported, an
+    /// agent of another build or without an answer replaced.
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+        let program = Program::find()?;
+        let wanted = own_agent()?;
+        let agent = match self.reach(&program).await {
+            Ok(agent) => agent,
+            Err(error) => {
+                tracing::debug!(%error, "wsl2");
+                self.mend(&program, wanted.as_ref(), printer).await?;
+                self.reach(&program).await?
+            }
+        };
+        let Some(wanted) = wanted.filter(|wanted| wanted.build != agent.build) else {
+            return Ok(agent);
+        };
+        printer.note("The machine has the agent of another locald: it is replaced");
+        drop(agent);
+        push(&program, &wanted).await?;
+        let agent = self.reach(&program).await?;
+        if agent.build != wanted.build {
+            let found = agent.build;
+            return Err(WslError::OtherAgent { found }.into());
+        }
+        Ok(agent)
+    }
+
+    /// Starts an agent, which starts the distribution.
+    async fn reach(&self, program: &Program) -> Result<Agent, WslError> {
+        let occupied = Occupancy::share(&self.folder).await?;
+        let stream = start(program, Stdio::inherit())?.keeping(occupied);
+        greet(stream, BOOT).await
+    }
+
+    /// Finds out why there is no agent, and mends it.
+    async fn mend(
+        &self,
+        program: &Program,
+        agent: Option<&AgentFile>,
+        printer: &mut Printer,
+    ) -> Result<(), WslError> {
+        match program.execute(&["/bin/busybox", "true"], BOOT).await {
+            Ok(_) => {
+                let agent = agent.ok_or(WslError::NoAgent)?;
+                printer.note("The machine's agent does not answer: it is replaced");
+                push(program, agent).await
+            }
+            Err(WslError::Refused {
+                code: Code::DistributionNotFound,
+                ..
+            }) => self.import(program, printer).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn import(&self, program: &Program, printer: &mut Printer) -> Result<(), WslError> {
+        let waiting = || printer.note("Waiting for other commands that use the machine");
+        let _alone = Occupancy::alone(&self.folder, waiting).await?;
+        // Who was here before may have done it.
+        if program.names(&[], QUESTION).await?.contains(NAME) {
+            return Ok(());
+        }
+        let since = Instant::now();
+        let place = self.folder.join("disk");
+        let left = place.join("ext4.vhdx");
+        let place = program::text(&place)?;
+        if left.is_file() {
+            printer.note("Registering the machine's disk, which is still there");
+            let left = program::text(&left)?;
+            program
+                .run(&["--import-in-place", NAME, left], IMPORT)
+                .await?;
+        } else {
+            let root = disk::root_file_system(self.guest.as_deref())?;
+            printer.note(&format!("Making the machine: the WSL2 distribution {NAME}"));
+            fs_err::create_dir_all(place).map_err(WslError::io("make a folder"))?;
+            let root = program::text(&root)?;
+            let import = ["--import", NAME, place, root, "--version", "2"];
+            program.run(&import, IMPORT).await?;
+        }
+        printer.machine_step(&Step {
+            name: "import".to_owned(),
+            time: since.elapsed(),
+        });
+        Ok(())
+    }
+
+    /// Looks without starting anything.
+    pub(super) async fn look(&self) -> Look {
+        let look = match Program::find() {
+            Ok(program) => look(&program).await,
+            Err(error) => Err(error),
+        };
+        let fault = |error: WslError| Look::without_agent(State::Unreachable, Some(error.into()));
+        Look {
+            transport: Some("wsl.exe".to_owned()),
+            ..look.unwrap_or_else(fault)
+        }
+    }
+
+    /// Ends the distribution once no other command uses it; says how many
+    /// bytes of its disk are free again. Absent when it does not run.
+    pub(crate) async fn stop(
+        &self,
+        now: bool,
+        printer: &mut Printer,
+    ) -> Result<Option<u64>, Failure> {
+        let program = Program::find()?;
+        if !program
+            .names(&["--running"], QUESTION)
+            .await?
+            .contains(NAME)
+        {
+            return Ok(None);
+        }
+        if now {
+            if Occupancy::is_shared(&self.folder)? {
+                printer.note("Interrupting other commands that use the machine");
+            }
+            self.terminate(&program).await?;
+            return Ok(Some(0));
+        }
+        let waiting = || printer.note("Waiting for other commands that use the machine");
+        let _alone = Occupancy::alone(&self.folder, waiting).await?;
+        let trim = ["/bin/busybox", "fstrim", "-v", "/"];
+        let trimmed = match program.execute(&trim, END).await {
+            Ok(said) => words::trimmed(&said),
+            Err(error) => {
+                tracing::debug!(%error, "trim");
+                0
+            }
+        };
+        self.terminate(&program).await?;
+        Ok(Some(trimmed))
+    }
+
+    /// Ends the distribution at once.
+    async fn terminate(&self, program: &Program) -> Result<(), WslError> {
+        match program.run(&["--terminate", NAME], END).await {
+            Err(WslError::Refused {
+                code: Code::DistributionNotFound,
+                ..
+            })
+            | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn kill(&self) -> Result<(), Failure> {
+        Ok(self.terminate(&Program::find()?).await?)
+    }
+
+    /// Removes the distribution and its disk; one that is not there is no
+    /// error.
+    pub(super) async fn remove(&self) -> Result<(), Failure> {
+        let program = Program::find()?;
+        match program.run(&["--unregister", NAME], END).await {
+            Err(WslError::Refused {
+                code: Code::DistributionNotFound,
+                ..
+            })
+            | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match fs_err::remove_dir_all(self.folder.join("disk")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(WslError::io("remove the machine's folder")(error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the disk another size; the distribution must not run.
+    pub(crate) async fn resize(&self, disk: u64) -> Result<(), Failure> {
+        let size = format!("{}MB", disk >> 20);
+        let program = Program::find()?;
+        program
+            .run(&["--manage", NAME, "--resize", &size], IMPORT)
+            .await?;
+        Ok(())
+    }
+
+    /// The file of the disk.
+    pub(super) fn disk(&self) -> PathBuf {
+        self.folder.join("disk").join("ext4.vhdx")
+    }
+
+    pub(super) async fn doctor(&self) -> Vec<Check> {
+        doctor::checks(self.guest.as_deref()).await
+    }
+}
+
+/// The agent that belongs to this locald; where none comes along, the one in
+/// the root file system has to do.
+fn own_agent() -> Result<Option<AgentFile>, WslError> {
+    match agent_file::all() {
+        Ok(agents) => {
+            let mut agents = agents.into_iter();
+            Ok(agents.find(|agent| agent.architecture == Architecture::X86_64))
+        }
+        Err(agent_file::AgentFileError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn start(program: &Program, stderr: Stdio) -> Result<ChildStream, WslError> {
+    let mut command = program.inside(&[AGENT, "stdio"]);
+    command.stderr(stderr);
+    ChildStream::start(command).map_err(WslError::Start)
+}
+
+async fn greet(stream: ChildStream, time: Duration) -> Result<Agent, WslError> {
+    let token = Token::default();
+    let greeting = Agent::connect(stream, &token);
+    let greeted = tokio::time::timeout(time, greeting).await;
+    greeted
+        .map_err(|_| WslError::Silent {
+            what: "the agent",
+            time,
+        })?
+        .map_err(|error: AgentError| error.into())
+}
+
+async fn look(program: &Program) -> Result<Look, WslError> {
+    if !program.names(&[], QUESTION).await?.contains(NAME) {
+        return Ok(Look::without_agent(State::Absent, None));
+    }
+    if !program
+        .names(&["--running"], QUESTION)
+        .await?
+        .contains(NAME)
+    {
+        return Ok(Look::without_agent(State::Stopped, None));
+    }
+    let agent = greet(start(program, Stdio::null())?, QUESTION).await;
+    Ok(match agent {
+        Ok(agent) => Look::running(agent),
+        Err(error) => Look::without_agent(State::Hung, Some(error.into())),
+    })
+}
+
+/// Puts an agent in the place of the distribution's, in one step; one that
+/// runs goes on until its host is done.
+async fn push(program: &Program, agent: &AgentFile) -> Result<(), WslError> {
+    let file = fs_err::File::open(&agent.path).map_err(WslError::io("open the agent"))?;
+    let size = file
+        .metadata()
+        .map_err(WslError::io("look at the agent"))?
+        .len();
+    let script = store(Path::new(AGENT), size);
+    let script = ["/bin/busybox", "sh", "-c", &script];
+    program
+        .execute_with(&script, Stdio::from(file.into_parts().0), IMPORT)
+        .await?;
+    Ok(())
+}
+
+/// Stores standard input as a program, only when all of it has come.
+fn store(path: &Path, size: u64) -> String {
+    let path = path.display();
+    let busybox = "/bin/busybox";
+    format!(
+        "t={path}.$$; trap '{busybox} rm -f $t' EXIT; {busybox} cat >$t && \
+         [ $({busybox} wc -c <$t) -eq {size} ] && {busybox} chmod 755 $t && {busybox} mv -f $t {path}"
+    )
+}

@@ -1,0 +1,32 @@
+//! The root file system that a distribution is made of, by `vm-images/wsl`.
+
+use std::path::{Path, PathBuf};
+
+use super::WslError;
+
+/// The file's name.
+const FILE: &str = "wsl.tar.gz";
+/// The variable that names another folder of guests.
+const VARIABLE: &str = "LOCALD_GUEST";
+
+/// The file in the folder that the environment or the configuration names,
+/// else the one that comes with locald.
+pub(super) fn root_file_system(configured: Option<&Path>) -> Result<PathBuf, WslError> {
+    let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
+    let named = named.map(PathBuf::from).or(configured.map(Path::to_owned));
+    let folder = match named {
+        Some(folder) => folder,
+        None => own()?,
+    };
+    let file = std::path::absolute(folder.join(FILE)).map_err(WslError::io("find a folder"))?;
+    if file.is_file() {
+        Ok(file)
+    } else {
+        Err(WslError::NoRoot(file))
+    }
+}
+
+fn own() -> Result<PathBuf, WslError> {
+    let program = std::env::current_exe().map_err(WslError::io("find this program"))?;
+    Ok(program.parent().unwrap_or(Path::new("")).join("guest"))
+}

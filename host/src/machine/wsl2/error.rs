@@ -1,0 +1,98 @@
+//! Why the distribution cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::{Failure, FailureKind};
+
+use super::code::Code;
+use crate::agent::AgentError;
+use crate::machine::agent_file::AgentFileError;
+
+/// The machine cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WslError {
+    /// Windows without WSL, or no Windows.
+    #[error("there is no wsl.exe here")]
+    NoProgram,
+    /// It is there and cannot be started.
+    #[error("wsl.exe cannot be started")]
+    Start(#[source] io::Error),
+    /// Nothing comes.
+    #[error("{what} did not answer within {} seconds", time.as_secs())]
+    Silent { what: &'static str, time: Duration },
+    /// WSL says no.
+    #[error("wsl.exe {task} failed{}", colon(said))]
+    Refused {
+        task: String,
+        code: Code,
+        said: String,
+    },
+    /// A program in the distribution has failed.
+    #[error("{program} failed in the machine{}", colon(said))]
+    Inside { program: String, said: String },
+    /// No root file system came with this locald.
+    #[error("there is no {}, the machine's root file system", .0.display())]
+    NoRoot(PathBuf),
+    /// WSL takes no such path.
+    #[error("the path {} is no Unicode", .0.display())]
+    Path(PathBuf),
+    /// The distribution's agent is of no use, and there is no other.
+    #[error("the machine's agent does not answer, and no other came with this locald")]
+    NoAgent,
+    /// It was replaced, to no effect.
+    #[error("the machine still has the agent {found} after it was replaced")]
+    OtherAgent { found: String },
+    /// A step on this side.
+    #[error("cannot {step}")]
+    Io {
+        step: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    File(#[from] AgentFileError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+fn colon(said: &str) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    }
+}
+
+impl WslError {
+    pub(super) fn io(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { step, source }
+    }
+
+    /// What to do about it, where something can be done.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoProgram => {
+                "on Windows, as administrator: `wsl --install --no-distribution`; then restart"
+            }
+            Self::Start(_) => "`wsl --status` in a console tells more",
+            Self::Silent { .. } => Code::Timeout.remedy(),
+            Self::Refused { code, .. } => code.remedy(),
+            Self::NoRoot(_) | Self::NoAgent => "unpack the archive of locald again, all of it",
+            Self::OtherAgent { .. } | Self::Inside { .. } => Code::DiskCorrupted.remedy(),
+            Self::File(_) => "put locald-agent-x86_64 beside locald, as it is in the archive",
+            Self::Path(_) | Self::Io { .. } | Self::Agent(_) => return None,
+        })
+    }
+}
+
+impl From<WslError> for Failure {
+    fn from(error: WslError) -> Self {
+        let failure = Self::from_error(FailureKind::Machine, &error);
+        match error.remedy() {
+            Some(remedy) => failure.with_hint(remedy),
+            None => failure,
+        }
+    }
+}

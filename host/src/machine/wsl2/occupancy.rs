@@ -1,0 +1,88 @@
+//! Who uses the distribution: each command holds a lock on a file as long as
+//! its agent runs. So what ends the distribution can wait for them, and a
+//! command that was killed is in nobody's way.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::WslError;
+
+/// A lock, held until it is dropped.
+#[derive(Debug)]
+pub(in crate::machine) struct Occupancy {
+    _file: File,
+}
+
+impl Occupancy {
+    /// Together with others, once nobody is [`alone`](Self::alone) there.
+    pub(super) async fn share(folder: &Path) -> Result<Self, WslError> {
+        let file = open(folder)?;
+        blocking(move || file.lock_shared().map(|()| file)).await
+    }
+
+    /// Without others. `waiting` is told when there are some.
+    pub(super) async fn alone(folder: &Path, waiting: impl FnOnce()) -> Result<Self, WslError> {
+        let file = open(folder)?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => waiting(),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        blocking(move || file.lock().map(|()| file)).await
+    }
+
+    /// Whether others are there now.
+    pub(super) fn is_shared(folder: &Path) -> Result<bool, WslError> {
+        match open(folder)?.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn open(folder: &Path) -> Result<File, WslError> {
+    fs_err::create_dir_all(folder).map_err(failed)?;
+    let mut options = fs_err::OpenOptions::new();
+    let options = options.create(true).truncate(false).read(true).write(true);
+    let file = options.open(folder.join("in-use.lock")).map_err(failed)?;
+    Ok(file.into_parts().0)
+}
+
+async fn blocking(
+    lock: impl FnOnce() -> io::Result<File> + Send + 'static,
+) -> Result<Occupancy, WslError> {
+    let locked = tokio::task::spawn_blocking(lock).await;
+    let file = locked.unwrap_or_else(|error| Err(error.into()));
+    file.map(|file| Occupancy { _file: file }).map_err(failed)
+}
+
+fn failed(source: io::Error) -> WslError {
+    WslError::io("lock the machine's folder")(source)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_one_lets_the_next_one_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = Occupancy::share(folder.path()).await.unwrap();
+        let other = Occupancy::share(folder.path()).await.unwrap();
+        assert!(Occupancy::is_shared(folder.path()).unwrap());
+        drop(one);
+        assert!(Occupancy::is_shared(folder.path()).unwrap());
+        let mut waited = false;
+        let alone = Occupancy::alone(folder.path(), || {
+            waited = true;
+            drop(other);
+        });
+        drop(alone.await.unwrap());
+        assert!(waited);
+        assert!(!Occupancy::is_shared(folder.path()).unwrap());
+    }
+}

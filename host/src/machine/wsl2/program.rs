@@ -1,0 +1,136 @@
+//! `wsl.exe`, each call under a deadline.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::{Code, NAME, WslError, words};
+use crate::machine::spawn;
+
+/// The program.
+#[derive(Debug)]
+pub(super) struct Program(PathBuf);
+
+impl Program {
+    pub(super) fn find() -> Result<Self, WslError> {
+        which::which("wsl.exe")
+            .map(Self)
+            .map_err(|_| WslError::NoProgram)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Does something with distributions; returns what it says.
+    pub(super) async fn run(&self, arguments: &[&str], time: Duration) -> Result<String, WslError> {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null());
+        let output = output(command, time).await?;
+        let said = words::decode(&output.stdout) + &words::decode(&output.stderr);
+        // A list without entries is a failure for some versions of WSL.
+        if output.status.success() || (words::code(&said).is_none() && arguments[0] == "--list") {
+            return Ok(said);
+        }
+        Err(refused(arguments[0], &said))
+    }
+
+    /// Names of distributions, all or those of a kind.
+    pub(super) async fn names(
+        &self,
+        kind: &[&str],
+        time: Duration,
+    ) -> Result<HashSet<String>, WslError> {
+        let list = [&["--list", "--quiet"], kind].concat();
+        match self.run(&list, time).await {
+            Err(WslError::Refused {
+                code: Code::DistributionNotFound,
+                ..
+            }) => Ok(HashSet::new()),
+            said => Ok(words::names(&said?)),
+        }
+    }
+
+    /// Runs a program in the distribution, as root; returns its output.
+    pub(super) async fn execute(
+        &self,
+        program: &[&str],
+        time: Duration,
+    ) -> Result<String, WslError> {
+        self.execute_with(program, Stdio::null(), time).await
+    }
+
+    /// The same with an input.
+    pub(super) async fn execute_with(
+        &self,
+        program: &[&str],
+        input: Stdio,
+        time: Duration,
+    ) -> Result<String, WslError> {
+        let mut command = self.inside(program);
+        command.stdin(input);
+        let output = output(command, time).await?;
+        let said = words::decode(&output.stdout);
+        if output.status.success() {
+            return Ok(said);
+        }
+        let all = said + &words::decode(&output.stderr);
+        if words::code(&all).is_some() {
+            return Err(refused("--exec", &all));
+        }
+        Err(WslError::Inside {
+            program: program[..program.len().min(2)].join(" "),
+            said: words::message(&all),
+        })
+    }
+
+    /// A program in the distribution, with our standard streams.
+    pub(super) fn inside(&self, program: &[&str]) -> Command {
+        let mut command = self.command();
+        let arguments = ["-d", NAME, "-u", "root", "--cd", "/", "--exec"];
+        command.args(arguments).args(program);
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.0);
+        command.env("WSL_UTF8", "1");
+        // Nothing of this console's is handed to Linux.
+        command.env("WSLENV", OsString::new());
+        spawn::apart(&mut command);
+        command
+    }
+}
+
+async fn output(mut command: Command, time: Duration) -> Result<Output, WslError> {
+    let output = command.kill_on_drop(true).output();
+    match tokio::time::timeout(time, output).await {
+        Ok(output) => output.map_err(WslError::Start),
+        Err(_) => Err(WslError::Silent {
+            what: "wsl.exe",
+            time,
+        }),
+    }
+}
+
+fn refused(task: &str, said: &str) -> WslError {
+    let code = words::code(said);
+    let message = words::message(said);
+    WslError::Refused {
+        task: task.to_owned(),
+        said: match code {
+            Some(code) => format!("{message} ({code})"),
+            None => message,
+        },
+        code: code.map_or(Code::Other, Code::of),
+    }
+}
+
+/// A path as an argument.
+pub(super) fn text(path: &Path) -> Result<&str, WslError> {
+    path.to_str().ok_or_else(|| WslError::Path(path.to_owned()))
+}

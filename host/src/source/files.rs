@@ -1,0 +1,10 @@
+//! What each system's files say about themselves, and how their paths travel.
+
+#[cfg(unix)]
+#[path = "files/unix.rs"]
+mod imp;
+#[cfg(not(unix))]
+#[path = "files/windows.rs"]
+mod imp;
+
+pub(super) use imp::{IGNORES_CASE, mode, name, path, stamp, target};

@@ -1,0 +1,61 @@
+//! Unix: paths and link targets are bytes, and files have modes.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::source::SourceError;
+
+/// Whether ignore files mean names in either case.
+pub(in crate::source) const IGNORES_CASE: bool = false;
+
+/// A path below the root as it travels.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the same signature on each system"
+)]
+pub(in crate::source) fn name(relative: &Path) -> Result<Vec<u8>, SourceError> {
+    Ok(relative.as_os_str().as_bytes().to_vec())
+}
+
+/// The path of a [`name`].
+pub(in crate::source) fn path(name: &[u8]) -> PathBuf {
+    OsStr::from_bytes(name).into()
+}
+
+/// A link's target as it travels: as it is.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the same signature on each system"
+)]
+pub(in crate::source) fn target(
+    _root: &Path,
+    _link: &Path,
+    target: &Path,
+) -> Result<Vec<u8>, SourceError> {
+    Ok(target.as_os_str().as_bytes().to_vec())
+}
+
+/// Permission bits.
+pub(in crate::source) fn mode(metadata: &Metadata) -> u16 {
+    u16::try_from(metadata.permissions().mode() & 0o777).unwrap_or_default()
+}
+
+/// Changes whenever the content may have changed. The change time is set by
+/// the kernel alone, so that it tells also when a program restores the
+/// modification time.
+pub(in crate::source) fn stamp(metadata: &Metadata) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let identity = (metadata.dev(), metadata.ino(), metadata.size());
+    let times = (
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    );
+    (identity, times).hash(&mut hasher);
+    hasher.finish() | 1
+}

@@ -1,0 +1,67 @@
+//! A Unix terminal: bytes both ways.
+
+use std::io::{self, Read as _, Write as _};
+
+/// Raw mode until it is dropped.
+#[derive(Debug)]
+pub(super) struct RawMode;
+
+impl RawMode {
+    pub(super) fn enter() -> io::Result<Self> {
+        crossterm::terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
+}
+
+/// Terminals understand colours without being asked to.
+pub(crate) fn prepare() {}
+
+/// Standard input.
+#[derive(Debug)]
+pub(super) struct Input(io::Stdin);
+
+impl Input {
+    pub(super) fn new() -> Self {
+        Self(io::stdin())
+    }
+
+    /// Waits for the next bytes; none at the end.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
+        buffer.resize(most, 0);
+        let count = self.0.lock().read(buffer)?;
+        buffer.truncate(count);
+        Ok(())
+    }
+}
+
+/// Standard output and standard error.
+#[derive(Debug)]
+pub(super) struct Output {
+    stdout: io::Stdout,
+    stderr: io::Stderr,
+}
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self {
+            stdout: io::stdout(),
+            stderr: io::stderr(),
+        }
+    }
+
+    pub(super) fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = self.stdout.lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+
+    pub(super) fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stderr.lock().write_all(bytes)
+    }
+}

@@ -1,0 +1,134 @@
+//! What breaks is told exactly, and mended by the next command.
+
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use harness::{Vm, await_that, processes};
+use rustix::process::Signal;
+
+/// A command that works only with a machine that does.
+fn works(vm: &Vm) -> String {
+    let output = vm.locald(["image", "ls"]).succeed();
+    assert_eq!(vm.status().0, "running");
+    output.stderr
+}
+
+#[test]
+fn a_machine_that_was_killed_starts_again() {
+    let vm = Vm::default();
+    works(&vm);
+    for process in ["qemu", "vsock", "supervisor"] {
+        vm.signal(process, Signal::KILL);
+        vm.await_end();
+        let (state, status) = vm.status();
+        assert_eq!(state, "crashed", "{process}");
+        assert!(status["error"]["message"].is_string(), "{status}");
+        assert!(works(&vm).contains("Starting the machine"));
+    }
+}
+
+#[test]
+fn a_suspended_machine_goes_on_with_the_right_time() {
+    let vm = Vm::default();
+    works(&vm);
+    vm.signal("qemu", Signal::STOP);
+    let start = Instant::now();
+    assert_eq!(vm.status().0, "suspended");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    vm.locald(["vm", "stop"]).fail(121, "--force");
+    assert!(works(&vm).contains("it goes on"));
+    let offset = vm.status().1["clock-offset-milliseconds"].as_i64().unwrap();
+    assert!(offset.abs() < 500, "{offset}");
+}
+
+#[test]
+fn a_machine_that_does_not_answer_is_told_and_can_be_ended() {
+    let vm = Vm::default();
+    works(&vm);
+    vm.signal("vsock", Signal::STOP);
+    let start = Instant::now();
+    let (state, status) = vm.status();
+    assert_eq!(state, "hung", "{status}");
+    assert!(start.elapsed() < Duration::from_secs(4));
+    vm.locald(["image", "ls"]).fail(121, "vm restart --force");
+    vm.locald(["vm", "stop", "--force"]).succeed();
+    vm.await_end();
+    assert_eq!(vm.status().0, "stopped");
+    works(&vm);
+}
+
+#[test]
+fn a_machine_whose_folder_is_removed_ends() {
+    let vm = Vm::default();
+    works(&vm);
+    let mark = vm.run().to_str().unwrap().to_owned();
+    fs_err::remove_dir_all(vm.folder()).unwrap();
+    await_that("its supervisor has ended", || processes(&mark).is_empty());
+    vm.await_end();
+    assert_eq!(vm.status().0, "absent");
+    works(&vm);
+}
+
+#[test]
+fn what_a_crash_left_is_in_nobodys_way() {
+    let vm = Vm::default();
+    fs_err::create_dir_all(vm.run()).unwrap();
+    drop(UnixListener::bind(vm.run().join("vm.vsock")).unwrap());
+    drop(UnixListener::bind(vm.run().join("vhost.sock")).unwrap());
+    for (name, text) in [
+        ("processes.json", "{\"supervisor\": 1, \"qemu\": 1}"),
+        ("alive.lock", "4711"),
+        ("end.json", "no json"),
+        ("serial.log", "locald: the agent listens\n"),
+    ] {
+        fs_err::write(vm.run().join(name), text).unwrap();
+    }
+    works(&vm);
+}
+
+#[test]
+fn two_hosts_start_one_machine() {
+    let vm = Vm::default();
+    let hosts: Vec<_> = (0..4).map(|_| vm.locald(["image", "ls"]).start()).collect();
+    for host in hosts {
+        let output = host.wait();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+    }
+    let mark = format!("__locald-qemu {}", vm.run().display());
+    assert_eq!(processes(&mark).len(), 1);
+}
+
+#[test]
+fn a_machine_with_another_agent_is_started_again() {
+    let mut vm = Vm::default();
+    works(&vm);
+    let old = vm.status().1["agent"].as_str().unwrap().to_owned();
+    let (_folder, guest, build) = super::wrong::other_agent(&old);
+    vm.use_guest(&guest);
+    assert!(works(&vm).contains("another locald"));
+    assert_eq!(vm.status().1["agent"], build);
+}
+
+#[test]
+fn somebody_elses_socket_is_told() {
+    let vm = Vm::default();
+    works(&vm);
+    let socket = vm.run().join("vm.vsock");
+    fs_err::rename(&socket, vm.run().join("moved")).unwrap();
+    // One that never answers, and one that answers something else.
+    let silent = UnixListener::bind(&socket).unwrap();
+    assert_eq!(vm.status().0, "hung");
+    drop(silent);
+    fs_err::remove_file(&socket).unwrap();
+    let other = UnixListener::bind(&socket).unwrap();
+    let answering = std::thread::spawn(move || {
+        for stream in other.incoming().take(2) {
+            std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 no\r\n").unwrap();
+        }
+    });
+    vm.locald(["image", "ls"]).fail(121, "somebody else's");
+    assert_eq!(vm.status().0, "hung");
+    answering.join().unwrap();
+    vm.locald(["vm", "restart", "--force"]).succeed();
+    works(&vm);
+}

@@ -1,0 +1,8 @@
+//! Machines as their users see them: real virtual machines, a real sshd.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod heal;
+mod image;
+mod life;
+mod ssh;
+mod wrong;

@@ -1,0 +1,126 @@
+//! Guests that are none, and a disk that is full.
+
+use std::path::{Path, PathBuf};
+
+use harness::{Reader, Vm, builder, setting};
+
+fn guest() -> PathBuf {
+    setting("LOCALD_TEST_GUEST").into()
+}
+
+/// A copy of the guest in a folder of its own.
+fn copy() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    for name in ["vmlinuz", "initramfs", "guest.json"] {
+        fs_err::copy(guest().join(name), path.join(name)).unwrap();
+    }
+    (folder, path)
+}
+
+/// A guest whose agent has another build id: the last of several archives in
+/// an initramfs counts.
+pub(crate) fn other_agent(old: &str) -> (tempfile::TempDir, PathBuf, String) {
+    let (folder, path) = copy();
+    let digits = old.rsplit_once('+').unwrap().1;
+    let id: Vec<u8> = (0..digits.len() / 2)
+        .map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let agent = Path::new(&setting("LOCALD_TEST_AGENTS")).join("locald-agent");
+    let mut bytes = fs_err::read(agent).unwrap();
+    let at = bytes
+        .windows(id.len())
+        .position(|window| window == id)
+        .unwrap();
+    bytes[at..at + id.len()].fill(0xab);
+    fs_err::write(path.join("init"), bytes).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(path.join("init"), executable).unwrap();
+    let archive = path.join("more.cpio");
+    let script = format!(
+        "cd '{}' && echo init | cpio --quiet -o -H newc > '{}'",
+        path.display(),
+        archive.display()
+    );
+    Reader("sh").run(&["-c", &script]);
+    let mut initramfs = fs_err::read(path.join("initramfs")).unwrap();
+    initramfs.resize(initramfs.len().next_multiple_of(4), 0);
+    initramfs.extend(fs_err::read(archive).unwrap());
+    fs_err::write(path.join("initramfs"), initramfs).unwrap();
+    let build = old.replace(digits, &"ab".repeat(id.len()));
+    describe(&path, &build, std::env::consts::ARCH);
+    (folder, path, build)
+}
+
+fn describe(guest: &Path, agent: &str, architecture: &str) {
+    let text = format!("{{\"agent\": \"{agent}\", \"architecture\": \"{architecture}\"}}");
+    fs_err::write(guest.join("guest.json"), text).unwrap();
+}
+
+#[test]
+fn a_guest_that_is_none_is_told() {
+    let mut vm = Vm::default();
+    let empty = tempfile::tempdir().unwrap();
+    vm.use_guest(empty.path());
+    vm.locald(["vm", "start"]).fail(121, "vm-images/guest");
+    let (_folder, guest) = copy();
+    vm.use_guest(&guest);
+    describe(&guest, "locald/0", "sparc");
+    vm.locald(["vm", "start"]).fail(121, "is for sparc");
+    // The kernel panics without an init, and QEMU ends.
+    fs_err::write(guest.join("initramfs"), "no archive").unwrap();
+    describe(&guest, "locald/0", std::env::consts::ARCH);
+    let output = vm
+        .locald(["vm", "start"])
+        .fail(121, "ended while it started");
+    assert!(output.stderr.contains("panic"), "{}", output.stderr);
+    fs_err::write(guest.join("vmlinuz"), "no kernel").unwrap();
+    vm.locald(["vm", "start"]).fail(121, "qemu");
+}
+
+#[test]
+fn missing_programs_are_told_with_their_package() {
+    let vm = Vm::default();
+    let empty = tempfile::tempdir().unwrap();
+    let path = empty.path().to_str().unwrap();
+    vm.locald(["vm", "start"])
+        .env("PATH", path)
+        .fail(121, "apt install qemu-system");
+    let doctor = vm.locald(["vm", "doctor"]).env("PATH", path).run();
+    assert_eq!(doctor.code, 121);
+    assert!(
+        doctor.stdout.contains("vhost-device-vsock"),
+        "{}",
+        doctor.stdout
+    );
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let vm = Vm::new("memory = \"512MiB\"\ncpus = 2\ndisk = \"256MiB\"\n");
+    vm.locald(["pull", &builder()]).fail(120, "");
+    // The machine is well, and has room again for what fits.
+    let doctor = vm.locald(["vm", "doctor"]).run();
+    assert!(
+        doctor.stdout.contains("containers of a build"),
+        "{}",
+        doctor.stdout
+    );
+    vm.locald(["pull", &super::image::busybox()]).succeed();
+}
+
+#[test]
+fn a_machine_that_is_none_is_told() {
+    let vm = Vm::default();
+    vm.locald(["image", "ls", "--machine", "vmware"])
+        .fail(2, "qemu");
+    vm.locald(["image", "ls"])
+        .env("LOCALD_MACHINE", "tcp:1")
+        .fail(111, "tcp:1");
+    let table = "[machine]\nkind = \"qemu\"\nmemory = \"lots\"\n";
+    let home = tempfile::tempdir().unwrap();
+    fs_err::write(home.path().join("config.toml"), table).unwrap();
+    vm.locald(["vm", "status"])
+        .home(home.path())
+        .fail(111, "4GiB");
+}

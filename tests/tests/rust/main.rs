@@ -1,0 +1,9 @@
+//! Cargo projects, with the buildpack that is embedded in locald: real crates
+//! from the registry, compiled in real containers.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod errors;
+mod incremental;
+mod native;
+mod projects;
+mod toolchains;
