@@ -1,11 +1,14 @@
-//! Connects a container's program with the host.
+//! Connects a container's program, or one of the machine, with the host.
+
+use std::io;
 
 use bytes::{Bytes, BytesMut};
+use protocol::input::Signal;
 use protocol::{Channel, Event, Failure, Input, Reply};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use crate::container::Container;
+use crate::container::{Container, ContainerInput, ContainerOutput};
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::ports;
 
@@ -14,13 +17,70 @@ const OUTPUT: usize = 16 * 1024;
 /// Chunks of input that wait for a program which does not read.
 const INPUT: usize = 16;
 
-/// Lets the host speak with a container's program until it ends.
+/// A program that a host can be connected with.
+pub(crate) trait Program {
+    /// What it reads.
+    type Input: AsyncWrite + Unpin + Send;
+    /// What it writes.
+    type Output: AsyncRead + Unpin + Send;
+
+    /// Can be taken once.
+    fn stdin(&mut self) -> Option<Self::Input>;
+    /// Can be taken once.
+    fn stdout(&mut self) -> Option<Self::Output>;
+    /// Can be taken once; a terminal has none.
+    fn stderr(&mut self) -> Option<Self::Output>;
+    /// The process whose descendants are all that belongs to it.
+    fn process(&self) -> u32;
+    /// Sends a signal. That it has ended is no error.
+    fn signal(&self, signal: Signal) -> io::Result<()>;
+    /// Tells its terminal the new size, if it has one.
+    fn resize(&self, rows: u16, columns: u16) -> io::Result<()>;
+    /// Waits for its end, and returns its exit code. May be cancelled and
+    /// called again.
+    fn wait(&mut self) -> impl Future<Output = Result<u8, Failure>> + Send;
+}
+
+impl Program for Container {
+    type Input = ContainerInput;
+    type Output = ContainerOutput;
+
+    fn stdin(&mut self) -> Option<ContainerInput> {
+        self.stdin()
+    }
+
+    fn stdout(&mut self) -> Option<ContainerOutput> {
+        self.stdout()
+    }
+
+    fn stderr(&mut self) -> Option<ContainerOutput> {
+        self.stderr()
+    }
+
+    fn process(&self) -> u32 {
+        self.runner()
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.signal(signal)
+    }
+
+    fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
+        self.resize(rows, columns)
+    }
+
+    async fn wait(&mut self) -> Result<u8, Failure> {
+        Ok(self.wait().await?.0)
+    }
+}
+
+/// Lets the host speak with a program until it ends.
 pub(crate) async fn attach(
-    mut container: Container,
+    mut program: impl Program,
     dialogue: &Dialogue,
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let (stdout, stderr) = (container.stdout(), container.stderr());
+    let (stdout, stderr) = (program.stdout(), program.stderr());
     let output = async {
         tokio::join!(
             pass_on(stdout, Channel::Stdout, dialogue),
@@ -29,18 +89,18 @@ pub(crate) async fn attach(
     };
     tokio::pin!(output);
     let (sender, chunks) = mpsc::channel(INPUT);
-    let feeding = feed(container.stdin(), chunks);
+    let feeding = feed(program.stdin(), chunks);
     tokio::pin!(feeding);
     let mut stdin = Some(sender);
     dialogue.event(Event::Started).await?;
-    let watching = ports::watch(container.runner(), dialogue);
+    let watching = ports::watch(program.process(), dialogue);
     tokio::pin!(watching);
     let mut watched = false;
     let (mut fed, mut passed, mut code) = (false, false, None);
     let mut waiting = None;
     while code.is_none() || !passed {
         tokio::select! {
-            ended = container.wait(), if code.is_none() => code = Some(ended?.0),
+            ended = program.wait(), if code.is_none() => code = Some(ended?),
             (out, err) = &mut output, if !passed => {
                 out.and(err)?;
                 passed = true;
@@ -51,7 +111,7 @@ pub(crate) async fn attach(
             incoming = inputs.recv(), if waiting.is_none() => {
                 let incoming = incoming.ok_or(HostGone)?;
                 watched |= matches!(incoming, Incoming::Input(Input::WatchPorts));
-                waiting = handle(incoming, &container, &mut stdin);
+                waiting = handle(incoming, &program, &mut stdin);
             }
             () = offer(stdin.as_ref(), &mut waiting), if waiting.is_some() => {}
             gone = &mut watching, if watched => gone?,
@@ -77,7 +137,7 @@ async fn offer(stdin: Option<&mpsc::Sender<Bytes>>, waiting: &mut Option<Bytes>)
 /// Does what the host says; returns what the program is to read.
 fn handle(
     incoming: Incoming,
-    container: &Container,
+    program: &impl Program,
     stdin: &mut Option<mpsc::Sender<Bytes>>,
 ) -> Option<Bytes> {
     let result = match incoming {
@@ -86,12 +146,12 @@ fn handle(
             *stdin = None;
             Ok(())
         }
-        Incoming::Input(Input::Resize { rows, columns }) => container.resize(rows, columns),
-        Incoming::Input(Input::Signal(signal)) => container.signal(signal),
+        Incoming::Input(Input::Resize { rows, columns }) => program.resize(rows, columns),
+        Incoming::Input(Input::Signal(signal)) => program.signal(signal),
         Incoming::Input(_) | Incoming::Data(..) => Ok(()),
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "container cannot be told");
+        tracing::debug!(%error, "program cannot be told");
     }
     None
 }

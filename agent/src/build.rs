@@ -84,6 +84,10 @@ impl Build<'_> {
         let materials = self.gather(&mut inputs).await?;
         let fingerprint = self.fingerprint(&materials);
         if let Some(record) = self.up_to_date(&fingerprint)? {
+            Record::touch(self.layout.root()).map_err(|error| {
+                self.layout
+                    .failure("note the use of the last build", &error)
+            })?;
             self.name_again(&record)?;
             return self.finish_unchanged(record.image).await;
         }
@@ -98,6 +102,9 @@ impl Build<'_> {
             platform_api: images.builder.api.to_string(),
             uid: images.builder.uid,
             gid: images.builder.gid,
+            folder: self.plan.request.project.path.clone(),
+            run_image: images.run_image.image.digest,
+            buildpackages: images.buildpackage_digests(),
         };
         record
             .save(self.layout.root())
@@ -133,14 +140,12 @@ impl Build<'_> {
             .map(|source| source.digest)
             .collect();
         let images = &materials.images;
-        let buildpackages = images.buildpackages.iter();
-        let buildpackages: Vec<Digest> = buildpackages.map(|found| found.image.digest).collect();
         let embedded = order::embedded(&self.plan, &materials.sources);
         record::fingerprint(&record::Inputs {
             embedded: embedded.map(Embedded::digest),
             request: &self.plan.request,
             sources: &sources,
-            buildpackages: &buildpackages,
+            buildpackages: &images.buildpackage_digests(),
             builder: &images.builder_documents().digest,
             run_image: &images.run_image.image.digest,
             run_name: &images.run_name.to_string(),

@@ -35,16 +35,17 @@ pub mod spec;
 pub mod stdio;
 
 pub use error::ContainerError;
+pub(crate) use message::TerminalSize;
 pub use protocol::input::Signal;
 pub(crate) use runner::run_here;
 pub use spec::{Access, ContainerSpec, Mount, MountKind, Network, Upper, User};
 pub use stdio::{ContainerInput, ContainerOutput};
+pub(crate) use stdio::{Pipes, Terminal};
 
 use error::Chain;
-use message::{Report, Start, TerminalSize};
+use message::{Report, Start};
 use plan::Prepared;
 use process::Runner;
-use stdio::Terminal;
 
 use crate::syscall;
 

@@ -3,7 +3,7 @@
 use protocol::{Failure, FailureKind, Reply, Request};
 
 use crate::dialogue::{Dialogue, Inputs};
-use crate::{Agent, build, doctor, forward, image, machine, run, shell};
+use crate::{Agent, build, doctor, forward, image, machine, run, shell, upkeep};
 
 /// Serves one request. Dropping the future cancels it; so does a stop of the
 /// agent that does not wait.
@@ -34,6 +34,7 @@ fn name(request: &Request) -> Option<String> {
         Request::Shell(shell) => Some(format!("a shell of {}", shell.project.path)),
         Request::ImageExport { image, .. } => Some(format!("an export of {image}")),
         Request::Pull { image, .. } => Some(format!("a pull of {image}")),
+        Request::Console { .. } => Some("a shell of the machine".to_owned()),
         Request::Push { target, .. } => Some(format!("a push to {target}")),
         _ => None,
     }
@@ -69,6 +70,13 @@ async fn serve(
             target,
             access,
         } => image::push(agent, dialogue, &image, &target, access).await,
+        Request::StoreUsage => {
+            let store = agent.store.clone();
+            let used = tokio::task::spawn_blocking(move || upkeep::usage(&store)).await;
+            Ok(used.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??)
+        }
+        Request::StoreVerify { repair } => upkeep::verify(agent, repair, &dialogue).await,
+        Request::StorePrune(request) => upkeep::prune(&agent.store, &request, &dialogue).await,
         Request::Doctor => doctor::run(agent, &dialogue).await,
         Request::MachineStatus => Ok(machine::status(agent)),
         Request::SetClock { nanos } => machine::set_clock(agent, nanos),
@@ -77,5 +85,8 @@ async fn serve(
         Request::Stop { running } => machine::stop(agent, running, &dialogue).await,
         Request::Clear { keep_images } => machine::clear(agent, keep_images).await,
         Request::Usage => machine::usage(agent).await,
+        Request::Console { command, stdio } => {
+            machine::console(agent, &command, stdio, &dialogue, inputs).await
+        }
     }
 }

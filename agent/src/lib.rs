@@ -32,6 +32,7 @@ pub mod shell;
 pub mod source;
 pub mod store;
 mod syscall;
+pub mod upkeep;
 mod work;
 
 pub use agent::{Agent, build_id, home};

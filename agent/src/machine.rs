@@ -1,6 +1,7 @@
 //! The machine that the agent runs on: its state, its clock, its disk, and its
 //! end.
 
+mod console;
 pub mod guest;
 mod stop;
 
@@ -13,6 +14,7 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 
 use crate::{Agent, syscall};
 
+pub(crate) use console::console;
 pub(crate) use stop::stop;
 
 /// Whose the machine is.

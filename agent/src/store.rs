@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 pub use blob::{BlobReader, BlobWriter};
 pub use error::{StoreError, is_full};
+pub use garbage::disk_usage;
 pub use image::{Descriptor, Image, ImageConfig, Manifest, RuntimeConfig};
 pub use index::{StoredImage, seconds_since_epoch};
 pub use lock::Lock;

@@ -15,6 +15,7 @@ mod image;
 mod machine;
 mod process;
 mod registry;
+mod store;
 
 pub(crate) use build::{BuildOptions, NetworkChoice, PullChoice};
 pub(crate) use creation_time::CreationTime;
@@ -24,6 +25,7 @@ pub(crate) use image::{ExportOptions, ImageCommand};
 pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOptions, StopOptions};
 pub(crate) use process::{RunOptions, ShellOptions};
 pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};
+pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 
 /// Turns a source folder into an OCI image and a development shell with Cloud
 /// Native Buildpacks, without Docker.
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     Pull(PullOptions),
     Login(LoginOptions),
     Logout(LogoutOptions),
+    Store(StoreOptions),
+    Prune(PruneOptions),
     /// Check what this machine lacks, and say how to mend it
     Doctor,
     Completions(CompletionOptions),

@@ -1,5 +1,6 @@
 //! The commands: what each does between its options and its answer.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use clap::Parser as _;
@@ -25,6 +26,7 @@ mod image;
 mod man_pages;
 mod run;
 mod shell;
+mod store;
 mod vm;
 
 /// Does what the command line asks for; returns the exit code.
@@ -79,6 +81,8 @@ fn dispatch(
         Command::Image(command) => image::run(command, machine, printer),
         Command::Push(options) => push(&options, machine, printer),
         Command::Pull(options) => pull(&options, machine, printer),
+        Command::Store(options) => store::run(&options, machine, printer),
+        Command::Prune(options) => store::prune(options, machine, printer),
         Command::Doctor => doctor::run(machine, printer),
     }
 }
@@ -108,6 +112,25 @@ impl Start {
     fn here(machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
         let folder = Project::find(None).map(|project| project.folder);
         Self::at(&folder.unwrap_or_default(), machine, printer)
+    }
+}
+
+/// Asks whether to go on with what has just been told.
+fn confirm() -> Result<(), Failure> {
+    let refused = |message: &str| Failure::new(FailureKind::Cancelled, message);
+    if !std::io::stdin().is_terminal() {
+        let failure = Failure::new(FailureKind::Invalid, "nobody is there to be asked");
+        return Err(failure.with_hint("`--yes` removes it without a question"));
+    }
+    let failed = |error: std::io::Error| Failure::from_error(FailureKind::Machine, &error);
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Go on? [y/N] ").map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(refused("nothing was removed"))
     }
 }
 

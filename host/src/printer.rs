@@ -24,6 +24,7 @@ mod measure;
 mod phase;
 mod sanitise;
 mod screen;
+mod store;
 mod story;
 mod style;
 mod table;

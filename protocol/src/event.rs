@@ -86,6 +86,10 @@ pub enum Event {
         /// Which.
         port: u16,
     },
+    /// Something is wrong with the store.
+    Fault(StoreFault),
+    /// Something was, or would be, removed.
+    Pruned(PrunedItem),
 }
 
 /// How a request ended.
@@ -129,6 +133,13 @@ pub enum Reply {
     },
     /// Answers [`Request::Usage`](crate::Request::Usage).
     Usage(Usage),
+    /// Answers [`Request::StoreUsage`](crate::Request::StoreUsage).
+    StoreUsage(Box<StoreUsage>),
+    /// Answers [`Request::StoreVerify`](crate::Request::StoreVerify).
+    Verified(Verified),
+    /// Answers [`Request::StorePrune`](crate::Request::StorePrune): bytes that
+    /// were, or would be, freed.
+    PrunedBytes(u64),
 }
 
 /// The state of the machine that the agent runs on.
@@ -350,4 +361,115 @@ pub enum Verdict {
     Degraded,
     /// locald cannot work.
     Bad,
+}
+
+/// What takes the store's space, in bytes of its file system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct StoreUsage {
+    /// Where the store is.
+    pub path: String,
+    /// Everything.
+    pub total: u64,
+    /// What the file system has left.
+    pub free: u64,
+    /// By name.
+    pub images: Vec<ImageUsage>,
+    /// The last used first.
+    pub projects: Vec<ProjectUsage>,
+    /// Blobs and layers that no image needs.
+    pub unreferenced: u64,
+    /// Work in progress, and what killed processes have left.
+    pub temporary: u64,
+}
+
+/// What a stored image takes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ImageUsage {
+    /// The familiar form of the reference.
+    pub name: String,
+    /// What the image is here.
+    pub role: ImageRole,
+    /// Bytes of all that the image needs and the store has.
+    pub bytes: u64,
+    /// Bytes of that which no other image needs.
+    pub own: u64,
+}
+
+/// What is kept for a project.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ProjectUsage {
+    /// The folder, as it was when it was last built; empty when it never was.
+    pub folder: String,
+    /// Bytes of the source, as it was last built.
+    pub source: u64,
+    /// Bytes of caches and of the layers of the last build.
+    pub caches: u64,
+    /// Seconds since the epoch.
+    pub used: u64,
+}
+
+/// Something is wrong with the store.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StoreFault {
+    /// Which blob, layer or image.
+    pub what: String,
+    /// What is wrong, as a clause.
+    pub reason: String,
+    /// Images that need it.
+    pub images: Vec<String>,
+    /// What was done, if something was.
+    pub repair: Option<Repair>,
+}
+
+/// How a fault was mended.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Repair {
+    /// It was fetched again.
+    Fetched,
+    /// It was removed; nothing needed it.
+    Removed,
+    /// It cannot be had again: the images that need it were removed.
+    Lost {
+        /// Why it could not be fetched.
+        reason: String,
+    },
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Verified {
+    /// References.
+    pub images: u64,
+    /// Blobs, all of which were read.
+    pub blobs: u64,
+    /// Extracted layers.
+    pub layers: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Faults that remain.
+    pub faults: u64,
+}
+
+/// Something that is not needed.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PrunedItem {
+    /// What kind of thing.
+    pub kind: PrunedKind,
+    /// Which; empty for things without a name.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Seconds since the epoch when it was last used; zero when nobody knows.
+    pub used: u64,
+}
+
+/// Kinds of things that are not needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum PrunedKind {
+    /// Blobs and layers that no image needs.
+    Unreferenced,
+    /// An image that was fetched for builds.
+    Image,
+    /// Source and caches of a project.
+    Project,
 }

@@ -99,6 +99,39 @@ pub enum Request {
     /// What the store takes, answered with
     /// [`Reply::Usage`](crate::Reply::Usage).
     Usage,
+    /// A program of the machine itself, outside of any container; only where
+    /// the machine is the agent's own.
+    Console {
+        /// Command and arguments; empty means a shell.
+        command: Vec<String>,
+        /// How the process is attached.
+        stdio: Stdio,
+    },
+    /// What takes the store's space; answered with
+    /// [`Reply::StoreUsage`](crate::Reply::StoreUsage).
+    StoreUsage,
+    /// Whether the store is what it says it is: each fault is an
+    /// [`Event::Fault`](crate::Event::Fault).
+    StoreVerify {
+        /// How what is damaged is fetched again; without it, nothing changes.
+        repair: Option<RegistryAccess>,
+    },
+    /// Remove what is not needed: each item is an
+    /// [`Event::Pruned`](crate::Event::Pruned).
+    StorePrune(PruneRequest),
+}
+
+/// What is to be removed from the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PruneRequest {
+    /// Only tell.
+    pub dry_run: bool,
+    /// Also what was fetched or cached for builds, and has not been used for
+    /// this many seconds.
+    pub unused_seconds: Option<u64>,
+    /// Also the longest unused of that, until the store takes no more than
+    /// this many bytes.
+    pub keep_bytes: Option<u64>,
 }
 
 /// What becomes of running requests when an agent ends.

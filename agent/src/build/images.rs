@@ -10,6 +10,7 @@ use protocol::event::ImageRole;
 use super::plan::Plan;
 use crate::builder::{Builder, BuilderError};
 use crate::buildpackage::Buildpackage;
+use crate::digest::Digest;
 use crate::endpoint::{Fetch, Scope};
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Resolved, Want};
@@ -120,6 +121,12 @@ impl Images {
                 fetched.map_err(|error| error.to_string())
             })
         })
+    }
+
+    /// Manifest digests of the buildpacks that are images.
+    pub(super) fn buildpackage_digests(&self) -> Vec<Digest> {
+        let packages = self.buildpackages.iter();
+        packages.map(|package| package.image.digest).collect()
     }
 
     /// The builder's documents.

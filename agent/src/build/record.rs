@@ -1,6 +1,7 @@
 //! What the last build of a project was made from, and what it made.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::request::{BuildRequest, Buildpack, EnvVar};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,12 @@ pub struct Record {
     pub uid: u32,
     /// The builder's group.
     pub gid: u32,
+    /// The project's folder, as its user knows it.
+    pub folder: String,
+    /// Manifest digest of the run image.
+    pub run_image: Digest,
+    /// Manifest digests of buildpacks that are images.
+    pub buildpackages: Vec<Digest>,
 }
 
 impl Record {
@@ -47,6 +54,24 @@ impl Record {
         file.as_file().sync_all()?;
         file.persist(project.join(FILE))?;
         Ok(())
+    }
+
+    /// Notes that the last build was used once more.
+    pub fn touch(project: &Path) -> std::io::Result<()> {
+        let file = fs_err::OpenOptions::new()
+            .append(true)
+            .open(project.join(FILE))?;
+        file.file().set_modified(SystemTime::now())
+    }
+
+    /// Seconds since the epoch when a project was last built, or found
+    /// unchanged; zero if never.
+    pub fn used(project: &Path) -> u64 {
+        let modified = fs_err::metadata(project.join(FILE)).and_then(|file| file.modified());
+        let since = modified
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        since.map_or(0, |since| since.as_secs())
     }
 }
 

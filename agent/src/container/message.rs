@@ -94,11 +94,11 @@ pub(super) struct Start;
 
 /// Cells of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TerminalSize {
+pub(crate) struct TerminalSize {
     /// Height.
-    pub(super) rows: u16,
+    pub(crate) rows: u16,
     /// Width.
-    pub(super) columns: u16,
+    pub(crate) columns: u16,
 }
 
 /// From the runner to the agent.

@@ -39,20 +39,20 @@ enum Output {
 
 /// The master of a container's pseudo terminal.
 #[derive(Debug, Clone)]
-pub(super) struct Terminal(Arc<AsyncFd<OwnedFd>>);
+pub(crate) struct Terminal(Arc<AsyncFd<OwnedFd>>);
 
 /// The agent's and the container's ends of three pipes.
 #[derive(Debug)]
-pub(super) struct Pipes {
-    pub(super) stdin: ContainerInput,
-    pub(super) stdout: ContainerOutput,
-    pub(super) stderr: ContainerOutput,
+pub(crate) struct Pipes {
+    pub(crate) stdin: ContainerInput,
+    pub(crate) stdout: ContainerOutput,
+    pub(crate) stderr: ContainerOutput,
     /// In the order of their numbers.
-    pub(super) theirs: [OwnedFd; 3],
+    pub(crate) theirs: [OwnedFd; 3],
 }
 
 impl Pipes {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (stdin_reader, stdin) = io::pipe()?;
         let (stdout, stdout_writer) = io::pipe()?;
         let (stderr, stderr_writer) = io::pipe()?;
@@ -76,7 +76,7 @@ impl ContainerOutput {
 }
 
 impl Terminal {
-    pub(super) fn new(master: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(master: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&master, true)?;
         Ok(Self(Arc::new(syscall::watch(
             master,
@@ -84,15 +84,15 @@ impl Terminal {
         )?)))
     }
 
-    pub(super) fn resize(&self, size: TerminalSize) -> io::Result<()> {
+    pub(crate) fn resize(&self, size: TerminalSize) -> io::Result<()> {
         Ok(tcsetwinsize(self.0.get_ref(), size.into())?)
     }
 
-    pub(super) fn input(&self) -> ContainerInput {
+    pub(crate) fn input(&self) -> ContainerInput {
         ContainerInput(Input::Terminal(self.clone()))
     }
 
-    pub(super) fn output(&self) -> ContainerOutput {
+    pub(crate) fn output(&self) -> ContainerOutput {
         ContainerOutput(Output::Terminal(self.clone()))
     }
 

@@ -65,6 +65,29 @@ impl Store {
         Ok(bytes)
     }
 
+    /// The digest of what a blob holds, which may not be what its name says.
+    pub fn hash_blob(&self, digest: &Digest) -> Result<Digest, StoreError> {
+        let path = self.blob_path(digest);
+        let mut file = self.open_blob(digest)?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            let count = file
+                .read(&mut buffer)
+                .map_err(|source| StoreError::io("read", &path, source))?;
+            if count == 0 {
+                return Ok(hasher.finish());
+            }
+            hasher.update(&buffer[..count]);
+        }
+    }
+
+    /// Removes a blob.
+    pub fn remove_blob(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.blob_path(digest);
+        fs_err::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))
+    }
+
     /// Starts a new blob.
     pub fn blob_writer(&self) -> Result<BlobWriter, StoreError> {
         let parent = self.scratch();

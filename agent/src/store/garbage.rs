@@ -6,6 +6,7 @@ use std::path::Path;
 use protocol::event::Usage;
 
 use super::{Lock, Store, StoreError, remove_tree};
+use crate::digest::{DiffId, Digest};
 
 impl Store {
     /// Removes what nothing references. Returns the bytes freed, or nothing
@@ -15,6 +16,21 @@ impl Store {
         let Some(_lock) = Lock::try_exclusive(&self.lock_path("use.lock"))? else {
             return Ok(None);
         };
+        self.sweep().map(Some)
+    }
+
+    /// Waits until nobody makes or uses blobs and layers; `on_wait` is called
+    /// when somebody does.
+    pub async fn alone<E: From<StoreError>>(
+        &self,
+        on_wait: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<Lock, E> {
+        Lock::wait_exclusive(&self.lock_path("use.lock"), on_wait).await
+    }
+
+    /// Removes what nothing references; returns the bytes freed. Only for who
+    /// is [`alone`](Self::alone).
+    pub fn sweep(&self) -> Result<u64, StoreError> {
         let mut blobs = HashSet::new();
         let mut layers = HashSet::new();
         for digest in self.referenced()? {
@@ -29,7 +45,7 @@ impl Store {
             }
         }
         let freed = sweep(&self.root().join("blobs/sha256"), &blobs)?;
-        Ok(Some(freed + sweep(&self.root().join("layers"), &layers)?))
+        Ok(freed + sweep(&self.root().join("layers"), &layers)?)
     }
 
     /// Removes everything but what is asked to stay. False when the store is
@@ -62,6 +78,26 @@ impl Store {
     pub fn usage(&self) -> u64 {
         disk_usage(self.root())
     }
+
+    /// Bytes that the file system has left.
+    pub fn free(&self) -> Result<u64, StoreError> {
+        let found = rustix::fs::statvfs(self.root());
+        let found = found.map_err(|errno| StoreError::io("examine", self.root(), errno.into()))?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    /// All blobs, with the bytes that they take.
+    pub fn blobs(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
+        by_digest(&self.root().join("blobs/sha256"))
+    }
+
+    /// All extracted layers, with the bytes that they take.
+    pub fn layers(&self) -> Result<Vec<(DiffId, u64)>, StoreError> {
+        let layers = by_digest(&self.root().join("layers"))?.into_iter();
+        Ok(layers
+            .map(|(digest, size)| (DiffId(digest), size))
+            .collect())
+    }
 }
 
 /// Removes all entries that are not kept; returns the bytes freed.
@@ -84,7 +120,20 @@ fn sweep(directory: &Path, keep: &HashSet<String>) -> Result<u64, StoreError> {
     Ok(freed)
 }
 
-fn disk_usage(path: &Path) -> u64 {
+/// Entries that are named by a digest; others are nobody's.
+fn by_digest(directory: &Path) -> Result<Vec<(Digest, u64)>, StoreError> {
+    let entries =
+        fs_err::read_dir(directory).map_err(|source| StoreError::io("list", directory, source))?;
+    let named = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        let digest = format!("sha256:{}", name.to_str()?).parse().ok()?;
+        Some((digest, disk_usage(&entry.path())))
+    });
+    Ok(named.collect())
+}
+
+/// Bytes that a tree takes on its file system.
+pub fn disk_usage(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(metadata) = fs_err::symlink_metadata(path) else {
         return 0;

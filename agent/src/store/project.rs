@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Lock, Store, StoreError, error};
+use super::{Lock, Store, StoreError, error, remove_tree};
 
 /// A project's directory.
 #[derive(Debug, Clone)]
@@ -20,12 +20,35 @@ impl Store {
         let lock = self.lock_path(&format!("project-{id}.lock"));
         Ok(ProjectDir { path, lock })
     }
+
+    /// The directories of all projects.
+    pub fn projects(&self) -> Result<Vec<ProjectDir>, StoreError> {
+        let parent = self.root().join("projects");
+        let entries =
+            fs_err::read_dir(&parent).map_err(|source| StoreError::io("list", &parent, source))?;
+        let projects = entries.flatten().map(|entry| {
+            let id = entry.file_name().to_string_lossy().into_owned();
+            let lock = self.lock_path(&format!("project-{id}.lock"));
+            let path = entry.path();
+            ProjectDir { path, lock }
+        });
+        Ok(projects.collect())
+    }
 }
 
 impl ProjectDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Removes it, unless the project is being built; says whether it has
+    /// gone.
+    pub fn remove(&self) -> Result<bool, StoreError> {
+        let Some(_lock) = Lock::try_exclusive(&self.lock)? else {
+            return Ok(false);
+        };
+        remove_tree(&self.path).map(|()| true)
     }
 
     /// Waits until no other build of the project runs; `on_wait` is called

@@ -27,6 +27,14 @@ pub(crate) enum MachineCommand {
     Upgrade,
     /// Check what this system lacks for the machine, and the machine itself
     Doctor,
+    /// Open a shell in the machine, or run a command there
+    ///
+    /// Outside of any container: to look at the machine itself.
+    Ssh {
+        /// Command to run instead of a shell
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 /// Show the machine's state, and what it takes

@@ -29,7 +29,7 @@ fn front_page() {
 
 #[test]
 fn help_texts() {
-    let pages: [&[&str]; 16] = [
+    let pages: [&[&str]; 18] = [
         &[],
         &["build"],
         &["run"],
@@ -43,6 +43,8 @@ fn help_texts() {
         &["push"],
         &["pull"],
         &["login"],
+        &["store"],
+        &["prune"],
         &["doctor"],
         &["completions"],
         &["vm"],

@@ -2,6 +2,7 @@
 
 mod reset;
 mod resize;
+mod shell;
 mod status;
 mod stop;
 
@@ -24,7 +25,11 @@ pub(super) fn run(
     machine: Option<&Kind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    let machine = Start::here(machine, printer)?.setup.machine;
+    let setup = Start::here(machine, printer)?.setup;
+    if let MachineCommand::Ssh { command } = command {
+        return shell::run(setup, command, printer);
+    }
+    let machine = setup.machine;
     let name = machine.to_string();
     let subject = Subject { machine, name };
     block_on(async {
@@ -41,6 +46,8 @@ pub(super) fn run(
             MachineCommand::Resize(options) => resize::run(&subject, *options, printer).await,
             MachineCommand::Upgrade => upgrade(&subject, printer).await,
             MachineCommand::Doctor => check(&subject, printer).await,
+            // It came first.
+            MachineCommand::Ssh { .. } => Ok(exit_code::SUCCESS),
         }
     })
 }

@@ -237,6 +237,20 @@ impl Ssh {
         })
     }
 
+    /// A shell there, or a command; returns its exit code.
+    pub(crate) fn shell(&self, command: &[String]) -> Result<u8, Failure> {
+        let mut ssh = std::process::Command::new("ssh");
+        ssh.args(&self.arguments);
+        if !command.is_empty() {
+            // A shell there puts the words together again.
+            let quoted = command.iter().map(|word| remote::word(word));
+            ssh.arg("--").arg(quoted.collect::<Vec<_>>().join(" "));
+        }
+        let status = ssh.status().map_err(SshError::Program)?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(code.unwrap_or(u8::MAX))
+    }
+
     fn command(&self, manner: Manner, script: &str) -> Command {
         let mut command = spawn::deaf("ssh");
         command.args([

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protocol::event::{Built, Check, ImageRole, ImageSummary, Verdict};
+use protocol::event::{
+    Built, Check, ImageRole, ImageSummary, PrunedItem, StoreFault, StoreUsage, Verdict, Verified,
+};
 use serde_json::{Value, json};
 
 use super::Detail;
@@ -11,6 +13,7 @@ use super::details::ImageDetails;
 use super::machine::{MachineReport, size};
 use super::measure::{age, bytes, duration, short_digest};
 use super::sanitise::clean;
+use super::store;
 use super::style::Style;
 use super::table::table;
 use crate::export::Target;
@@ -56,6 +59,16 @@ pub(crate) enum Answer {
         known: bool,
     },
     Checks(Vec<Check>),
+    StoreUsage(Box<StoreUsage>),
+    Verified {
+        faults: Vec<StoreFault>,
+        verified: Verified,
+    },
+    Pruned {
+        items: Vec<PrunedItem>,
+        bytes: u64,
+        dry_run: bool,
+    },
     Machine(Box<MachineReport>),
     MachineStarted {
         machine: String,
@@ -120,6 +133,13 @@ impl Answer {
             Self::LoggedOut { registry, known } => {
                 json!({"event": "logged-out", "registry": registry, "known": known})
             }
+            Self::StoreUsage(usage) => store::usage_json(usage),
+            Self::Verified { faults, verified } => store::verified_json(faults, verified),
+            Self::Pruned {
+                items,
+                bytes,
+                dry_run,
+            } => store::pruned_json(items, *bytes, *dry_run),
             Self::Checks(checks) => {
                 let checks: Vec<_> = checks.iter().map(check_json).collect();
                 json!({"event": "checks", "checks": checks})
@@ -159,6 +179,13 @@ impl Answer {
             Self::Images(images) => image_lines(images),
             Self::Image(details) => details.lines(style),
             Self::Checks(checks) => check_lines(checks, style),
+            Self::StoreUsage(usage) => store::usage_lines(usage),
+            Self::Verified { faults, verified } => store::verified_lines(faults, verified),
+            Self::Pruned {
+                items,
+                bytes,
+                dry_run,
+            } => store::pruned_lines(items, *bytes, *dry_run),
             Self::Machine(report) => report.lines(),
             Self::Logs(logs) => log_lines(logs),
             other => vec![clean(&other.sentence())],
@@ -222,6 +249,9 @@ impl Answer {
             | Self::Images(_)
             | Self::Image(_)
             | Self::Checks(_)
+            | Self::StoreUsage(_)
+            | Self::Verified { .. }
+            | Self::Pruned { .. }
             | Self::Machine(_)
             | Self::Logs(_) => String::new(),
         }
@@ -250,10 +280,7 @@ fn image_lines(images: &[ImageSummary]) -> Vec<String> {
     if images.is_empty() {
         return vec!["No images yet: `locald build` makes one.".to_owned()];
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let now = now();
     let mut rows = vec![
         ["NAME", "DIGEST", "SIZE", "AGE", "KIND"]
             .map(str::to_owned)
@@ -271,7 +298,13 @@ fn image_lines(images: &[ImageSummary]) -> Vec<String> {
     table(&rows)
 }
 
-const fn role(role: ImageRole) -> &'static str {
+/// Seconds since the epoch.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+pub(super) const fn role(role: ImageRole) -> &'static str {
     match role {
         ImageRole::Application => "application",
         ImageRole::Builder => "builder",

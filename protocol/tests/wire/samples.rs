@@ -1,14 +1,15 @@
 //! At least one message of each kind.
 
 use protocol::event::{
-    Built, Check, ImageRole, ImageSummary, MachineStatus, Phase, PullEvent, PushEvent, Status,
-    Usage, Verdict,
+    Built, Check, ImageRole, ImageSummary, ImageUsage, MachineStatus, Phase, ProjectUsage,
+    PrunedItem, PrunedKind, PullEvent, PushEvent, Repair, Status, StoreFault, StoreUsage, Usage,
+    Verdict, Verified,
 };
 use protocol::input::{Credential, Signal};
 use protocol::request::{
     BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
-    PullPolicy, RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest, Stdio,
-    Verbosity,
+    PruneRequest, PullPolicy, RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest,
+    Stdio, Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -129,6 +130,19 @@ pub(crate) fn requests() -> Vec<Request> {
         },
         Request::Clear { keep_images: true },
         Request::Usage,
+        Request::Console {
+            command: vec![text("sh")],
+            stdio: TERMINAL,
+        },
+        Request::StoreUsage,
+        Request::StoreVerify {
+            repair: Some(access()),
+        },
+        Request::StorePrune(PruneRequest {
+            dry_run: true,
+            unused_seconds: Some(1),
+            keep_bytes: None,
+        }),
     ];
     // A new kind does not compile here until it has its place above.
     let place = |request: &Request| match request {
@@ -151,8 +165,12 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::Stop { .. } => 16,
         Request::Clear { .. } => 17,
         Request::Usage => 18,
+        Request::Console { .. } => 19,
+        Request::StoreUsage => 20,
+        Request::StoreVerify { .. } => 21,
+        Request::StorePrune(_) => 22,
     };
-    assert!(all.iter().map(place).eq(0..19));
+    assert!(all.iter().map(place).eq(0..23));
     all
 }
 
@@ -281,7 +299,38 @@ fn replies() -> Vec<Reply> {
             layers: 2,
             projects: 3,
         }),
+        Reply::StoreUsage(Box::new(store_usage())),
+        Reply::Verified(Verified {
+            images: 1,
+            blobs: 2,
+            layers: 3,
+            bytes: 4,
+            faults: 5,
+        }),
+        Reply::PrunedBytes(6),
     ]
+}
+
+fn store_usage() -> StoreUsage {
+    StoreUsage {
+        path: text("/s"),
+        total: 1,
+        free: 2,
+        images: vec![ImageUsage {
+            name: text("n"),
+            role: ImageRole::Builder,
+            bytes: 3,
+            own: 4,
+        }],
+        projects: vec![ProjectUsage {
+            folder: text("/p"),
+            source: 5,
+            caches: 6,
+            used: 7,
+        }],
+        unreferenced: 8,
+        temporary: 9,
+    }
 }
 
 fn failures() -> Vec<Failure> {
@@ -413,6 +462,18 @@ pub(crate) fn events() -> Vec<Event> {
         }),
         Event::PortOpened { port: 8080 },
         Event::PortClosed { port: 8080 },
+        Event::Fault(StoreFault {
+            what: text("blob"),
+            reason: text("r"),
+            images: vec![text("n")],
+            repair: Some(Repair::Lost { reason: text("l") }),
+        }),
+        Event::Pruned(PrunedItem {
+            kind: PrunedKind::Image,
+            name: text("n"),
+            bytes: 1,
+            used: 2,
+        }),
     ];
     let place = |event: &Event| match event {
         Event::Outcome(_) => 0,
@@ -432,8 +493,10 @@ pub(crate) fn events() -> Vec<Event> {
         Event::Check(_) => 14,
         Event::PortOpened { .. } => 15,
         Event::PortClosed { .. } => 16,
+        Event::Fault(_) => 17,
+        Event::Pruned(_) => 18,
     };
-    assert!(all.iter().map(place).eq(0..17));
+    assert!(all.iter().map(place).eq(0..19));
     all.extend(
         replies()
             .into_iter()

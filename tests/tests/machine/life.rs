@@ -29,6 +29,9 @@ fn a_machine_starts_works_stops_and_goes() {
     vm.locald(["pull", &image]).succeed();
     let output = vm.locald(run(&image, "echo from inside; exit 3")).run();
     assert_eq!((output.code, &*output.stdout), (3, "from inside\n"));
+    let inside = ["vm", "ssh", "--", "sh", "-c", "hostname; cat; exit 4"];
+    let output = vm.locald(inside).input("typed").run();
+    assert_eq!((output.code, &*output.stdout), (4, "locald\ntyped"));
     vm.locald(["vm", "stop"]).succeed();
     vm.await_end();
     assert_eq!(vm.status().0, "stopped");

@@ -46,6 +46,18 @@ fn an_agent_is_brought_builds_and_goes() {
         "{status}"
     );
     remote.locald(["vm", "doctor"]).succeed();
+    let shell = [
+        "vm",
+        "ssh",
+        "--",
+        "sh",
+        "-c",
+        "echo \"it's $1\"; exit 4",
+        "sh",
+        "a  b",
+    ];
+    let output = remote.locald(shell).run();
+    assert_eq!((output.code, &*output.stdout), (4, "it's a  b\n"));
     let stop = remote.locald(["vm", "stop"]).succeed();
     assert!(stop.stderr.contains("nothing to do"), "{}", stop.stderr);
     remote.locald(["vm", "reset"]).fail(111, "--yes");

@@ -1,9 +1,8 @@
 //! `locald vm reset`.
 
-use std::io::{IsTerminal as _, Write as _};
+use protocol::{Failure, Reply, Request};
 
-use protocol::{Failure, FailureKind, Reply, Request};
-
+use super::super::confirm;
 use super::{Subject, nothing};
 use crate::cli::ResetOptions;
 use crate::exit_code;
@@ -93,23 +92,5 @@ fn disk(subject: &Subject) -> String {
         String::new()
     } else {
         format!("; its disk takes {}", bytes(size))
-    }
-}
-
-fn confirm() -> Result<(), Failure> {
-    let refused = |message: &str| Failure::new(FailureKind::Cancelled, message);
-    if !std::io::stdin().is_terminal() {
-        let failure = Failure::new(FailureKind::Invalid, "nobody is there to be asked");
-        return Err(failure.with_hint("`--yes` removes it without a question"));
-    }
-    let failed = |error: std::io::Error| Failure::from_error(FailureKind::Machine, &error);
-    let mut stderr = std::io::stderr();
-    write!(stderr, "Go on? [y/N] ").map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(failed)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(refused("nothing was removed"))
     }
 }

@@ -115,6 +115,11 @@ pub(super) fn quote(script: &str) -> String {
     format!("exec sh -c '{script}'")
 }
 
+/// A word that a shell takes as it is.
+pub(super) fn word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,0 +1,177 @@
+//! A program of the machine itself, for who looks after it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
+
+use protocol::input::Signal;
+use protocol::request::Stdio;
+use protocol::{Failure, FailureKind, Reply};
+use rustix::process::{Pid, Signal as SystemSignal, kill_process_group};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use tokio::process::{Child, Command};
+
+use crate::Agent;
+use crate::attach::{Program, attach};
+use crate::container::{ContainerInput, ContainerOutput, Pipes, Terminal};
+use crate::dialogue::{Dialogue, Inputs};
+
+const SHELL: &str = "/bin/sh";
+
+/// Serves a request for a program of the machine.
+pub(crate) async fn console(
+    agent: &Agent,
+    command: &[String],
+    stdio: Stdio,
+    dialogue: &Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    agent.require_own("no program of it is started")?;
+    let console = Console::start(command, stdio).map_err(|error| {
+        let name = command.first().map_or(SHELL, String::as_str);
+        let message = format!("{name} cannot be started in the machine: {error}");
+        Failure::new(FailureKind::NotFound, message)
+    })?;
+    attach(console, dialogue, inputs).await
+}
+
+/// The program, leader of a session of its own; all of that ends with it.
+struct Console {
+    child: Child,
+    group: Option<Pid>,
+    stdin: Option<ContainerInput>,
+    stdout: Option<ContainerOutput>,
+    stderr: Option<ContainerOutput>,
+    terminal: Option<Terminal>,
+}
+
+impl Console {
+    fn start(command: &[String], stdio: Stdio) -> io::Result<Self> {
+        match stdio {
+            Stdio::Pipes => {
+                let pipes = Pipes::new()?;
+                let child = spawn(command, &[], pipes.theirs)?;
+                let mut console = Self::new(child, None);
+                console.stdin = Some(pipes.stdin);
+                console.stdout = Some(pipes.stdout);
+                console.stderr = Some(pipes.stderr);
+                Ok(console)
+            }
+            Stdio::Terminal { rows, columns } => {
+                let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+                grantpt(&master)?;
+                unlockpt(&master)?;
+                let name = ptsname(&master, Vec::new())?;
+                let slave = slave(&name.to_string_lossy())?;
+                let theirs = [slave.try_clone()?, slave.try_clone()?, slave];
+                let terminal = Terminal::new(master)?;
+                let child = spawn(command, &["-c"], theirs)?;
+                let console = Self::new(child, Some(terminal));
+                console.resize(rows, columns)?;
+                Ok(console)
+            }
+        }
+    }
+
+    fn new(child: Child, terminal: Option<Terminal>) -> Self {
+        let group = child.id().and_then(|id| i32::try_from(id).ok());
+        Self {
+            stdin: terminal.as_ref().map(Terminal::input),
+            stdout: terminal.as_ref().map(Terminal::output),
+            stderr: None,
+            group: group.and_then(Pid::from_raw),
+            child,
+            terminal,
+        }
+    }
+}
+
+fn slave(path: &str) -> io::Result<OwnedFd> {
+    let file: File = fs_err::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)?
+        .into_parts()
+        .0;
+    Ok(file.into())
+}
+
+/// `setsid` makes the session, and its terminal.
+fn spawn(command: &[String], options: &[&str], theirs: [OwnedFd; 3]) -> io::Result<Child> {
+    let [stdin, stdout, stderr] = theirs;
+    let mut setsid = Command::new("setsid");
+    setsid.args(options);
+    match command {
+        [] => setsid.arg(SHELL),
+        words => setsid.args(words),
+    };
+    setsid.env("TERM", "xterm").env_remove("LOCALD_LOG");
+    setsid.stdin(stdin).stdout(stdout).stderr(stderr).spawn()
+}
+
+impl Program for Console {
+    type Input = ContainerInput;
+    type Output = ContainerOutput;
+
+    fn stdin(&mut self) -> Option<ContainerInput> {
+        self.stdin.take()
+    }
+
+    fn stdout(&mut self) -> Option<ContainerOutput> {
+        self.stdout.take()
+    }
+
+    fn stderr(&mut self) -> Option<ContainerOutput> {
+        self.stderr.take()
+    }
+
+    fn process(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let signal = match signal {
+            Signal::Interrupt => SystemSignal::INT,
+            Signal::Terminate => SystemSignal::TERM,
+            Signal::Hangup => SystemSignal::HUP,
+            Signal::Quit => SystemSignal::QUIT,
+            Signal::Kill => SystemSignal::KILL,
+            Signal::User1 => SystemSignal::USR1,
+            Signal::User2 => SystemSignal::USR2,
+        };
+        match self.group.map(|group| kill_process_group(group, signal)) {
+            None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
+        match &self.terminal {
+            Some(terminal) => terminal.resize(crate::container::TerminalSize { rows, columns }),
+            None => Ok(()),
+        }
+    }
+
+    async fn wait(&mut self) -> Result<u8, Failure> {
+        let ended = self.child.wait().await;
+        ended
+            .map(code)
+            .map_err(|error| Failure::from_error(FailureKind::Machine, &error))
+    }
+}
+
+/// 128 and the signal's number, when one ended it.
+fn code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt as _;
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // One that has ended is no error.
+        let _ = self.signal(Signal::Kill);
+    }
+}

@@ -1,0 +1,116 @@
+//! `locald store` and `locald prune`.
+
+use protocol::event::{PrunedItem, StoreFault};
+use protocol::request::PruneRequest;
+use protocol::{Event, Failure, Reply, Request};
+
+use super::{Start, ask, block_on, confirm, unexpected};
+use crate::cli::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
+use crate::client::Client;
+use crate::conversation::Heard;
+use crate::exit_code;
+use crate::machine::Kind;
+use crate::printer::{Answer, Printer, bytes};
+
+pub(super) fn run(
+    options: &StoreOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    match options.command {
+        None => usage(machine, printer),
+        Some(StoreCommand::Verify(options)) => verify(options, machine, printer),
+    }
+}
+
+fn usage(machine: Option<&Kind>, printer: &mut Printer) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
+    match ask(setup, printer, |_| Request::StoreUsage)? {
+        Reply::StoreUsage(usage) => printer.answer(&Answer::StoreUsage(usage)),
+        reply => return Err(unexpected(&reply)),
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+fn verify(
+    options: VerifyOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
+    let (faults, verified) = block_on(async {
+        let client = setup.connect(printer).await?;
+        let repair = options.repair.then(|| client.access.clone());
+        let request = Request::StoreVerify { repair };
+        let mut conversation = client.request(&request, printer).await?;
+        let mut faults: Vec<StoreFault> = Vec::new();
+        loop {
+            match conversation.next().await? {
+                Heard::Event(Event::Fault(fault)) => faults.push(fault),
+                Heard::Event(_) | Heard::Data(..) => {}
+                Heard::Reply(Reply::Verified(verified)) => return Ok((faults, verified)),
+                Heard::Reply(reply) => return Err(unexpected(&reply)),
+            }
+        }
+    })?;
+    let remain = verified.faults > 0;
+    printer.answer(&Answer::Verified { faults, verified });
+    Ok(if remain {
+        exit_code::INTEGRITY
+    } else {
+        exit_code::SUCCESS
+    })
+}
+
+pub(super) fn prune(
+    options: PruneOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
+    let request = |dry_run| PruneRequest {
+        dry_run,
+        unused_seconds: options.unused_for.map(|age| age.seconds),
+        keep_bytes: options.keep.map(|size| size.0),
+    };
+    let told = |(items, bytes), dry_run| Answer::Pruned {
+        items,
+        bytes,
+        dry_run,
+    };
+    block_on(async {
+        let client = setup.connect(printer).await?;
+        if options.dry_run || options.yes {
+            let removed = remove(&client, printer, request(options.dry_run)).await?;
+            printer.answer(&told(removed, options.dry_run));
+            return Ok(exit_code::SUCCESS);
+        }
+        let found = remove(&client, printer, request(true)).await?;
+        let nothing = found.0.is_empty();
+        printer.answer(&told(found, true));
+        if !nothing {
+            confirm()?;
+            let (_, freed) = remove(&client, printer, request(false)).await?;
+            printer.note(&format!("Freed {}", bytes(freed)));
+        }
+        Ok(exit_code::SUCCESS)
+    })
+}
+
+async fn remove(
+    client: &Client,
+    printer: &mut Printer,
+    request: PruneRequest,
+) -> Result<(Vec<PrunedItem>, u64), Failure> {
+    let request = Request::StorePrune(request);
+    let mut conversation = client.request(&request, printer).await?;
+    let mut items = Vec::new();
+    loop {
+        match conversation.next().await? {
+            Heard::Event(Event::Pruned(item)) => items.push(item),
+            Heard::Event(_) | Heard::Data(..) => {}
+            Heard::Reply(Reply::PrunedBytes(bytes)) => return Ok((items, bytes)),
+            Heard::Reply(reply) => return Err(unexpected(&reply)),
+        }
+    }
+}
