@@ -12,7 +12,7 @@ mod buildpack;
 mod descriptor;
 mod document;
 mod error;
-mod machine;
+pub(crate) mod machine;
 mod name;
 mod project_file;
 mod registries;
@@ -20,7 +20,7 @@ mod user_file;
 
 pub(crate) use buildpack::BuildpackChoice;
 pub(crate) use error::SettingsError;
-pub(crate) use machine::{GuestImage, MachineTable, RemoteGuest, Shape, Size};
+pub(crate) use machine::{GuestImage, MachineTable, Shape, Size};
 pub(crate) use name::ImageName;
 pub(crate) use registries::Registries;
 

@@ -294,8 +294,7 @@ async fn look(program: &Program) -> Result<Look, WslError> {
     {
         return Ok(Look::without_agent(State::Stopped, None));
     }
-    // What the agent complains about is not to be seen, and kept by the pipe.
-    let agent = greet(start(program, Stdio::piped())?, QUESTION).await;
+    let agent = greet(start(program, Stdio::null())?, QUESTION).await;
     Ok(match agent {
         Ok(agent) => Look::running(agent),
         Err(error) => Look::without_agent(State::Hung, Some(error.into())),

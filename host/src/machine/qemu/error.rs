@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::{Failure, FailureKind};
 
 use crate::agent::AgentError;
-use crate::settings::RemoteGuest;
+use crate::settings::machine::RemoteGuest;
 
 /// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::command_line::{Acceleration, Programs};
 use super::error::package;
 use super::folder::{Folder, Transport};
 use super::guest::Guest;
-use crate::settings::RemoteGuest;
+use crate::settings::machine::RemoteGuest;
 
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-vsock";

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const START: Duration = Duration::from_secs(30);
 
 /// Makes the root file system the root, as WSL's own init does; then it only
-/// waits. Nothing of the outside stays visible.
+/// waits for the end of its input: that of the server. Nothing of the outside stays visible.
 const INIT: &str = r#"
 set -e
 mount --make-rprivate /
@@ -25,7 +25,7 @@ cp /etc/resolv.conf etc/resolv.conf
 cp /etc/hosts etc/hosts
 mkdir -p mnt/.outside
 pivot_root . mnt/.outside
-exec /bin/busybox chroot . /bin/busybox sh -c 'umount -l /mnt/.outside && touch /run/up && exec /bin/busybox sleep 2147483647'
+exec /bin/busybox chroot . /bin/busybox sh -c 'umount -l /mnt/.outside && touch /run/up && exec /bin/busybox cat >/dev/null'
 "#;
 
 #[derive(Debug)]
@@ -96,9 +96,7 @@ impl Distribution {
 
 impl Instance {
     fn start(root: &Path) -> io::Result<Self> {
-        // Dies with the server, and everything inside dies with it.
-        let mut unshare = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare"])
+        let mut unshare = Command::new("unshare")
             .args([
                 "--mount",
                 "--pid",
@@ -109,7 +107,7 @@ impl Instance {
                 INIT,
             ])
             .arg(root)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()?;
         let started = Instant::now();
