@@ -3,8 +3,6 @@
 use harness::{App, builder, locald, unique};
 use serde_json::Value;
 
-use super::{build, digest};
-
 /// The last event of a command.
 fn answer(arguments: &[&str], home: &std::path::Path) -> Value {
     let output = locald(arguments.iter().copied().chain(["--json"]))
