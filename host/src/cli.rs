@@ -61,7 +61,7 @@ pub(crate) struct GlobalOptions {
         default_value = "auto"
     )]
     pub(crate) color: ColorChoice,
-    /// The machine that works: auto, in-process, qemu, wsl2, or
+    /// The machine that works: auto, in-process, qemu, lima, wsl2, or
     /// ssh://[USER@]HOST[:PORT]
     #[arg(long, global = true, value_name = "MACHINE")]
     pub(crate) machine: Option<Kind>,

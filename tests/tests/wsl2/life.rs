@@ -22,13 +22,13 @@ fn a_machine_is_made_looked_at_stopped_and_removed() {
     assert_eq!(status(), "stopped");
     windows
         .locald(["vm", "resize", "--memory", "4GiB"])
-        .fail(2, ".wslconfig");
+        .fail(111, ".wslconfig");
     windows.locald(["vm", "restart"]).succeed();
     windows.locald(["vm", "stop", "--now"]).succeed();
     assert_eq!(status(), "stopped");
     windows
         .locald(["vm", "reset"])
-        .fail(2, "nobody is there to be asked");
+        .fail(111, "nobody is there to be asked");
     windows.locald(["vm", "reset", "--yes"]).succeed();
     windows.locald(["vm", "reset", "--yes"]).succeed();
     assert_eq!(windows.wsl(&["--list", "--quiet"]), "");

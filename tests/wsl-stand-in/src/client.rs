@@ -59,6 +59,14 @@ fn named_file(arguments: &[String]) -> Option<&String> {
     }
 }
 
+/// A path of Wine's root, where a test calls this program on Linux.
+fn here(path: &str) -> String {
+    match path.strip_prefix("Z:") {
+        Some(path) if cfg!(unix) => path.replace('\\', "/"),
+        _ => path.to_owned(),
+    }
+}
+
 fn feed(mut server: TcpStream) {
     let mut stdin = io::stdin().lock();
     let mut buffer = vec![0; 64 * 1024];
@@ -92,12 +100,12 @@ fn listen(server: &mut TcpStream) -> io::Result<i32> {
             Kind::Write => {
                 let text = String::from_utf8_lossy(&bytes);
                 if let Some((path, content)) = text.split_once('\0') {
-                    fs::write(path, content)?;
+                    fs::write(here(path), content)?;
                 }
             }
             Kind::Remove => {
                 // As WSL, which does not mind either.
-                let _ = fs::remove_file(String::from_utf8_lossy(&bytes).as_ref());
+                let _ = fs::remove_file(here(&String::from_utf8_lossy(&bytes)));
             }
             Kind::Exit => {
                 let code = bytes.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
