@@ -76,7 +76,10 @@ impl Service {
     fn command(self) -> &'static str {
         match self {
             Self::OwnAgent => "exec \"$a\" stdio",
-            Self::MachinesAgent => "exec sudo -n \"$a\" join",
+            // The address by which lima's guests reach their host's loopback.
+            Self::MachinesAgent => {
+                "exec sudo -n env LOCALD_LOOPBACK_OF_HOST=192.168.5.2 \"$a\" join"
+            }
         }
     }
 }
