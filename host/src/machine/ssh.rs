@@ -106,7 +106,11 @@ impl Ssh {
         let configuration = configuration.display().to_string();
         Self {
             name: name.to_owned(),
-            arguments: vec!["-F".to_owned(), configuration, host.to_owned()],
+            // A master connection that we started would outlive the command,
+            // with its standard error open.
+            arguments: ["-F", &configuration, "-o", "ControlMaster=no", host]
+                .map(str::to_owned)
+                .to_vec(),
             service: Service::MachinesAgent,
         }
     }

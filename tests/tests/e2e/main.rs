@@ -12,6 +12,7 @@ mod image;
 mod interruption;
 mod run;
 mod shell;
+mod store;
 
 use harness::{App, Output, builder, locald};
 

@@ -4,5 +4,6 @@
 mod heal;
 mod image;
 mod life;
+mod lima;
 mod ssh;
 mod wrong;
