@@ -178,7 +178,7 @@ pub(super) fn pruned_json(items: &[PrunedItem], total: u64, dry_run: bool) -> Va
 
 fn folder(folder: &str) -> String {
     if folder.is_empty() {
-        "a folder that was never built".to_owned()
+        "(no finished build)".to_owned()
     } else {
         clean(folder)
     }
