@@ -53,18 +53,44 @@ fn compile() -> PathBuf {
         .args(["--target", &target])
         .arg("--target-dir")
         .arg(&target_dir)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        // What belongs to the build of locald itself, or to its lints.
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .env_remove("CARGO_BUILD_TARGET_DIR")
-        .env_remove("CARGO_TARGET_DIR");
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_this_build) {
+            cargo.env_remove(name);
+        }
+    }
     let status = cargo.status();
     assert!(
         status.as_ref().is_ok_and(std::process::ExitStatus::success),
         "the Rust buildpack cannot be compiled ({status:?}); {GIVEN}=PATH names one that was compiled before"
     );
     target_dir.join(target).join("buildpack").join(PACKAGE)
+}
+
+/// Whether a variable belongs to the build of locald itself, to its profile or
+/// to its lints. Build scripts of dependencies ask for some of them, and what
+/// is compiled already would be compiled again when their values change.
+fn is_of_this_build(name: &str) -> bool {
+    const PREFIXES: [&str; 5] = [
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "DEP_",
+    ];
+    const NAMES: [&str; 10] = [
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "DEBUG",
+        "HOST",
+        "OPT_LEVEL",
+        "OUT_DIR",
+        "PROFILE",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "TARGET",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn variable(name: &str) -> String {
