@@ -178,8 +178,15 @@ fn sweep_temporary(parent: &Path) -> Result<(), StoreError> {
     for entry in entries.flatten() {
         let owner = entry.path().join(lock::OWNER);
         let unborn = entry.file_name().to_string_lossy().starts_with(UNBORN);
-        if !unborn && owner.exists() && Lock::try_exclusive(&owner)?.is_some() {
-            remove_tree(&entry.path())?;
+        if unborn || !owner.exists() {
+            continue;
+        }
+        match Lock::try_exclusive(&owner) {
+            Ok(Some(_lock)) => remove_tree(&entry.path())?,
+            Ok(None) => {}
+            // Its owner has just removed it.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
