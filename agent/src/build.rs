@@ -9,6 +9,7 @@ mod phases;
 mod plan;
 mod record;
 mod trust;
+mod unchanged;
 
 use protocol::event::{Built, ImageRole};
 use protocol::request::BuildRequest;
@@ -23,7 +24,6 @@ use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
 use crate::embedded::Embedded;
 use crate::endpoint::{Content, Endpoint, Identity, Names};
-use crate::image;
 use crate::reference::ImageRef;
 use crate::registry::{Publication, Registry};
 use crate::source::{self, Source};
@@ -84,12 +84,7 @@ impl Build<'_> {
         let materials = self.gather(&mut inputs).await?;
         let fingerprint = self.fingerprint(&materials);
         if let Some(record) = self.up_to_date(&fingerprint)? {
-            Record::touch(self.layout.root()).map_err(|error| {
-                self.layout
-                    .failure("note the use of the last build", &error)
-            })?;
-            self.name_again(&record)?;
-            return self.finish_unchanged(record.image).await;
+            return self.finish_unchanged(&record).await;
         }
         let images = &materials.images;
         let mut publication = self.publication(images);
@@ -151,48 +146,6 @@ impl Build<'_> {
             run_name: &images.run_name.to_string(),
             name: &self.plan.name().to_string(),
         })
-    }
-
-    /// The last build, when nothing has changed since and its image is here.
-    fn up_to_date(&self, fingerprint: &Digest) -> Result<Option<Record>, Failure> {
-        let request = &self.plan.request;
-        if request.force || request.clear_cache {
-            return Ok(None);
-        }
-        let same = |record: &Record| record.fingerprint == *fingerprint;
-        let Some(record) = Record::load(self.layout.root()).filter(same) else {
-            return Ok(None);
-        };
-        let images = self.agent.store.images()?;
-        let is_it = |image: &StoredImage| image.descriptor.digest == record.image;
-        let named = images.iter().any(is_it);
-        let here = named && self.agent.store.image(&record.image).is_ok();
-        Ok(here.then_some(record))
-    }
-
-    /// Gives an unchanged image the names that it has lost or never had.
-    fn name_again(&self, record: &Record) -> Result<(), Failure> {
-        let images = self.agent.store.images()?;
-        let found = images
-            .iter()
-            .find(|image| image.descriptor.digest == record.image);
-        let Some(descriptor) = found.map(|image| image.descriptor.clone()) else {
-            return Ok(());
-        };
-        let missing = self.plan.names.iter().filter(|name| {
-            let name = name.to_string();
-            let has =
-                |image: &StoredImage| image.name == name && image.descriptor.digest == record.image;
-            !images.iter().any(has)
-        });
-        let role = ImageRole::Application;
-        let new: Vec<StoredImage> = missing
-            .map(|name| StoredImage::now(name.to_string(), descriptor.clone(), role))
-            .collect();
-        if !new.is_empty() {
-            self.agent.store.set_images(&new)?;
-        }
-        Ok(())
     }
 
     /// Runs the five phases; returns the digest of the new image.
@@ -262,13 +215,12 @@ impl Build<'_> {
             sources: &materials.sources,
         };
         let prepare = directory::Prepare {
-            order: choice.order()?,
             layout: &self.layout,
             plan: &self.plan,
             images: &materials.images,
             sources: &materials.sources,
         };
-        prepare.run()
+        prepare.run(choice.order()?)
     }
 
     /// Makes the exported image visible under all its names, in one step.
@@ -308,23 +260,6 @@ impl Build<'_> {
                 &images.run_image.image,
             )
         })
-    }
-
-    /// Uploads the image of an earlier build if asked to.
-    async fn finish_unchanged(&self, digest: Digest) -> Result<Built, Failure> {
-        let image = self.agent.store.image(&digest)?;
-        let mut published = Vec::new();
-        if self.plan.request.publish {
-            let stored = self.agent.store.find(&self.plan.name().to_string())?;
-            let origin = stored.and_then(|stored| image::origin(&stored, &image));
-            for name in &self.plan.names {
-                self.registry
-                    .push(&self.agent.store, &image, name, origin.as_ref())
-                    .await?;
-            }
-            published = self.familiar_names();
-        }
-        Ok(self.built(&image, published, true))
     }
 
     fn familiar_names(&self) -> Vec<String> {

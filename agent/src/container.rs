@@ -191,15 +191,7 @@ impl Container {
 
     /// Sends a signal to the program. That it has ended is no error.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.runner.signal(match signal {
-            Signal::Interrupt => SystemSignal::INT,
-            Signal::Terminate => SystemSignal::TERM,
-            Signal::Hangup => SystemSignal::HUP,
-            Signal::Quit => SystemSignal::QUIT,
-            Signal::Kill => SystemSignal::KILL,
-            Signal::User1 => SystemSignal::USR1,
-            Signal::User2 => SystemSignal::USR2,
-        })
+        self.runner.signal(of_system(signal))
     }
 
     /// Tells the terminal its new size; without a terminal nothing happens.
@@ -256,6 +248,19 @@ impl Container {
             }
             Err(error) => ContainerError::Runner(error),
         }
+    }
+}
+
+/// The protocol's signal as this system has it.
+pub(crate) fn of_system(signal: Signal) -> SystemSignal {
+    match signal {
+        Signal::Interrupt => SystemSignal::INT,
+        Signal::Terminate => SystemSignal::TERM,
+        Signal::Hangup => SystemSignal::HUP,
+        Signal::Quit => SystemSignal::QUIT,
+        Signal::Kill => SystemSignal::KILL,
+        Signal::User1 => SystemSignal::USR1,
+        Signal::User2 => SystemSignal::USR2,
     }
 }
 

@@ -57,32 +57,20 @@ const TERMINAL: Stdio = Stdio::Terminal {
     columns: 80,
 };
 
-fn good(name: &str, detail: impl Into<String>) -> Check {
-    Check {
-        name: name.to_owned(),
-        verdict: Verdict::Good,
-        detail: detail.into(),
-        remedy: None,
-    }
-}
-
 fn bad(name: &str, error: &dyn std::error::Error, remedy: Option<&str>) -> Check {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<_> = chain.map(ToString::to_string).collect();
-    Check {
-        name: name.to_owned(),
-        verdict: Verdict::Bad,
-        detail: texts.join(": "),
-        remedy: remedy.map(str::to_owned),
-    }
+    Check::bad(name, texts.join(": "), remedy.map(str::to_owned))
 }
 
 /// Without its namespaces the agent would not have started.
 fn privilege() -> Check {
     let name = "namespaces";
     match Privilege::of_this_process() {
-        Ok(Privilege::Root) => good(name, "the agent is root"),
-        Ok(Privilege::Rootless) => good(name, "the agent is root of a user namespace of its own"),
+        Ok(Privilege::Root) => Check::good(name, "the agent is root"),
+        Ok(Privilege::Rootless) => {
+            Check::good(name, "the agent is root of a user namespace of its own")
+        }
         Err(error) => bad(name, &error, None),
     }
 }
@@ -98,12 +86,12 @@ fn space(store: &Store) -> Check {
         .map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     let detail = format!("{path}, {} GB free", free / GIGABYTE);
     if free >= ENOUGH {
-        return good(name, detail);
+        return Check::good(name, detail);
     }
     Check {
         verdict: Verdict::Degraded,
         remedy: Some("`locald image rm` what is not needed, or set LOCALD_HOME".to_owned()),
-        ..good(name, detail)
+        ..Check::good(name, detail)
     }
 }
 
@@ -116,7 +104,7 @@ fn writable(store: &Store) -> Result<(), StoreError> {
 fn judge_network<E: std::error::Error>(network: &Result<LoopbackNetwork, E>) -> Check {
     let name = "private network";
     match network {
-        Ok(_) => good(name, "phases see the agent's registry, and nothing else"),
+        Ok(_) => Check::good(name, "phases see the agent's registry, and nothing else"),
         Err(error) => bad(name, error, Some(OUTSIDE)),
     }
 }
@@ -168,7 +156,7 @@ enum Failed {
 
 fn judge_container(name: &str, tried: Result<(), Failed>, millis: u128) -> Check {
     match tried {
-        Ok(()) => good(name, format!("set up in {millis} ms")),
+        Ok(()) => Check::good(name, format!("set up in {millis} ms")),
         Err(error) => {
             let check = bad(name, &error, None);
             let remedy = remedy(&check.detail);

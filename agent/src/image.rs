@@ -11,6 +11,7 @@ pub use export::export;
 
 use crate::Agent;
 use crate::dialogue::{Dialogue, HostGone};
+use crate::digest::Digest;
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Want};
 use crate::store::{Image, Store, StoredImage};
@@ -115,13 +116,32 @@ pub fn origin(stored: &StoredImage, image: &Image) -> Option<ImageRef> {
     if stored.role != ImageRole::Application {
         return stored.name.parse().ok();
     }
-    let runtime = image.config.runtime();
-    let metadata = runtime.label("io.buildpacks.lifecycle.metadata")?;
-    let metadata: serde_json::Value = serde_json::from_str(metadata).ok()?;
-    let run_image = &metadata["runImage"];
+    let run_image = run_image(image);
     let reference = run_image["reference"].as_str();
     let named = run_image["image"].as_str();
     reference.or(named)?.parse().ok()
+}
+
+/// How many layers of an image that was built, base first, are its run
+/// image's.
+pub fn run_image_layers(image: &Image) -> usize {
+    let run_image = run_image(image);
+    let top = run_image["topLayer"].as_str();
+    let top = top.and_then(|top| top.parse::<Digest>().ok());
+    let mut layers = image.config.diff_ids().iter();
+    let position = layers.position(|diff_id| Some(diff_id.0) == top);
+    position.map_or(0, |position| position + 1)
+}
+
+/// What the lifecycle says about the run image of an image that it has
+/// exported: CNB platform specification, "io.buildpacks.lifecycle.metadata".
+fn run_image(image: &Image) -> serde_json::Value {
+    let runtime = image.config.runtime();
+    let metadata = runtime.label("io.buildpacks.lifecycle.metadata");
+    let mut metadata: serde_json::Value =
+        serde_json::from_str(metadata.unwrap_or_default()).unwrap_or_default();
+    let run_image = metadata.get_mut("runImage");
+    run_image.map(serde_json::Value::take).unwrap_or_default()
 }
 
 /// The stored image of a reference or digest, and its documents.

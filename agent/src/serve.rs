@@ -4,19 +4,20 @@ pub mod join;
 
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use protocol::Failure;
 use protocol::hello::Token;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, Stdout};
+use tokio::io::{AsyncRead, AsyncWrite, Join, Stdin, Stdout};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 
 use crate::{Agent, session};
+
+/// What an agent says when hosts can connect.
+pub const LISTENS: &str = "locald: the agent listens";
 
 /// The agent cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum ServeError {
 /// Serves one session on standard input and output; without an agent, the
 /// host learns there why.
 pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError> {
-    let io = Stdio::new();
+    let io = standard();
     match agent {
         Ok(agent) => session::serve(agent, io, None).await?,
         Err(failure) => session::refuse(failure, io).await?,
@@ -66,23 +67,17 @@ pub async fn unix(
     // Peers are reported as this process's user namespace has them.
     let own = rustix::process::geteuid().as_raw();
     listening();
-    let mut sessions = JoinSet::new();
-    loop {
-        let nobody = sessions.is_empty();
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted.map_err(failed)?;
-                match stream.peer_cred() {
-                    Ok(peer) if peer.uid() == own => {
-                        sessions.spawn(serve_one(Arc::clone(&agent), stream, None));
-                    }
-                    peer => tracing::warn!(?peer, "a connection of another user is refused"),
-                }
+    let accept = async || {
+        let (stream, _) = listener.accept().await.map_err(failed)?;
+        Ok(match stream.peer_cred() {
+            Ok(peer) if peer.uid() == own => Some(stream),
+            peer => {
+                tracing::warn!(?peer, "a connection of another user is refused");
+                None
             }
-            Some(_) = sessions.join_next() => {}
-            () = pause(idle), if nobody => return Ok(()),
-        }
-    }
+        })
+    };
+    serve_all(agent, None, idle, accept).await
 }
 
 /// Serves everybody who has the token on a vsock port; ends when nobody has
@@ -101,15 +96,28 @@ pub async fn vsock(
     };
     let listener = VsockListener::bind(VsockAddr::new(VMADDR_CID_ANY, port)).map_err(failed)?;
     listening();
+    let accept = async || {
+        let (stream, peer) = listener.accept().await.map_err(failed)?;
+        tracing::debug!(%peer, "vsock");
+        Ok(Some(stream))
+    };
+    serve_all(agent, Some(token), idle, accept).await
+}
+
+/// Serves all that are let in, until nobody has been there for a time.
+async fn serve_all<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    agent: Arc<Agent>,
+    token: Option<Token>,
+    idle: Option<Duration>,
+    accept: impl AsyncFn() -> Result<Option<S>, ServeError>,
+) -> Result<(), ServeError> {
     let mut sessions = JoinSet::new();
     loop {
         let nobody = sessions.is_empty();
         tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, peer) = accepted.map_err(failed)?;
-                tracing::debug!(%peer, "vsock");
-                sessions.spawn(serve_one(Arc::clone(&agent), stream, Some(token.clone())));
-            }
+            accepted = accept() => if let Some(stream) = accepted? {
+                sessions.spawn(serve_one(Arc::clone(&agent), stream, token.clone()));
+            },
             Some(_) = sessions.join_next() => {}
             () = pause(idle), if nobody => return Ok(()),
         }
@@ -156,44 +164,6 @@ async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
 }
 
 /// Standard input and output as one stream.
-struct Stdio {
-    input: Stdin,
-    output: Stdout,
-}
-
-impl Stdio {
-    fn new() -> Self {
-        Self {
-            input: tokio::io::stdin(),
-            output: tokio::io::stdout(),
-        }
-    }
-}
-
-impl AsyncRead for Stdio {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.input).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Stdio {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.output).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.output).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.output).poll_shutdown(context)
-    }
+fn standard() -> Join<Stdin, Stdout> {
+    tokio::io::join(tokio::io::stdin(), tokio::io::stdout())
 }

@@ -12,8 +12,8 @@ use crate::attach::attach;
 use crate::build::{ProjectLayout, Record, apply_layer_env};
 use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
 use crate::dialogue::{Dialogue, Inputs};
-use crate::digest::Digest;
 use crate::environment::{self, Environment};
+use crate::image::run_image_layers;
 use crate::lifecycle::{LAYERS, WORKSPACE};
 use crate::registry::{Registry, Want};
 use crate::store::Image;
@@ -145,22 +145,6 @@ fn directories(path: &Path) -> Vec<std::ffi::OsString> {
     let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
     let entries = entries.filter(|entry| is_directory(&entry.path()));
     entries.map(|entry| entry.file_name()).collect()
-}
-
-/// How many layers of an application image come from its run image.
-fn run_image_layers(app: &Image) -> usize {
-    let runtime = app.config.runtime();
-    let metadata = runtime.label("io.buildpacks.lifecycle.metadata");
-    let metadata: serde_json::Value =
-        serde_json::from_str(metadata.unwrap_or_default()).unwrap_or_default();
-    let top = metadata["runImage"]["topLayer"].as_str();
-    let top = top.and_then(|top| top.parse::<Digest>().ok());
-    let position = app
-        .config
-        .diff_ids()
-        .iter()
-        .position(|id| Some(id.0) == top);
-    position.map_or(0, |position| position + 1)
 }
 
 /// The launcher adds the environment of the launch layers.

@@ -8,3 +8,17 @@ mod verify;
 pub use prune::prune;
 pub use usage::usage;
 pub use verify::verify;
+
+use protocol::{Event, Failure};
+
+use crate::dialogue::Dialogue;
+use crate::store::{Lock, Store};
+
+/// Waits, and says so, until nothing is built and nothing runs.
+async fn alone(store: &Store, dialogue: &Dialogue) -> Result<Lock, Failure> {
+    let wait = async || -> Result<(), Failure> {
+        let reason = "builds and containers that use the store".to_owned();
+        Ok(dialogue.event(Event::Waiting { reason }).await?)
+    };
+    store.alone(wait).await
+}

@@ -175,8 +175,8 @@ impl Machine {
         }
     }
 
-    /// Waits until a machine that was asked to stop has stopped; says whether
-    /// it is one that can.
+    /// Waits until a machine that was asked to stop has stopped, where it is
+    /// one that locald starts and stops.
     pub(crate) async fn stopped(&self) -> Result<(), Failure> {
         match self {
             Self::Qemu(qemu) => qemu.stopped().await,
@@ -270,6 +270,15 @@ impl fmt::Display for Machine {
             Self::Wsl2(_) => f.write_str("wsl2"),
             Self::Ssh(ssh) => ssh.fmt(f),
         }
+    }
+}
+
+/// What a program said, after a colon; nothing when it said nothing.
+fn colon(said: &str) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
     }
 }
 

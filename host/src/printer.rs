@@ -15,7 +15,9 @@ use crate::cli::{ColorChoice, GlobalOptions};
 use crate::machine::Step;
 
 mod answer;
+mod checks;
 mod details;
+mod images;
 mod json;
 mod lines;
 mod log;

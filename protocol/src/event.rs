@@ -352,6 +352,27 @@ pub struct Check {
     pub remedy: Option<String>,
 }
 
+impl Check {
+    /// All is well.
+    pub fn good(name: &str, detail: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            verdict: Verdict::Good,
+            detail: detail.into(),
+            remedy: None,
+        }
+    }
+
+    /// It does not work.
+    pub fn bad(name: &str, detail: impl Into<String>, remedy: Option<String>) -> Self {
+        Self {
+            verdict: Verdict::Bad,
+            remedy,
+            ..Self::good(name, detail)
+        }
+    }
+}
+
 /// How a probe went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Verdict {

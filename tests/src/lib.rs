@@ -13,6 +13,7 @@ mod locald;
 mod machine;
 mod reader;
 
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,20 @@ pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// Fetches a page, as soon as somebody serves it.
+pub fn page(port: &str) -> String {
+    let mut page = String::new();
+    await_that("the page is served", || {
+        let Ok(mut stream) = std::net::TcpStream::connect(format!("127.0.0.1:{port}")) else {
+            return false;
+        };
+        page.clear();
+        let asked = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+        asked.is_ok() && stream.read_to_string(&mut page).is_ok() && !page.is_empty()
+    });
+    page
 }
 
 /// Processes whose command line holds a text.

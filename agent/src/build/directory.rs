@@ -87,19 +87,17 @@ pub(super) struct Prepare<'a> {
     pub(super) plan: &'a Plan,
     pub(super) images: &'a Images,
     pub(super) sources: &'a [Source],
-    pub(super) order: Order,
 }
 
 impl Prepare<'_> {
     /// Makes the directories, and writes what the lifecycle reads.
-    pub(super) fn run(mut self) -> Result<BuildDir, Failure> {
+    pub(super) fn run(self, order: Order) -> Result<BuildDir, Failure> {
         let root = self.layout.build();
         remove_tree(&root)?;
         if self.plan.request.clear_cache {
             remove_tree(&self.layout.cache())?;
             remove_tree(&self.layout.build_cache())?;
         }
-        let order = std::mem::take(&mut self.order);
         let directory = BuildDir {
             layout: self.layout.clone(),
             root,

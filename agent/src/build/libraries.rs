@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, OFlags};
 use serde::Deserialize;
 
-use super::order::read_within;
 use crate::embedded::RUST;
+use crate::layer::within;
 
 /// The layer with the programs.
 const LAYER: &str = "programs.toml";
@@ -39,6 +39,8 @@ const DIRECTORIES: [&str; 6] = [
     "usr/local/lib64",
 ];
 const CONFIGURATION: &str = "etc/ld.so.conf.d";
+/// Far more bytes than a file that is read has.
+const CAP: u64 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Layer {
@@ -54,7 +56,7 @@ struct Metadata {
 pub(super) fn unusual(layers: &Path) -> Vec<String> {
     let escaped = RUST.info().id.replace('/', "_");
     // The lifecycle's own directory: buildpacks write what is in it.
-    let text = read_within(layers, &format!("{escaped}/{LAYER}"));
+    let text = within::read(layers, &format!("{escaped}/{LAYER}"), CAP);
     let layer = text.and_then(|text| toml::from_str::<Layer>(&text).ok());
     let needed = layer.map(|layer| layer.metadata.needed).unwrap_or_default();
     let usual = |name: &String| USUAL.iter().any(|usual| name.starts_with(usual));
@@ -97,8 +99,8 @@ fn directories(layers: &[PathBuf]) -> Vec<String> {
 
 /// What the files of `ld.so.conf.d` name.
 fn configured(layer: &Path) -> Vec<String> {
-    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Some(opened) = open(layer, CONFIGURATION, directory) else {
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY;
+    let Some(opened) = within::open(layer, CONFIGURATION, directory) else {
         return Vec::new();
     };
     let entries = rustix::fs::Dir::read_from(opened)
@@ -106,7 +108,8 @@ fn configured(layer: &Path) -> Vec<String> {
         .flatten()
         .flatten();
     let files = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
-    let texts = files.filter_map(|name| read_within(layer, &format!("{CONFIGURATION}/{name}")));
+    let texts =
+        files.filter_map(|name| within::read(layer, &format!("{CONFIGURATION}/{name}"), CAP));
     let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     let path = |line: String| Some(line.trim().strip_prefix('/')?.to_owned());
     lines.filter_map(path).collect()
@@ -115,20 +118,12 @@ fn configured(layer: &Path) -> Vec<String> {
 /// Whether a layer has a file or a link; a whiteout is neither.
 fn has(layer: &Path, path: &str) -> bool {
     let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let stat = open(layer, directory, flags)
+    let stat = within::open(layer, directory, OFlags::PATH | OFlags::DIRECTORY)
         .and_then(|it| rustix::fs::statat(it, name, AtFlags::SYMLINK_NOFOLLOW).ok());
     stat.is_some_and(|stat| {
         let kind = FileType::from_raw_mode(stat.st_mode);
         matches!(kind, FileType::RegularFile | FileType::Symlink)
     })
-}
-
-fn open(layer: &Path, path: &str, flags: OFlags) -> Option<rustix::fd::OwnedFd> {
-    let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(layer, root, Mode::empty()).ok()?;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()
 }
 
 #[cfg(test)]

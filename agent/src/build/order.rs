@@ -1,22 +1,21 @@
 //! Which buildpacks are tried: those of the request, or the builder's own order
 //! and after it what locald brings along.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use protocol::request::{Buildpack, EmbeddedBuildpacks};
 use protocol::{Failure, FailureKind};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::images::Images;
 use super::plan::Plan;
 use crate::builder::BuildpackInfo;
 use crate::embedded::{Embedded, RUST};
+use crate::layer::within;
 use crate::lifecycle;
 use crate::source::Source;
 use crate::store::Store;
 
-/// Far more than what is read of a layer has.
+/// Far more bytes than an order has.
 const CAP: u64 = 4 * 1024 * 1024;
 
 /// A buildpack that is not in the builder, and where the lifecycle looks for
@@ -114,7 +113,7 @@ impl Choice<'_> {
 
     /// `/cnb/order.toml` of the builder: what the topmost layer has of it.
     fn own_order(&self) -> String {
-        let read = |layer: &PathBuf| read_within(layer, "cnb/order.toml");
+        let read = |layer: &PathBuf| within::read(layer, "cnb/order.toml", CAP);
         let layers = self.images.lowers(self.store);
         layers.iter().find_map(read).unwrap_or_default()
     }
@@ -144,22 +143,6 @@ impl Choice<'_> {
         Err(Failure::new(FailureKind::Builder, message)
             .with_hint(format!("it has: {}", names.join(", "))))
     }
-}
-
-/// The text of a regular file of a layer; no link leads out of the layer.
-pub(super) fn read_within(layer: &Path, path: &str) -> Option<String> {
-    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(layer, directory, Mode::empty()).ok()?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
-    let file = std::fs::File::from(file);
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(CAP).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 fn tree_of(info: &BuildpackInfo, path: &Path) -> BuildpackTree {

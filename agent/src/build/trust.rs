@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::order::read_within;
+use crate::layer::within;
 
 /// Where distributions keep their bundle; the first is where it is provided in
 /// an image that has none.
@@ -14,6 +14,8 @@ const BUNDLES: [&str; 3] = [
     "etc/pki/tls/certs/ca-bundle.crt",
     "etc/ssl/ca-bundle.pem",
 ];
+/// Far more bytes than a bundle has.
+const CAP: u64 = 4 * 1024 * 1024;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
@@ -30,7 +32,7 @@ pub(super) struct Bundle {
 /// are the builder's, the topmost first.
 pub(super) fn bundle(layers: &[PathBuf], extra: Option<&str>) -> Option<Bundle> {
     let own = layers.iter().find_map(|layer| {
-        let read = |path| Some((path, read_within(layer, path)?));
+        let read = |path| Some((path, within::read(layer, path, CAP)?));
         BUNDLES.into_iter().find_map(read)
     });
     let (path, own) = own.unwrap_or((BUNDLES[0], String::new()));

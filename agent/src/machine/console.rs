@@ -8,13 +8,13 @@ use std::process::ExitStatus;
 use protocol::input::Signal;
 use protocol::request::Stdio;
 use protocol::{Failure, FailureKind, Reply};
-use rustix::process::{Pid, Signal as SystemSignal, kill_process_group};
+use rustix::process::{Pid, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tokio::process::{Child, Command};
 
 use crate::Agent;
 use crate::attach::{Program, attach};
-use crate::container::{ContainerInput, ContainerOutput, Pipes, Terminal};
+use crate::container::{ContainerInput, ContainerOutput, Pipes, Terminal, of_system};
 use crate::dialogue::{Dialogue, Inputs};
 
 const SHELL: &str = "/bin/sh";
@@ -131,15 +131,7 @@ impl Program for Console {
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        let signal = match signal {
-            Signal::Interrupt => SystemSignal::INT,
-            Signal::Terminate => SystemSignal::TERM,
-            Signal::Hangup => SystemSignal::HUP,
-            Signal::Quit => SystemSignal::QUIT,
-            Signal::Kill => SystemSignal::KILL,
-            Signal::User1 => SystemSignal::USR1,
-            Signal::User2 => SystemSignal::USR2,
-        };
+        let signal = of_system(signal);
         match self.group.map(|group| kill_process_group(group, signal)) {
             None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
             Some(Err(error)) => Err(error.into()),

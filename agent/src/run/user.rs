@@ -1,12 +1,11 @@
 //! The user of an image: OCI image specification, `config.User`.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use protocol::{Failure, FailureKind};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::container::User;
+use crate::layer::within;
 
 /// The most bytes of `/etc/passwd` and `/etc/group` that are read.
 const CAP: u64 = 1024 * 1024;
@@ -52,24 +51,10 @@ fn field(text: &str, key: usize, value: &str, wanted: usize) -> Option<u32> {
 }
 
 fn read(layers: &[PathBuf], path: &str) -> String {
-    let found = layers.iter().find_map(|layer| read_in(layer, path));
+    let found = layers
+        .iter()
+        .find_map(|layer| within::read(layer, path, CAP));
     found.unwrap_or_default()
-}
-
-/// Reads a regular file of a layer; no link leads out of it.
-fn read_in(layer: &Path, path: &str) -> Option<String> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(layer, flags, Mode::empty()).ok()?;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
-    let file = std::fs::File::from(file);
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(CAP).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 #[cfg(test)]

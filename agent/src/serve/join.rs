@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::UnixStream;
 
+use super::LISTENS;
+
 /// Where sockets and the log are; only root may enter.
 const FOLDER: &str = "/run/locald";
 /// Seconds without a host after which the machine's agent ends.
 const IDLE: &str = "3600";
-/// What an agent says on its standard output when hosts can connect.
-pub const LISTENS: &str = "locald: the agent listens";
 
 /// The machine's agent cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub async fn join() -> Result<(), JoinError> {
         Ok(agent) => agent,
         Err(_) => start(&socket).await?,
     };
-    let mut host = super::Stdio::new();
+    let mut host = super::standard();
     // Either side may go away without a word.
     let _ = tokio::io::copy_bidirectional(&mut host, &mut agent).await;
     Ok(())

@@ -43,6 +43,14 @@ impl Inventory {
         })
     }
 
+    /// All blobs.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = Digest> {
+        self.sizes.keys().filter_map(|content| match content {
+            Content::Blob(digest) => Some(*digest),
+            Content::Layer(_) => None,
+        })
+    }
+
     /// Bytes of what is there of some content.
     pub(super) fn bytes<'a>(&self, content: impl IntoIterator<Item = &'a Content>) -> u64 {
         let sizes = content.into_iter().filter_map(|it| self.sizes.get(it));

@@ -8,6 +8,7 @@ use protocol::event::{ImageRole, PrunedItem, PrunedKind};
 use protocol::request::PruneRequest;
 use protocol::{Event, Failure, Reply};
 
+use super::alone;
 use super::inventory::Inventory;
 use crate::build::Record;
 use crate::dialogue::Dialogue;
@@ -24,12 +25,7 @@ pub async fn prune(
     let _alone = if request.dry_run {
         None
     } else {
-        let waiting = dialogue.clone();
-        let wait = async || -> Result<(), Failure> {
-            let reason = "builds and containers that use the store".to_owned();
-            Ok(waiting.event(Event::Waiting { reason }).await?)
-        };
-        Some(store.alone(wait).await?)
+        Some(alone(store, dialogue).await?)
     };
     let plan = Plan::make(store, request)?;
     let mut freed = 0;
@@ -85,7 +81,8 @@ impl Plan {
         let oldest = request
             .unused_seconds
             .map(|seconds| seconds_since_epoch().saturating_sub(seconds));
-        let mut total = store.usage();
+        // Nobody else needs the walk through the whole store.
+        let mut total = request.keep_bytes.map_or(0, |_| store.usage());
         let mut plan = Self { items: Vec::new() };
         let mut gone: Vec<String> = Vec::new();
         let unreferenced = inventory.unreferenced();

@@ -11,12 +11,13 @@ use crate::store::{ProjectDir, Store, StoreError, disk_usage};
 /// Adds everything up.
 pub fn usage(store: &Store) -> Result<Reply, StoreError> {
     let inventory = Inventory::take(store)?;
+    let unreferenced = inventory.unreferenced();
     let images = inventory.images.iter().map(|(stored, needs)| ImageUsage {
         name: familiar(&stored.name),
         role: stored.role,
         bytes: inventory.bytes(needs),
         own: inventory.bytes_without(|other| other.descriptor.digest == stored.descriptor.digest)
-            - inventory.unreferenced(),
+            - unreferenced,
     });
     let images = images.collect();
     let mut projects: Vec<ProjectUsage> = store.projects()?.iter().map(project).collect();
@@ -30,7 +31,7 @@ pub fn usage(store: &Store) -> Result<Reply, StoreError> {
         free: store.free()?,
         images,
         projects,
-        unreferenced: inventory.unreferenced(),
+        unreferenced,
         temporary,
     })))
 }

@@ -10,11 +10,12 @@ use protocol::event::{ImageRole, Repair, StoreFault, Verified};
 use protocol::request::{PullPolicy, RegistryAccess};
 use protocol::{Event, Failure, FailureKind, Reply};
 
+use super::alone;
 use super::inventory::{Content, Inventory, Needs};
 use crate::Agent;
 use crate::dialogue::Dialogue;
 use crate::digest::Digest;
-use crate::image::{familiar, origin};
+use crate::image::{familiar, origin, run_image_layers};
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Want};
 use crate::store::{Image, Store, StoreError, StoredImage};
@@ -29,13 +30,8 @@ pub async fn verify(
     dialogue: &Dialogue,
 ) -> Result<Reply, Failure> {
     let store = &agent.store;
-    let waiting = dialogue.clone();
-    let wait = async || -> Result<(), Failure> {
-        let reason = "builds and containers that use the store".to_owned();
-        Ok(waiting.event(Event::Waiting { reason }).await?)
-    };
     // What is being written would look like what nothing needs.
-    let _alone = store.alone(wait).await?;
+    let _alone = alone(store, dialogue).await?;
     let task = store.clone();
     let found = tokio::task::spawn_blocking(move || look(&task)).await;
     let found = found.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??;
@@ -85,7 +81,7 @@ struct Found {
 
 fn look(store: &Store) -> Result<Found, StoreError> {
     let inventory = Inventory::take(store)?;
-    let blobs: Vec<(Digest, u64)> = store.blobs()?;
+    let blobs: Vec<Digest> = inventory.blobs().collect();
     let corrupt = corrupt_blobs(store, &blobs)?;
     let mut faults = Vec::new();
     for (digest, reason) in &corrupt {
@@ -117,8 +113,11 @@ fn look(store: &Store) -> Result<Found, StoreError> {
         verified: Verified {
             images: inventory.images.len() as u64,
             blobs: blobs.len() as u64,
-            layers: store.layers()?.len() as u64,
-            bytes: blobs.iter().map(|(_, size)| size).sum(),
+            layers: (inventory.sizes.len() - blobs.len()) as u64,
+            bytes: blobs
+                .iter()
+                .map(|blob| inventory.sizes[&Content::Blob(*blob)])
+                .sum(),
             faults: 0,
         },
         faults,
@@ -126,14 +125,11 @@ fn look(store: &Store) -> Result<Found, StoreError> {
 }
 
 /// Reads all blobs, in as many threads as there are processors.
-fn corrupt_blobs(
-    store: &Store,
-    blobs: &[(Digest, u64)],
-) -> Result<Vec<(Digest, String)>, StoreError> {
+fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Result<Vec<(Digest, String)>, StoreError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(Digest, String)>, StoreError> {
         let mut corrupt = Vec::new();
-        while let Some((digest, _)) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(digest) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let actual = store.hash_blob(digest)?;
             if actual != *digest {
                 corrupt.push((*digest, format!("its content has the digest {actual}")));
@@ -178,18 +174,7 @@ fn fetched_layers(stored: &StoredImage, image: &Image) -> usize {
     if stored.role != ImageRole::Application {
         return image.manifest.layers.len();
     }
-    let metadata = image.config.runtime();
-    let metadata = metadata
-        .label("io.buildpacks.lifecycle.metadata")
-        .unwrap_or_default();
-    let metadata: serde_json::Value = serde_json::from_str(metadata).unwrap_or_default();
-    let top = metadata["runImage"]["topLayer"]
-        .as_str()
-        .unwrap_or_default();
-    let mut layers = image.config.diff_ids().iter();
-    layers
-        .position(|diff_id| diff_id.0.to_string() == top)
-        .map_or(0, |top| top + 1)
+    run_image_layers(image)
 }
 
 struct Mender<'a> {

@@ -2,8 +2,8 @@
 //! `LIMA_HOME` of locald's own; the agent is brought there by ssh and runs as
 //! the guest's root, by sudo.
 //!
-//! Everybody's home directory is mounted in the guest at its own path, so that
-//! a shell sees a project there live.
+//! On macOS the user's home directory is mounted in the guest at its own path,
+//! so that a shell sees a project there live.
 
 mod error;
 mod limactl;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::Failure;
-use protocol::event::{Check, Verdict};
+use protocol::event::Check;
 
 use super::ssh::Ssh;
 use super::{Look, QUESTION, State, clock, size};
@@ -196,16 +196,11 @@ impl Lima {
         let mut checks = vec![match Limactl::find(&self.home).await {
             Ok(found) => {
                 let path = Path::new(found.program()).display().to_string();
-                check(
-                    "limactl",
-                    Verdict::Good,
-                    format!("{path}, version {}", found.version),
-                    None,
-                )
+                Check::good("limactl", format!("{path}, version {}", found.version))
             }
             Err(error) => {
                 let failure = Failure::from(error);
-                check("limactl", Verdict::Bad, failure.message, failure.hint)
+                Check::bad("limactl", failure.message, failure.hint)
             }
         }];
         checks.extend(super::ssh::checks());
@@ -219,14 +214,5 @@ impl Lima {
             || PathBuf::from("/tmp"),
             |folders| folders.home_dir().to_owned(),
         )
-    }
-}
-
-fn check(name: &str, verdict: Verdict, detail: String, remedy: Option<String>) -> Check {
-    Check {
-        name: name.to_owned(),
-        verdict,
-        detail,
-        remedy,
     }
 }

@@ -20,7 +20,7 @@ use tokio::process::Command;
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile, AgentFileError};
 use super::kind::Destination;
-use super::{Look, spawn};
+use super::{Look, colon, spawn};
 use crate::agent::{Agent, AgentError};
 use crate::printer::Printer;
 
@@ -67,14 +67,6 @@ pub(super) enum SshError {
     File(#[from] AgentFileError),
     #[error(transparent)]
     Agent(#[from] AgentError),
-}
-
-fn colon(reason: &str) -> String {
-    if reason.is_empty() {
-        String::new()
-    } else {
-        format!(": {reason}")
-    }
 }
 
 /// How an ssh is to behave.

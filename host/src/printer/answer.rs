@@ -1,21 +1,18 @@
 //! What commands were asked for.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use protocol::event::{
-    Built, Check, ImageRole, ImageSummary, PrunedItem, StoreFault, StoreUsage, Verdict, Verified,
-};
+use protocol::event::{Built, Check, ImageSummary, PrunedItem, StoreFault, StoreUsage, Verified};
 use serde_json::{Value, json};
 
 use super::Detail;
 use super::details::ImageDetails;
 use super::machine::{MachineReport, size};
-use super::measure::{age, bytes, duration, short_digest};
+use super::measure::{bytes, duration, short_digest};
 use super::sanitise::clean;
-use super::store;
 use super::style::Style;
-use super::table::table;
+use super::{checks, images, store};
 use crate::export::Target;
 use crate::settings::Shape;
 
@@ -104,7 +101,7 @@ impl Answer {
                 "milliseconds": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             }),
             Self::Images(images) => {
-                let images: Vec<_> = images.iter().map(image_json).collect();
+                let images: Vec<_> = images.iter().map(images::json).collect();
                 json!({"event": "images", "images": images})
             }
             Self::Image(details) => details.json(),
@@ -141,7 +138,7 @@ impl Answer {
                 dry_run,
             } => store::pruned_json(items, *bytes, *dry_run),
             Self::Checks(checks) => {
-                let checks: Vec<_> = checks.iter().map(check_json).collect();
+                let checks: Vec<_> = checks.iter().map(checks::json).collect();
                 json!({"event": "checks", "checks": checks})
             }
             Self::Machine(report) => report.json(),
@@ -176,9 +173,9 @@ impl Answer {
         }
         match self {
             Self::Built { built, elapsed } => built_lines(built, *elapsed, style),
-            Self::Images(images) => image_lines(images),
+            Self::Images(images) => images::lines(images),
             Self::Image(details) => details.lines(style),
-            Self::Checks(checks) => check_lines(checks, style),
+            Self::Checks(checks) => checks::lines(checks, style),
             Self::StoreUsage(usage) => store::usage_lines(usage),
             Self::Verified { faults, verified } => store::verified_lines(faults, verified),
             Self::Pruned {
@@ -274,112 +271,6 @@ fn built_lines(built: &Built, elapsed: Duration, style: Style) -> Vec<String> {
         format!("Built {} ({digest}, {size}) in {time}", style.good(&names))
     };
     vec![line]
-}
-
-fn image_lines(images: &[ImageSummary]) -> Vec<String> {
-    if images.is_empty() {
-        return vec!["No images yet: `locald build` makes one.".to_owned()];
-    }
-    let now = now();
-    let mut rows = vec![
-        ["NAME", "DIGEST", "SIZE", "AGE", "KIND"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(images.iter().map(|image| {
-        vec![
-            clean(&image.name),
-            short_digest(&clean(&image.digest)),
-            bytes(image.size),
-            age(now.saturating_sub(image.updated)),
-            role(image.role).to_owned(),
-        ]
-    }));
-    table(&rows)
-}
-
-/// Seconds since the epoch.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
-}
-
-pub(super) const fn role(role: ImageRole) -> &'static str {
-    match role {
-        ImageRole::Application => "application",
-        ImageRole::Builder => "builder",
-        ImageRole::RunImage => "run image",
-        ImageRole::Other => "other",
-        ImageRole::Buildpack => "buildpack",
-    }
-}
-
-fn image_json(image: &ImageSummary) -> Value {
-    json!({
-        "name": image.name,
-        "digest": image.digest,
-        "size": image.size,
-        "updated": image.updated,
-        "kind": role(image.role).replace(' ', "-"),
-    })
-}
-
-const fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Good => "good",
-        Verdict::Degraded => "degraded",
-        Verdict::Bad => "bad",
-    }
-}
-
-fn check_json(check: &Check) -> Value {
-    json!({
-        "name": check.name,
-        "verdict": verdict(check.verdict),
-        "detail": check.detail,
-        "remedy": check.remedy,
-    })
-}
-
-fn check_lines(checks: &[Check], style: Style) -> Vec<String> {
-    let names = checks
-        .iter()
-        .map(|check| clean(&check.name))
-        .collect::<Vec<_>>();
-    let width = names
-        .iter()
-        .map(|name| name.chars().count())
-        .max()
-        .unwrap_or_default();
-    let mut lines = Vec::new();
-    for (check, name) in checks.iter().zip(names) {
-        let mark = match check.verdict {
-            Verdict::Good => style.good("good    "),
-            Verdict::Degraded => style.warning("degraded"),
-            Verdict::Bad => style.error("bad     "),
-        };
-        lines.push(format!("{mark}  {name:width$}  {}", clean(&check.detail)));
-        if let Some(remedy) = &check.remedy {
-            lines.push(format!(
-                "          {} {}",
-                style.hint("mend it:"),
-                clean(remedy)
-            ));
-        }
-    }
-    let count = |wanted| {
-        checks
-            .iter()
-            .filter(|check| check.verdict == wanted)
-            .count()
-    };
-    lines.push(String::new());
-    lines.push(match (count(Verdict::Bad), count(Verdict::Degraded)) {
-        (0, 0) => "This machine has all that locald needs.".to_owned(),
-        (0, _) => "locald works on this machine, if less well.".to_owned(),
-        (bad, _) => format!("locald cannot work before {bad} of these are mended."),
-    });
-    lines
 }
 
 fn log_lines(logs: &[(PathBuf, String)]) -> Vec<String> {

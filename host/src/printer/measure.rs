@@ -1,6 +1,6 @@
 //! Sizes, times and digests as people read them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes in decimal units: `0 B`, `999 B`, `1.5 kB`, `61 MB`.
 pub(crate) fn bytes(count: u64) -> String {
@@ -58,6 +58,12 @@ pub(super) fn short_name(image: &str) -> String {
         Some((name, digest)) => format!("{name}@{}", short_digest(digest)),
         None => image.to_owned(),
     }
+}
+
+/// Seconds since the epoch.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use protocol::event::{PrunedItem, PrunedKind, Repair, StoreFault, StoreUsage, Verified};
 use serde_json::{Value, json};
 
-use super::answer::{now, role};
-use super::measure::{age, bytes};
+use super::images::role;
+use super::measure::{age, bytes, now};
 use super::sanitise::clean;
 use super::table::table;
 

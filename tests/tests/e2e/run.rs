@@ -1,7 +1,5 @@
 //! `locald run`.
 
-use std::io::{Read as _, Write as _};
-
 use harness::{App, await_that, free_port, locald, unique};
 use rustix::process::Signal;
 
@@ -19,15 +17,7 @@ fn a_web_process_answers_and_ends_by_a_signal() {
     let port = free_port().to_string();
     let mut running = locald(["run", &name, "-e", &format!("PORT={port}")]).start();
     running.await_output("listening on");
-    let mut page = String::new();
-    await_that("the page is served", || {
-        let Ok(mut stream) = std::net::TcpStream::connect(format!("127.0.0.1:{port}")) else {
-            return false;
-        };
-        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-        page.clear();
-        stream.read_to_string(&mut page).is_ok() && !page.is_empty()
-    });
+    let page = harness::page(&port);
     assert!(page.contains("Hello from an image"), "{page}");
     assert!(page.contains("user 1001, in /workspace"), "{page}");
     running.signal(Signal::TERM);

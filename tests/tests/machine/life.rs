@@ -1,9 +1,8 @@
 //! The life of a virtual machine.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
-use harness::{App, Vm, await_that, builder, free_port};
+use harness::{App, Vm, builder, free_port, page};
 use rustix::process::Signal;
 
 use super::image::{busybox, run};
@@ -81,20 +80,6 @@ fn a_project_is_built_and_its_port_is_here() {
     let target = format!("oci:{}", layout.display());
     vm.locald(["image", "export", "web", &target]).succeed();
     assert!(layout.join("index.json").exists());
-}
-
-/// Fetches a page, as soon as somebody serves it.
-pub(crate) fn page(port: &str) -> String {
-    let mut page = String::new();
-    await_that("the page is served", || {
-        let Ok(mut stream) = TcpStream::connect(format!("127.0.0.1:{port}")) else {
-            return false;
-        };
-        page.clear();
-        let asked = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
-        asked.is_ok() && stream.read_to_string(&mut page).is_ok() && !page.is_empty()
-    });
-    page
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn an_agent_is_brought_builds_and_goes() {
         .locald(["run", "web", "-e", &format!("PORT={port}")])
         .start();
     running.await_output(&format!("Port {port} is at"));
-    let page = super::life::page(&port);
+    let page = harness::page(&port);
     assert!(page.contains("user 1001, in /workspace"), "{page}");
     // Ctrl-C goes to the process, and not to ssh.
     running.signal(Signal::INT);

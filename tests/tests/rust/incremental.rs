@@ -1,8 +1,6 @@
 //! A web application, and what is compiled again when something changes.
 
-use std::io::{Read as _, Write as _};
-
-use harness::{CargoProject, await_that, free_port, locald};
+use harness::{CargoProject, free_port, locald};
 use rustix::process::Signal;
 
 const DEPENDENCIES: &str = r#"
@@ -32,15 +30,7 @@ fn compiled(said: &str) -> Vec<&str> {
 fn page(image: &str, env: &[&str], port: &str) -> String {
     let mut running = locald([&["run", image], env].concat()).start();
     running.await_output("listening on");
-    let mut page = String::new();
-    await_that("the page is served", || {
-        let Ok(mut stream) = std::net::TcpStream::connect(format!("127.0.0.1:{port}")) else {
-            return false;
-        };
-        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-        page.clear();
-        stream.read_to_string(&mut page).is_ok() && !page.is_empty()
-    });
+    let page = harness::page(port);
     running.signal(Signal::TERM);
     running.wait();
     page

@@ -110,16 +110,13 @@ pub(super) fn is_of_kvm(said: &str) -> bool {
 
 impl From<LimaError> for Failure {
     fn from(error: LimaError) -> Self {
-        let (error, log) = match error {
-            LimaError::Ssh(error) => return error.into(),
-            LimaError::Start { ref log, .. } => {
-                let log = log.clone();
-                (error, log)
-            }
-            error => (error, Vec::new()),
-        };
+        if let LimaError::Ssh(error) = error {
+            return error.into();
+        }
         let mut failure = Self::from_error(FailureKind::Machine, &error);
-        failure.causes.extend(log);
+        if let LimaError::Start { log, .. } = &error {
+            failure.causes.extend_from_slice(log);
+        }
         match hint(&error) {
             Some(hint) => failure.with_hint(hint),
             None => failure,

@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+pub(super) use agent::serve::LISTENS;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +24,6 @@ use crate::settings::Shape;
 
 /// Says that the guest ended by itself.
 pub(super) const SWITCHED_OFF: &str = "locald: switching off";
-/// Says that the agent can be dialled.
-pub(super) const LISTENS: &str = "locald: the agent listens";
 /// Bytes of the agent's token.
 const TOKEN: usize = 32;
 

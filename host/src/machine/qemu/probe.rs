@@ -100,40 +100,24 @@ pub(super) fn certificates() -> Option<PathBuf> {
 /// The checks of `vm doctor`.
 pub(super) fn checks(folder: &Folder, guest: Result<Option<&Path>, RemoteGuest>) -> Vec<Check> {
     let program = |program: &'static str| match find(program) {
-        Ok(path) => check(program, Verdict::Good, path, None),
-        Err(error) => check(
-            program,
-            Verdict::Bad,
-            error.to_string(),
-            Some(package(program)),
-        ),
+        Ok(path) => Check::good(program, path),
+        Err(error) => Check::bad(program, error.to_string(), Some(package(program))),
     };
     let mut checks = vec![program(qemu()), program("qemu-img")];
     if is_usable(VHOST) {
-        checks.push(check(
-            "vsock",
-            Verdict::Good,
-            format!("{VHOST} is usable"),
-            None,
-        ));
+        checks.push(Check::good("vsock", format!("{VHOST} is usable")));
     } else {
         checks.push(program(DEVICE));
     }
     checks.push(kvm(folder));
     checks.push(guest_check(guest));
     checks.push(match certificates() {
-        Some(path) => check(
-            "certificates",
-            Verdict::Good,
-            path.display().to_string(),
-            None,
-        ),
-        None => check(
-            "certificates",
-            Verdict::Degraded,
-            "this system has none to give to the guest".to_owned(),
-            Some("apt install ca-certificates".to_owned()),
-        ),
+        Some(path) => Check::good("certificates", path.display().to_string()),
+        None => Check {
+            verdict: Verdict::Degraded,
+            remedy: Some("apt install ca-certificates".to_owned()),
+            ..Check::good("certificates", "this system has none to give to the guest")
+        },
     });
     checks
 }
@@ -141,7 +125,7 @@ pub(super) fn checks(folder: &Folder, guest: Result<Option<&Path>, RemoteGuest>)
 fn kvm(folder: &Folder) -> Check {
     let slow = "builds take several times as long without it";
     if accelerations(folder).contains(&Acceleration::Kvm) {
-        return check("KVM", Verdict::Good, format!("{KVM} is usable"), None);
+        return Check::good("KVM", format!("{KVM} is usable"));
     }
     let (detail, remedy) = if is_usable(KVM) {
         (
@@ -156,27 +140,22 @@ fn kvm(folder: &Folder) -> Check {
     } else {
         (format!("there is no {KVM}: {slow}"), "sudo modprobe kvm")
     };
-    check("KVM", Verdict::Degraded, detail, Some(remedy.to_owned()))
+    Check {
+        verdict: Verdict::Degraded,
+        remedy: Some(remedy.to_owned()),
+        ..Check::good("KVM", detail)
+    }
 }
 
 fn guest_check(configured: Result<Option<&Path>, RemoteGuest>) -> Check {
     match configured.map_err(QemuError::from).and_then(Guest::find) {
         Ok(guest) => {
             let folder = guest.kernel.parent().unwrap_or(Path::new("/"));
-            check("guest", Verdict::Good, folder.display().to_string(), None)
+            Check::good("guest", folder.display().to_string())
         }
         Err(error) => {
             let remedy = Some("vm-images/guest FOLDER".to_owned());
-            check("guest", Verdict::Bad, error.to_string(), remedy)
+            Check::bad("guest", error.to_string(), remedy)
         }
-    }
-}
-
-fn check(name: &str, verdict: Verdict, detail: String, remedy: Option<String>) -> Check {
-    Check {
-        name: name.to_owned(),
-        verdict,
-        detail,
-        remedy,
     }
 }

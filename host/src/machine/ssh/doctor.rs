@@ -1,21 +1,15 @@
 //! What this system lacks for machines behind ssh.
 
-use protocol::event::{Check, Verdict};
+use protocol::event::Check;
 
 use crate::machine::agent_file::{self, AgentFile};
 
 pub(in crate::machine) fn checks() -> Vec<Check> {
     let ssh = which::which("ssh");
     let agents = agent_file::all();
-    let check = |name: &str, found: Result<String, String>, remedy: &str| Check {
-        name: name.to_owned(),
-        verdict: if found.is_ok() {
-            Verdict::Good
-        } else {
-            Verdict::Bad
-        },
-        remedy: found.is_err().then(|| remedy.to_owned()),
-        detail: found.unwrap_or_else(|reason| reason),
+    let check = |name: &str, found: Result<String, String>, remedy: &str| match found {
+        Ok(detail) => Check::good(name, detail),
+        Err(reason) => Check::bad(name, reason, Some(remedy.to_owned())),
     };
     let builds = |files: Vec<AgentFile>| {
         let names = files.iter().map(|file| file.architecture.name());

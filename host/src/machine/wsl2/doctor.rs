@@ -49,19 +49,13 @@ pub(super) async fn checks(guest: Option<&Path>) -> Vec<Check> {
 }
 
 fn check(name: &str, found: Result<String, &WslError>) -> Check {
-    let (verdict, detail, remedy) = match found {
-        Ok(detail) => (Verdict::Good, detail, None),
+    match found {
+        Ok(detail) => Check::good(name, detail),
         Err(error) => {
             let failure = Failure::from_error(protocol::FailureKind::Machine, error);
             let detail = [vec![failure.message], failure.causes].concat().join(": ");
-            (Verdict::Bad, detail, error.remedy().map(str::to_owned))
+            Check::bad(name, detail, error.remedy().map(str::to_owned))
         }
-    };
-    Check {
-        name: name.to_owned(),
-        verdict,
-        detail,
-        remedy,
     }
 }
 

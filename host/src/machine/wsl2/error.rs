@@ -9,6 +9,7 @@ use protocol::{Failure, FailureKind};
 use super::code::Code;
 use crate::agent::AgentError;
 use crate::machine::agent_file::AgentFileError;
+use crate::machine::colon;
 
 /// The machine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +56,6 @@ pub(super) enum WslError {
     File(#[from] AgentFileError),
     #[error(transparent)]
     Agent(#[from] AgentError),
-}
-
-fn colon(said: &str) -> String {
-    if said.is_empty() {
-        String::new()
-    } else {
-        format!(": {said}")
-    }
 }
 
 impl WslError {
