@@ -14,6 +14,7 @@ use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Netwo
 use crate::dialogue::{Dialogue, Inputs};
 use crate::environment::{self, Environment};
 use crate::image::run_image_layers;
+use crate::layer::LayerError;
 use crate::lifecycle::{LAYERS, WORKSPACE};
 use crate::registry::{Registry, Want};
 use crate::store::Image;
@@ -109,10 +110,18 @@ async fn builder(agent: &Agent, record: &Record, dialogue: &Dialogue) -> Result<
 /// the image.
 fn reused_layers(agent: &Agent, app: &Image, restored: &Path) -> Result<Vec<Mount>, Failure> {
     let mut mounts = Vec::new();
-    for (blob, diff_id) in app.layers().skip(run_image_layers(app)) {
-        if agent.store.has_blob(&blob.digest) {
-            tokio::task::block_in_place(|| agent.store.extract_blob(blob, diff_id))?;
+    let own = || app.layers().skip(run_image_layers(app));
+    tokio::task::block_in_place(|| -> Result<(), LayerError> {
+        let mut extracted = Vec::new();
+        for (blob, diff_id) in own() {
+            if agent.store.has_blob(&blob.digest) {
+                agent.store.extract_blob(blob, diff_id)?;
+                extracted.push(*diff_id);
+            }
         }
+        Ok(agent.store.publish_layers(&extracted)?)
+    })?;
+    for (_, diff_id) in own() {
         let layers = agent.store.layer_path(diff_id).join("layers");
         for buildpack in directories(&layers) {
             for layer in directories(&layers.join(&buildpack)) {

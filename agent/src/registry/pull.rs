@@ -213,8 +213,8 @@ impl Registry {
         if missing.is_empty() {
             return Ok(());
         }
-        let remote_size = |(blob, _): &(&Descriptor, &DiffId)| {
-            if store.has_blob(&blob.digest) {
+        let remote_size = |(blob, diff_id): &(&Descriptor, &DiffId)| {
+            if store.has_blob(&blob.digest) || store.is_extracted(diff_id).unwrap_or(false) {
                 0
             } else {
                 blob.size
@@ -229,7 +229,7 @@ impl Registry {
         };
         self.dialogue.event(Event::Pull(resolved)).await?;
         let fetches: Vec<_> = missing
-            .into_iter()
+            .iter()
             .map(|(blob, diff_id)| self.fetch_layer(store, name, blob, diff_id))
             .collect();
         stream::iter(fetches)
@@ -237,8 +237,9 @@ impl Registry {
             .try_collect::<()>()
             .await?;
         // One sync for all layers: none is used before it is on the disk.
-        let syncing = store.clone();
-        blocking(move || syncing.sync()).await?;
+        let diff_ids: Vec<DiffId> = missing.iter().map(|(_, diff_id)| **diff_id).collect();
+        let publishing = store.clone();
+        blocking(move || publishing.publish_layers(&diff_ids)).await?;
         let done = PullEvent::Done {
             image: name.familiar(),
             digest: image.digest.to_string(),
@@ -259,7 +260,7 @@ impl Registry {
             source,
         };
         let (task_store, task_blob, task_diff_id) = (store.clone(), blob.clone(), *diff_id);
-        if store.has_blob(&blob.digest) {
+        if store.has_blob(&blob.digest) || store.is_extracted(diff_id)? {
             let extract = move || task_store.extract_blob(&task_blob, &task_diff_id);
             blocking(extract).await.map_err(broken)?;
         } else {

@@ -1,4 +1,10 @@
 //! Extracted layers: one tree for each diffID, shared by all images.
+//!
+//! A tree has its final name only when it is on the disk. One sync for each
+//! tree would make a pull several times slower, so that trees wait beside their
+//! places, under the name of this start of the machine, until one sync has
+//! served them all. A power cut may tear a tree that waits; nobody takes it for
+//! one, since the machine has started again, and garbage collection removes it.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,19 +13,23 @@ use super::{Lock, Store, StoreError};
 use crate::digest::DiffId;
 use crate::layer::{self, Compression, LayerError};
 
+/// Names this start of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 impl Store {
     /// The root of a layer's tree.
     pub fn layer_path(&self, diff_id: &DiffId) -> PathBuf {
         self.root().join("layers").join(diff_id.0.hex())
     }
 
-    /// Whether a layer is extracted.
+    /// Whether a layer is extracted and on the disk.
     pub fn has_layer(&self, diff_id: &DiffId) -> bool {
         self.layer_path(diff_id).is_dir()
     }
 
     /// Extracts a layer, unless it is there. Blocks the thread; when another
-    /// thread or process extracts the same layer, waits for it.
+    /// thread or process extracts the same layer, waits for it. Only
+    /// [`publish_layers`](Self::publish_layers) makes it usable.
     pub fn extract_layer(
         &self,
         diff_id: &DiffId,
@@ -27,7 +37,7 @@ impl Store {
         archive: impl Read + Send,
     ) -> Result<(), LayerError> {
         let _lock = Lock::exclusive(&self.lock_path(&format!("layer-{}.lock", diff_id.0.hex())))?;
-        if self.has_layer(diff_id) {
+        if self.is_extracted(diff_id)? {
             return Ok(());
         }
         let temporary = self.temporary()?;
@@ -37,9 +47,8 @@ impl Store {
             let expected = *diff_id;
             return Err(LayerError::Mismatch { expected, actual });
         }
-        let path = self.layer_path(diff_id);
-        fs_err::rename(&root, &path)
-            .map_err(|source| StoreError::io("publish", &path, source).into())
+        let path = self.waiting_path(diff_id)?;
+        fs_err::rename(&root, &path).map_err(|source| StoreError::io("keep", &path, source).into())
     }
 
     /// Extracts a layer whose blob is here, unless it is extracted.
@@ -48,11 +57,110 @@ impl Store {
         blob: &super::Descriptor,
         diff_id: &DiffId,
     ) -> Result<(), LayerError> {
-        if self.has_layer(diff_id) {
+        if self.is_extracted(diff_id)? {
             return Ok(());
         }
         let archive = self.open_blob(&blob.digest)?;
         let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
         self.extract_layer(diff_id, compression, archive)
+    }
+
+    /// Gives extracted layers their names, when all of them are on the disk.
+    pub fn publish_layers(&self, diff_ids: &[DiffId]) -> Result<(), StoreError> {
+        let mut waiting = diff_ids.iter().filter(|it| !self.has_layer(it)).peekable();
+        if waiting.peek().is_none() {
+            return Ok(());
+        }
+        self.sync()?;
+        for diff_id in waiting {
+            let path = self.layer_path(diff_id);
+            match fs_err::rename(self.waiting_path(diff_id)?, &path) {
+                // Somebody who waited for the same sync was faster.
+                Err(_) if self.has_layer(diff_id) => {}
+                renamed => renamed.map_err(|source| StoreError::io("publish", &path, source))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a layer is extracted, though perhaps not on the disk yet.
+    pub fn is_extracted(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
+        // In this order: a tree goes from the first place to the second.
+        Ok(self.waiting_path(diff_id)?.is_dir() || self.has_layer(diff_id))
+    }
+
+    /// Where a tree waits for the sync.
+    fn waiting_path(&self, diff_id: &DiffId) -> Result<PathBuf, StoreError> {
+        let boot = fs_err::read_to_string(BOOT_ID)
+            .map_err(|source| StoreError::io("read", BOOT_ID.as_ref(), source))?;
+        let name = format!(".{}-{}", boot.trim(), diff_id.0.hex());
+        Ok(self.root().join("layers").join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use super::*;
+    use crate::digest::Digest;
+
+    fn archive() -> (DiffId, Vec<u8>) {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(5);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, "file", &b"whole"[..])
+            .unwrap();
+        let bytes = builder.into_inner().unwrap();
+        (DiffId(Digest::of(&bytes)), bytes)
+    }
+
+    fn names(store: &Store) -> Vec<String> {
+        let entries = fs_err::read_dir(store.root().join("layers")).unwrap();
+        let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+
+    #[test]
+    fn a_layer_has_its_name_only_after_the_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let (diff_id, bytes) = archive();
+        let extract = || store.extract_layer(&diff_id, Compression::None, &*bytes);
+        extract().unwrap();
+        assert!(!store.has_layer(&diff_id));
+        assert!(store.is_extracted(&diff_id).unwrap());
+        // Whoever waits for it does not extract it again.
+        store
+            .extract_layer(&diff_id, Compression::None, &b"not read"[..])
+            .unwrap();
+        store.publish_layers(&[diff_id]).unwrap();
+        assert!(store.has_layer(&diff_id));
+        extract().unwrap();
+        store.publish_layers(&[diff_id]).unwrap();
+        assert_eq!(names(&store), [diff_id.0.hex()]);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_not_taken_for_a_layer() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let (diff_id, bytes) = archive();
+        let boot = "00000000-0000-0000-0000-000000000000";
+        let torn = format!(".{boot}-{}", diff_id.0.hex());
+        let torn = store.root().join("layers").join(torn);
+        fs_err::create_dir(&torn).unwrap();
+        fs_err::write(torn.join("file"), "").unwrap();
+        assert!(!store.is_extracted(&diff_id).unwrap());
+        store
+            .extract_layer(&diff_id, Compression::None, &*bytes)
+            .unwrap();
+        store.publish_layers(&[diff_id]).unwrap();
+        let file = store.layer_path(&diff_id).join("file");
+        assert_eq!(fs_err::read_to_string(file).unwrap(), "whole");
+        // Nothing needs either, and nobody is at work.
+        store.collect_garbage().unwrap().unwrap();
+        assert_eq!(names(&store), [""; 0]);
     }
 }
