@@ -24,6 +24,8 @@ use tracing::Instrument;
 pub mod error;
 mod files;
 mod init;
+mod landlock;
+mod limits;
 mod message;
 pub mod network;
 mod payload;
@@ -35,6 +37,8 @@ pub mod spec;
 pub mod stdio;
 
 pub use error::ContainerError;
+pub use landlock::is_available as has_scopes;
+pub(crate) use limits::processes as most_processes;
 pub(crate) use message::TerminalSize;
 pub use protocol::input::Signal;
 pub(crate) use runner::run_here;

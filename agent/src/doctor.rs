@@ -11,7 +11,7 @@ use protocol::{Event, Failure, Reply};
 
 use crate::Agent;
 use crate::container::network::LoopbackNetwork;
-use crate::container::{Container, ContainerError, ContainerSpec, Network, Upper, User};
+use crate::container::{self, Container, ContainerError, ContainerSpec, Network, Upper, User};
 use crate::dialogue::Dialogue;
 use crate::namespace::Privilege;
 use crate::store::{Store, StoreError};
@@ -49,6 +49,8 @@ pub async fn run(agent: &Agent, dialogue: &Dialogue) -> Result<Reply, Failure> {
         let check = judge_container(name, tried, millis);
         dialogue.event(Event::Check(check)).await?;
     }
+    dialogue.event(Event::Check(limits())).await?;
+    dialogue.event(Event::Check(sockets())).await?;
     Ok(Reply::Nothing)
 }
 
@@ -106,6 +108,28 @@ fn judge_network<E: std::error::Error>(network: &Result<LoopbackNetwork, E>) -> 
     match network {
         Ok(_) => Check::good(name, "phases see the agent's registry, and nothing else"),
         Err(error) => bad(name, error, Some(OUTSIDE)),
+    }
+}
+
+/// No cgroup is used, whether one is delegated or not.
+fn limits() -> Check {
+    let processes = container::most_processes();
+    let detail = format!(
+        "a container has at most {processes} processes; memory has no limit, but runs out for containers first"
+    );
+    Check::good("limits", detail)
+}
+
+fn sockets() -> Check {
+    let name = "abstract sockets";
+    if container::has_scopes() {
+        return Check::good(name, "out of reach of containers");
+    }
+    let detail = "a build or shell that shares this system's network reaches those of this system";
+    Check {
+        verdict: Verdict::Degraded,
+        remedy: Some("Linux 6.12 or newer with Landlock, or `--network none`".to_owned()),
+        ..Check::good(name, detail)
     }
 }
 

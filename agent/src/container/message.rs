@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) hostname: String,
     /// Which network.
     pub(super) network: Attachment,
+    /// The most processes and threads.
+    pub(super) processes: u64,
     /// The payload.
     pub(super) program: Program,
     /// The size of its terminal, or pipes.

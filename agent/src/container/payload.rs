@@ -20,6 +20,7 @@ use rustix::thread::{
 use super::message::{self, Birth, Fault, Plan, Program, Start, TerminalSize};
 use super::seccomp::{self, SeccompError};
 use super::spec::User;
+use super::{landlock, limits};
 use crate::namespace::Privilege;
 use crate::syscall;
 
@@ -33,6 +34,8 @@ enum PayloadError {
     Session(#[source] io::Error),
     #[error("no user namespace can be made in the container")]
     UserNamespace(#[source] io::Error),
+    #[error("the container's processes cannot be limited")]
+    Limits(#[source] io::Error),
     #[error("the container's program cannot become uid {uid}, gid {gid}")]
     Identity {
         uid: u32,
@@ -44,6 +47,8 @@ enum PayloadError {
     Terminal(#[source] io::Error),
     #[error("the container's program cannot give up its capabilities")]
     Capabilities(#[source] io::Error),
+    #[error("sockets and processes outside cannot be put out of reach")]
+    Landlock(#[source] ::landlock::RulesetError),
     #[error("system calls cannot be filtered")]
     Seccomp(#[source] SeccompError),
     #[error("the runner has gone before the start")]
@@ -90,6 +95,7 @@ fn become_program(
 ) -> Result<Infallible, PayloadError> {
     setsid().map_err(|error| PayloadError::Session(error.into()))?;
     nest(ready, mapped).map_err(PayloadError::UserNamespace)?;
+    limits::apply(plan.processes).map_err(PayloadError::Limits)?;
     let user = &plan.program.user;
     identify(user, plan.privilege).map_err(|source| PayloadError::Identity {
         uid: user.uid,
@@ -105,6 +111,7 @@ fn become_program(
     await_start(birth).map_err(PayloadError::Start)?;
     enter(&plan.program.cwd).map_err(PayloadError::WorkingDirectory)?;
     syscall::reset_signals();
+    landlock::apply().map_err(PayloadError::Landlock)?;
     seccomp::apply().map_err(PayloadError::Seccomp)?;
     Err(PayloadError::Program(execute(&plan.program)))
 }

@@ -13,7 +13,7 @@ use super::error::ContainerError;
 use super::message::{self, Attachment, Plan, Program, TerminalSize};
 use super::spec::{ContainerSpec, Network};
 use super::stdio::Pipes;
-use super::{files, spec::User};
+use super::{files, limits, spec::User};
 use crate::namespace::Privilege;
 
 /// A plan and the descriptors that go with it.
@@ -55,6 +55,7 @@ impl Prepared {
             files: files::provided(spec, network),
             hostname: spec.hostname.clone(),
             network,
+            processes: limits::processes(),
             program: Program {
                 args: spec.args.clone(),
                 env: spec.env.clone(),

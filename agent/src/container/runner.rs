@@ -24,7 +24,7 @@ mod overlay;
 mod root;
 
 use super::message::{self, Attachment, Birth, Plan, Report, Start};
-use super::network;
+use super::{limits, network};
 use crate::{namespace, syscall};
 use bundle::Bundle;
 use error::RunnerError;
@@ -67,6 +67,7 @@ fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     let (plan, gifts) = receive_plan(control).map_err(RunnerError::Plan)?;
     die_with(plan.agent)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    limits::volunteer();
     let log = Log::start().map_err(RunnerError::Log)?;
 
     enter_network(&plan, gifts.namespace)?;

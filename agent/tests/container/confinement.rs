@@ -229,7 +229,7 @@ pub(crate) fn probe() {
     }
 }
 
-fn outcome(error: Option<io::Error>) -> String {
+pub(crate) fn outcome(error: Option<io::Error>) -> String {
     error_name(error.map_or(0, |error| error.raw_os_error().unwrap_or(-1)))
 }
 

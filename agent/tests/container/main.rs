@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 mod confinement;
 mod files;
 mod lifetime;
+mod limits;
 mod network;
 mod programs;
 mod refusal;
@@ -39,6 +40,8 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some(confinement::PROBE) => return confinement::probe(),
         Some(lifetime::PARENT) => return lifetime::parent(),
+        Some(network::CONNECT) => return network::connect(),
+        Some(limits::CROWD) => return limits::gather(),
         _ => {}
     }
     let filters: Vec<&str> = arguments
@@ -61,6 +64,7 @@ fn tests(filters: &[&str]) -> Vec<Test> {
         confinement::TESTS,
         files::TESTS,
         lifetime::TESTS,
+        limits::TESTS,
         network::TESTS,
         programs::TESTS,
         refusal::TESTS,

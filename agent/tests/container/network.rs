@@ -1,15 +1,24 @@
 //! Which networks containers see.
 
 use std::io::{Read, Write};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
-use agent::container::Network;
 use agent::container::network::LoopbackNetwork;
+use agent::container::{Access, Network};
 
-use crate::stage::Stage;
+use crate::confinement::outcome;
+use crate::stage::{Stage, bind};
+
+/// Makes this program connect to sockets, inside of a container.
+pub(crate) const CONNECT: &str = "__connect";
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("network::isolated", |stage| Box::pin(isolated(stage))),
     ("network::host", |stage| Box::pin(host(stage))),
+    ("network::abstract_sockets", |stage| {
+        Box::pin(abstract_sockets(stage))
+    }),
     ("network::prepared", |stage| Box::pin(prepared(stage))),
 ];
 
@@ -34,6 +43,38 @@ async fn host(stage: &Stage) {
     };
     assert_eq!(names(&ended.stdout), names(&own));
     assert!(ended.stderr.contains("Read-only"), "{ended:?}");
+}
+
+/// They belong to the network that is shared, and have no owner.
+async fn abstract_sockets(stage: &Stage) {
+    let name = format!("locald-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    UnixStream::connect_addr(&address).unwrap();
+    let mut spec = stage.spec(&["/probe", CONNECT, &name]);
+    let program = std::env::current_exe().unwrap();
+    spec.mounts.push(bind(program, "/probe", Access::ReadOnly));
+    spec.network = Network::Host;
+    let ended = stage.run(spec).await;
+    let expected = if agent::container::has_scopes() {
+        "outside: EPERM, inside: ok\n"
+    } else {
+        "outside: ok, inside: ok\n"
+    };
+    assert_eq!(ended.stdout, expected, "{ended:?}");
+}
+
+/// Connects to a socket of the machine, and to one of its own.
+pub(crate) fn connect() {
+    let name = std::env::args().nth(2).unwrap();
+    let connect = |name: &str| {
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        outcome(UnixStream::connect_addr(&address).err())
+    };
+    let own = format!("{name}-inside");
+    let address = SocketAddr::from_abstract_name(&own).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    println!("outside: {}, inside: {}", connect(&name), connect(&own));
 }
 
 /// The agent answers on a privileged port inside, and nowhere else.

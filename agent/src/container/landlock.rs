@@ -1,0 +1,31 @@
+//! Landlock: a program in a container reaches no abstract unix socket and
+//! signals no process outside of it, also where it shares the machine's
+//! network. Abstract sockets belong to a network, and have no permissions:
+//! session buses and X servers listen on them.
+
+use landlock::{
+    ABI, Access, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
+};
+
+/// The first version that has scopes: Linux 6.12.
+const WITH_SCOPES: ABI = ABI::V6;
+
+/// Restricts this thread from now on, and all that it starts, where the kernel
+/// can. Also sets `no_new_privs`.
+pub(super) fn apply() -> Result<(), RulesetError> {
+    let restricted = Ruleset::default()
+        .scope(Scope::from_all(WITH_SCOPES))?
+        .create()?
+        .restrict_self()?;
+    if restricted.ruleset != RulesetStatus::FullyEnforced {
+        tracing::debug!("this kernel has no scopes of landlock");
+    }
+    Ok(())
+}
+
+/// Whether the kernel can keep containers from sockets and processes outside.
+pub fn is_available() -> bool {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let scoped = ruleset.scope(Scope::from_all(WITH_SCOPES));
+    scoped.and_then(Ruleset::create).is_ok()
+}
