@@ -10,6 +10,7 @@ mod plan;
 mod record;
 mod trust;
 mod unchanged;
+mod weight;
 
 use protocol::event::{Built, ImageRole};
 use protocol::request::BuildRequest;

@@ -19,6 +19,8 @@ use protocol::{Failure, FailureKind};
 use crate::digest::{DiffId, Hasher};
 use crate::store::StoreError;
 
+pub(crate) use archive::SIZE_CAP;
+
 /// Bytes that are decompressed and hashed at a time.
 const BUFFER: usize = 256 * 1024;
 

@@ -7,10 +7,12 @@
 )]
 
 mod app;
+mod bait;
 mod cargo_project;
 mod file_server;
 mod locald;
 mod machine;
+mod private_registry;
 mod reader;
 
 use std::io::{Read as _, Write as _};
@@ -18,10 +20,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use app::App;
+pub use bait::{Bait, CANARY};
 pub use cargo_project::{CargoProject, run, rust_builder};
 pub use file_server::FileServer;
 pub use locald::{Locald, Output, Running, locald};
 pub use machine::{Remote, Vm};
+pub use private_registry::PrivateRegistry;
 pub use reader::Reader;
 
 /// How long anything may take before a test gives up.

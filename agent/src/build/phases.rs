@@ -16,6 +16,7 @@ use super::libraries;
 use super::order::BuildpackTree;
 use super::plan::Plan;
 use super::trust::Bundle;
+use super::weight;
 use crate::Agent;
 use crate::attach::pass_on;
 use crate::container::{
@@ -84,7 +85,10 @@ impl Phases<'_> {
             if let Some(following) = ALL.get(number + 1) {
                 next = Some(self.create(*following).await?);
             }
-            let code = self.finish(running).await?;
+            let code = match phase {
+                Phase::Export => self.export(running).await?,
+                _ => self.finish(running).await?,
+            };
             if code != 0 {
                 let (message, hint) = lifecycle::explain(phase, code);
                 let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
@@ -119,6 +123,20 @@ impl Phases<'_> {
     async fn create(&self, phase: Phase) -> Result<Created, Failure> {
         let spec = self.spec(phase)?;
         Ok(Container::create(spec, self.state.path()).await?)
+    }
+
+    /// Waits for the export, unless what it exports is too large.
+    async fn export(&self, running: Container) -> Result<u8, Failure> {
+        let paths = ["layers", "workspace/upper"].map(|name| self.directory.path(name));
+        let check = move || weight::check(&paths[0], &paths[1]);
+        let weighed = async {
+            match tokio::task::spawn_blocking(check).await {
+                Ok(weighed) => weighed,
+                Err(error) => Err(Failure::from_error(FailureKind::Internal, &error)),
+            }
+        };
+        let (code, ()) = tokio::try_join!(self.finish(running), weighed)?;
+        Ok(code)
     }
 
     /// Passes on what a phase says, and returns its exit code.

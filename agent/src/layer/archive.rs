@@ -13,7 +13,7 @@ const EXTENSION_CAP: u64 = 1024 * 1024;
 /// The most entries of a layer.
 const ENTRY_CAP: u64 = 5_000_000;
 /// The most bytes that a layer's files may have.
-const SIZE_CAP: u64 = 64 * 1024 * 1024 * 1024;
+pub(crate) const SIZE_CAP: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Key and value of a PAX header.
 type Record = (String, Vec<u8>);

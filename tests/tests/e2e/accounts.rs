@@ -1,87 +1,35 @@
 //! Accounts at a real registry that wants one.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Stdio};
 
-use harness::{App, await_that, free_port, locald, unique};
+use harness::{App, PrivateRegistry, locald, unique};
 
 use super::{build, digest};
 
-/// Debian's registry, with one account; killed when dropped.
-struct Registry {
-    child: Child,
-    address: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let address = format!("localhost:{}", free_port());
-        let accounts = Command::new("htpasswd")
-            .args(["-Bbn", "me", "secret"])
-            .output()
-            .unwrap();
-        assert!(accounts.status.success());
-        let path = |name: &str| directory.path().join(name);
-        fs_err::write(path("htpasswd"), accounts.stdout).unwrap();
-        let configuration = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n\
-             auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
-            path("data").display(),
-            path("htpasswd").display(),
-        );
-        fs_err::write(path("config.yml"), configuration).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(path("config.yml"));
-        let child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        await_that("the registry listens", || {
-            std::net::TcpStream::connect(&address).is_ok()
-        });
-        Self {
-            child,
-            address,
-            _directory: directory,
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn an_account_is_saved_used_and_forgotten() {
-    let registry = Registry::start();
+    let registry = PrivateRegistry::start("secret");
     let name = unique("account");
     build(&App::web(), &name);
-    let target = format!("{}/private", registry.address);
+    let target = format!("{}/private", registry.address());
     let no_docker = tempfile::tempdir().unwrap();
     let no_docker = no_docker.path().to_str().unwrap();
     let push = || locald(["push", &name, &target]).env("DOCKER_CONFIG", no_docker);
-    push().fail(113, &format!("locald login {}", registry.address));
+    push().fail(113, &format!("locald login {}", registry.address()));
     let login = |password: &str| {
-        let arguments = ["login", &registry.address, "-u", "me", "--password-stdin"];
+        let arguments = ["login", registry.address(), "-u", "me", "--password-stdin"];
         locald(arguments).input(password).succeed();
     };
     login("wrong\n");
-    let refused = push().fail(113, &registry.address);
+    let refused = push().fail(113, registry.address());
     assert!(!refused.stderr.contains("wrong"), "{}", refused.stderr);
     login("secret\n");
     push().succeed();
     let fresh = tempfile::tempdir().unwrap();
     let pull = || locald(["pull", &target]).home(fresh.path());
     pull().env("DOCKER_CONFIG", no_docker).fail(113, "private");
-    locald(["logout", &registry.address]).succeed();
-    push().fail(113, &registry.address);
+    locald(["logout", registry.address()]).succeed();
+    push().fail(113, registry.address());
 
     // What `docker login` has saved, and what a credential helper knows.
     let docker = tempfile::tempdir().unwrap();
@@ -89,7 +37,7 @@ fn an_account_is_saved_used_and_forgotten() {
     let known = docker.path().to_str().unwrap();
     let auths = format!(
         r#"{{"auths": {{"{}": {{"auth": "bWU6c2VjcmV0"}}}}}}"#,
-        registry.address
+        registry.address()
     );
     fs_err::write(&config, auths).unwrap();
     let pulled = pull().env("DOCKER_CONFIG", known).succeed();

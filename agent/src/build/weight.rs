@@ -1,0 +1,100 @@
+//! Whether what a build has left can be a layer. A sparse file takes no space
+//! where it is made, but all of its size in a layer: hours, and a full disk.
+
+use std::path::{Path, PathBuf};
+
+use protocol::{Failure, FailureKind};
+
+use crate::layer::SIZE_CAP;
+use crate::lifecycle::{LAYERS, WORKSPACE};
+
+const GIBIBYTE: u64 = 1024 * 1024 * 1024;
+
+/// Fails when a layer, or what the build has made of the application, is
+/// larger than an image's layer may be.
+pub(super) fn check(layers: &Path, workspace: &Path) -> Result<(), Failure> {
+    let mut heavy = None;
+    for buildpack in directories(layers) {
+        for layer in directories(&buildpack) {
+            heavy = heavy.or(weigh(&layer).map(|file| seen(&file, layers, LAYERS)));
+        }
+    }
+    heavy = heavy.or(weigh(workspace).map(|file| seen(&file, workspace, WORKSPACE)));
+    let Some(file) = heavy else {
+        return Ok(());
+    };
+    let most = SIZE_CAP / GIBIBYTE;
+    let message = format!("the build has left more than {most} GiB for one layer");
+    let mut failure = Failure::new(FailureKind::Integrity, message);
+    let file = file.display();
+    failure.causes.push(format!("the largest file is {file}"));
+    failure.hint = Some("what is only needed while building belongs into /tmp".to_owned());
+    Err(failure)
+}
+
+/// The largest file of a tree that weighs too much.
+fn weigh(tree: &Path) -> Option<PathBuf> {
+    let mut directories = vec![tree.to_owned()];
+    let (mut all, mut largest) = (0_u64, (0, PathBuf::new()));
+    while let Some(directory) = directories.pop() {
+        // What cannot be read is for the exporter to complain about.
+        for entry in fs_err::read_dir(directory).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                directories.push(entry.path());
+            } else if metadata.is_file() {
+                all = all.saturating_add(metadata.len());
+                if metadata.len() > largest.0 {
+                    largest = (metadata.len(), entry.path());
+                }
+            }
+        }
+    }
+    (all > SIZE_CAP).then_some(largest.1)
+}
+
+/// A path as the buildpack knows it.
+fn seen(path: &Path, root: &Path, place: &str) -> PathBuf {
+    Path::new(place).join(path.strip_prefix(root).unwrap_or(path))
+}
+
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
+    let own = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    own.map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use super::*;
+
+    #[test]
+    fn sizes_count_as_a_layer_would_have_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let (layers, workspace) = (directory.path().join("l"), directory.path().join("w"));
+        for path in ["l/pack/one/deep", "l/pack/two", "w/folder"] {
+            fs_err::create_dir_all(directory.path().join(path)).unwrap();
+        }
+        let sparse = |path: &str, gibibytes: u64| {
+            let file = fs_err::File::create(directory.path().join(path)).unwrap();
+            file.file().set_len(gibibytes * GIBIBYTE).unwrap();
+        };
+        // Links are not followed.
+        fs_err::os::unix::fs::symlink("/", layers.join("pack/one/link")).unwrap();
+        sparse("l/pack/one/deep/a", 40);
+        sparse("l/pack/two/b", 40);
+        sparse("w/folder/c", 64);
+        check(&layers, &workspace).unwrap();
+        sparse("l/pack/one/d", 30);
+        let failure = check(&layers, &workspace).unwrap_err();
+        assert!(failure.message.contains("64 GiB"), "{failure:?}");
+        assert!(failure.causes[0].ends_with("/layers/pack/one/deep/a"));
+        sparse("l/pack/one/d", 0);
+        sparse("w/e", 1);
+        let failure = check(&layers, &workspace).unwrap_err();
+        assert!(failure.causes[0].ends_with("/workspace/folder/c"));
+    }
+}
