@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use harness::{App, Bait, CANARY, Locald, builder, locald, processes, shared_home, unique};
 
-const PROGRAM: &str = include_str!("../../fixtures/hostile/attempts.py");
+pub(super) const ATTEMPTS: &str = include_str!("../../fixtures/hostile/attempts.py");
 
 /// The buildpack, an application that tells it where the bait is, and the bait.
 pub(super) struct Hostile {
     pub(super) app: App,
     buildpack: App,
-    pub(super) bait: Bait,
+    bait: Bait,
 }
 
 impl Hostile {
@@ -23,13 +23,13 @@ impl Hostile {
             bait: Bait::new(),
         };
         hostile.bait.describe(&hostile.app, &shared_home(), secrets);
-        hostile.app.write("attempts.py", PROGRAM);
+        hostile.app.write("attempts.py", ATTEMPTS);
         let pack = &hostile.buildpack;
         pack.write(
             "buildpack.toml",
             "api = \"0.10\"\n[buildpack]\nid = \"test/hostile\"\nversion = \"0.1.0\"\n[[stacks]]\nid = \"*\"\n[[targets]]\nos = \"linux\"\n",
         );
-        pack.write("attempts.py", PROGRAM);
+        pack.write("attempts.py", ATTEMPTS);
         for phase in ["detect", "build"] {
             let path = format!("bin/{phase}");
             let script =
@@ -41,15 +41,19 @@ impl Hostile {
         hostile
     }
 
-    pub(super) fn build(&self, name: &str, options: &[&str]) -> Locald {
-        let (app, pack, builder) = (self.app.text(), self.buildpack.text(), builder());
+    fn build(&self, name: &str, options: &[&str]) -> Locald {
+        self.build_with(&builder(), name, options)
+    }
+
+    pub(super) fn build_with(&self, builder: &str, name: &str, options: &[&str]) -> Locald {
+        let (app, pack) = (self.app.text(), self.buildpack.text());
         let base = [
             "build",
             &app,
             "-t",
             name,
             "--builder",
-            &builder,
+            builder,
             "-b",
             &pack,
             "-v",
@@ -75,7 +79,7 @@ pub(super) fn outcomes(said: &str) -> Vec<BTreeMap<String, String>> {
 
 /// The outcomes that an attempt may have where the phase has a network of its
 /// own; other than these fail the test.
-fn allowed(attempt: &str) -> &'static [&'static str] {
+pub(super) fn allowed(attempt: &str) -> &'static [&'static str] {
     let root = rustix::process::geteuid().is_root();
     match attempt {
         _ if attempt.starts_with("see ") => &["nothing found"],
@@ -102,7 +106,7 @@ fn allowed(attempt: &str) -> &'static [&'static str] {
 
 /// Fails unless all attempts had outcomes that they may have, and there were
 /// as many as there are in the program; `except` has other outcomes.
-fn assert_nothing_gained(run: &BTreeMap<String, String>, except: &[(&str, &str)]) {
+pub(super) fn assert_nothing_gained(run: &BTreeMap<String, String>, except: &[(&str, &str)]) {
     assert!(run.len() >= 53, "{}: {run:#?}", run.len());
     for (attempt, outcome) in run {
         match except.iter().find(|(name, _)| name == attempt) {
@@ -116,7 +120,7 @@ fn assert_nothing_gained(run: &BTreeMap<String, String>, except: &[(&str, &str)]
 }
 
 /// What a phase that shares the machine's network reaches of it.
-const SHARED: [(&str, &str); 2] = [
+pub(super) const SHARED: [(&str, &str); 2] = [
     ("reach a port of the machine", "done"),
     ("reach an abstract socket", "EPERM"),
 ];
@@ -179,5 +183,31 @@ fn a_file_that_is_larger_than_a_layer_is_not_exported() {
         let failed = locald(arguments).fail(115, "64 GiB");
         assert!(failed.stderr.contains(place), "{}", failed.stderr);
         locald(["image", "inspect", &name]).fail(112, &name);
+    }
+}
+
+#[test]
+fn a_phase_does_not_steer_the_terminal() {
+    let script =
+        "printf '\\033]0;TITLE\\007\\033]52;c;CLIPBOARD\\007\\033[5n\\033[31mred\\n'; exit 1";
+    let app = App::probe(script);
+    // `script` gives locald a terminal of its own.
+    let line = format!(
+        "{} build '{}' -t {} --builder {} -v",
+        harness::setting("LOCALD_BIN"),
+        app.text(),
+        unique("steer"),
+        builder()
+    );
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]);
+    command
+        .env("LOCALD_HOME", shared_home())
+        .env("TERM", "xterm");
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("red"), "{said:?}");
+    for steering in ["\u{1b}]", "TITLE", "CLIPBOARD", "\u{1b}[5n"] {
+        assert!(!said.contains(steering), "{said:?}");
     }
 }

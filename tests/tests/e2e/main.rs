@@ -9,6 +9,7 @@ mod confinement;
 mod errors;
 mod faults;
 mod hostile;
+mod hostile_lifecycle;
 mod image;
 mod interruption;
 mod run;
