@@ -233,7 +233,7 @@ fn a_directory_may_be_a_link_of_the_same_layer() {
 fn whiteouts_become_those_of_overlayfs() {
     let extracted = Layer::new()
         .file("etc/.wh.gone", "")
-        .file("var/.wh..wh.opq", "")
+        .file("var/.wh..wh..opq", "")
         .file("var/new", "kept")
         .file("both/.wh.file", "")
         .file("both/file", "kept")

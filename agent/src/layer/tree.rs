@@ -16,7 +16,7 @@ use crate::namespace::Privilege;
 use crate::store::StoreError;
 
 const WHITEOUT: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh.opq";
+const OPAQUE: &[u8] = b".wh..wh..opq";
 const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY

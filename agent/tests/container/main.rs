@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 mod confinement;
 mod files;
+mod layer_stack;
+mod layers;
 mod lifetime;
 mod limits;
 mod network;
@@ -63,6 +65,7 @@ fn tests(filters: &[&str]) -> Vec<Test> {
     let all = [
         confinement::TESTS,
         files::TESTS,
+        layers::TESTS,
         lifetime::TESTS,
         limits::TESTS,
         network::TESTS,

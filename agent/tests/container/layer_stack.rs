@@ -1,0 +1,220 @@
+//! Random stacks of layers, as tools that make images write them: each layer
+//! lists the directories that its entries are in.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tar::{Builder, EntryType, Header};
+
+/// Layers, the lowest first.
+#[derive(Debug, Clone)]
+pub(crate) struct Stack {
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// Paths without a slash at their beginning.
+pub(crate) type Layer = BTreeMap<String, Node>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    kind: Kind,
+    mode: u32,
+    owner: u64,
+    modified: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    /// Directory that hides what is below.
+    Opaque,
+    File {
+        length: usize,
+        attribute: bool,
+    },
+    Symlink(String),
+    Hardlink(String),
+    Fifo,
+    Whiteout,
+}
+
+/// A wish, which is granted where it makes sense.
+#[derive(Debug, Clone)]
+struct Wish {
+    path: Vec<u8>,
+    kind: u8,
+    node: (u32, u64, u64),
+    length: usize,
+    which: prop::sample::Index,
+}
+
+pub(crate) fn stacks() -> impl Strategy<Value = Stack> {
+    let path = prop::collection::vec(0_u8..4, 1..4);
+    let node = (0_u32..0o10000, 0_u64..3, 1_u64..2_000_000_000);
+    let wish = (
+        path,
+        0_u8..16,
+        node,
+        0_usize..3000,
+        any::<prop::sample::Index>(),
+    );
+    let wish = wish.prop_map(|(path, kind, node, length, which)| Wish {
+        path,
+        kind,
+        node,
+        length,
+        which,
+    });
+    let layer = prop::collection::vec(wish, 1..14);
+    prop::collection::vec(layer, 1..5).prop_map(|wishes| Stack::of(&wishes))
+}
+
+impl Stack {
+    fn of(wishes: &[Vec<Wish>]) -> Self {
+        let mut layers: Vec<Layer> = Vec::new();
+        for wishes in wishes {
+            let mut layer = Layer::new();
+            for wish in wishes {
+                wish.grant(&mut layer, &layers);
+            }
+            layers.push(layer);
+        }
+        Self { layers }
+    }
+
+    /// Makes no directory hide what is below.
+    pub(crate) fn show_all(&mut self) {
+        for node in self.layers.iter_mut().flat_map(|it| it.values_mut()) {
+            if node.kind == Kind::Opaque {
+                node.kind = Kind::Directory;
+            }
+        }
+    }
+
+    /// Each layer as an archive.
+    pub(crate) fn archives(&self) -> Vec<Vec<u8>> {
+        self.layers.iter().map(archive).collect()
+    }
+}
+
+impl Wish {
+    fn grant(&self, layer: &mut Layer, below: &[Layer]) {
+        let names: Vec<String> = self.path.iter().map(|it| format!("n{it}")).collect();
+        let path = names.join("/");
+        let parents: Vec<String> = (1..names.len()).map(|it| names[..it].join("/")).collect();
+        let is_directory = |it: &Kind| matches!(it, Kind::Directory | Kind::Opaque);
+        let blocked = |parent: &String| layer.get(parent).is_some_and(|it| !is_directory(&it.kind));
+        if layer.contains_key(&path) || parents.iter().any(blocked) {
+            return;
+        }
+        let Some(kind) = self.kind(&path, layer, below) else {
+            return;
+        };
+        let (mode, owner, modified) = self.node;
+        let node = |kind: Kind| Node {
+            // Whoever extracts must be able to.
+            mode: if is_directory(&kind) {
+                mode | 0o700
+            } else {
+                mode
+            },
+            kind,
+            owner,
+            modified,
+        };
+        for parent in parents {
+            layer.entry(parent).or_insert_with(|| node(Kind::Directory));
+        }
+        layer.insert(path, node(kind));
+    }
+
+    fn kind(&self, path: &str, layer: &Layer, below: &[Layer]) -> Option<Kind> {
+        let hides = || below.iter().any(|it| it.contains_key(path));
+        Some(match self.kind {
+            0..=3 => Kind::Directory,
+            4 => Kind::Opaque,
+            5..=8 => Kind::File {
+                length: self.length,
+                attribute: self.kind == 5,
+            },
+            9 => Kind::Symlink("../n1/n2".to_owned()),
+            10 => Kind::Symlink("/n0".to_owned()),
+            11 | 12 => {
+                let files = layer.iter().filter(|(it, node)| {
+                    matches!(node.kind, Kind::File { .. }) && it.as_str() < path
+                });
+                let files: Vec<&String> = files.map(|(path, _)| path).collect();
+                if files.is_empty() {
+                    return None;
+                }
+                Kind::Hardlink((*self.which.get(&files)).clone())
+            }
+            13 => Kind::Fifo,
+            _ if hides() => Kind::Whiteout,
+            _ => return None,
+        })
+    }
+}
+
+fn archive(layer: &Layer) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for (path, node) in layer {
+        append(&mut builder, path, node);
+    }
+    builder.into_inner().unwrap()
+}
+
+fn append(builder: &mut Builder<Vec<u8>>, path: &str, node: &Node) {
+    let mut header = Header::new_ustar();
+    header.set_mode(node.mode);
+    header.set_uid(node.owner);
+    header.set_gid(node.owner);
+    header.set_mtime(node.modified);
+    header.set_size(0);
+    let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+    match &node.kind {
+        Kind::Directory | Kind::Opaque => {
+            header.set_entry_type(EntryType::Directory);
+            builder.append_data(&mut header, path, &[][..]).unwrap();
+            if node.kind == Kind::Opaque {
+                let mut header = plain();
+                let marker = format!("{path}/.wh..wh..opq");
+                builder.append_data(&mut header, marker, &[][..]).unwrap();
+            }
+        }
+        Kind::File { length, attribute } => {
+            if *attribute {
+                let records = [("SCHILY.xattr.user.mine", path.as_bytes())];
+                builder.append_pax_extensions(records).unwrap();
+            }
+            header.set_size(*length as u64);
+            let content = path.as_bytes().iter().copied().cycle().take(*length);
+            let content: Vec<u8> = content.collect();
+            builder.append_data(&mut header, path, &*content).unwrap();
+        }
+        Kind::Symlink(target) => {
+            header.set_entry_type(EntryType::Symlink);
+            builder.append_link(&mut header, path, target).unwrap();
+        }
+        Kind::Hardlink(target) => {
+            header.set_entry_type(EntryType::Link);
+            builder.append_link(&mut header, path, target).unwrap();
+        }
+        Kind::Fifo => {
+            header.set_entry_type(EntryType::Fifo);
+            builder.append_data(&mut header, path, &[][..]).unwrap();
+        }
+        Kind::Whiteout => {
+            let marker = format!("{parent}/.wh.{name}");
+            let mut header = plain();
+            builder.append_data(&mut header, marker, &[][..]).unwrap();
+        }
+    }
+}
+
+fn plain() -> Header {
+    let mut header = Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(0);
+    header
+}
