@@ -132,13 +132,14 @@ impl Transfers {
     fn announce(&self, image: &str, begins: bool) -> Option<Told> {
         let transfer = self.open.iter().rfind(|it| it.image == image)?;
         (begins && transfer.missing > 0).then(|| {
-            let (verb, parts) = match transfer.verb {
-                Verb::Pull => ("Pulling", "layers"),
-                Verb::Push => ("Pushing", "blobs"),
-            };
             let (count, total) = (transfer.missing, bytes(transfer.total));
             let image = short_name(image);
-            Told::Passing(clean(&format!("{verb} {image}: {count} {parts}, {total}")))
+            let told = match transfer.verb {
+                Verb::Pull if transfer.is_here() => format!("Unpacking {image}: {count} layers"),
+                Verb::Pull => format!("Pulling {image}: {count} layers, {total}"),
+                Verb::Push => format!("Pushing {image}: {count} blobs, {total}"),
+            };
+            Told::Passing(clean(&told))
         })
     }
 
@@ -149,6 +150,7 @@ impl Transfers {
             return None;
         }
         let word = match verb {
+            Verb::Pull if transfer.is_here() => "Unpacked",
             Verb::Pull => "Pulled",
             Verb::Push => "Pushed",
         };
@@ -161,7 +163,11 @@ impl Transfers {
         } else {
             format!(" ({})", short_digest(digest))
         };
-        let told = format!("{word} {image}{digest}, {total} in {time}");
+        let told = if transfer.is_here() {
+            format!("{word} {image}{digest} in {time}")
+        } else {
+            format!("{word} {image}{digest}, {total} in {time}")
+        };
         Some(Told::Lasting(clean(&told)))
     }
 }
@@ -180,7 +186,17 @@ impl Transfer {
         self.verb == verb && self.image == image
     }
 
+    /// Everything has been fetched before, and is only unpacked.
+    fn is_here(&self) -> bool {
+        self.verb == Verb::Pull && self.total == 0
+    }
+
     fn line(&self) -> String {
+        let (arrived, missing) = (self.arrived.len(), self.missing);
+        if self.is_here() {
+            let image = short_name(&self.image);
+            return clean(&format!("Unpacking {image}, {arrived} of {missing} layers"));
+        }
         let verb = match self.verb {
             Verb::Pull => "Pulling",
             Verb::Push => "Pushing",
@@ -199,7 +215,7 @@ impl Transfer {
             cells('-', BAR - filled.min(BAR))
         );
         let layers = match self.verb {
-            Verb::Pull => format!(", {} of {} layers", self.arrived.len(), self.missing),
+            Verb::Pull => format!(", {arrived} of {missing} layers"),
             Verb::Push => String::new(),
         };
         let trouble = self.trouble.as_ref().map(|it| format!("; {it}"));
@@ -225,5 +241,34 @@ fn image_of(event: &PullEvent) -> &str {
         | PullEvent::LayerDone { image, .. }
         | PullEvent::Retry { image, .. }
         | PullEvent::Done { image, .. } => image,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_here_is_not_said_to_be_pulled() {
+        let image = || "localhost:5000/run".to_owned();
+        let mut transfers = Transfers::default();
+        let resolved = PullEvent::Resolved {
+            image: image(),
+            digest: String::new(),
+            layers: 7,
+            missing: 5,
+            bytes: 0,
+        };
+        let told = transfers.pull(&resolved, Duration::ZERO);
+        let begun = "Unpacking localhost:5000/run: 5 layers";
+        assert_eq!(told, Some(Told::Passing(begun.to_owned())));
+        let live = ["Unpacking localhost:5000/run, 0 of 5 layers"];
+        assert_eq!(transfers.live(), live);
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let image = image();
+        let done = PullEvent::Done { image, digest };
+        let told = transfers.pull(&done, Duration::from_millis(230));
+        let ended = "Unpacked localhost:5000/run (sha256:abababababab) in 0.23 s";
+        assert_eq!(told, Some(Told::Lasting(ended.to_owned())));
     }
 }
