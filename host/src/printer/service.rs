@@ -62,7 +62,7 @@ impl Printer {
     pub(crate) fn service_state(&mut self, service: &str, state: &str, message: &str) {
         match &mut self.voice {
             Voice::People(people) if people.detail == Detail::Quiet => {}
-            Voice::People(people) => people.screen.print(&clean(message)),
+            Voice::People(people) => people.screen.print(&people.style.strong(&clean(message))),
             Voice::Programs(_) => {
                 let json = Json::Service {
                     service,

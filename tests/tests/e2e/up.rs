@@ -66,7 +66,7 @@ env = {{ NAME = "api" }}
     }
 
     fn up(&self, arguments: &[&str]) -> Running {
-        let mut up = self.locald(&[&["up"], arguments].concat()).start();
+        let mut up = self.locald(&[&["up"], arguments].concat()).job().start();
         up.await_output("web is up");
         up
     }
@@ -99,10 +99,11 @@ fn services_start_in_order_and_ctrl_c_stops_them_in_reverse() {
     assert!(harness::page(&shop.web).contains("GREETING from web"));
     assert!(harness::page(&shop.api).contains("GREETING from api"));
     up.await_output("job ended with 0");
-    up.signal(Signal::INT);
+    up.ctrl_c();
     let output = up.wait();
     let (out, err) = (&output.stdout, &output.stderr);
     assert_eq!(output.code, 130, "{err}");
+    assert!(!err.contains("error"), "{err}");
     assert!(place(err, "api is up") < place(err, "web is up"), "{err}");
     assert!(place(out, "api | api starts") < place(out, "web | web starts"));
     assert!(place(out, "web | web ends") < place(out, "api | api ends"));
@@ -114,6 +115,21 @@ fn services_start_in_order_and_ctrl_c_stops_them_in_reverse() {
     assert!(!Shop::is_open(&shop.web));
     api.signal(Signal::TERM);
     assert_eq!(api.wait().code, 143);
+}
+
+#[test]
+fn a_second_ctrl_c_kills_what_does_not_stop() {
+    let shop = Shop::new(
+        "[services.deaf]\ntype = \"worker\"\ncommand = \"trap 'echo no' TERM; echo up; while :; do sleep 0.1; done\"\n",
+    );
+    let mut up = shop.up(&[]);
+    up.await_output("deaf | up");
+    up.ctrl_c();
+    up.await_output("deaf | no");
+    let start = std::time::Instant::now();
+    up.ctrl_c();
+    assert_eq!(up.wait().code, 130);
+    assert!(start.elapsed() < std::time::Duration::from_secs(5));
 }
 
 #[test]

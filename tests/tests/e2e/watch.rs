@@ -19,7 +19,9 @@ fn say(app: &App, words: &str) {
 }
 
 fn watch(app: &App, port: &str) -> Running {
-    locald(["run", &app.text(), "--watch", "-e", &format!("PORT={port}")]).start()
+    locald(["run", &app.text(), "--watch", "-e", &format!("PORT={port}")])
+        .job()
+        .start()
 }
 
 fn await_page(port: &str, words: &str) {
@@ -46,9 +48,10 @@ fn a_change_becomes_the_page_and_ctrl_c_ends_both() {
     app.write("new/module.py", "VALUE = 2\n");
     running.await_output("new/module.py changed: built");
 
-    running.signal(Signal::INT);
+    running.ctrl_c();
     let output = running.wait();
     assert_eq!(output.code, 130, "{}", output.stderr);
+    assert!(!output.stderr.contains("error"), "{}", output.stderr);
     assert!(!output.stderr.contains("app.log"), "{}", output.stderr);
     // What builds well leaves one line.
     let (_, after) = output.stderr.split_once("Watching").unwrap();
