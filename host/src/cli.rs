@@ -15,6 +15,7 @@ mod image;
 mod machine;
 mod process;
 mod registry;
+mod services;
 mod store;
 
 pub(crate) use build::{BuildOptions, NetworkChoice, PullChoice};
@@ -25,6 +26,9 @@ pub(crate) use image::{ExportOptions, ImageCommand};
 pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOptions, StopOptions};
 pub(crate) use process::{RunOptions, ShellOptions};
 pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};
+pub(crate) use services::{
+    LogsOptions, ProjectOption, PsOptions, StopOptions as ServiceStopOptions, UpOptions,
+};
 pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 
 /// Turns a source folder into an OCI image and a development shell with Cloud
@@ -85,6 +89,10 @@ pub(crate) enum Command {
     Build(BuildOptions),
     Run(RunOptions),
     Shell(ShellOptions),
+    Up(UpOptions),
+    Ps(PsOptions),
+    Logs(LogsOptions),
+    Stop(ServiceStopOptions),
     #[command(subcommand)]
     Image(ImageCommand),
     Push(PushOptions),

@@ -25,9 +25,12 @@ mod doctor;
 mod image;
 mod man_pages;
 mod run;
+mod services;
 mod shell;
 mod store;
+mod up;
 mod vm;
+mod workshop;
 
 /// Does what the command line asks for; returns the exit code.
 pub(crate) fn run() -> u8 {
@@ -78,6 +81,10 @@ fn dispatch(
         Command::Build(options) => build::run(&options, machine, printer),
         Command::Run(options) => run::run(options, machine, printer),
         Command::Shell(options) => shell::run(&options, machine, printer),
+        Command::Up(options) => up::run(&options, machine, printer),
+        Command::Ps(options) => services::ps(&options, printer),
+        Command::Logs(options) => services::logs(&options, printer),
+        Command::Stop(options) => services::stop(&options, printer),
         Command::Image(command) => image::run(command, machine, printer),
         Command::Push(options) => push(&options, machine, printer),
         Command::Pull(options) => pull(&options, machine, printer),

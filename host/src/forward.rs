@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use protocol::{Channel, Event, Input, Request};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -61,6 +61,15 @@ impl Drop for Forwards {
     }
 }
 
+/// What is said of a port of the machine that was opened here.
+pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
+    match here {
+        Ok(own) if own == port => format!("Port {port} is at http://localhost:{port}"),
+        Ok(own) => format!("Port {port} is at http://localhost:{own}, as {port} is taken here"),
+        Err(error) => format!("Port {port} cannot be forwarded: {error}"),
+    }
+}
+
 async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16) {
     let mut connections = JoinSet::new();
     loop {
@@ -81,19 +90,52 @@ async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16) {
     }
 }
 
+/// A connection to a port of the machine, for locald itself. It ends when this
+/// is dropped.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The bytes of both sides.
+    pub(crate) stream: DuplexStream,
+    _carrying: JoinSet<Result<(), AgentError>>,
+}
+
+impl Call {
+    /// Nothing when nobody listens there.
+    pub(crate) async fn to(agent: &Agent, port: u16) -> Option<Self> {
+        let exchange = dial(agent, port).await.ok().flatten()?;
+        let (stream, other) = tokio::io::duplex(BUFFER);
+        let mut carrying = JoinSet::new();
+        carrying.spawn(carry(other, exchange));
+        Some(Self {
+            stream,
+            _carrying: carrying,
+        })
+    }
+}
+
 /// One connection, until both sides have ended it.
 async fn pass_on(stream: TcpStream, agent: &Agent, port: u16) -> Result<(), AgentError> {
     // What is small is not to wait for more.
     let _ = stream.set_nodelay(true);
+    match dial(agent, port).await? {
+        Some(exchange) => carry(stream, exchange).await,
+        // Nobody listens: the connection ends here, too.
+        None => Ok(()),
+    }
+}
+
+async fn dial(agent: &Agent, port: u16) -> Result<Option<Exchange>, AgentError> {
+    let mut exchange = agent.request(&Request::Forward { port }).await?;
+    let message = exchange.receiver.next().await?;
+    Ok(matches!(message, Message::Event(Event::Started)).then_some(exchange))
+}
+
+async fn carry(stream: impl AsyncRead + AsyncWrite, exchange: Exchange) -> Result<(), AgentError> {
     let Exchange {
         mut sender,
         mut receiver,
-    } = agent.request(&Request::Forward { port }).await?;
-    let Message::Event(Event::Started) = receiver.next().await? else {
-        // Nobody listens: the connection ends here, too.
-        return Ok(());
-    };
-    let (mut reader, mut writer) = stream.into_split();
+    } = exchange;
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let there = async {
         let mut buffer = vec![0; BUFFER];
         while let Ok(count) = reader.read(&mut buffer).await

@@ -15,6 +15,8 @@ pub(crate) struct Home {
     pub(crate) accounts: PathBuf,
     /// Logs of builds.
     pub(crate) logs: PathBuf,
+    /// What is kept of running services.
+    pub(crate) services: PathBuf,
     /// Virtual machines.
     pub(crate) machines: PathBuf,
     /// lima's own folder: paths of sockets in it must be short.
@@ -49,6 +51,7 @@ impl Home {
             configuration: home.join("config.toml"),
             accounts: home.join("auth.json"),
             logs: home.join("logs"),
+            services: home.join("services"),
             machines: home.join("machines"),
             lima: home.join("lima"),
         }
@@ -62,6 +65,7 @@ impl Home {
             configuration: folders.config_dir().join("config.toml"),
             accounts: folders.config_dir().join("auth.json"),
             logs: state.join("logs"),
+            services: state.join("services"),
             machines: folders.data_local_dir().join("machines"),
             lima: base.home_dir().join(".locald/lima"),
         })

@@ -18,6 +18,8 @@ mod settings;
 mod signals;
 mod source;
 mod terminal;
+mod up;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,9 @@ mod measure;
 mod phase;
 mod sanitise;
 mod screen;
+mod service;
+mod services;
+mod shared;
 mod store;
 mod story;
 mod style;
@@ -34,13 +37,16 @@ mod transfer;
 
 pub(crate) use answer::Answer;
 pub(crate) use details::ImageDetails;
+pub(crate) use lines::Lines;
 pub(crate) use machine::{AgentReport, MachineReport};
-pub(crate) use measure::bytes;
+pub(crate) use measure::{bytes, duration};
+pub(crate) use sanitise::clean;
+pub(crate) use service::Label;
 
 use json::Json;
 use log::Log;
-use sanitise::clean;
 use screen::Screen;
+use shared::Shared;
 use story::Story;
 use style::Style;
 
@@ -58,7 +64,7 @@ pub(crate) enum Detail {
 /// Writes for people or for programs.
 pub(crate) struct Printer {
     voice: Voice,
-    out: Box<dyn Write + Send>,
+    out: Shared,
     log: Log,
     started: Instant,
 }
@@ -73,6 +79,8 @@ struct People {
     story: Story,
     detail: Detail,
     style: Style,
+    /// Of what goes to standard output.
+    out_style: Style,
     screen: Screen,
 }
 
@@ -84,15 +92,28 @@ impl Printer {
             (false, true) => Detail::Verbose,
             (false, false) => Detail::Normal,
         };
-        let style = Style::new(wants_colour(options.color));
+        let style = Style::new(wants_colour(options.color, &io::stderr()));
+        let out_style = Style::new(wants_colour(options.color, &io::stdout()));
         let folds =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
         let voice = if options.json {
             Voice::Programs(json::Narrator::default())
         } else if folds {
-            Voice::people(detail, style, Screen::terminal(), true)
+            let screen = Screen::terminal();
+            Voice::people(
+                Story::new(detail, style, true),
+                detail,
+                [style, out_style],
+                screen,
+            )
         } else {
-            Voice::people(detail, style, Screen::plain(Box::new(io::stderr())), false)
+            let screen = Screen::plain(Box::new(io::stderr()));
+            Voice::people(
+                Story::new(detail, style, false),
+                detail,
+                [style, out_style],
+                screen,
+            )
         };
         Self::with(voice, Box::new(io::stdout()))
     }
@@ -100,7 +121,27 @@ impl Printer {
     fn with(voice: Voice, out: Box<dyn Write + Send>) -> Self {
         Self {
             voice,
-            out,
+            out: Shared::new(out),
+            log: Log::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Another printer for the same streams, for what goes on at the same time.
+    /// Phases that end well leave no line there.
+    pub(crate) fn aside(&self) -> Self {
+        let voice = match &self.voice {
+            Voice::People(people) => Voice::people(
+                people.story.aside(),
+                people.detail,
+                [people.style, people.out_style],
+                people.screen.aside(),
+            ),
+            Voice::Programs(_) => Voice::Programs(json::Narrator::default()),
+        };
+        Self {
+            voice,
+            out: self.out.clone(),
             log: Log::default(),
             started: Instant::now(),
         }
@@ -271,11 +312,13 @@ impl Printer {
 }
 
 impl Voice {
-    fn people(detail: Detail, style: Style, screen: Screen, folds: bool) -> Self {
+    fn people(story: Story, detail: Detail, styles: [Style; 2], screen: Screen) -> Self {
+        let [style, out_style] = styles;
         Self::People(Box::new(People {
-            story: Story::new(detail, style, folds),
+            story,
             detail,
             style,
+            out_style,
             screen,
         }))
     }
@@ -288,13 +331,11 @@ impl People {
 }
 
 /// As `NO_COLOR`, `CLICOLOR_FORCE` and their like say, when nobody chose.
-fn wants_colour(choice: ColorChoice) -> bool {
+fn wants_colour(choice: ColorChoice, stream: &impl anstream::stream::RawStream) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
-        }
+        ColorChoice::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
     }
 }
 

@@ -13,6 +13,8 @@ use crate::source::SourceError;
 pub(crate) struct Project {
     /// Absolute, without links.
     pub(crate) folder: PathBuf,
+    /// The service whose build is another one than the folder's own.
+    service: Option<String>,
 }
 
 impl Project {
@@ -30,13 +32,29 @@ impl Project {
                 return Err(SourceError::Read { path, source });
             }
         };
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            service: None,
+        })
+    }
+
+    /// The same folder, as a service builds it: with caches of its own.
+    pub(crate) fn of_service(self, name: &str) -> Self {
+        let service = Some(name.to_owned());
+        Self { service, ..self }
     }
 
     /// The folder as the protocol names it: SHA-256 over its path.
     pub(crate) fn identity(&self) -> request::Project {
         let path = self.folder.as_os_str().as_encoded_bytes();
-        let hash = Sha256::digest(path);
+        let mut hash = Sha256::new();
+        hash.update(path);
+        if let Some(service) = &self.service {
+            // No path has a zero byte.
+            hash.update([0]);
+            hash.update(service);
+        }
+        let hash = hash.finalize();
         request::Project {
             id: hash
                 .iter()

@@ -16,15 +16,20 @@ pub(crate) mod machine;
 mod name;
 mod project_file;
 mod registries;
+mod service;
 mod user_file;
 
 pub(crate) use buildpack::BuildpackChoice;
-pub(crate) use error::SettingsError;
+pub(crate) use error::{SettingsError, nearest};
 pub(crate) use machine::{GuestImage, MachineTable, Shape, Size};
 pub(crate) use name::ImageName;
 pub(crate) use registries::Registries;
+pub(crate) use service::{
+    HealthCheck, Kind as ServiceKind, Origin, Probe, Service, ServiceCommand, Services, levels,
+};
 
 use descriptor::Descriptor;
+pub(crate) use project_file::BuildTable;
 use project_file::ProjectFile;
 use user_file::UserFile;
 
@@ -32,7 +37,7 @@ use user_file::UserFile;
 const DEFAULT_BUILDER: &str = "heroku/builder:24";
 
 /// All settings files that concern a folder.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     project: ProjectFile,
     descriptor: Descriptor,
@@ -111,6 +116,34 @@ impl Settings {
             default_process: first([&flags.default_process, &table.default_process, &none, &none]),
             filter: self.descriptor.filter.clone(),
         })
+    }
+
+    /// The programs that the project consists of.
+    pub(crate) fn services(&self) -> &Services {
+        &self.project.services
+    }
+
+    /// The project's own name, or its folder's.
+    pub(crate) fn project_name(&self, folder: &Path) -> String {
+        self.project.project.name.clone().unwrap_or_else(|| {
+            let name = folder.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        })
+    }
+
+    /// The settings of a build that only one service has, of the source in
+    /// `folder`. Its image is `name` unless the service names it.
+    pub(crate) fn of_service(
+        &self,
+        table: &BuildTable,
+        folder: &Path,
+        name: String,
+    ) -> Result<Self, SettingsError> {
+        let mut settings = self.clone();
+        settings.project.build = table.over(&self.project.build);
+        settings.project.build.name.get_or_insert(name);
+        settings.descriptor = document::read(&folder.join("project.toml"), Descriptor::parse)?;
+        Ok(settings)
     }
 
     /// How registries are reached, and whose settings the project's file made.

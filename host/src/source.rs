@@ -5,9 +5,10 @@ mod ignored;
 mod upload;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use protocol::source::Entry;
+use protocol::source::{Entry, EntryKind};
 use protocol::{Failure, FailureKind};
 
 pub(crate) use ignored::Rules;
@@ -21,9 +22,46 @@ pub(crate) struct SourceTree {
     pub(crate) root: PathBuf,
     /// All that belongs to it, parents first.
     pub(crate) entries: Vec<Entry>,
+    /// The folders that were looked into, the root first.
+    pub(crate) folders: Vec<PathBuf>,
     /// Paths that are left out because they are neither files, directories nor
     /// links: sockets, fifos, devices.
     pub(crate) skipped: Vec<String>,
+}
+
+impl SourceTree {
+    /// The paths of what differs between two listings of a folder.
+    pub(crate) fn changes(&self, before: &Self) -> Vec<String> {
+        let state = |tree: &Self| -> BTreeMap<Vec<u8>, EntryKind> {
+            let entries = tree.entries.iter();
+            entries
+                .map(|it| (it.path.clone(), lasting(&it.kind)))
+                .collect()
+        };
+        let (old, new) = (state(before), state(self));
+        let gone = old.iter().filter(|(path, _)| !new.contains_key(*path));
+        let other = new
+            .iter()
+            .filter(|(path, kind)| old.get(*path) != Some(*kind));
+        let changed = other.chain(gone);
+        let (folders, files): (Vec<_>, Vec<_>) =
+            changed.partition(|(_, kind)| matches!(kind, EntryKind::Directory { .. }));
+        // A folder that comes or goes with its files is not worth a word.
+        let told = if files.is_empty() { folders } else { files };
+        told.iter()
+            .map(|(path, _)| String::from_utf8_lossy(path).into_owned())
+            .collect()
+    }
+}
+
+/// A file's kind without its stamp, which comes by itself some time after the
+/// file has changed.
+fn lasting(kind: &EntryKind) -> EntryKind {
+    let mut kind = kind.clone();
+    if let EntryKind::File { stamp, .. } = &mut kind {
+        *stamp = 0;
+    }
+    kind
 }
 
 /// The source cannot be read.

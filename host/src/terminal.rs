@@ -9,7 +9,7 @@ use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
 
 use crate::client::Client;
 use crate::conversation::{Conversation, Heard, Speaker};
-use crate::forward::Forwards;
+use crate::forward::{self, Forwards};
 use crate::signals::{Signals, Told};
 
 #[cfg(unix)]
@@ -32,6 +32,19 @@ pub(crate) use imp::prepare;
 pub(crate) fn stdio() -> Stdio {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+        return Stdio::Terminal { rows, columns };
+    }
+    Stdio::Pipes
+}
+
+/// How a process is to be attached that nobody types for: a terminal where
+/// colours are shown, so that it writes lines as they come, and in colour.
+/// `margin` is what stands before each line.
+pub(crate) fn output_only(shows_colours: bool, margin: usize) -> Stdio {
+    if shows_colours && io::stdout().is_terminal() {
+        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+        let margin = u16::try_from(margin).unwrap_or(u16::MAX);
+        let columns = columns.saturating_sub(margin).max(20);
         return Stdio::Terminal { rows, columns };
     }
     Stdio::Pipes
@@ -75,7 +88,7 @@ pub(crate) async fn attach(
                 std::thread::spawn(move || feed(&speaker));
             }
             Heard::Event(Event::PortOpened { port }) => {
-                let text = opened(port, forwards.open(port).await);
+                let text = forward::opened(port, forwards.open(port).await);
                 // A raw terminal does not know where a line begins.
                 let was_raw = raw.take().is_some();
                 conversation.printer.note(&text);
@@ -95,15 +108,6 @@ pub(crate) async fn attach(
             }
             Heard::Event(_) | Heard::Reply(_) => {}
         }
-    }
-}
-
-/// What is said of a port of the machine.
-fn opened(port: u16, here: io::Result<u16>) -> String {
-    match here {
-        Ok(own) if own == port => format!("Port {port} is at http://localhost:{port}"),
-        Ok(own) => format!("Port {port} is at http://localhost:{own}, as {port} is taken here"),
-        Err(error) => format!("Port {port} cannot be forwarded: {error}"),
     }
 }
 

@@ -96,6 +96,13 @@ impl Locald {
         self
     }
 
+    /// Starts in a process group of its own, as a shell does it.
+    #[must_use]
+    pub fn job(mut self) -> Self {
+        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
+        self
+    }
+
     /// Gives standard input.
     #[must_use]
     pub fn input(mut self, text: &str) -> Self {
@@ -197,6 +204,13 @@ impl Running {
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Ctrl-C at the terminal of a [`job`](Locald::job): all of its processes
+    /// are told.
+    pub fn ctrl_c(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process_group(pid, rustix::process::Signal::INT).unwrap();
     }
 
     /// Waits for its end.

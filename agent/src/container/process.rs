@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{LazyLock, PoisonError};
@@ -99,6 +100,9 @@ impl Runner {
             .stdin(control)
             .stdout(Stdio::null())
             .stderr(log.try_clone()?)
+            // Ctrl-C at a terminal goes to all of a process group: what becomes
+            // of the container is the host's word.
+            .process_group(0)
             .spawn()?;
         match open_process(child.id()) {
             Ok(process) => Ok(Self {

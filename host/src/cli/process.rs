@@ -14,6 +14,7 @@ use super::{EnvArgument, ProjectFolder};
 Examples:
   locald run                              build this folder, start its default process
   locald run . worker -- --queue mail     another process type, with arguments
+  locald run --watch -e PORT=8080         again at each change of the folder
   locald run shop:1.2 -e PORT=8080        an image that was built or pulled before
   locald run --command shop -- node -v    a command in the image's environment")]
 pub(crate) struct RunOptions {
@@ -23,6 +24,10 @@ pub(crate) struct RunOptions {
     /// Process type to start [default: the image's]
     #[arg(value_name = "PROCESS", conflicts_with = "command")]
     pub(crate) process: Option<String>,
+    /// When the folder changes, build it again and start the new process; a
+    /// build that fails leaves the old one running
+    #[arg(short, long)]
+    pub(crate) watch: bool,
     /// Variable of the process; without a value, this shell's one is taken
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,

@@ -29,11 +29,15 @@ fn front_page() {
 
 #[test]
 fn help_texts() {
-    let pages: [&[&str]; 18] = [
+    let pages: [&[&str]; 22] = [
         &[],
         &["build"],
         &["run"],
         &["shell"],
+        &["up"],
+        &["ps"],
+        &["logs"],
+        &["stop"],
         &["image"],
         &["image", "ls"],
         &["image", "inspect"],

@@ -1,5 +1,6 @@
 //! `locald build`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::event::Built;
@@ -28,9 +29,12 @@ pub(super) enum End {
 }
 
 /// A build that is ready to be asked for.
+#[derive(Clone)]
 pub(super) struct Plan {
     request: BuildRequest,
     uploader: Arc<Uploader>,
+    folder: PathBuf,
+    renamed_from: Option<String>,
 }
 
 pub(super) fn run(
@@ -64,88 +68,133 @@ impl Plan {
         options: &BuildOptions,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
+        let plan = Self::prepare(project, settings, options, printer.detail())?;
+        plan.announce(home, printer);
+        Ok(plan)
+    }
+
+    /// The same without a word.
+    pub(super) fn prepare(
+        project: &Project,
+        settings: &Settings,
+        options: &BuildOptions,
+        detail: Detail,
+    ) -> Result<Self, Failure> {
         let build = settings.build(&project.folder, options)?;
-        if let Some(text) = &build.renamed_from {
-            let name = build.names.first().map_or("", String::as_str);
+        let renamed_from = build.renamed_from.clone();
+        let mut trees = vec![application(project, &build.filter)?];
+        let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
+        let folder = project.folder.clone();
+        let request = request(build, options, project.identity(), buildpacks, detail);
+        let uploader = Arc::new(Uploader::new(trees));
+        Ok(Self {
+            request,
+            uploader,
+            folder,
+            renamed_from,
+        })
+    }
+
+    /// Says what is odd about it, and where the log of its build is.
+    pub(super) fn announce(&self, home: &Home, printer: &mut Printer) {
+        if let Some(text) = &self.renamed_from {
+            let name = self.name();
             printer.note(&format!(
                 "{text:?} is no image name: the image is called {name}"
             ));
         }
-        let folder = project.folder.file_name().unwrap_or_default();
+        self.log(home, printer);
+        let skipped = self.uploader.trees().first().map(|tree| &tree.skipped[..]);
+        if let Some([first, rest @ ..]) = skipped {
+            let others = match rest.len() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
+            };
+            let text = format!("{first}{others} left out: neither files, folders nor links");
+            let hint = "a .dockerignore that names them keeps this quiet";
+            printer.warning(&text, Some(hint));
+        }
+    }
+
+    /// Where the log of its build is.
+    pub(super) fn log(&self, home: &Home, printer: &mut Printer) {
+        let folder = self.folder.file_name().unwrap_or_default();
         let name = ImageName::from_text(&folder.to_string_lossy());
-        let identity = project.identity();
-        let log = format!("{}-{}.log", name.as_str(), &identity.id[..8]);
+        let log = format!("{}-{}.log", name.as_str(), &self.request.project.id[..8]);
         printer.log_to(home.logs.join(log));
-        let mut trees = vec![application(project, &build.filter, printer)?];
-        let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
-        let request = request(build, options, identity, buildpacks, printer.detail());
-        let uploader = Arc::new(Uploader::new(trees));
-        Ok(Self { request, uploader })
     }
 
     /// The image's name.
     pub(super) fn name(&self) -> &str {
         self.request.names.first().map_or("", String::as_str)
     }
+
+    /// The paths of what has changed since an earlier plan, settings included.
+    pub(super) fn changes(&self, before: &Self) -> Vec<String> {
+        let (trees, old) = (self.trees(), before.trees());
+        let pairs = trees.iter().zip(old);
+        let mut changes: Vec<_> = pairs.flat_map(|(new, old)| new.changes(old)).collect();
+        if changes.is_empty() && self.request != before.request {
+            changes.push("the project's settings".to_owned());
+        }
+        changes
+    }
+
+    /// What is listed.
+    pub(super) fn trees(&self) -> &[SourceTree] {
+        self.uploader.trees()
+    }
 }
 
-/// Asks for a build and follows it.
+/// Asks for a build and follows it, unless a signal ends it.
 pub(super) async fn build(
-    mut plan: Plan,
+    plan: Plan,
     client: &Client,
     printer: &mut Printer,
 ) -> Result<End, Failure> {
     let mut signals = Signals::listen()
         .map_err(|error| Failure::from_error(protocol::FailureKind::Machine, &error))?;
+    tokio::select! {
+        built = follow(plan, client, printer) => Ok(End::Built(built?)),
+        code = signals::end(&mut signals) => {
+            printer.stopped();
+            Ok(End::Stopped(code))
+        }
+    }
+}
+
+/// Asks for a build and follows it.
+pub(super) async fn follow(
+    mut plan: Plan,
+    client: &Client,
+    printer: &mut Printer,
+) -> Result<Built, Failure> {
     plan.request.access = client.access.clone();
     let request = Request::Build(plan.request);
     let mut conversation = client.request(&request, printer).await?;
     let speaker = conversation.speaker();
     speaker.listings(&plan.uploader).await;
     loop {
-        let heard = tokio::select! {
-            heard = conversation.next() => heard?,
-            code = signals::end(&mut signals) => {
-                conversation.printer.stopped();
-                return Ok(End::Stopped(code));
-            }
-        };
-        match heard {
+        match conversation.next().await? {
             Heard::Data(channel, bytes) => conversation.printer.output(channel, &bytes),
             Heard::Event(Event::SourceWanted { tree, indices }) => {
                 speaker.files(&plan.uploader, tree, indices).await;
             }
-            Heard::Reply(protocol::Reply::Built(built)) => return Ok(End::Built(built)),
+            Heard::Reply(protocol::Reply::Built(built)) => return Ok(built),
             Heard::Reply(reply) => return Err(unexpected(&reply)),
             Heard::Event(_) => {}
         }
     }
 }
 
-fn application(
-    project: &Project,
-    filter: &SourceFilter,
-    printer: &mut Printer,
-) -> Result<SourceTree, Failure> {
+fn application(project: &Project, filter: &SourceFilter) -> Result<SourceTree, Failure> {
     let (include, exclude) = match filter {
         SourceFilter::All => (&[][..], &[][..]),
         SourceFilter::Include(patterns) => (&patterns[..], &[][..]),
         SourceFilter::Exclude(patterns) => (&[][..], &patterns[..]),
     };
     let rules = Rules::new(&project.folder, include, exclude)?;
-    let tree = source::walk(&project.folder, rules)?;
-    if let [first, rest @ ..] = &tree.skipped[..] {
-        let others = match rest.len() {
-            0 => String::new(),
-            count => format!(" and {count} more"),
-        };
-        let text = format!("{first}{others} left out: neither files, folders nor links");
-        printer.warning(
-            &text,
-            Some("a .dockerignore that names them keeps this quiet"),
-        );
-    }
-    Ok(tree)
+    Ok(source::walk(&project.folder, rules)?)
 }
 
 /// Folders become trees of their own.

@@ -1,5 +1,7 @@
 //! `locald run`.
 
+mod watch;
+
 use std::path::Path;
 
 use protocol::request::{EnvVar, RunRequest};
@@ -19,6 +21,9 @@ pub(super) fn run(
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     refuse_json(printer)?;
+    if options.watch {
+        return watch::run(options, machine, printer);
+    }
     let env = variables(&options.env)?;
     let (start, plan) = match folder(options.target.as_deref()) {
         Some(folder) => {

@@ -12,9 +12,10 @@ use super::machine::{MachineReport, size};
 use super::measure::{bytes, duration, short_digest};
 use super::sanitise::clean;
 use super::style::Style;
-use super::{checks, images, store};
+use super::{checks, images, services, store};
 use crate::export::Target;
 use crate::settings::Shape;
+use crate::up::Statuses;
 
 /// The answer of a command: it goes to standard output.
 #[derive(Debug)]
@@ -83,6 +84,8 @@ pub(crate) enum Answer {
         machine: String,
         shape: Shape,
     },
+    Services(Statuses),
+    ServicesStopped(Vec<String>),
     /// Files and what is in them.
     Logs(Vec<(PathBuf, String)>),
 }
@@ -158,6 +161,10 @@ impl Answer {
                 "event": "machine-resized", "machine": machine,
                 "cpus": shape.cpus, "memory": shape.memory, "disk": shape.disk,
             }),
+            Self::Services(statuses) => {
+                json!({"event": "services", "services": services::json(statuses)})
+            }
+            Self::ServicesStopped(names) => json!({"event": "services-stopped", "names": names}),
             Self::Logs(logs) => {
                 let log = |(path, text): &(PathBuf, String)| json!({"file": path, "text": text});
                 let logs: Vec<_> = logs.iter().map(log).collect();
@@ -184,6 +191,7 @@ impl Answer {
                 dry_run,
             } => store::pruned_lines(items, *bytes, *dry_run),
             Self::Machine(report) => report.lines(),
+            Self::Services(statuses) => services::lines(statuses),
             Self::Logs(logs) => log_lines(logs),
             other => vec![clean(&other.sentence())],
         }
@@ -198,7 +206,7 @@ impl Answer {
                 return images.iter().map(|image| clean(&image.name)).collect();
             }
             Self::Image(details) => &details.digest,
-            Self::Checks(_) | Self::Machine(_) | Self::Logs(_) => {
+            Self::Checks(_) | Self::Machine(_) | Self::Logs(_) | Self::Services(_) => {
                 return self.lines(Detail::Normal, Style::new(false));
             }
             _ => return Vec::new(),
@@ -242,7 +250,12 @@ impl Answer {
             Self::MachineResized { machine, shape } => {
                 format!("{machine} has {} from its next start on", size(shape))
             }
+            Self::ServicesStopped(names) if names.is_empty() => {
+                "Nothing had been started".to_owned()
+            }
+            Self::ServicesStopped(names) => format!("Stopped {}", names.join(", ")),
             Self::Built { .. }
+            | Self::Services(_)
             | Self::Images(_)
             | Self::Image(_)
             | Self::Checks(_)

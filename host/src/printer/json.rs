@@ -82,6 +82,16 @@ pub(super) enum Json<'a> {
     Note {
         message: &'a str,
     },
+    Service {
+        service: &'a str,
+        state: &'a str,
+        message: &'a str,
+    },
+    ServiceOutput {
+        service: Option<&'a str>,
+        stream: &'static str,
+        line: &'a str,
+    },
     MachineStep {
         step: &'a str,
         milliseconds: u64,
@@ -163,14 +173,19 @@ impl Narrator {
 }
 
 fn output(phase: Option<&'static str>, channel: Channel, line: String) -> Json<'static> {
-    let stream = match channel {
-        Channel::Stderr => "stderr",
-        Channel::Stdin | Channel::Stdout | Channel::Bulk => "stdout",
-    };
+    let stream = stream_name(channel);
     Json::Output {
         phase,
         stream,
         line,
+    }
+}
+
+/// The name of the stream that output came by.
+pub(super) const fn stream_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Stderr => "stderr",
+        Channel::Stdin | Channel::Stdout | Channel::Bulk => "stdout",
     }
 }
 

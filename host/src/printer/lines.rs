@@ -1,4 +1,4 @@
-//! Bytes of a phase's output, cut into lines.
+//! Bytes of a phase's or a service's output, cut into lines.
 
 use protocol::Channel;
 
@@ -7,14 +7,14 @@ const LONGEST: usize = 64 * 1024;
 
 /// The unfinished lines of the two channels.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl Lines {
     /// Adds bytes; returns the lines that they complete.
-    pub(super) fn push(&mut self, channel: Channel, bytes: &[u8]) -> Vec<String> {
+    pub(crate) fn push(&mut self, channel: Channel, bytes: &[u8]) -> Vec<String> {
         let pending = match channel {
             Channel::Stderr => &mut self.stderr,
             _ => &mut self.stdout,
@@ -33,7 +33,7 @@ impl Lines {
     }
 
     /// The lines that nobody will complete.
-    pub(super) fn flush(&mut self) -> Vec<(Channel, String)> {
+    pub(crate) fn flush(&mut self) -> Vec<(Channel, String)> {
         let pending = [
             (Channel::Stdout, std::mem::take(&mut self.stdout)),
             (Channel::Stderr, std::mem::take(&mut self.stderr)),

@@ -24,7 +24,7 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// A time that something took: `0.03 s`, `1.2 s`, `2 min 3 s`.
-pub(super) fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds >= 60 {
         return format!("{} min {} s", seconds / 60, seconds % 60);

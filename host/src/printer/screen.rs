@@ -4,6 +4,8 @@ use std::io::Write;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::shared::Shared;
+
 /// Standard error, with or without live lines.
 pub(super) enum Screen {
     /// Lines that stay, and live lines below them.
@@ -12,7 +14,7 @@ pub(super) enum Screen {
         bars: Vec<ProgressBar>,
     },
     /// Lines that stay.
-    Plain(Box<dyn Write + Send>),
+    Plain(Shared),
 }
 
 impl Screen {
@@ -23,8 +25,27 @@ impl Screen {
         }
     }
 
-    pub(super) const fn plain(writer: Box<dyn Write + Send>) -> Self {
-        Self::Plain(writer)
+    pub(super) fn plain(writer: Box<dyn Write + Send>) -> Self {
+        Self::Plain(Shared::new(writer))
+    }
+
+    /// The same screen, with live lines of its own.
+    pub(super) fn aside(&self) -> Self {
+        match self {
+            Self::Plain(writer) => Self::Plain(writer.clone()),
+            Self::Terminal { multi, .. } => Self::Terminal {
+                multi: multi.clone(),
+                bars: Vec::new(),
+            },
+        }
+    }
+
+    /// Writes elsewhere, where that may be the same terminal.
+    pub(super) fn beside(&self, write: impl FnOnce()) {
+        match self {
+            Self::Plain(_) => write(),
+            Self::Terminal { multi, .. } => multi.suspend(write),
+        }
     }
 
     /// Adds lines that stay, then shows the live ones.
@@ -72,7 +93,7 @@ impl Screen {
 
 /// A closed standard error has no reader to tell.
 fn write_line(writer: &mut impl Write, line: &str) {
-    let _ = writeln!(writer, "{line}");
+    let _ = writer.write_all(format!("{line}\n").as_bytes());
 }
 
 fn new_bar() -> ProgressBar {

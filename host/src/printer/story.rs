@@ -24,6 +24,8 @@ pub(super) struct Story {
     style: Style,
     /// Whether there are live lines.
     folds: bool,
+    /// Whether phases that end well leave nothing.
+    collapses: bool,
     transfers: Transfers,
     phase: Option<OpenPhase>,
     lines: Lines,
@@ -35,10 +37,19 @@ impl Story {
             detail,
             style,
             folds,
+            collapses: false,
             transfers: Transfers::default(),
             phase: None,
             lines: Lines::default(),
         }
+    }
+
+    /// A story beside this one, of something that was told before: only how
+    /// it ends is worth a line.
+    pub(super) fn aside(&self) -> Self {
+        let mut story = Self::new(self.detail, self.style, self.folds);
+        story.collapses = self.detail != Detail::Verbose;
+        story
     }
 
     /// Takes an event in; returns the lines that stay.
@@ -119,7 +130,7 @@ impl Story {
             .collect();
         rest.iter().for_each(|line| log(line));
         let mut told = self.take_lines(rest);
-        let hidden = self.is_folded() || self.detail == Detail::Quiet;
+        let hidden = self.hides_output();
         if let Some(open) = self.phase.take().filter(|_| hidden) {
             told.push(self.style.heading(heading(open.phase)));
             told.extend(open.all().iter().map(|line| self.pass(line)));
@@ -144,7 +155,7 @@ impl Story {
             .collect();
         let mut told = self.take_lines(rest);
         self.phase = None;
-        if self.is_folded() {
+        if self.is_folded() && !self.collapses {
             let time = Duration::from_millis(millis);
             let mut line = self.style.heading(heading(phase));
             if time >= WORTH_TELLING {
@@ -157,7 +168,7 @@ impl Story {
 
     /// Output is folded away, or shown as it comes.
     fn take_lines(&mut self, lines: Vec<String>) -> Vec<String> {
-        if self.is_folded() || self.detail == Detail::Quiet {
+        if self.hides_output() {
             if let Some(open) = &mut self.phase {
                 lines.into_iter().for_each(|line| open.push(line));
             }
@@ -170,8 +181,12 @@ impl Story {
         self.folds && self.detail == Detail::Normal
     }
 
+    fn hides_output(&self) -> bool {
+        self.is_folded() || self.collapses || self.detail == Detail::Quiet
+    }
+
     fn if_unfolded(&self, line: impl FnOnce() -> String) -> Vec<String> {
-        if self.is_folded() {
+        if self.is_folded() || self.collapses {
             Vec::new()
         } else {
             vec![line()]

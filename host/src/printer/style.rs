@@ -45,6 +45,19 @@ impl Style {
         self.paint(Look::new().dimmed(), text)
     }
 
+    /// A colour by which one thing is told from its neighbours.
+    pub(super) fn one_of_many(self, text: &str, number: usize) -> String {
+        const COLOURS: [AnsiColor; 6] = [
+            AnsiColor::Cyan,
+            AnsiColor::Yellow,
+            AnsiColor::Green,
+            AnsiColor::Magenta,
+            AnsiColor::Blue,
+            AnsiColor::BrightCyan,
+        ];
+        self.paint(COLOURS[number % COLOURS.len()].on_default(), text)
+    }
+
     fn paint(self, look: Look, text: &str) -> String {
         if self.coloured {
             format!("{}{text}{}", look.render(), look.render_reset())

@@ -35,7 +35,9 @@ impl Paper {
 fn people(detail: Detail) -> (Printer, Paper, Paper) {
     let (out, err) = (Paper::default(), Paper::default());
     let screen = Screen::plain(Box::new(err.clone()));
-    let voice = Voice::people(detail, Style::new(false), screen, false);
+    let style = Style::new(false);
+    let story = Story::new(detail, style, false);
+    let voice = Voice::people(story, detail, [style, style], screen);
     (Printer::with(voice, Box::new(out.clone())), out, err)
 }
 
@@ -140,6 +142,65 @@ fn a_failure_shows_what_was_hidden() {
     error: no buildpack matches
       cause: all of them failed
     hint: add a file
+    ");
+}
+
+#[test]
+fn what_goes_on_aside_leaves_one_line_or_all() {
+    let (printer, out, err) = people(Detail::Normal);
+    let mut aside = printer.aside();
+    tell(&mut aside);
+    aside.note("built shop");
+    aside.event(&Event::PhaseStarted(Phase::Build));
+    aside.output(Channel::Stderr, b"no such compiler\n");
+    aside.failure(&failure());
+    assert_eq!(out.text(), "");
+    insta::assert_snapshot!(err.text());
+}
+
+#[test]
+fn services_write_under_their_names() {
+    let label = |name: &str| Label {
+        name: name.to_owned(),
+        width: 6,
+        number: 0,
+    };
+    let (mut printer, out, err) = people(Detail::Normal);
+    let mut aside = printer.aside();
+    aside.service_line(Some(&label("web")), Channel::Stdout, "\x1b[2Jup");
+    printer.service_line(Some(&label("worker")), Channel::Stderr, "\x1b[31mred");
+    printer.service_line(None, Channel::Stdout, "alone");
+    printer.service_state("web", "healthy", "web is up");
+    assert_eq!(out.text(), "web    | up\nworker | red\nalone\n");
+    assert_eq!(err.text(), "web is up\n");
+    let (mut printer, out) = programs();
+    printer.service_line(Some(&label("web")), Channel::Stderr, "\x1b[2Jup");
+    printer.service_state("web", "healthy", "web is up");
+    insta::assert_snapshot!(out.text(), @r#"
+    {"event":"service-output","service":"web","stream":"stderr","line":"up"}
+    {"event":"service","service":"web","state":"healthy","message":"web is up"}
+    "#);
+}
+
+#[test]
+fn people_read_how_services_are() {
+    use crate::up::{State, Status};
+    let status = |state, port| Status {
+        state,
+        port,
+        restarts: 2,
+        since: measure::now(),
+    };
+    let statuses = [
+        ("web".to_owned(), status(State::Healthy, Some(8080))),
+        ("job".to_owned(), status(State::Ended(3), None)),
+    ];
+    let (mut printer, out, _) = people(Detail::Normal);
+    printer.answer(&Answer::Services(statuses.into()));
+    insta::assert_snapshot!(out.text(), @r"
+    SERVICE  STATE         SINCE  PORT  RESTARTS
+    job      ended with 3  now    -     2
+    web      healthy       now    8080  2
     ");
 }
 

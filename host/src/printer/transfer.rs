@@ -91,11 +91,13 @@ impl Transfers {
 
     fn begin(&mut self, verb: Verb, image: &str, missing: (u32, u64), now: Duration) {
         self.open.retain(|it| !it.is(verb, image));
+        // Layers that are here, and only to be unpacked, do not travel.
+        let parts = if missing.1 == 0 { 0 } else { missing.0 };
         self.open.push(Transfer {
             verb,
             image: image.to_owned(),
             since: now,
-            missing: missing.0,
+            missing: parts,
             total: missing.1,
             done: HashMap::new(),
             arrived: HashSet::new(),

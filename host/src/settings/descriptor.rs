@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use super::{SettingsError, SourceFilter, document};
 
 /// What locald takes from the file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Descriptor {
     pub(super) builder: Option<String>,
     pub(super) group: Vec<String>,

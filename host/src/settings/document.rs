@@ -35,8 +35,7 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, S
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     let path = path.to_owned();
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let before = text.get(..start).unwrap_or_default();
-    let line = 1 + before.matches('\n').count();
+    let line = line_at(text, start);
     if let Some((key, known)) = unknown_key(error.message()) {
         return SettingsError::UnknownKey {
             path,
@@ -51,6 +50,12 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
         line,
         message,
     }
+}
+
+/// The number of the line that a byte is in.
+pub(super) fn line_at(text: &str, start: usize) -> usize {
+    let before = text.get(..start.min(text.len())).unwrap_or_default();
+    1 + before.matches('\n').count()
 }
 
 /// Reads serde's "unknown field `a`, expected one of `b`, `c`".

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use protocol::{Failure, FailureKind};
 
+use super::service::ServiceError;
 use crate::cli::EnvError;
 
 /// Why the settings cannot be used.
@@ -52,6 +53,13 @@ pub(crate) enum SettingsError {
     },
     #[error(transparent)]
     Env(#[from] EnvError),
+    #[error("{}:{line}: service `{service}` {error}", path.display())]
+    Service {
+        path: PathBuf,
+        line: usize,
+        service: String,
+        error: Box<ServiceError>,
+    },
 }
 
 impl SettingsError {
@@ -65,6 +73,7 @@ impl SettingsError {
             Self::BuildpackKind { .. } => {
                 Some("name a buildpack of the builder, a folder, or docker://IMAGE".to_owned())
             }
+            Self::Service { error, .. } => error.hint(),
             _ => None,
         }
     }
@@ -81,7 +90,7 @@ impl From<SettingsError> for Failure {
 }
 
 /// The known key that was probably meant.
-fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+pub(crate) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
     let score = |name: &&String| strsim::jaro_winkler(key, name);
     let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?;
     (score(&best) > 0.75).then_some(best)

@@ -6,29 +6,34 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::registries::RegistryTable;
+use super::service::{self, ServiceTable, Services};
 use super::{SettingsError, document};
 use crate::cli::{NetworkChoice, PullChoice};
 
 /// The file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ProjectFile {
     pub(super) project: ProjectTable,
     pub(super) build: BuildTable,
     pub(super) registries: BTreeMap<String, RegistryTable>,
+    #[serde(rename = "services")]
+    tables: BTreeMap<String, toml::Spanned<ServiceTable>>,
+    #[serde(skip)]
+    pub(super) services: Services,
 }
 
 /// `[project]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ProjectTable {
     pub(super) name: Option<String>,
 }
 
 /// `[build]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct BuildTable {
+pub(crate) struct BuildTable {
     pub(super) name: Option<String>,
     pub(super) builder: Option<String>,
     pub(super) buildpacks: Vec<String>,
@@ -40,6 +45,31 @@ pub(super) struct BuildTable {
     pub(super) default_process: Option<String>,
 }
 
+impl BuildTable {
+    /// What is not said here is as it is in `base`, but for the name.
+    pub(super) fn over(&self, base: &Self) -> Self {
+        let or = |own: &Option<String>, base: &Option<String>| own.clone().or_else(|| base.clone());
+        let mut env = base.env.clone();
+        env.extend(self.env.clone());
+        let buildpacks = if self.buildpacks.is_empty() {
+            &base.buildpacks
+        } else {
+            &self.buildpacks
+        };
+        Self {
+            name: self.name.clone(),
+            builder: or(&self.builder, &base.builder),
+            buildpacks: buildpacks.clone(),
+            embedded: self.embedded.or(base.embedded),
+            env,
+            run_image: or(&self.run_image, &base.run_image),
+            network: self.network.or(base.network),
+            pull: self.pull.or(base.pull),
+            default_process: or(&self.default_process, &base.default_process),
+        }
+    }
+}
+
 impl ProjectFile {
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         let mut file: Self = document::parse(path, text)?;
@@ -47,6 +77,7 @@ impl ProjectFile {
         for table in file.registries.values_mut() {
             table.resolve(folder);
         }
+        file.services = service::resolve(path, text, std::mem::take(&mut file.tables))?;
         Ok(file)
     }
 }

@@ -11,7 +11,7 @@ use super::{SettingsError, document};
 use crate::cli::{NetworkChoice, PullChoice};
 
 /// The file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UserFile {
     pub(super) build: UserBuildTable,
@@ -20,7 +20,7 @@ pub(super) struct UserFile {
 }
 
 /// `[build]`: only what makes sense for all projects.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UserBuildTable {
     pub(super) builder: Option<String>,

@@ -28,6 +28,11 @@ impl Uploader {
         Self { trees }
     }
 
+    /// The application's tree first.
+    pub(crate) fn trees(&self) -> &[SourceTree] {
+        &self.trees
+    }
+
     /// Sends the listings of all trees.
     pub(crate) async fn send_listings(&self, sender: &mut Sender) -> Result<(), AgentError> {
         for (number, tree) in (0..).zip(&self.trees) {

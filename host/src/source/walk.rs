@@ -26,6 +26,7 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
     let mut tree = SourceTree {
         root: root.to_owned(),
         entries: Vec::new(),
+        folders: vec![root.to_owned()],
         skipped: Vec::new(),
     };
     let walk = WalkBuilder::new(root)
@@ -52,6 +53,9 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
         let path = found.path();
         let metadata = fs_err::symlink_metadata(path).map_err(|source| read_error(path, source))?;
         let relative = path.strip_prefix(root).unwrap_or(path);
+        if metadata.is_dir() {
+            tree.folders.push(path.to_owned());
+        }
         match kind(root, path, &metadata, now)? {
             Some(kind) => tree.entries.push(Entry {
                 path: files::name(relative)?,

@@ -15,6 +15,8 @@ mod interruption;
 mod run;
 mod shell;
 mod store;
+mod up;
+mod watch;
 
 use harness::{App, Output, builder, locald};
 

@@ -7,3 +7,4 @@ mod incremental;
 mod native;
 mod projects;
 mod toolchains;
+mod watch;

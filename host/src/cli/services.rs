@@ -1,0 +1,71 @@
+//! `locald up`, and what looks after it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Start the services of locald.toml
+///
+/// What has changed is built, services start after those that they depend on,
+/// and are started again when they crash. Ctrl-C stops all of them, a second
+/// one at once. `locald ps`, `locald logs` and `locald stop` work meanwhile, in
+/// another terminal.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  locald up                  all services of this folder
+  locald up web              this one, and what it depends on
+  locald up --watch          build and restart what changes
+
+docs/services.md lists what locald.toml says of a service.")]
+pub(crate) struct UpOptions {
+    /// Services to start, with what they depend on [default: all]
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+    /// When the source of a service changes, build it again and restart that
+    /// service; a build that fails leaves the old one running
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) project: ProjectOption,
+}
+
+/// Show the services that `locald up` runs
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PsOptions {
+    #[command(flatten)]
+    pub(crate) project: ProjectOption,
+}
+
+/// Show what services have written since `locald up` began
+///
+/// It stays readable when `locald up` has ended. The last 8 to 16 MB are kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LogsOptions {
+    /// Only of this service
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// Go on until `locald up` ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) project: ProjectOption,
+}
+
+/// Stop a service, or all of them and `locald up` itself
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StopOptions {
+    /// Only this service; it stays stopped until `locald up` begins anew
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) project: ProjectOption,
+}
+
+/// Which project.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProjectOption {
+    /// The project's folder [default: the current one]
+    #[arg(long = "project", value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+}

@@ -1,0 +1,280 @@
+//! `locald up`.
+
+mod images;
+mod project;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::{Failure, FailureKind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use self::images::Images;
+use self::project::Services;
+use super::{Start, block_on};
+use crate::cli::UpOptions;
+use crate::client::Client;
+use crate::exit_code;
+use crate::machine::Kind;
+use crate::printer::{Label, Printer};
+use crate::project::Project;
+use crate::signals::{self, Signals};
+use crate::terminal;
+use crate::up::{
+    Ask, Board, Control, Folder, Journal, OnExit, Order, State, StopAnswer, Supervisor,
+};
+
+pub(super) fn run(
+    options: &UpOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let project = Project::find(options.project.folder.as_deref())?;
+    let start = Start::at(&project.folder, machine, printer)?;
+    let services = Services::choose(&project, &start.settings, &options.services)?;
+    let images = Images::plan(&services, &project, &start.home, &start.settings, printer)?;
+    let folder = Folder::of(&start.home.services, &project.identity().id);
+    block_on(async {
+        let lock = folder.lock()?;
+        folder.forget()?;
+        let client = Arc::new(start.setup.connect(printer).await?);
+        let failed = |error: std::io::Error| Failure::from_error(FailureKind::Store, &error);
+        let journal = Journal::create(&folder.journal()).map_err(failed)?;
+        let control = Control::listen(&folder.control()).map_err(|error| {
+            Failure::from_error(FailureKind::Machine, &error).with_hint(
+                "the path of a socket has a limit: set LOCALD_HOME to a folder with a shorter path",
+            )
+        })?;
+        let ports = services.all.iter().map(|it| (it.name.as_str(), it.port));
+        let board = Board::new(ports);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(publish(folder.clone(), board.clone()));
+        let signals =
+            Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+        let mut up = Up {
+            services,
+            client,
+            board,
+            journal,
+            control,
+            signals,
+            orders: BTreeMap::new(),
+            tasks,
+            watches: options.watch,
+        };
+        let code = up.work(images, printer).await;
+        printer.clear();
+        let statuses = up.board.look().borrow().clone();
+        folder.write(&statuses)?;
+        up.control.close().await;
+        drop(lock);
+        code
+    })
+}
+
+/// Writes down how the services are, whenever that changes.
+async fn publish(folder: Folder, board: Board) -> Result<(), Failure> {
+    let mut look = board.look();
+    loop {
+        let statuses = look.borrow_and_update().clone();
+        tokio::task::block_in_place(|| folder.write(&statuses))?;
+        if look.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Services that run, and everybody who may have a say.
+struct Up {
+    services: Services,
+    client: Arc<Client>,
+    board: Board,
+    journal: Journal,
+    control: Control,
+    signals: Signals,
+    orders: BTreeMap<String, mpsc::UnboundedSender<Order>>,
+    tasks: JoinSet<Result<(), Failure>>,
+    watches: bool,
+}
+
+/// Why all services are to stop.
+enum Cause {
+    /// A signal, with the exit code for it.
+    Signal(u8),
+    /// `locald stop`, which waits for it.
+    Asked(oneshot::Sender<StopAnswer>),
+    /// Nothing is left that runs.
+    Over,
+}
+
+impl Up {
+    async fn work(&mut self, mut images: Images, printer: &mut Printer) -> Result<u8, Failure> {
+        if let Some(cause) = self.build(&mut images, printer).await? {
+            return Ok(finish(cause, Vec::new(), printer));
+        }
+        printer.clear();
+        self.start(&images, printer);
+        if self.watches {
+            images.watch(&self.client, &self.orders, &mut self.tasks, printer);
+        }
+        let cause = self.supervise().await?;
+        if !matches!(cause, Cause::Over) {
+            printer.note("Stopping all services; Ctrl-C once more stops them at once");
+        }
+        let stopped = self.stop_all().await;
+        Ok(finish(cause, stopped, printer))
+    }
+
+    /// Makes the images ready, unless there is a cause to end before.
+    async fn build(
+        &mut self,
+        images: &mut Images,
+        printer: &mut Printer,
+    ) -> Result<Option<Cause>, Failure> {
+        let building = images.build(&self.client, self.watches, printer);
+        tokio::pin!(building);
+        loop {
+            tokio::select! {
+                built = &mut building => return built.map(|()| None),
+                code = signals::end(&mut self.signals) => return Ok(Some(Cause::Signal(code))),
+                ask = self.control.next() => match ask.service {
+                    None => return Ok(Some(Cause::Asked(ask.reply))),
+                    Some(name) => {
+                        let text = format!("{name} is not up yet: images are built first");
+                        let _ = ask.reply.send(StopAnswer::Refused(text));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Gives each service its supervisor.
+    fn start(&mut self, images: &Images, printer: &Printer) {
+        let width = self.services.all.iter().map(|it| it.name.len()).max();
+        let width = width.unwrap_or_default();
+        let stdio = terminal::output_only(printer.shows_colours(), width + 3);
+        for (number, service) in self.services.all.iter().enumerate() {
+            let (order, orders) = mpsc::unbounded_channel();
+            let label = Label {
+                name: service.name.clone(),
+                width,
+                number,
+            };
+            let supervisor = Supervisor {
+                launch: images.launch(service, stdio),
+                on_exit: OnExit::Restart,
+                client: Arc::clone(&self.client),
+                board: self.board.clone(),
+                journal: Some(self.journal.clone()),
+                label: Some(label),
+                printer: printer.aside(),
+                orders,
+                held: false,
+            };
+            self.tasks.spawn(supervisor.run());
+            if images.is_ready(service) {
+                let _ = order.send(Order::Start);
+            }
+            self.orders.insert(service.name.clone(), order);
+        }
+    }
+
+    /// Lets the services run until there is a cause to stop them all.
+    async fn supervise(&mut self) -> Result<Cause, Failure> {
+        let mut look = self.board.look();
+        loop {
+            let over = |states: &[State]| states.iter().all(|state| state.is_over());
+            let states: Vec<State> = look
+                .borrow_and_update()
+                .values()
+                .map(|it| it.state)
+                .collect();
+            let by_hand = states.iter().all(|state| *state == State::Stopped);
+            if by_hand || (!self.watches && over(&states)) {
+                return Ok(Cause::Over);
+            }
+            tokio::select! {
+                _ = look.changed() => {}
+                code = signals::end(&mut self.signals) => return Ok(Cause::Signal(code)),
+                ask = self.control.next() => {
+                    if let Some(reply) = self.answer(ask) {
+                        return Ok(Cause::Asked(reply));
+                    }
+                }
+                Some(ended) = self.tasks.join_next() => {
+                    let failed = |error| Failure::from_error(FailureKind::Internal, &error);
+                    ended.map_err(failed)??;
+                }
+            }
+        }
+    }
+
+    /// Stops one service; returns who waits for all to stop.
+    fn answer(&self, ask: Ask) -> Option<oneshot::Sender<StopAnswer>> {
+        let Some(name) = ask.service else {
+            return Some(ask.reply);
+        };
+        let Some(order) = self.orders.get(&name) else {
+            let known: Vec<_> = self.orders.keys().map(String::as_str).collect();
+            let text = format!("no service {name:?} runs here, but {}", known.join(", "));
+            let _ = ask.reply.send(StopAnswer::Refused(text));
+            return None;
+        };
+        let (done, stopped) = oneshot::channel();
+        let _ = order.send(Order::Stop(done));
+        tokio::spawn(async move {
+            // A service that is killed meanwhile does not answer.
+            let _ = stopped.await;
+            let _ = ask.reply.send(StopAnswer::Stopped(vec![name]));
+        });
+        None
+    }
+
+    /// Stops what depends on others before those; a signal meanwhile kills.
+    async fn stop_all(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut killed = false;
+        for level in self.services.levels.iter().rev() {
+            let mut waiting = JoinSet::new();
+            for name in level {
+                let (done, stopped) = oneshot::channel();
+                if let Some(order) = self.orders.get(name) {
+                    let _ = order.send(Order::Stop(done));
+                    if killed {
+                        let _ = order.send(Order::Kill);
+                    }
+                    waiting.spawn(stopped);
+                    names.push(name.clone());
+                }
+            }
+            loop {
+                tokio::select! {
+                    ended = waiting.join_next() => if ended.is_none() {
+                        break;
+                    },
+                    _ = signals::end(&mut self.signals), if !killed => {
+                        killed = true;
+                        self.orders.values().for_each(|order| drop(order.send(Order::Kill)));
+                    }
+                }
+            }
+        }
+        names
+    }
+}
+
+fn finish(cause: Cause, stopped: Vec<String>, printer: &mut Printer) -> u8 {
+    match cause {
+        Cause::Signal(code) => code,
+        Cause::Asked(reply) => {
+            // Who asked may not wait any more.
+            let _ = reply.send(StopAnswer::Stopped(stopped));
+            exit_code::SUCCESS
+        }
+        Cause::Over => {
+            printer.note("No service runs any more");
+            exit_code::SUCCESS
+        }
+    }
+}

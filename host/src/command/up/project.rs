@@ -1,0 +1,96 @@
+//! Which services start, and what each of them runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use protocol::{Failure, FailureKind};
+
+use crate::project::Project;
+use crate::settings::{Service, Settings, levels, nearest};
+
+/// Services that are to run.
+pub(super) struct Services {
+    /// What is depended on comes first.
+    pub(super) all: Vec<Service>,
+    /// Their names; each level depends on earlier ones only.
+    pub(super) levels: Vec<Vec<String>>,
+}
+
+impl Services {
+    /// Those of these names, and what they depend on; all, without names.
+    pub(super) fn choose(
+        project: &Project,
+        settings: &Settings,
+        names: &[String],
+    ) -> Result<Self, Failure> {
+        let known = settings.services();
+        if known.is_empty() {
+            let file = project.folder.join("locald.toml");
+            let message = format!("{} names no service", file.display());
+            let failure = Failure::new(FailureKind::Invalid, message);
+            return Err(failure.with_hint(
+                "add a table `[services.web]` with a `port`; `locald run --watch` needs none",
+            ));
+        }
+        let mut chosen: BTreeMap<&str, &Service> = BTreeMap::new();
+        let mut wanted: Vec<&String> = match names {
+            [] => known.keys().collect(),
+            names => names.iter().collect(),
+        };
+        while let Some(name) = wanted.pop() {
+            let service = known.get(name).ok_or_else(|| unknown(name, known.keys()))?;
+            if chosen.insert(name, service).is_none() {
+                wanted.extend(&service.depends_on);
+            }
+        }
+        let needs = chosen.iter().map(|(name, it)| (*name, &it.depends_on[..]));
+        // The settings were refused if there were a circle.
+        let levels = levels(&needs.collect()).unwrap_or_default();
+        let in_order = levels.iter().flatten();
+        let all = in_order
+            .filter_map(|name| known.get(name))
+            .cloned()
+            .collect();
+        Ok(Self { all, levels })
+    }
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Failure {
+    let known: Vec<String> = known.cloned().collect();
+    let hint = match nearest(name, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("locald.toml has {}", known.join(", ")),
+    };
+    let message = format!("locald.toml has no service {name:?}");
+    Failure::new(FailureKind::Invalid, message).with_hint(hint)
+}
+
+/// A process type's command in the Procfile of a folder.
+pub(super) fn procfile(folder: &Path, process: &str) -> Option<String> {
+    let text = fs_err::read_to_string(folder.join("Procfile")).ok()?;
+    in_procfile(&text, process)
+}
+
+fn in_procfile(text: &str, process: &str) -> Option<String> {
+    let command = |line: &str| {
+        let (name, command) = line.split_once(':')?;
+        let command = command.trim();
+        (name.trim() == process && !command.is_empty()).then(|| command.to_owned())
+    };
+    text.lines().find_map(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_procfile_has_one_process_a_line() {
+        let text = "# all\nweb: ./serve --url=http://x\r\nworker:  ./work\nempty:\n";
+        let found = |process| in_procfile(text, process);
+        assert_eq!(found("web").as_deref(), Some("./serve --url=http://x"));
+        assert_eq!(found("worker").as_deref(), Some("./work"));
+        assert_eq!(found("empty"), None);
+        assert_eq!(found("clock"), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! A source that is built again whenever it changes.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use protocol::Failure;
+use protocol::event::Built;
+
+use super::build::{self, Plan};
+use crate::cli::BuildOptions;
+use crate::client::Client;
+use crate::home::Home;
+use crate::printer::{Detail, Printer, duration};
+use crate::project::Project;
+use crate::settings::{BuildTable, Settings};
+use crate::watch::{Grown, Polling, Watch};
+
+/// How a plan is made, again and again: settings may change as files do.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    pub(super) home: Home,
+    /// The folder whose `locald.toml` counts.
+    pub(super) root: PathBuf,
+    /// What is built.
+    pub(super) source: Project,
+    /// What a service says itself, and the name of its image.
+    pub(super) own: Option<(BuildTable, String)>,
+}
+
+impl Recipe {
+    /// Reads the settings and lists the source.
+    pub(super) fn plan(&self, detail: Detail) -> Result<Plan, Failure> {
+        let mut settings = Settings::load(&self.root, &self.home)?;
+        let folder = &self.source.folder;
+        if let Some((table, name)) = &self.own {
+            settings = settings.of_service(table, folder, name.clone())?;
+        }
+        let flags = BuildOptions::of(Some(folder.clone()));
+        Plan::prepare(&self.source, &settings, &flags, detail)
+    }
+}
+
+/// Keeps an image as new as its source.
+pub(super) struct Workshop {
+    recipe: Recipe,
+    plan: Plan,
+    /// Of the last build that went well.
+    digest: Option<String>,
+    watch: Watch,
+}
+
+impl Workshop {
+    /// Watches the source of a plan, which was built just now, or is not yet.
+    pub(super) fn new(
+        recipe: Recipe,
+        plan: Plan,
+        digest: Option<String>,
+        printer: &mut Printer,
+    ) -> Self {
+        let (watch, polling) = Watch::new();
+        polling.iter().for_each(|polling| tell(polling, printer));
+        let mut workshop = Self {
+            recipe,
+            plan,
+            digest,
+            watch,
+        };
+        workshop.follow(printer);
+        workshop
+    }
+
+    /// Whether something was built.
+    pub(super) const fn has_image(&self) -> bool {
+        self.digest.is_some()
+    }
+
+    /// Waits until the source has become another image; a build that fails is
+    /// told, and the next change waited for.
+    pub(super) async fn next(&mut self, client: &Client, printer: &mut Printer) -> String {
+        loop {
+            self.watch.changed().await;
+            let changes = match self.look(printer) {
+                Ok(changes) if changes.is_empty() => continue,
+                Ok(changes) => changes,
+                Err(failure) => {
+                    printer.failure(&failure);
+                    continue;
+                }
+            };
+            let start = Instant::now();
+            self.plan.log(&self.recipe.home, printer);
+            match build::follow(self.plan.clone(), client, printer).await {
+                Ok(built) => {
+                    if let Some(name) = self.finish(&built, &changes, start, printer) {
+                        return name;
+                    }
+                }
+                Err(failure) => {
+                    printer.failure(&failure);
+                    let until = match self.digest {
+                        Some(_) => "What runs goes on running, until",
+                        None => "Nothing is started before",
+                    };
+                    printer.note(&format!("{until} a change of the source builds"));
+                }
+            }
+            printer.clear();
+        }
+    }
+
+    /// Lists the source again; returns what has changed since the last time.
+    fn look(&mut self, printer: &mut Printer) -> Result<Vec<String>, Failure> {
+        let plan = tokio::task::block_in_place(|| self.recipe.plan(printer.detail()))?;
+        let changes = plan.changes(&self.plan);
+        self.plan = plan;
+        self.follow(printer);
+        Ok(changes)
+    }
+
+    /// Watches all folders of the listing.
+    fn follow(&mut self, printer: &mut Printer) {
+        let trees = self.plan.trees();
+        let roots = trees.iter().map(|tree| &*tree.root);
+        let folders = trees.iter().flat_map(|tree| &tree.folders);
+        match self.watch.set(roots, folders.map(PathBuf::as_path)) {
+            // What came into them before they were watched is seen by looking.
+            Ok(Grown::Yes) => self.watch.wake(),
+            Ok(Grown::No) => {}
+            Err(polling) => tell(&polling, printer),
+        }
+    }
+
+    /// Tells what was built; returns its name when it is another image.
+    fn finish(
+        &mut self,
+        built: &Built,
+        changes: &[String],
+        start: Instant,
+        printer: &mut Printer,
+    ) -> Option<String> {
+        let digest = self.digest.replace(built.digest.clone());
+        let what = summary(changes);
+        let name = self.plan.name().to_owned();
+        if digest.as_ref() == Some(&built.digest) {
+            printer.note(&format!("{what}: {name} stays the same"));
+            return None;
+        }
+        let time = duration(start.elapsed());
+        printer.note(&format!("{what}: built {name} in {time}"));
+        Some(name)
+    }
+}
+
+fn tell(polling: &Polling, printer: &mut Printer) {
+    let failure = Failure::from_error(protocol::FailureKind::Machine, polling);
+    let text = [vec![failure.message], failure.causes].concat().join(": ");
+    printer.warning(&text, polling.remedy());
+}
+
+/// `src/main.rs and 2 more changed`
+fn summary(changes: &[String]) -> String {
+    let first = changes.first().map_or("", String::as_str);
+    match changes.len().saturating_sub(1) {
+        0 => format!("{first} changed"),
+        more => format!("{first} and {more} more changed"),
+    }
+}

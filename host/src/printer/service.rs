@@ -1,0 +1,81 @@
+//! What services write, and what becomes of them.
+
+use std::io::Write as _;
+
+use protocol::Channel;
+
+use super::json::{Json, stream_name};
+use super::sanitise::{Keep, clean, sanitise};
+use super::style::Style;
+use super::{Detail, Printer, Voice, write_json};
+
+/// The name before the lines of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct Label {
+    pub(crate) name: String,
+    /// Of the longest name beside it.
+    pub(crate) width: usize,
+    /// Decides on its colour.
+    pub(crate) number: usize,
+}
+
+impl Label {
+    fn before(&self, text: &str, style: Style) -> String {
+        let name = format!("{:width$} |", self.name, width = self.width);
+        format!("{} {text}", style.one_of_many(&name, self.number))
+    }
+}
+
+impl Printer {
+    /// A line that a service writes: it is what was asked for, so it goes to
+    /// standard output. Without a label, the service is the only one.
+    pub(crate) fn service_line(&mut self, label: Option<&Label>, channel: Channel, line: &str) {
+        let out = &mut self.out;
+        match &self.voice {
+            Voice::People(people) => {
+                let style = people.out_style;
+                let keep = if style.is_coloured() {
+                    Keep::Colours
+                } else {
+                    Keep::Text
+                };
+                let text = sanitise(line, keep);
+                let text = label.map_or(text.clone(), |label| label.before(&text, style));
+                // Nobody is left to be told when standard output is closed.
+                people.screen.beside(|| {
+                    let _ = out.write_all(format!("{text}\n").as_bytes());
+                    let _ = out.flush();
+                });
+            }
+            Voice::Programs(_) => {
+                let json = Json::ServiceOutput {
+                    service: label.map(|label| label.name.as_str()),
+                    stream: stream_name(channel),
+                    line: &clean(line),
+                };
+                write_json(out, &json);
+            }
+        }
+    }
+
+    /// Something has become of a service.
+    pub(crate) fn service_state(&mut self, service: &str, state: &str, message: &str) {
+        match &mut self.voice {
+            Voice::People(people) if people.detail == Detail::Quiet => {}
+            Voice::People(people) => people.screen.print(&people.style.strong(&clean(message))),
+            Voice::Programs(_) => {
+                let json = Json::Service {
+                    service,
+                    state,
+                    message,
+                };
+                write_json(&mut self.out, &json);
+            }
+        }
+    }
+
+    /// Whether standard output shows colours.
+    pub(crate) fn shows_colours(&self) -> bool {
+        matches!(&self.voice, Voice::People(people) if people.out_style.is_coloured())
+    }
+}

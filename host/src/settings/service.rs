@@ -1,0 +1,159 @@
+//! `[services.NAME]`: the programs that a project consists of.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use protocol::input::Signal;
+use protocol::request::EnvVar;
+
+use super::SettingsError;
+use super::document::line_at;
+use super::project_file::BuildTable;
+
+mod error;
+mod health;
+mod order;
+mod table;
+
+pub(crate) use error::ServiceError;
+pub(crate) use health::{HealthCheck, Probe};
+pub(crate) use order::levels;
+pub(crate) use table::ServiceCommand;
+pub(super) use table::ServiceTable;
+
+use error::At;
+
+/// A program that `locald up` keeps running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// Letters, digits, `-` and `_`.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) origin: Origin,
+    pub(crate) command: Option<ServiceCommand>,
+    pub(crate) port: Option<u16>,
+    pub(crate) env: Vec<EnvVar>,
+    /// Names of services that must be healthy first.
+    pub(crate) depends_on: Vec<String>,
+    pub(crate) health: HealthCheck,
+    pub(crate) stop_signal: Signal,
+}
+
+/// What a service is to its project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It may listen on a port.
+    Exec,
+    /// It does not.
+    Worker,
+    /// A ready-made image.
+    Container,
+}
+
+/// Where the image of a service comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A registry.
+    Image(String),
+    /// The project's source.
+    Source {
+        /// Relative to the project's folder; without it, that itself.
+        workdir: Option<PathBuf>,
+        /// What differs from the project's `[build]`.
+        build: Option<Box<BuildTable>>,
+    },
+}
+
+/// All services of a project, by their names.
+pub(crate) type Services = BTreeMap<String, Service>;
+
+/// Makes services of their tables, which must fit together.
+pub(super) fn resolve(
+    path: &Path,
+    text: &str,
+    tables: BTreeMap<String, toml::Spanned<ServiceTable>>,
+) -> Result<Services, SettingsError> {
+    resolve_all(tables).map_err(|at| SettingsError::Service {
+        path: path.to_owned(),
+        line: line_at(text, at.start),
+        service: at.service,
+        error: Box::new(at.error),
+    })
+}
+
+fn resolve_all(tables: BTreeMap<String, toml::Spanned<ServiceTable>>) -> Result<Services, At> {
+    let mut resolved = Vec::new();
+    for (name, table) in tables {
+        let start = table.span().start;
+        let own = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        if name.is_empty() || !name.chars().all(own) {
+            return Err(At::new(start, &name, ServiceError::Name));
+        }
+        let places = Places::of(start, table.get_ref());
+        resolved.push((table.into_inner().resolve(name, start)?, places));
+    }
+    check_ports(&resolved)?;
+    check_dependencies(&resolved)?;
+    let named = resolved
+        .into_iter()
+        .map(|(service, _)| (service.name.clone(), service));
+    Ok(named.collect())
+}
+
+/// Where in the file things are that must fit to other services.
+struct Places {
+    start: usize,
+    port: usize,
+    dependencies: Vec<usize>,
+}
+
+impl Places {
+    fn of(start: usize, table: &ServiceTable) -> Self {
+        Self {
+            start,
+            port: table.port.as_ref().map_or(start, |port| port.span().start),
+            dependencies: table
+                .depends_on
+                .iter()
+                .map(|name| name.span().start)
+                .collect(),
+        }
+    }
+}
+
+fn check_ports(services: &[(Service, Places)]) -> Result<(), At> {
+    let mut taken: BTreeMap<u16, &str> = BTreeMap::new();
+    for (service, places) in services {
+        if let Some(port) = service.port
+            && let Some(other) = taken.insert(port, &service.name)
+        {
+            let other = other.to_owned();
+            let error = ServiceError::SamePort { port, other };
+            return Err(At::new(places.port, &service.name, error));
+        }
+    }
+    Ok(())
+}
+
+fn check_dependencies(services: &[(Service, Places)]) -> Result<(), At> {
+    let known: Vec<String> = services.iter().map(|(it, _)| it.name.clone()).collect();
+    let mut dependencies = BTreeMap::new();
+    for (service, places) in services {
+        for (wanted, place) in service.depends_on.iter().zip(&places.dependencies) {
+            if !known.contains(wanted) {
+                let error = ServiceError::UnknownDependency {
+                    name: wanted.clone(),
+                    known: known.clone(),
+                };
+                return Err(At::new(*place, &service.name, error));
+            }
+        }
+        dependencies.insert(service.name.as_str(), &service.depends_on[..]);
+    }
+    levels(&dependencies).map(drop).map_err(|circle| {
+        let first = circle.first().map_or("", String::as_str);
+        let places = services.iter().find(|(it, _)| it.name == first);
+        let start = places.map_or(0, |(_, places)| places.start);
+        At::new(start, first, ServiceError::Circle(circle.clone()))
+    })
+}

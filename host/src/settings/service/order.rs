@@ -1,0 +1,82 @@
+//! In which order services start.
+
+use std::collections::BTreeMap;
+
+/// Groups of names, each of which needs nothing but names of earlier groups.
+/// Names that are needed, but not there, are taken as given. What needs itself
+/// is returned as its circle: the first name stands at its end, too.
+pub(crate) fn levels(needs: &BTreeMap<&str, &[String]>) -> Result<Vec<Vec<String>>, Vec<String>> {
+    let mut left = needs.clone();
+    let mut levels = Vec::new();
+    while !left.is_empty() {
+        let is_free = |needs: &[String]| !needs.iter().any(|it| left.contains_key(it.as_str()));
+        let free = left.iter().filter(|(_, needs)| is_free(needs));
+        let free: Vec<&str> = free.map(|(name, _)| *name).collect();
+        if free.is_empty() {
+            return Err(circle(&left));
+        }
+        left.retain(|name, _| !free.contains(name));
+        levels.push(free.into_iter().map(str::to_owned).collect());
+    }
+    Ok(levels)
+}
+
+/// A circle among names that all need another one of them.
+fn circle(needs: &BTreeMap<&str, &[String]>) -> Vec<String> {
+    let mut path: Vec<String> = Vec::new();
+    let mut next = needs.keys().next().map(|name| (*name).to_owned());
+    while let Some(name) = next {
+        if let Some(start) = path.iter().position(|known| *known == name) {
+            path.drain(..start);
+            path.push(name);
+            break;
+        }
+        let wanted = needs.get(name.as_str()).into_iter().copied().flatten();
+        next = wanted
+            .into_iter()
+            .find(|it| needs.contains_key(it.as_str()))
+            .cloned();
+        path.push(name);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn order(needs: &[(&str, &[&str])]) -> Result<Vec<Vec<String>>, Vec<String>> {
+        let owned: Vec<(&str, Vec<String>)> = needs
+            .iter()
+            .map(|(name, needs)| (*name, needs.iter().map(|it| (*it).to_owned()).collect()))
+            .collect();
+        levels(
+            &owned
+                .iter()
+                .map(|(name, needs)| (*name, &needs[..]))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn what_is_needed_comes_first() {
+        let found = order(&[
+            ("web", &["api", "cache"]),
+            ("api", &["db"]),
+            ("cache", &[]),
+            ("db", &[]),
+            ("mail", &["absent"]),
+        ]);
+        let expected = [vec!["cache", "db", "mail"], vec!["api"], vec!["web"]];
+        assert_eq!(found.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_circle_is_shown_without_what_leads_to_it() {
+        let found = order(&[("a", &["b"]), ("b", &["c"]), ("c", &["d", "b"]), ("d", &[])]);
+        assert_eq!(found.unwrap_err(), ["b", "c", "b"]);
+        assert_eq!(order(&[("a", &["a"])]).unwrap_err(), ["a", "a"]);
+    }
+}

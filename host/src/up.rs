@@ -1,0 +1,17 @@
+//! Services that are kept running: each by a task of its own, which is told
+//! what to do and tells on a common board how it is.
+
+mod backoff;
+mod board;
+mod control;
+mod folder;
+mod health;
+mod journal;
+mod process;
+mod supervisor;
+
+pub(crate) use board::{Board, State, Status, Statuses};
+pub(crate) use control::{Answer as StopAnswer, Ask, Control, ask};
+pub(crate) use folder::{Folder, FolderError};
+pub(crate) use journal::{Entry, Journal, Reader};
+pub(crate) use supervisor::{Launch, OnExit, Order, Supervisor};

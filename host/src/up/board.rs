@@ -1,0 +1,153 @@
+//! How all services are, for whoever wants to know.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// What a service does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    /// For its image, or for what it depends on.
+    Waiting,
+    /// Its process runs, and is not healthy yet.
+    Starting,
+    Healthy,
+    /// It has crashed, and rests before it starts again.
+    Resting,
+    /// By itself, with this exit code.
+    Ended(u8),
+    Stopping,
+    /// Because somebody wanted so.
+    Stopped,
+}
+
+impl State {
+    /// One word.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Resting => "resting",
+            Self::Ended(_) => "ended",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether others may rely on it. A job that has ended well has done what
+    /// they wait for.
+    const fn is_ready(self) -> bool {
+        matches!(self, Self::Healthy | Self::Ended(0))
+    }
+
+    /// Whether nothing more comes of it by itself.
+    pub(crate) const fn is_over(self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Stopped)
+    }
+}
+
+/// A service as others see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) state: State,
+    pub(crate) port: Option<u16>,
+    /// How often it was started again after a crash.
+    pub(crate) restarts: u32,
+    /// Seconds since the epoch when its state became this one.
+    pub(crate) since: u64,
+}
+
+pub(crate) type Statuses = BTreeMap<String, Status>;
+
+/// The board; a clone is the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Board(watch::Sender<Statuses>);
+
+impl Board {
+    /// All wait.
+    pub(crate) fn new<'a>(services: impl Iterator<Item = (&'a str, Option<u16>)>) -> Self {
+        let waiting = |(name, port): (&str, _)| {
+            let status = Status {
+                state: State::Waiting,
+                port,
+                restarts: 0,
+                since: now(),
+            };
+            (name.to_owned(), status)
+        };
+        Self(watch::Sender::new(services.map(waiting).collect()))
+    }
+
+    /// A service is in another state.
+    pub(super) fn set(&self, service: &str, state: State) {
+        self.0.send_if_modified(|statuses| {
+            let Some(status) = statuses.get_mut(service) else {
+                return false;
+            };
+            let changes = status.state != state;
+            if changes {
+                status.state = state;
+                status.since = now();
+            }
+            changes
+        });
+    }
+
+    /// A service starts again after a crash.
+    pub(super) fn count_restart(&self, service: &str) {
+        self.0.send_modify(|statuses| {
+            if let Some(status) = statuses.get_mut(service) {
+                status.restarts += 1;
+            }
+        });
+    }
+
+    /// Waits until all these services are ready.
+    pub(super) async fn ready(&self, services: &[String]) {
+        let ready = |statuses: &Statuses| {
+            let mut wanted = services.iter().filter_map(|name| statuses.get(name));
+            wanted.all(|status| status.state.is_ready())
+        };
+        // The board itself is held: it does not go.
+        let _ = self.0.subscribe().wait_for(ready).await;
+    }
+
+    /// Whoever looks at it from now on.
+    pub(crate) fn look(&self) -> watch::Receiver<Statuses> {
+        self.0.subscribe()
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_depends_waits_until_all_are_ready() {
+        let board = Board::new([("db", Some(1)), ("job", None)].into_iter());
+        let needs = ["db".to_owned(), "job".to_owned()];
+        let is_ready = async || {
+            let moment = std::time::Duration::from_millis(1);
+            tokio::time::timeout(moment, board.ready(&needs))
+                .await
+                .is_ok()
+        };
+        board.set("db", State::Healthy);
+        assert!(!is_ready().await);
+        board.set("job", State::Ended(1));
+        assert!(!is_ready().await);
+        board.set("job", State::Ended(0));
+        assert!(is_ready().await);
+        board.set("db", State::Resting);
+        assert!(!is_ready().await);
+    }
+}

@@ -1,0 +1,178 @@
+//! How a running `locald up` is told to stop: one JSON object a line, asked
+//! and answered on a socket of the project's folder.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+#[cfg(unix)]
+#[path = "control/unix.rs"]
+mod imp;
+#[cfg(not(unix))]
+#[path = "control/windows.rs"]
+mod imp;
+
+/// The longest line that is read.
+const LONGEST: u64 = 64 * 1024;
+
+/// So long an answer may take to be read.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Question {
+    /// The service to stop; all of them, when there is none.
+    stop: Option<String>,
+}
+
+/// What has come of it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// These have stopped.
+    Stopped(Vec<String>),
+    /// It cannot be done, and why.
+    Refused(String),
+}
+
+/// Somebody asks.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// The service to stop; all of them, when there is none.
+    pub(crate) service: Option<String>,
+    /// Who waits for it.
+    pub(crate) reply: oneshot::Sender<Answer>,
+}
+
+/// The end that is asked; it closes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Control {
+    asks: mpsc::Receiver<Ask>,
+    accepting: JoinHandle<()>,
+}
+
+impl Control {
+    /// Listens. Whoever calls this holds the lock of the socket's folder.
+    pub(crate) fn listen(path: &Path) -> io::Result<Self> {
+        let listener = imp::Listener::bind(path)?;
+        let (sender, asks) = mpsc::channel(8);
+        let accepting = tokio::spawn(accept(listener, sender));
+        Ok(Self { asks, accepting })
+    }
+
+    /// The next one who asks.
+    pub(crate) async fn next(&mut self) -> Ask {
+        match self.asks.recv().await {
+            Some(ask) => ask,
+            // Nobody can be accepted any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Accepts no more, and waits until who was answered has read it. Who
+    /// takes too long for that is left alone.
+    pub(crate) async fn close(mut self) {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
+        // Each connection holds a sender until it ends.
+        let rest = async { while self.asks.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(PATIENCE, rest).await;
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Asks the one that runs.
+pub(crate) async fn ask(path: &Path, service: Option<&str>) -> io::Result<Answer> {
+    let stop = service.map(str::to_owned);
+    let mut stream = imp::connect(path).await?;
+    write_line(&mut stream, &Question { stop }).await?;
+    read_line(stream).await.map(|(answer, _)| answer)
+}
+
+async fn accept(mut listener: imp::Listener, asks: mpsc::Sender<Ask>) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                tokio::spawn(serve(stream, asks.clone()));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "control");
+                return;
+            }
+        }
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, asks: mpsc::Sender<Ask>) {
+    let Ok((Question { stop }, mut stream)) = read_line(stream).await else {
+        return;
+    };
+    let (reply, answer) = oneshot::channel();
+    let service = stop;
+    if asks.send(Ask { service, reply }).await.is_ok()
+        && let Ok(answer) = answer.await
+    {
+        // Who asked may not wait for the answer.
+        let _ = write_line(&mut stream, &answer).await;
+    }
+}
+
+async fn write_line(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &impl Serialize,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    stream.flush().await
+}
+
+async fn read_line<T: for<'de> Deserialize<'de>, S: AsyncRead + Unpin>(
+    stream: S,
+) -> io::Result<(T, S)> {
+    let mut reader = BufReader::new(stream.take(LONGEST));
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).await?;
+    if line.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let message = serde_json::from_slice(&line)?;
+    Ok((message, reader.into_inner().into_inner()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        // What a killed one has left is in nobody's way.
+        for _ in 0..2 {
+            let mut control = Control::listen(&path).unwrap();
+            let answering = async {
+                let ask = control.next().await;
+                assert_eq!(ask.service.as_deref(), Some("web"));
+                let stopped = Answer::Stopped(vec!["web".to_owned()]);
+                ask.reply.send(stopped).unwrap();
+            };
+            let (answer, ()) = tokio::join!(ask(&path, Some("web")), answering);
+            assert_eq!(answer.unwrap(), Answer::Stopped(vec!["web".to_owned()]));
+        }
+    }
+}
