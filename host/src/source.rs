@@ -1,18 +1,20 @@
 //! The project's files: what belongs to the source, and how it travels.
 
-mod files;
+pub(crate) mod files;
 mod ignored;
+mod live;
 mod upload;
 mod walk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::source::Entry;
 use protocol::{Failure, FailureKind};
 
 pub(crate) use ignored::Rules;
-pub(crate) use upload::Uploader;
-pub(crate) use walk::walk;
+pub(crate) use live::{PART, look, walk_live};
+pub(crate) use upload::{Uploader, chunks, lost, send_file};
+pub(crate) use walk::{is_racy, walk};
 
 /// A tree of files to be sent.
 #[derive(Debug)]
@@ -24,6 +26,16 @@ pub(crate) struct SourceTree {
     /// Paths that are left out because they are neither files, directories nor
     /// links: sockets, fifos, devices.
     pub(crate) skipped: Vec<String>,
+}
+
+impl SourceTree {
+    fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            entries: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
 }
 
 /// The source cannot be read.

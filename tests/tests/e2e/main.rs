@@ -8,6 +8,7 @@ mod build;
 mod confinement;
 mod errors;
 mod faults;
+mod folder;
 mod image;
 mod interruption;
 mod run;
