@@ -3,7 +3,7 @@
 use protocol::{Failure, FailureKind, Reply, Request};
 
 use crate::dialogue::{Dialogue, Inputs};
-use crate::{Agent, build, doctor, forward, image, machine, run, shell, upkeep};
+use crate::{Agent, build, doctor, folder, forward, image, machine, run, shell, upkeep};
 
 /// Serves one request. Dropping the future cancels it; so does a stop of the
 /// agent that does not wait.
@@ -36,6 +36,7 @@ fn name(request: &Request) -> Option<String> {
         Request::Pull { image, .. } => Some(format!("a pull of {image}")),
         Request::Console { .. } => Some("a shell of the machine".to_owned()),
         Request::Push { target, .. } => Some(format!("a push to {target}")),
+        Request::Folder { project } => Some(format!("the changes of {}", project.path)),
         _ => None,
     }
 }
@@ -88,5 +89,6 @@ async fn serve(
         Request::Console { command, stdio } => {
             machine::console(agent, &command, stdio, &dialogue, inputs).await
         }
+        Request::Folder { project } => folder::folder(agent, project, dialogue, inputs).await,
     }
 }

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod embedded;
 pub mod endpoint;
 mod environment;
+mod folder;
 mod forward;
 pub mod handler;
 pub mod image;

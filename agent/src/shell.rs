@@ -55,7 +55,10 @@ pub async fn shell(
         access,
         kind,
     };
-    let source = request.folder.clone().into();
+    let source = match &*request.folder {
+        "" => crate::folder::tree(project.path()),
+        folder => folder.into(),
+    };
     let mut mounts = vec![
         mount(LAYERS, Access::ReadWrite, layers),
         mount(WORKSPACE, Access::ReadWrite, MountKind::Owned { source }),

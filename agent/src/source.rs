@@ -26,11 +26,12 @@ use protocol::{Channel, Event, Failure, FailureKind, Input};
 
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::digest::{Digest, Hasher};
-use listing::{Known, Listing};
-use tree::TreeDir;
+use listing::Listing;
+pub(crate) use listing::{Known, bytes, check, key};
+pub(crate) use tree::TreeDir;
 
 /// The most paths of all trees together.
-const ENTRY_CAP: usize = 2_000_000;
+pub(crate) const ENTRY_CAP: usize = 2_000_000;
 /// Indices asked for at a time.
 const ASKED: usize = 4096;
 
@@ -219,16 +220,19 @@ async fn ask(dialogue: &Dialogue, tree: Tree, indices: &[usize]) -> Result<(), H
 }
 
 /// A file that was asked for.
-struct Wanted<'a> {
-    tree: Tree,
-    index: usize,
-    entry: &'a Entry,
+pub(crate) struct Wanted<'a> {
+    /// In which tree.
+    pub(crate) tree: Tree,
+    /// By which number it was asked for.
+    pub(crate) index: usize,
+    /// Where it goes.
+    pub(crate) entry: &'a Entry,
     /// What it held when it came the last time.
-    before: Option<Digest>,
+    pub(crate) before: Option<Digest>,
 }
 
 /// Receives one file; returns its digest and size.
-async fn receive_file(
+pub(crate) async fn receive_file(
     wanted: &Wanted<'_>,
     directory: &TreeDir,
     inputs: &mut Inputs,
@@ -253,10 +257,16 @@ async fn receive_file(
     let mut hasher = Hasher::new();
     let mut left = size;
     while left > 0 {
-        let Incoming::Data(Channel::Bulk, bytes) = inputs.recv().await.ok_or(HostGone)? else {
-            return Err(SourceError::Protocol(
-                "something else than a file's content came",
-            ));
+        let bytes = match inputs.recv().await.ok_or(HostGone)? {
+            Incoming::Data(Channel::Bulk, bytes) => bytes,
+            Incoming::Input(Input::SourceLost { message, .. }) => {
+                return Err(SourceError::Lost(message));
+            }
+            _ => {
+                return Err(SourceError::Protocol(
+                    "something else than a file's content came",
+                ));
+            }
         };
         left = left
             .checked_sub(bytes.len() as u64)
@@ -269,7 +279,7 @@ async fn receive_file(
     Ok((digest, size))
 }
 
-fn write_error(path: &Path, source: io::Error) -> SourceError {
+pub(crate) fn write_error(path: &Path, source: io::Error) -> SourceError {
     SourceError::Write {
         path: path.display().to_string(),
         source,

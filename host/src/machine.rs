@@ -145,7 +145,8 @@ impl Machine {
     /// Whether its network and its files are others than this system's.
     pub(crate) fn is_elsewhere(&self) -> bool {
         match self {
-            Self::InProcess | Self::Agent(_) => false,
+            Self::InProcess => false,
+            Self::Agent(address) => address.is_elsewhere,
             Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }

@@ -8,6 +8,7 @@ mod conversation;
 mod credential;
 mod exit_code;
 mod export;
+mod folder;
 mod forward;
 mod home;
 mod machine;

@@ -1,19 +1,21 @@
 //! The project's files: what belongs to the source, and how it travels.
 
-mod files;
+pub(crate) mod files;
 mod ignored;
+mod live;
 mod upload;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::source::{Entry, EntryKind};
 use protocol::{Failure, FailureKind};
 
 pub(crate) use ignored::Rules;
-pub(crate) use upload::Uploader;
-pub(crate) use walk::walk;
+pub(crate) use live::{PART, look, walk_live};
+pub(crate) use upload::{Uploader, chunks, lost, send_file};
+pub(crate) use walk::{is_racy, walk};
 
 /// A tree of files to be sent.
 #[derive(Debug)]
@@ -30,6 +32,15 @@ pub(crate) struct SourceTree {
 }
 
 impl SourceTree {
+    fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            entries: Vec::new(),
+            folders: vec![root.to_owned()],
+            skipped: Vec::new(),
+        }
+    }
+
     /// The paths of what differs between two listings of a folder.
     pub(crate) fn changes(&self, before: &Self) -> Vec<String> {
         let state = |tree: &Self| -> BTreeMap<Vec<u8>, EntryKind> {

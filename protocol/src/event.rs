@@ -3,6 +3,7 @@
 use bincode::{Decode, Encode};
 
 use crate::failure::Failure;
+use crate::folder::FolderEvent;
 use crate::source::Tree;
 
 /// A message of the agent within a request.
@@ -90,6 +91,8 @@ pub enum Event {
     Fault(StoreFault),
     /// Something was, or would be, removed.
     Pruned(PrunedItem),
+    /// About a folder that is kept in step.
+    Folder(FolderEvent),
 }
 
 /// How a request ended.

@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 
+use crate::folder::FolderInput;
 use crate::source::{Entry, Tree};
 
 /// A message of the host within a request.
@@ -56,6 +57,8 @@ pub enum Input {
     /// Tell which TCP ports the container listens on, from now on:
     /// [`Event::PortOpened`](crate::Event::PortOpened).
     WatchPorts,
+    /// About a folder that is kept in step.
+    Folder(FolderInput),
 }
 
 /// What a registry accepts.

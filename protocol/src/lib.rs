@@ -14,6 +14,7 @@ pub mod build_id;
 mod connection;
 pub mod event;
 pub mod failure;
+pub mod folder;
 pub mod frame;
 pub mod hello;
 pub mod input;

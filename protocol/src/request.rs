@@ -119,6 +119,12 @@ pub enum Request {
     /// Remove what is not needed: each item is an
     /// [`Event::Pruned`](crate::Event::Pruned).
     StorePrune(PruneRequest),
+    /// Keep the agent's copy of a project's folder in step with the host's,
+    /// see [`folder`](crate::folder).
+    Folder {
+        /// Whose.
+        project: Project,
+    },
 }
 
 /// What is to be removed from the store.
@@ -301,7 +307,7 @@ pub struct ShellRequest {
     /// The project, whose last build is used.
     pub project: Project,
     /// Where the agent finds the project's folder, to be mounted at the
-    /// workspace.
+    /// workspace; empty means its own copy, see [`Request::Folder`].
     pub folder: String,
     /// Command and arguments; empty means a login shell.
     pub command: Vec<String>,

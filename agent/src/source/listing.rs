@@ -19,7 +19,7 @@ pub(super) struct Listing(BTreeMap<String, Known>);
 /// One path of a received tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Known {
+pub(crate) enum Known {
     Directory {
         mode: u16,
     },
@@ -36,7 +36,7 @@ pub(super) enum Known {
 }
 
 /// A path or target as text; different bytes give different texts.
-fn key(bytes: &[u8]) -> String {
+pub(crate) fn key(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.starts_with('\0') => text.to_owned(),
         // No path holds NUL, so this collides with no UTF-8 path.
@@ -48,7 +48,7 @@ fn key(bytes: &[u8]) -> String {
 
 /// Refuses a path that leads out of the tree, or that does not follow the one
 /// before it in the listing's order.
-pub(super) fn check(before: Option<&Entry>, entry: &Entry) -> Result<(), SourceError> {
+pub(crate) fn check(before: Option<&Entry>, entry: &Entry) -> Result<(), SourceError> {
     let path = &entry.path;
     let bad = |component: &[u8]| matches!(component, b"" | b"." | b"..");
     let refused = path.len() > PATH_CAP
@@ -67,6 +67,58 @@ pub(super) fn check(before: Option<&Entry>, entry: &Entry) -> Result<(), SourceE
 fn is_before(one: &[u8], other: &[u8]) -> bool {
     one.split(|byte| *byte == b'/')
         .lt(other.split(|byte| *byte == b'/'))
+}
+
+impl Known {
+    /// What the host says, and the digest of a file.
+    pub(crate) fn of(entry: &Entry, digest: Option<Digest>) -> Self {
+        match &entry.kind {
+            EntryKind::Directory { mode } => Self::Directory { mode: *mode },
+            EntryKind::Symlink { target } => Self::Symlink {
+                target: key(target),
+            },
+            EntryKind::File {
+                size,
+                mode,
+                modified,
+                stamp,
+            } => Self::File {
+                size: *size,
+                mode: *mode,
+                modified: *modified,
+                stamp: *stamp,
+                digest: digest.unwrap_or_else(|| Digest::of(b"")),
+            },
+        }
+    }
+
+    /// Whether the host still says the same.
+    pub(crate) fn is(&self, kind: &EntryKind) -> bool {
+        match (self, kind) {
+            (Self::Directory { mode: old }, EntryKind::Directory { mode }) => old == mode,
+            (Self::Symlink { target: old }, EntryKind::Symlink { target }) => *old == key(target),
+            (
+                Self::File {
+                    size: old_size,
+                    mode: old_mode,
+                    modified: old_modified,
+                    stamp: old_stamp,
+                    ..
+                },
+                EntryKind::File {
+                    size,
+                    mode,
+                    modified,
+                    stamp,
+                },
+            ) => {
+                *stamp != 0
+                    && (old_size, old_mode, old_modified, old_stamp)
+                        == (size, mode, modified, stamp)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Listing {
@@ -95,32 +147,8 @@ impl Listing {
 
     /// Whether a path is in the tree just as the host has it.
     pub(super) fn keeps(&self, entry: &Entry) -> bool {
-        match (self.0.get(&key(&entry.path)), &entry.kind) {
-            (Some(Known::Directory { mode: old }), EntryKind::Directory { mode }) => old == mode,
-            (Some(Known::Symlink { target: old }), EntryKind::Symlink { target }) => {
-                *old == key(target)
-            }
-            (
-                Some(Known::File {
-                    size: old_size,
-                    mode: old_mode,
-                    modified: old_modified,
-                    stamp: old_stamp,
-                    ..
-                }),
-                EntryKind::File {
-                    size,
-                    mode,
-                    modified,
-                    stamp,
-                },
-            ) => {
-                *stamp != 0
-                    && (old_size, old_mode, old_modified, old_stamp)
-                        == (size, mode, modified, stamp)
-            }
-            _ => false,
-        }
+        let known = self.0.get(&key(&entry.path));
+        known.is_some_and(|known| known.is(&entry.kind))
     }
 
     /// What a file held.
@@ -166,24 +194,7 @@ impl Listing {
 
     /// Adds a path; a file with the digest of what came.
     pub(super) fn add(&mut self, entry: &Entry, digest: Option<Digest>) {
-        let known = match &entry.kind {
-            EntryKind::Directory { mode } => Known::Directory { mode: *mode },
-            EntryKind::Symlink { target } => Known::Symlink {
-                target: key(target),
-            },
-            EntryKind::File {
-                size,
-                mode,
-                modified,
-                stamp,
-            } => Known::File {
-                size: *size,
-                mode: *mode,
-                modified: *modified,
-                stamp: *stamp,
-                digest: digest.unwrap_or_else(|| Digest::of(b"")),
-            },
-        };
+        let known = Known::of(entry, digest);
         self.0.insert(key(&entry.path), known);
     }
 
@@ -204,7 +215,7 @@ impl Listing {
 }
 
 /// The bytes that a key stands for.
-pub(super) fn bytes(key: &str) -> Vec<u8> {
+pub(crate) fn bytes(key: &str) -> Vec<u8> {
     let Some(escaped) = key.strip_prefix('\0') else {
         return key.as_bytes().to_vec();
     };

@@ -25,7 +25,7 @@ const START: usize = 4;
 
 type Parent = Option<(Vec<u8>, Arc<OwnedFd>)>;
 
-pub(super) struct TreeDir {
+pub(crate) struct TreeDir {
     root: OwnedFd,
     /// The directory of the last path: listings name siblings together.
     parent: Mutex<Parent>,
@@ -42,7 +42,7 @@ pub(super) struct NewFile {
 }
 
 impl TreeDir {
-    pub(super) fn open(path: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
         let root = rustix::fs::open(path, PARENT, Mode::empty())
             .map_err(|errno| super::write_error(path, errno.into()))?;
         let parent = Mutex::default();
@@ -65,7 +65,7 @@ impl TreeDir {
         }
     }
 
-    pub(super) fn directory(&self, path: &[u8], mode: u16) -> Result<(), SourceError> {
+    pub(crate) fn directory(&self, path: &[u8], mode: u16) -> Result<(), SourceError> {
         let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
         let done = self.at(path, |parent, name| {
             match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
@@ -78,7 +78,7 @@ impl TreeDir {
         done.map_err(|errno| failed(path, errno))
     }
 
-    pub(super) fn symlink(&self, path: &[u8], target: &[u8]) -> Result<(), SourceError> {
+    pub(crate) fn symlink(&self, path: &[u8], target: &[u8]) -> Result<(), SourceError> {
         let target = OsStr::from_bytes(target);
         self.at(path, |parent, name| {
             match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
@@ -118,7 +118,13 @@ impl TreeDir {
         self.parent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn at<T>(
+    /// Forgets what moves when others change the tree.
+    pub(crate) fn refresh(&self) {
+        *self.cached() = None;
+    }
+
+    /// Acts on a path by its directory, which no link leads to.
+    pub(crate) fn at<T>(
         &self,
         path: &[u8],
         act: impl FnOnce(&OwnedFd, &OsStr) -> Result<T, Errno>,

@@ -55,6 +55,9 @@ impl Store {
             return Ok(false);
         };
         let none = HashSet::new();
+        for project in self.projects()? {
+            project.distrust()?;
+        }
         sweep(&self.root().join("projects"), &none)?;
         if !keep_images {
             self.forget_images()?;

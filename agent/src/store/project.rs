@@ -9,6 +9,7 @@ use super::{Lock, Store, StoreError, error, remove_tree};
 pub struct ProjectDir {
     path: PathBuf,
     lock: PathBuf,
+    folder_lock: PathBuf,
 }
 
 impl Store {
@@ -17,8 +18,7 @@ impl Store {
     pub fn project(&self, id: &str) -> Result<ProjectDir, StoreError> {
         let path = self.root().join("projects").join(id);
         error::create_dir_all(&path)?;
-        let lock = self.lock_path(&format!("project-{id}.lock"));
-        Ok(ProjectDir { path, lock })
+        Ok(self.project_dir(path, id))
     }
 
     /// The directories of all projects.
@@ -28,11 +28,17 @@ impl Store {
             fs_err::read_dir(&parent).map_err(|source| StoreError::io("list", &parent, source))?;
         let projects = entries.flatten().map(|entry| {
             let id = entry.file_name().to_string_lossy().into_owned();
-            let lock = self.lock_path(&format!("project-{id}.lock"));
-            let path = entry.path();
-            ProjectDir { path, lock }
+            self.project_dir(entry.path(), &id)
         });
         Ok(projects.collect())
+    }
+
+    fn project_dir(&self, path: PathBuf, id: &str) -> ProjectDir {
+        ProjectDir {
+            path,
+            lock: self.lock_path(&format!("project-{id}.lock")),
+            folder_lock: self.lock_path(&format!("folder-{id}.lock")),
+        }
     }
 }
 
@@ -48,7 +54,29 @@ impl ProjectDir {
         let Some(_lock) = Lock::try_exclusive(&self.lock)? else {
             return Ok(false);
         };
+        self.distrust()?;
         remove_tree(&self.path).map(|()| true)
+    }
+
+    /// A copy of a folder that is removed only in part must not be taken for
+    /// one in which files were removed.
+    pub(super) fn distrust(&self) -> Result<(), StoreError> {
+        let path = crate::folder::agreement(&self.path);
+        match fs_err::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &path, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until nobody else keeps the project's folder in step; `on_wait` is
+    /// called when somebody does.
+    pub async fn lock_folder<E: From<StoreError>>(
+        &self,
+        on_wait: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<Lock, E> {
+        Lock::wait_exclusive(&self.folder_lock, on_wait).await
     }
 
     /// Waits until no other build of the project runs; `on_wait` is called

@@ -1,15 +1,18 @@
 //! `locald shell`.
 
-use protocol::request::ShellRequest;
+use protocol::request::{ShellRequest, Stdio};
 use protocol::{Failure, FailureKind, Request};
 
 use super::build::{self, End, Plan};
 use super::run::{refuse_json, variables};
 use super::{Start, block_on};
 use crate::cli::{BuildOptions, ShellOptions};
+use crate::client::Client;
+use crate::folder::Live;
 use crate::machine::Kind;
 use crate::printer::Printer;
 use crate::project::Project;
+use crate::signals::{self, Signals};
 use crate::terminal;
 
 pub(super) fn run(
@@ -25,42 +28,92 @@ pub(super) fn run(
         settings,
         setup,
     } = Start::at(&project.folder, machine, printer)?;
-    let stdio = terminal::stdio();
     let folder = project.folder.to_str().ok_or_else(|| {
         let message = format!("the path {} is not UTF-8", project.folder.display());
         Failure::new(FailureKind::Source, message)
     })?;
-    let request = Request::Shell(ShellRequest {
+    let request = ShellRequest {
         project: project.identity(),
         folder: folder.to_owned(),
         command: options.command.clone(),
         env,
-        stdio,
-    });
+        stdio: terminal::stdio(),
+    };
     block_on(async {
         let client = setup.connect(printer).await?;
-        if client.is_elsewhere {
-            return Err(not_live());
-        }
-        let conversation = client.request(&request, printer).await?;
-        match terminal::attach(conversation, stdio, &client).await {
+        let shell = Shell {
+            client: &client,
+            project: &project,
+            request,
+        };
+        match shell.run(printer).await {
             Err(failure) if failure.kind == FailureKind::NotBuilt => {
                 printer.note(&format!("{}: building it first", failure.message));
             }
-            attached => return attached,
+            ran => return ran,
         }
         let flags = BuildOptions::of(Some(project.folder.clone()));
         let plan = Plan::new(&project, &home, &settings, &flags, printer)?;
         if let End::Stopped(code) = build::build(plan, &client, printer).await? {
             return Ok(code);
         }
-        terminal::attach(client.request(&request, printer).await?, stdio, &client).await
+        shell.run(printer).await
     })
 }
 
-/// A shell shows the folder itself, which only this system has.
-fn not_live() -> Failure {
-    let message = "a shell shows the project's folder live, and this machine cannot show it";
-    Failure::new(FailureKind::Unsupported, message)
-        .with_hint("`--machine in-process` does; `locald run --command` works on every machine")
+/// A shell that is ready to be asked for.
+struct Shell<'a> {
+    client: &'a Client,
+    project: &'a Project,
+    request: ShellRequest,
+}
+
+impl Shell<'_> {
+    /// A machine elsewhere shows its own copy of the folder, which is kept in
+    /// step.
+    async fn run(&self, printer: &mut Printer) -> Result<u8, Failure> {
+        if !self.client.is_elsewhere {
+            return self.attach(self.request.clone(), printer).await;
+        }
+        let live = Live::begin(&self.client.agent, self.project).await?;
+        let folder = String::new();
+        let request = ShellRequest {
+            folder,
+            ..self.request.clone()
+        };
+        let ended = self.attach(request, printer).await;
+        let settled = settle(live, printer).await;
+        // Why the shell ended says more than what followed from it.
+        let code = ended?;
+        settled?;
+        Ok(code)
+    }
+
+    async fn attach(&self, request: ShellRequest, printer: &mut Printer) -> Result<u8, Failure> {
+        let stdio: Stdio = request.stdio;
+        let request = Request::Shell(request);
+        let conversation = self.client.request(&request, printer).await?;
+        terminal::attach(conversation, stdio, self.client).await
+    }
+}
+
+/// Brings over what the shell has changed last, unless somebody is out of
+/// patience.
+async fn settle(live: Live, printer: &mut Printer) -> Result<(), Failure> {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+    let settled = tokio::select! {
+        settled = live.finish() => settled,
+        _ = signals::end(&mut signals) => {
+            let message = "the last changes of the shell have not been brought here";
+            Err(Failure::new(FailureKind::Cancelled, message))
+        }
+    };
+    match settled {
+        Ok(report) => {
+            report.tell(printer);
+            Ok(())
+        }
+        Err(failure) => Err(failure.with_hint("the project's next shell brings them")),
+    }
 }

@@ -28,7 +28,16 @@ pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
 
 /// Where the agent is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
+pub(crate) struct Address {
+    way: Way,
+    /// Whether its network and its files are others than this system's:
+    /// `elsewhere+` before the way says so, and another machine's vsock.
+    pub(super) is_elsewhere: bool,
+}
+
+/// How the agent is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
     /// Behind a unix socket.
     Unix(PathBuf),
     /// Behind a vsock port; Linux only.
@@ -44,31 +53,42 @@ pub(crate) enum Address {
 
 /// The text of [`VARIABLE`] names no agent.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{VARIABLE}={0:?} is none of unix:PATH, vsock:CID:PORT, exec:COMMAND")]
+#[error(
+    "{VARIABLE}={0:?} is none of unix:PATH, vsock:CID:PORT, exec:COMMAND, with or without elsewhere+ before it"
+)]
 pub(crate) struct BadAddress(String);
 
 impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
-        parse(text).ok_or_else(|| BadAddress(text.to_owned()))
+        let (told, way) = match text.strip_prefix(ELSEWHERE) {
+            Some(way) => (true, way),
+            None => (false, text),
+        };
+        let way = parse(way).ok_or_else(|| BadAddress(text.to_owned()))?;
+        let is_elsewhere = told || matches!(way, Way::Vsock { .. });
+        Ok(Self { way, is_elsewhere })
     }
 }
 
-fn parse(text: &str) -> Option<Address> {
+/// What says that an agent does not see this system's files.
+const ELSEWHERE: &str = "elsewhere+";
+
+fn parse(text: &str) -> Option<Way> {
     let (kind, address) = text.split_once(':')?;
     match kind {
-        "unix" if !address.is_empty() => Some(Address::Unix(address.into())),
+        "unix" if !address.is_empty() => Some(Way::Unix(address.into())),
         "vsock" => {
             let (cid, port) = address.split_once(':')?;
-            Some(Address::Vsock {
+            Some(Way::Vsock {
                 cid: cid.parse().ok()?,
                 port: port.parse().ok()?,
             })
         }
         "exec" => {
             let words: Vec<String> = address.split_whitespace().map(str::to_owned).collect();
-            (!words.is_empty()).then_some(Address::Exec(words))
+            (!words.is_empty()).then_some(Way::Exec(words))
         }
         _ => None,
     }
@@ -78,19 +98,19 @@ impl Address {
     /// Reaches the agent.
     pub(super) async fn connect(&self) -> Result<Agent, MachineError> {
         let token = Token::default();
-        match self {
-            Self::Unix(path) => {
+        match &self.way {
+            Way::Unix(path) => {
                 let stream = unix::connect(path).await;
                 let stream = stream.map_err(|source| failed(path.display(), source))?;
                 Ok(Agent::connect(stream, &token).await?)
             }
-            Self::Vsock { cid, port } => {
+            Way::Vsock { cid, port } => {
                 let stream = vsock::connect(*cid, *port).await;
                 let address = format!("vsock:{cid}:{port}");
                 let stream = stream.map_err(|source| failed(address, source))?;
                 Ok(Agent::connect(stream, &vsock::token()?).await?)
             }
-            Self::Exec(words) => {
+            Way::Exec(words) => {
                 let stream = exec::connect(words);
                 let stream = stream.map_err(|source| failed(words.join(" "), source))?;
                 Ok(Agent::connect(stream, &token).await?)
@@ -108,10 +128,10 @@ fn failed(address: impl fmt::Display, source: io::Error) -> MachineError {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "behind the socket {}", path.display()),
-            Self::Vsock { cid, port } => write!(f, "behind vsock port {port} of machine {cid}"),
-            Self::Exec(words) => write!(f, "the program `{}`", words.join(" ")),
+        match &self.way {
+            Way::Unix(path) => write!(f, "behind the socket {}", path.display()),
+            Way::Vsock { cid, port } => write!(f, "behind vsock port {port} of machine {cid}"),
+            Way::Exec(words) => write!(f, "the program `{}`", words.join(" ")),
         }
     }
 }
@@ -130,11 +150,20 @@ mod tests {
 
     #[test]
     fn agents_are_named_by_where_they_are() {
-        let exec = Address::Exec(vec!["ssh".into(), "host".into(), "locald-agent".into()]);
-        assert_eq!("exec:ssh host  locald-agent".parse(), Ok(exec));
-        assert_eq!("unix:/run/x".parse(), Ok(Address::Unix("/run/x".into())));
-        let vsock = Address::Vsock { cid: 3, port: 1024 };
-        assert_eq!("vsock:3:1024".parse(), Ok(vsock));
+        let address = |way, is_elsewhere| Ok(Address { way, is_elsewhere });
+        let exec = || Way::Exec(vec!["ssh".into(), "host".into(), "locald-agent".into()]);
+        assert_eq!(
+            "exec:ssh host  locald-agent".parse(),
+            address(exec(), false)
+        );
+        let elsewhere = "elsewhere+exec:ssh host locald-agent".parse();
+        assert_eq!(elsewhere, address(exec(), true));
+        assert_eq!(
+            "unix:/run/x".parse(),
+            address(Way::Unix("/run/x".into()), false)
+        );
+        let vsock = Way::Vsock { cid: 3, port: 1024 };
+        assert_eq!("vsock:3:1024".parse(), address(vsock, true));
         for text in [
             "",
             "unix:",
@@ -142,6 +171,8 @@ mod tests {
             "vsock:x:1",
             "exec:",
             "tcp:1.2.3.4:5",
+            "elsewhere+",
+            "elsewhere+elsewhere+exec:x",
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.to_string().contains("exec:COMMAND"), "{error}");

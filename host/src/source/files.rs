@@ -7,4 +7,5 @@ mod imp;
 #[path = "files/windows.rs"]
 mod imp;
 
-pub(super) use imp::{IGNORES_CASE, mode, name, path, stamp, target};
+pub(super) use imp::{IGNORES_CASE, mode, name, stamp, target};
+pub(crate) use imp::{link, path, refusal, set_mode};

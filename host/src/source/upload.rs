@@ -75,7 +75,7 @@ impl Uploader {
 }
 
 /// Parts of a listing that fit into a message each.
-fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
+pub(crate) fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
     let mut chunks = Vec::new();
     let (mut start, mut size) = (0, 0);
     for (index, entry) in entries.iter().enumerate() {
@@ -98,7 +98,7 @@ fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
 
 /// Sends exactly as many bytes as are announced, whatever happens to the file
 /// meanwhile: a file that shrinks is an error of the build, not of the wire.
-async fn send_file(
+pub(crate) async fn send_file(
     sender: &mut Sender,
     tree: Tree,
     index: u32,
@@ -144,7 +144,7 @@ async fn send_file(
     Ok(())
 }
 
-async fn lost(
+pub(crate) async fn lost(
     sender: &mut Sender,
     tree: Tree,
     index: u32,

@@ -1,11 +1,11 @@
 //! Lists a source tree.
 
 use std::collections::HashSet;
-use std::fs::{FileType, Metadata};
+use std::fs::FileType;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder};
 use protocol::source::{Entry, EntryKind};
 
 use super::{Rules, SourceError, SourceTree, files};
@@ -23,47 +23,15 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
         return Err(SourceError::NotAFolder(root.to_owned()));
     }
     let prune = rules.prunes_directories();
-    let mut tree = SourceTree {
-        root: root.to_owned(),
-        entries: Vec::new(),
-        folders: vec![root.to_owned()],
-        skipped: Vec::new(),
-    };
-    let walk = WalkBuilder::new(root)
-        .hidden(false)
-        .parents(false)
-        .ignore(false)
-        .git_global(false)
-        .git_exclude(true)
-        .require_git(false)
-        .follow_links(false)
-        .ignore_case_insensitive(files::IGNORES_CASE)
-        .filter_entry(move |entry| {
-            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let is_git = entry.depth() == 1 && entry.file_name() == ".git";
-            !is_git && !rules.leaves_out(entry.path(), is_directory)
-        })
-        .build();
+    let mut tree = SourceTree::new(root);
+    let mut walk = git_walk(root);
+    walk.filter_entry(move |entry| {
+        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+        !is_repository(entry) && !rules.leaves_out(entry.path(), is_directory)
+    });
+    collect(&walk, &mut tree, |_, error| Err(error))?;
     let now = nanoseconds(SystemTime::now());
-    for found in walk {
-        let found = found?;
-        if found.depth() == 0 {
-            continue;
-        }
-        let path = found.path();
-        let metadata = fs_err::symlink_metadata(path).map_err(|source| read_error(path, source))?;
-        let relative = path.strip_prefix(root).unwrap_or(path);
-        if metadata.is_dir() {
-            tree.folders.push(path.to_owned());
-        }
-        match kind(root, path, &metadata, now)? {
-            Some(kind) => tree.entries.push(Entry {
-                path: files::name(relative)?,
-                kind,
-            }),
-            None => tree.skipped.push(relative.display().to_string()),
-        }
-    }
+    tree.entries.iter_mut().for_each(|it| forget_racy(it, now));
     if prune {
         prune_directories(&mut tree.entries);
     }
@@ -77,15 +45,69 @@ pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError>
     Ok(tree)
 }
 
-fn kind(
-    root: &Path,
-    path: &Path,
-    metadata: &Metadata,
-    now: i64,
-) -> Result<Option<EntryKind>, SourceError> {
+pub(super) fn git_walk(root: &Path) -> WalkBuilder {
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false)
+        .parents(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(true)
+        .require_git(false)
+        .follow_links(false)
+        .ignore_case_insensitive(files::IGNORES_CASE);
+    walk
+}
+
+pub(super) fn is_repository(entry: &DirEntry) -> bool {
+    entry.depth() == 1 && entry.file_name() == ".git"
+}
+
+/// Adds all that is found; what vanishes meanwhile is not there.
+pub(super) fn collect(
+    walk: &WalkBuilder,
+    tree: &mut SourceTree,
+    on_error: impl Fn(&mut SourceTree, SourceError) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
+    let root = tree.root.clone();
+    for found in walk.build() {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) if error.io_error().is_some_and(is_gone) => continue,
+            Err(error) => {
+                on_error(tree, error.into())?;
+                continue;
+            }
+        };
+        let path = found.path();
+        let relative = path.strip_prefix(&root).unwrap_or(path);
+        if found.depth() == 0 {
+            continue;
+        }
+        let named = kind_at(&root, path).and_then(|kind| Ok((kind, files::name(relative)?)));
+        if matches!(named, Ok((Some(EntryKind::Directory { .. }), _))) {
+            tree.folders.push(path.to_owned());
+        }
+        match named {
+            Ok((Some(kind), path)) => tree.entries.push(Entry { path, kind }),
+            Ok((None, _)) => tree.skipped.push(relative.display().to_string()),
+            Err(SourceError::Read { source, .. }) if is_gone(&source) => {}
+            Err(error) => on_error(tree, error)?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+}
+
+/// What is at a path of the folder; absent for what does not travel. A stamp is
+/// that of the moment, see [`is_racy`].
+pub(super) fn kind_at(root: &Path, path: &Path) -> Result<Option<EntryKind>, SourceError> {
+    let metadata = fs_err::symlink_metadata(path).map_err(|source| read_error(path, source))?;
     let file_type = metadata.file_type();
     if file_type.is_dir() {
-        let mode = files::mode(metadata);
+        let mode = files::mode(&metadata);
         return Ok(Some(EntryKind::Directory { mode }));
     }
     if file_type.is_symlink() {
@@ -96,14 +118,28 @@ fn kind(
     if !is_file(file_type) {
         return Ok(None);
     }
-    let modified = metadata.modified().map_or(0, nanoseconds);
-    let racy = now.saturating_sub(modified) < RACY;
     Ok(Some(EntryKind::File {
         size: metadata.len(),
-        mode: files::mode(metadata),
-        modified,
-        stamp: if racy { 0 } else { files::stamp(metadata) },
+        mode: files::mode(&metadata),
+        modified: metadata.modified().map_or(0, nanoseconds),
+        stamp: files::stamp(&metadata),
     }))
+}
+
+/// Whether a file may change again without a visible trace.
+pub(crate) fn is_racy(kind: &EntryKind, now: SystemTime) -> bool {
+    let now = nanoseconds(now);
+    matches!(kind, EntryKind::File { modified, .. } if now.saturating_sub(*modified) < RACY)
+}
+
+fn forget_racy(entry: &mut Entry, now: i64) {
+    if let EntryKind::File {
+        modified, stamp, ..
+    } = &mut entry.kind
+        && now.saturating_sub(*modified) < RACY
+    {
+        *stamp = 0;
+    }
 }
 
 fn is_file(kind: FileType) -> bool {

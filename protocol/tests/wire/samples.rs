@@ -5,6 +5,7 @@ use protocol::event::{
     PrunedItem, PrunedKind, PullEvent, PushEvent, Repair, Status, StoreFault, StoreUsage, Usage,
     Verdict, Verified,
 };
+use protocol::folder::{Answer, Change, FolderEvent, FolderInput};
 use protocol::input::{Credential, Signal};
 use protocol::request::{
     BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
@@ -143,6 +144,7 @@ pub(crate) fn requests() -> Vec<Request> {
             unused_seconds: Some(1),
             keep_bytes: None,
         }),
+        Request::Folder { project: project() },
     ];
     // A new kind does not compile here until it has its place above.
     let place = |request: &Request| match request {
@@ -169,8 +171,9 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::StoreUsage => 20,
         Request::StoreVerify { .. } => 21,
         Request::StorePrune(_) => 22,
+        Request::Folder { .. } => 23,
     };
-    assert!(all.iter().map(place).eq(0..23));
+    assert!(all.iter().map(place).eq(0..24));
     all
 }
 
@@ -225,6 +228,9 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::Signal(Signal::Interrupt),
         Input::StdinClosed,
         Input::WatchPorts,
+        Input::Folder(FolderInput::Gone {
+            paths: vec![b"p".to_vec()],
+        }),
     ];
     let place = |input: &Input| match input {
         Input::Credential { .. } => 0,
@@ -236,8 +242,16 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::Signal(_) => 6,
         Input::StdinClosed => 7,
         Input::WatchPorts => 8,
+        Input::Folder(_) => 9,
     };
-    assert!(all.iter().map(place).eq(0..9));
+    assert!(all.iter().map(place).eq(0..10));
+    let answers = [
+        Answer::Made(Some(file())),
+        Answer::Stale,
+        Answer::Refused { reason: text("r") },
+    ];
+    let answer = |answer| Input::Folder(FolderInput::Answer(answer));
+    all.extend(answers.map(answer));
     all.push(credential(Some(Credential::Basic {
         username: text("u"),
         password: text("p"),
@@ -412,6 +426,63 @@ fn pushes() -> Vec<PushEvent> {
     ]
 }
 
+fn file() -> EntryKind {
+    EntryKind::File {
+        size: 1,
+        mode: 0o755,
+        modified: 2,
+        stamp: 3,
+    }
+}
+
+fn folder_events() -> Vec<FolderEvent> {
+    let path = || b"p".to_vec();
+    vec![
+        FolderEvent::Ready,
+        FolderEvent::Changed,
+        FolderEvent::Wanted {
+            paths: vec![path()],
+        },
+        FolderEvent::Change(Change {
+            path: path(),
+            expected: None,
+            wanted: Some(file()),
+        }),
+        FolderEvent::Torn,
+        FolderEvent::Conflict {
+            path: path(),
+            kept: b"p.c".to_vec(),
+        },
+        FolderEvent::Settled { again: true },
+    ]
+}
+
+/// A new kind does not compile here until it has its place below.
+fn place(event: &Event) -> usize {
+    match event {
+        Event::Outcome(_) => 0,
+        Event::CredentialWanted { .. } => 1,
+        Event::SourceWanted { .. } => 2,
+        Event::SourceComplete { .. } => 3,
+        Event::Pull(_) => 4,
+        Event::Push(_) => 5,
+        Event::PhaseStarted(_) => 6,
+        Event::PhaseEnded { .. } => 7,
+        Event::Waiting { .. } => 8,
+        Event::Warning { .. } => 9,
+        Event::Image(_) => 10,
+        Event::Document { .. } => 11,
+        Event::File { .. } => 12,
+        Event::Started => 13,
+        Event::Check(_) => 14,
+        Event::PortOpened { .. } => 15,
+        Event::PortClosed { .. } => 16,
+        Event::Fault(_) => 17,
+        Event::Pruned(_) => 18,
+        Event::Folder(_) => 19,
+    }
+}
+
 pub(crate) fn events() -> Vec<Event> {
     let mut all = vec![
         Event::Outcome(Outcome::Done(Reply::Nothing)),
@@ -474,29 +545,10 @@ pub(crate) fn events() -> Vec<Event> {
             bytes: 1,
             used: 2,
         }),
+        Event::Folder(FolderEvent::Shared),
     ];
-    let place = |event: &Event| match event {
-        Event::Outcome(_) => 0,
-        Event::CredentialWanted { .. } => 1,
-        Event::SourceWanted { .. } => 2,
-        Event::SourceComplete { .. } => 3,
-        Event::Pull(_) => 4,
-        Event::Push(_) => 5,
-        Event::PhaseStarted(_) => 6,
-        Event::PhaseEnded { .. } => 7,
-        Event::Waiting { .. } => 8,
-        Event::Warning { .. } => 9,
-        Event::Image(_) => 10,
-        Event::Document { .. } => 11,
-        Event::File { .. } => 12,
-        Event::Started => 13,
-        Event::Check(_) => 14,
-        Event::PortOpened { .. } => 15,
-        Event::PortClosed { .. } => 16,
-        Event::Fault(_) => 17,
-        Event::Pruned(_) => 18,
-    };
-    assert!(all.iter().map(place).eq(0..19));
+    assert!(all.iter().map(place).eq(0..20));
+    all.extend(folder_events().into_iter().map(Event::Folder));
     all.extend(
         replies()
             .into_iter()

@@ -8,6 +8,7 @@ mod build;
 mod confinement;
 mod errors;
 mod faults;
+mod folder;
 mod hostile;
 mod hostile_lifecycle;
 mod image;

@@ -26,6 +26,7 @@ fn settings(app: &App) {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a figure for people, no condition")]
 fn one_changed_line_is_compiled_and_answers() {
     let project = CargoProject::new("watched", "itoa = \"1\"", MAIN);
     project.lock();

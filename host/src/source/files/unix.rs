@@ -1,8 +1,9 @@
 //! Unix: paths and link targets are bytes, and files have modes.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::{Metadata, Permissions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub(in crate::source) fn name(relative: &Path) -> Result<Vec<u8>, SourceError> {
 }
 
 /// The path of a [`name`].
-pub(in crate::source) fn path(name: &[u8]) -> PathBuf {
+pub(crate) fn path(name: &[u8]) -> PathBuf {
     OsStr::from_bytes(name).into()
 }
 
@@ -58,4 +59,20 @@ pub(in crate::source) fn stamp(metadata: &Metadata) -> u64 {
     );
     (identity, times).hash(&mut hasher);
     hasher.finish() | 1
+}
+
+/// Why this system cannot have a name.
+pub(crate) fn refusal(_name: &[u8]) -> Option<String> {
+    None
+}
+
+/// Gives a file or directory its permission bits.
+pub(crate) fn set_mode(path: &Path, mode: u16) -> io::Result<()> {
+    let permissions = Permissions::from_mode(u32::from(mode & 0o777));
+    fs_err::set_permissions(path, permissions)
+}
+
+/// Makes a link.
+pub(crate) fn link(target: &[u8], at: &Path) -> io::Result<()> {
+    fs_err::os::unix::fs::symlink(OsStr::from_bytes(target), at)
 }

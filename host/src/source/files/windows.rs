@@ -3,6 +3,7 @@
 
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use protocol::source::MODE_BY_CONTENT;
@@ -22,7 +23,7 @@ pub(in crate::source) fn name(relative: &Path) -> Result<Vec<u8>, SourceError> {
 }
 
 /// The path of a [`name`].
-pub(in crate::source) fn path(name: &[u8]) -> PathBuf {
+pub(crate) fn path(name: &[u8]) -> PathBuf {
     String::from_utf8_lossy(name).replace('/', "\\").into()
 }
 
@@ -73,6 +74,53 @@ pub(in crate::source) fn stamp(metadata: &Metadata) -> u64 {
     hasher.finish() | 1
 }
 
+/// Why this system cannot have a name: Win32 gives some names and characters
+/// another meaning ("Naming Files, Paths, and Namespaces").
+pub(crate) fn refusal(name: &[u8]) -> Option<String> {
+    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+    let Ok(text) = std::str::from_utf8(name) else {
+        return Some("its name is no Unicode".to_owned());
+    };
+    let is_special = |it: char| it < ' ' || "<>:\"|?*\\".contains(it);
+    if let Some(special) = text.chars().find(|it| is_special(*it)) {
+        return Some(format!(
+            "its name holds {special:?}, which Windows cannot have"
+        ));
+    }
+    if text.ends_with(['.', ' ']) {
+        return Some("its name ends with a dot or a space, which Windows leaves out".to_owned());
+    }
+    let stem = text.split('.').next().unwrap_or_default();
+    let stem = stem.trim_end().to_lowercase();
+    let is_port = |kind: &str| {
+        let number = stem.strip_prefix(kind);
+        number.is_some_and(|it| it.chars().count() == 1 && "0123456789¹²³".contains(it))
+    };
+    let is_device = DEVICES.contains(&&*stem) || is_port("com") || is_port("lpt");
+    is_device.then(|| "its name is a device of Windows'".to_owned())
+}
+
+/// Files have no permission bits here.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the same signature on each system"
+)]
+pub(crate) fn set_mode(_path: &Path, _mode: u16) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes a link, which Windows allows in developer mode only. A link says here
+/// whether it leads to a directory.
+pub(crate) fn link(target: &[u8], at: &Path) -> io::Result<()> {
+    let target = path(target);
+    let folder = at.parent().unwrap_or(Path::new(""));
+    if folder.join(&target).is_dir() {
+        fs_err::os::windows::fs::symlink_dir(&target, at)
+    } else {
+        fs_err::os::windows::fs::symlink_file(&target, at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -107,5 +155,27 @@ mod tests {
         assert_eq!(path(b"a/b"), Path::new(r"a\b"));
         let half = OsString::from_wide(&[0x61, 0xd800]);
         assert!(name(Path::new(&half)).is_err());
+    }
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        for name in [
+            "nul",
+            "NUL.txt",
+            "Com1",
+            "lpt².log",
+            "con ",
+            "a:b",
+            "a?",
+            "dir.",
+            "x ",
+            "a\\b",
+            "\u{1}",
+        ] {
+            assert!(refusal(name.as_bytes()).is_some(), "{name}");
+        }
+        for name in ["nullable", "com", "com10", "console", ".git", "a b", "ü"] {
+            assert_eq!(refusal(name.as_bytes()), None, "{name}");
+        }
     }
 }

@@ -1,0 +1,189 @@
+//! One round: what has changed on either side is brought to the other.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use protocol::folder::FolderEvent;
+use protocol::source::EntryKind;
+use protocol::{Event, Failure};
+
+use super::Folder;
+use super::agreed::{self, Agreed};
+use super::reconcile::Version;
+use super::scan::{Found, Scan, scan};
+use crate::Agent;
+use crate::dialogue::{Dialogue, HostGone, Inputs};
+use crate::digest::Digest;
+use crate::source::{SourceError, write_error};
+
+/// A round in progress.
+pub(super) struct Round<'a> {
+    pub(super) folder: &'a mut Folder,
+    pub(super) dialogue: &'a Dialogue,
+    pub(super) inputs: &'a mut Inputs,
+    pub(super) scan: Scan,
+    /// Something has moved under our feet: another round is needed.
+    pub(super) again: bool,
+    /// There is something new to be remembered.
+    pub(super) changed: bool,
+    /// What the host is to get, parents first.
+    pub(super) gives: Vec<Vec<u8>>,
+}
+
+/// A path that at least one side has touched since the last agreement.
+#[derive(Debug, Clone)]
+pub(super) struct Touched {
+    pub(super) path: Vec<u8>,
+    pub(super) by_host: bool,
+    pub(super) by_us: bool,
+}
+
+impl Folder {
+    /// Runs a round; returns whether another is needed.
+    pub(super) async fn round(
+        &mut self,
+        agent: &Agent,
+        dialogue: &Dialogue,
+        inputs: &mut Inputs,
+    ) -> Result<bool, Failure> {
+        self.copy.refresh();
+        let root = self.copy.root().to_owned();
+        let found = tokio::task::block_in_place(|| scan(&root, &self.agreement));
+        let mut round = Round {
+            scan: found.map_err(|source| write_error(&root, source))?,
+            folder: self,
+            dialogue,
+            inputs,
+            again: false,
+            changed: false,
+            gives: Vec::new(),
+        };
+        round.run().await?;
+        let (again, changed) = (round.again, round.changed);
+        if changed {
+            // What is agreed on must survive a power cut only if the files do.
+            tokio::task::block_in_place(|| agent.store.sync())?;
+            self.save()?;
+        }
+        Ok(again)
+    }
+}
+
+impl Round<'_> {
+    async fn run(&mut self) -> Result<(), SourceError> {
+        let touched = self.touched();
+        let rest = self.remove(touched)?;
+        self.take(rest).await?;
+        self.give().await
+    }
+
+    fn touched(&self) -> Vec<Touched> {
+        let folder = &self.folder;
+        let mut paths: BTreeSet<Vec<u8>> = folder.agreement.paths().collect();
+        paths.extend(folder.host.keys().cloned());
+        paths.extend(self.scan.keys().cloned());
+        let touched = paths.into_iter().map(|path| {
+            let agreed = folder.agreement.get(&path);
+            let host = folder.host.get(&path);
+            let own = self.scan.get(&path);
+            let by_host = match (agreed, host) {
+                (Some(agreed), Some(host)) => !agreed.is_hosts(host),
+                (agreed, host) => agreed.is_some() || host.is_some(),
+            };
+            let by_us = match (agreed, own) {
+                (Some(agreed), Some(own)) => !agreed.is_own(own),
+                (agreed, own) => agreed.is_some() || own.is_some(),
+            };
+            Touched {
+                path,
+                by_host,
+                by_us,
+            }
+        });
+        touched.filter(|it| it.by_host || it.by_us).collect()
+    }
+
+    /// Removes here what the host alone has removed, children first; returns all
+    /// that is left to be decided on, parents first.
+    fn remove(&mut self, touched: Vec<Touched>) -> Result<Vec<Touched>, SourceError> {
+        let mut rest = Vec::new();
+        for it in touched.into_iter().rev() {
+            let agreed = self.folder.agreement.get(&it.path);
+            let is_removed = it.by_host && !self.folder.host.contains_key(&it.path);
+            let agreed = agreed.map(Agreed::version);
+            let is_ours = !is_removed || self.own_version(&it).ok() != Some(agreed);
+            if is_ours || !self.remove_own(&it.path)? {
+                rest.push(it);
+            }
+        }
+        rest.reverse();
+        Ok(rest)
+    }
+
+    /// The version that this side has, if any. A file that has just vanished is
+    /// an error.
+    pub(super) fn own_version(&self, it: &Touched) -> io::Result<Option<Version>> {
+        let agreed = self.folder.agreement.get(&it.path);
+        let Some(found) = self.scan.get(&it.path) else {
+            return Ok(None);
+        };
+        if let (false, Some(agreed)) = (it.by_us, agreed) {
+            return Ok(Some(agreed.version()));
+        }
+        Ok(Some(match found {
+            Found::Directory { mode } => Version::Directory { mode: *mode },
+            Found::Symlink { target } => Version::Symlink {
+                target: target.clone(),
+            },
+            Found::File { mode, .. } => {
+                let digest = || self.folder.copy.digest(&it.path);
+                Version::File {
+                    digest: tokio::task::block_in_place(digest)?,
+                    mode: *mode,
+                }
+            }
+        }))
+    }
+
+    /// The version that the host has; a file that it has touched has this
+    /// content.
+    pub(super) fn host_version(&self, it: &Touched, content: Option<Digest>) -> Option<Version> {
+        let agreed = self.folder.agreement.get(&it.path);
+        if let (false, Some(agreed)) = (it.by_host, agreed) {
+            return Some(agreed.version());
+        }
+        Some(match self.folder.host.get(&it.path)? {
+            EntryKind::Directory { mode } => Version::Directory { mode: mode | 0o700 },
+            EntryKind::Symlink { target } => Version::Symlink {
+                target: target.clone(),
+            },
+            EntryKind::File { mode, .. } => Version::File {
+                digest: content?,
+                mode: agreed::mode(*mode, self.own_mode(&it.path)),
+            },
+        })
+    }
+
+    /// The permission bits of a file here, now or when both agreed on it.
+    pub(super) fn own_mode(&self, path: &[u8]) -> Option<u16> {
+        if let Some(Found::File { mode, .. }) = self.scan.get(path) {
+            return Some(*mode);
+        }
+        let agreed = self.folder.agreement.get(path)?;
+        agreed.digest().map(|_| agreed.mode())
+    }
+
+    /// Remembers what both sides have.
+    pub(super) fn agree(&mut self, path: &[u8], digest: Option<Digest>) {
+        self.changed = true;
+        let own = self.folder.copy.look(path);
+        match (self.folder.host.get(path), own) {
+            (Some(host), Some(own)) => self.folder.agreement.agree(path, host, &own, digest),
+            _ => self.folder.agreement.forget(path),
+        }
+    }
+
+    pub(super) async fn tell(&self, event: FolderEvent) -> Result<(), HostGone> {
+        self.dialogue.event(Event::Folder(event)).await
+    }
+}

@@ -1,0 +1,248 @@
+//! What this side gets from the host.
+
+use std::collections::VecDeque;
+
+use protocol::folder::FolderEvent;
+use protocol::source::{EntryKind, Tree};
+use rustix::io::Errno;
+
+use super::agreed::{self, Agreed};
+use super::ancestors;
+use super::copy::{Copy, failed};
+use super::reconcile::{Decision, Version, reconcile};
+use super::round::{Round, Touched};
+use super::scan::Found;
+use crate::digest::Digest;
+use crate::source::{SourceError, Wanted, receive_file};
+
+/// The most files that are asked for at a time.
+const ASKED: usize = 256;
+/// The most bytes of their paths.
+const ASKED_BYTES: usize = protocol::CONTROL_CAP / 2;
+
+/// Files that are on their way, in their order.
+#[derive(Debug, Default)]
+struct Fetch {
+    /// Not asked for yet.
+    later: VecDeque<Vec<u8>>,
+    /// Places of the last question.
+    asked: usize,
+    /// How many of them have come.
+    came: usize,
+}
+
+impl Round<'_> {
+    /// Decides on all paths, and takes the host's versions.
+    pub(super) async fn take(&mut self, touched: Vec<Touched>) -> Result<(), SourceError> {
+        let is_fetched = |it: &&Touched| {
+            let kind = self.folder.host.get(&it.path);
+            it.by_host && matches!(kind, Some(EntryKind::File { .. }))
+        };
+        let later = touched.iter().filter(is_fetched);
+        let mut fetch = Fetch {
+            later: later.map(|it| it.path.clone()).collect(),
+            ..Fetch::default()
+        };
+        let mut emptied = Vec::new();
+        for it in touched {
+            let kind = self.folder.host.get(&it.path).cloned();
+            let content = match (&kind, it.by_host) {
+                (Some(kind @ EntryKind::File { .. }), true) => {
+                    match self.fetch(&mut fetch, &it.path, kind).await? {
+                        Some(digest) => Some(digest),
+                        // The host could not read it, and knows that.
+                        None => continue,
+                    }
+                }
+                _ => None,
+            };
+            let Ok(own) = self.own_version(&it) else {
+                self.again = true;
+                continue;
+            };
+            let host = self.host_version(&it, content);
+            let agreed = self.folder.agreement.get(&it.path).map(Agreed::version);
+            match reconcile(agreed.as_ref(), host.as_ref(), own.as_ref()) {
+                Decision::Take if host.is_none() => emptied.push(it.path),
+                Decision::Agree => self.agree(&it.path, digest_of(own.as_ref())),
+                Decision::Give => self.gives.push(it.path),
+                Decision::Take => self.put(&it.path, host.as_ref()).await?,
+                Decision::Part => {
+                    self.part(&it.path).await?;
+                    self.put(&it.path, host.as_ref()).await?;
+                }
+            }
+        }
+        self.remove_emptied(emptied)
+    }
+
+    /// Directories that the host has removed go at last, unless this side has
+    /// something new in them.
+    fn remove_emptied(&mut self, paths: Vec<Vec<u8>>) -> Result<(), SourceError> {
+        for path in paths.into_iter().rev() {
+            if self.remove_own(&path)? {
+                continue;
+            }
+            let is_in_it = |it: &Vec<u8>| ancestors(it).any(|it| it == path);
+            if self.gives.iter().any(is_in_it) {
+                self.gives.push(path);
+            } else {
+                self.folder.agreement.forget(&path);
+                self.changed = true;
+            }
+        }
+        // Parents first.
+        self.gives.sort_unstable();
+        Ok(())
+    }
+
+    /// Receives the next file; absent when the host cannot read it.
+    async fn fetch(
+        &mut self,
+        fetch: &mut Fetch,
+        path: &[u8],
+        kind: &EntryKind,
+    ) -> Result<Option<Digest>, SourceError> {
+        if fetch.came == fetch.asked {
+            let (mut paths, mut bytes) = (Vec::new(), 0);
+            while paths.len() < ASKED
+                && let Some(next) = fetch.later.front()
+                && (paths.is_empty() || bytes + next.len() + 8 < ASKED_BYTES)
+            {
+                bytes += next.len() + 8;
+                paths.extend(fetch.later.pop_front());
+            }
+            (fetch.asked, fetch.came) = (paths.len(), 0);
+            self.tell(FolderEvent::Wanted { paths }).await?;
+        }
+        let mut kind = kind.clone();
+        if let EntryKind::File { mode, .. } = &mut kind {
+            *mode = agreed::mode(*mode, self.own_mode(path));
+        }
+        let wanted = Wanted {
+            tree: Tree::APPLICATION,
+            index: fetch.came,
+            entry: &Copy::entry(kind),
+            before: None,
+        };
+        fetch.came += 1;
+        match receive_file(&wanted, self.folder.copy.arriving(), self.inputs).await {
+            Ok((digest, _)) => Ok(Some(digest)),
+            Err(SourceError::Lost(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives this side's version another name: it is new there, and goes to the
+    /// host in the next round.
+    async fn part(&mut self, path: &[u8]) -> Result<(), SourceError> {
+        let folder = &mut *self.folder;
+        let is_taken = |aside: &[u8]| folder.host.contains_key(aside);
+        match folder.copy.put_aside(path, is_taken) {
+            Ok(kept) => {
+                folder.agreement.forget(path);
+                self.scan.remove(path);
+                (self.again, self.changed) = (true, true);
+                let path = path.to_vec();
+                Ok(self.tell(FolderEvent::Conflict { path, kept }).await?)
+            }
+            // It has just gone.
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed(path, errno, None)),
+        }
+    }
+
+    /// Puts the host's version into its place, unless something has happened
+    /// there since the scan.
+    async fn put(&mut self, path: &[u8], version: Option<&Version>) -> Result<(), SourceError> {
+        let Some(version) = version else {
+            return Ok(());
+        };
+        if self.folder.copy.look(path) != self.scan.get(path).cloned() {
+            self.again = true;
+            return Ok(());
+        }
+        let mut put = self.try_put(path, version);
+        if let Err(Errno::NOENT | Errno::NOTDIR) = put {
+            self.make_parents(path).await?;
+            put = self.try_put(path, version);
+        }
+        if let Err(Errno::ISDIR | Errno::NOTDIR | Errno::EXIST) = put {
+            // What is in the way was agreed on; what is in a directory was not.
+            if let Err(Errno::NOTEMPTY | Errno::EXIST) = self.folder.copy.remove(path) {
+                self.part(path).await?;
+            }
+            put = self.try_put(path, version);
+        }
+        match put {
+            Ok(()) => self.agree(path, digest_of(Some(version))),
+            // The directory that it belongs in is not there, or something is
+            // in the way again: a program works there right now.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR | Errno::EXIST | Errno::LOOP) => {
+                self.again = true;
+            }
+            Err(errno) => return Err(failed(path, errno, None)),
+        }
+        Ok(())
+    }
+
+    fn try_put(&self, path: &[u8], version: &Version) -> Result<(), Errno> {
+        let copy = &self.folder.copy;
+        match version {
+            Version::Directory { mode } => copy.directory(path, *mode),
+            Version::Symlink { target } => copy.link(path, target),
+            // An untouched file of the host's is taken when only this side has
+            // touched it: its content has not come.
+            Version::File { .. } => copy.place(path),
+        }
+    }
+
+    /// Makes the directories again that this side has removed or replaced while
+    /// the host has changed something in them.
+    async fn make_parents(&mut self, path: &[u8]) -> Result<(), SourceError> {
+        let mut parents: Vec<_> = ancestors(path).map(<[u8]>::to_vec).collect();
+        while let Some(parent) = parents.pop() {
+            let own = self.folder.copy.look(&parent);
+            let is_hosts = self.folder.host.get(&parent);
+            let Some(EntryKind::Directory { mode }) = is_hosts.cloned() else {
+                return Ok(());
+            };
+            match own {
+                Some(Found::Directory { .. }) => continue,
+                Some(_) => self.part(&parent).await?,
+                None => {}
+            }
+            let made = self.folder.copy.directory(&parent, mode | 0o700);
+            made.map_err(|errno| failed(&parent, errno, None))?;
+            self.gives.retain(|it| *it != parent);
+            self.agree(&parent, None);
+        }
+        Ok(())
+    }
+
+    /// Removes a path that the host has removed; false when it is a directory
+    /// in which something is.
+    pub(super) fn remove_own(&mut self, path: &[u8]) -> Result<bool, SourceError> {
+        if self.folder.copy.look(path) != self.scan.get(path).cloned() {
+            self.again = true;
+            return Ok(true);
+        }
+        match self.folder.copy.remove(path) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {
+                self.folder.agreement.forget(path);
+                self.changed = true;
+                Ok(true)
+            }
+            Err(errno) => Err(failed(path, errno, None)),
+        }
+    }
+}
+
+/// The content of a file.
+fn digest_of(version: Option<&Version>) -> Option<Digest> {
+    match version {
+        Some(Version::File { digest, .. }) => Some(*digest),
+        _ => None,
+    }
+}

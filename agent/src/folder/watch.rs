@@ -1,0 +1,65 @@
+//! Tells that something in a copy has changed, and no more: what it is, a scan
+//! finds.
+
+use std::path::Path;
+use std::time::Duration;
+
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Changes come in company: how long to wait for more of them.
+const COMPANY: Duration = Duration::from_millis(50);
+/// How often to look when the system cannot tell.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches a directory until it is dropped.
+pub(super) struct Watch {
+    changes: watch::Receiver<u64>,
+    /// Absent when the system cannot tell.
+    watcher: Option<RecommendedWatcher>,
+    looked: Instant,
+}
+
+impl Watch {
+    /// Begins to watch. Where the system has no watches left, changes are
+    /// looked for instead.
+    pub(super) fn start(root: &Path) -> Self {
+        let (teller, changes) = watch::channel(0);
+        let tell = move |event: notify::Result<notify::Event>| {
+            // Reading is no change, and scans read.
+            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                teller.send_modify(|count| *count += 1);
+            }
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        let watcher = RecommendedWatcher::new(tell, config).and_then(|mut watcher| {
+            watcher.watch(root, RecursiveMode::Recursive)?;
+            Ok(watcher)
+        });
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "changes are looked for"))
+            .ok();
+        Self {
+            changes,
+            watcher,
+            looked: Instant::now(),
+        }
+    }
+
+    /// Waits until something has changed. Cancel it only for a scan.
+    pub(super) async fn changed(&mut self) {
+        if self.watcher.is_none() {
+            tokio::time::sleep_until(self.looked + LOOK).await;
+        } else if self.changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(COMPANY).await;
+    }
+
+    /// From now on, only what changes after this counts.
+    pub(super) fn reset(&mut self) {
+        self.changes.mark_unchanged();
+        self.looked = Instant::now();
+    }
+}

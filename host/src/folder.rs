@@ -1,0 +1,155 @@
+//! A project's folder, live in a machine that cannot see it: while a shell
+//! runs, changes on either side are brought to the other.
+//!
+//! The agent decides, see [`protocol::folder`]; this side tells what has
+//! changed, and makes the changes that it is asked for.
+
+mod change;
+mod listing;
+mod report;
+mod round;
+mod watch;
+
+use protocol::folder::FolderEvent;
+use protocol::{Event, Failure, FailureKind, Input, Request};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::agent::{Agent, AgentError, Exchange, Message};
+use crate::project::Project;
+use round::Side;
+use watch::Watch;
+
+pub(crate) use report::Report;
+
+/// Messages of the agent that wait.
+const QUEUE: usize = 64;
+
+/// A folder that is kept in step.
+#[derive(Debug)]
+pub(crate) struct Live {
+    work: JoinHandle<Result<Report, Failure>>,
+    end: oneshot::Sender<()>,
+}
+
+impl Live {
+    /// Brings the folder into the machine, and keeps it in step from then on.
+    pub(crate) async fn begin(agent: &Agent, project: &Project) -> Result<Self, Failure> {
+        let request = Request::Folder {
+            project: project.identity(),
+        };
+        let Exchange {
+            sender,
+            mut receiver,
+        } = agent.request(&request).await?;
+        let (heard, messages) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            loop {
+                let message = receiver.next().await;
+                let is_last = matches!(message, Err(_) | Ok(Message::Outcome(_)));
+                if heard.send(message).await.is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let (ready, begun) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let work = Work {
+            watch: Watch::start(&project.folder),
+            side: Side::new(project.folder.clone(), sender, Messages(messages)),
+        };
+        let work = tokio::spawn(work.run(ready, ended));
+        // Without a beginning there is an end that says why.
+        if begun.await.is_err() {
+            return Err(joined(work).await.err().unwrap_or_else(unexpected));
+        }
+        Ok(Self { work, end })
+    }
+
+    /// Settles what is left, and stops.
+    pub(crate) async fn finish(self) -> Result<Report, Failure> {
+        // It may have failed already.
+        let _ = self.end.send(());
+        joined(self.work).await
+    }
+}
+
+async fn joined(work: JoinHandle<Result<Report, Failure>>) -> Result<Report, Failure> {
+    let joined = work.await;
+    joined.map_err(|error| Failure::from_error(FailureKind::Internal, &error))?
+}
+
+fn unexpected() -> Failure {
+    let message = "the agent says something about the folder that does not belong there";
+    Failure::new(FailureKind::Internal, message)
+}
+
+/// What the agent says.
+struct Messages(mpsc::Receiver<Result<Message, AgentError>>);
+
+impl Messages {
+    /// The next message. May be cancelled.
+    async fn next(&mut self) -> Result<Message, Failure> {
+        let message = self.0.recv().await.unwrap_or(Err(AgentError::NoOutcome));
+        match message? {
+            Message::Outcome(protocol::Outcome::Failed(failure)) => Err(failure),
+            message => Ok(message),
+        }
+    }
+}
+
+/// The task that keeps a folder in step.
+struct Work {
+    side: Side,
+    watch: Watch,
+}
+
+impl Work {
+    async fn run(
+        mut self,
+        ready: oneshot::Sender<()>,
+        mut end: oneshot::Receiver<()>,
+    ) -> Result<Report, Failure> {
+        let mut ready = Some(ready);
+        let mut is_ours = false;
+        while !is_ours {
+            tokio::select! {
+                message = self.side.messages.next() => match message? {
+                    Message::Event(Event::Folder(FolderEvent::Ready)) => is_ours = true,
+                    // The other session brings what this one would.
+                    Message::Event(Event::Folder(FolderEvent::Shared)) => {
+                        let _ = ready.take().map(|it| it.send(()));
+                    }
+                    _ => return Err(unexpected()),
+                },
+                _ = &mut end => return Ok(self.side.report),
+            }
+        }
+        self.settle().await?;
+        let _ = ready.take().map(|it| it.send(()));
+        loop {
+            tokio::select! {
+                _ = &mut end => break,
+                () = self.watch.changed() => {}
+                message = self.side.messages.next() => match message? {
+                    Message::Event(Event::Folder(FolderEvent::Changed)) => {}
+                    _ => return Err(unexpected()),
+                },
+            }
+            self.settle().await?;
+        }
+        self.settle().await?;
+        self.side.say(&Input::StdinClosed).await?;
+        Ok(self.side.report)
+    }
+
+    /// Until both sides have the same.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        loop {
+            self.watch.reset();
+            if !self.side.round().await? {
+                return Ok(());
+            }
+        }
+    }
+}

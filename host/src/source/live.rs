@@ -1,0 +1,104 @@
+//! A folder as a shell shows it live: all that git does not ignore, and the
+//! repository itself.
+
+use std::path::Path;
+
+use ignore::{DirEntry, WalkBuilder};
+use protocol::source::{Entry, EntryKind};
+
+use super::walk::{collect, git_walk, is_gone, is_repository, kind_at};
+use super::{SourceError, SourceTree};
+
+/// Lists a folder as a shell shows it: what git does not ignore, and the
+/// repository itself. What cannot be read is skipped, with the reason. Stamps
+/// are those of the moment, see [`is_racy`].
+pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
+    if !root.is_dir() {
+        return Err(SourceError::NotAFolder(root.to_owned()));
+    }
+    let mut tree = SourceTree::new(root);
+    let skip = |tree: &mut SourceTree, error: SourceError| {
+        let failure = protocol::Failure::from(error);
+        let reason = [vec![failure.message], failure.causes].concat().join(": ");
+        tree.skipped.push(reason);
+        Ok(())
+    };
+    let mut walk = git_walk(root);
+    walk.filter_entry(|entry| !is_repository(entry) && !is_part(entry));
+    collect(&walk, &mut tree, skip)?;
+    let repository = root.join(".git");
+    if let Some(kind) = look(root, &repository)? {
+        let is_directory = matches!(kind, EntryKind::Directory { .. });
+        let path = b".git".to_vec();
+        tree.entries.push(Entry { path, kind });
+        // A walk follows a link that it begins with.
+        if is_directory {
+            let mut walk = WalkBuilder::new(repository);
+            walk.standard_filters(false)
+                .follow_links(false)
+                .filter_entry(|entry| entry.depth() == 0 || !is_in_flux(entry));
+            collect(&walk, &mut tree, skip)?;
+        }
+    }
+    Ok(tree)
+}
+
+/// A file that arrives has such a name until it is whole.
+pub(crate) const PART: &str = ".locald-part-";
+
+/// What is at a path of the folder right now; absent when nothing is.
+pub(crate) fn look(root: &Path, path: &Path) -> Result<Option<EntryKind>, SourceError> {
+    match kind_at(root, path) {
+        Err(SourceError::Read { source, .. }) if is_gone(&source) => Ok(None),
+        looked => looked,
+    }
+}
+
+fn is_part(entry: &DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with(PART)
+}
+
+/// Git's locks and half-written objects mean something only where it runs.
+fn is_in_flux(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    is_part(entry) || name.starts_with("tmp_") || name.as_bytes().ends_with(b".lock")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_repository_travels_and_what_is_ignored_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        for file in [
+            ".dockerignore",
+            ".git/config",
+            ".git/index.lock",
+            ".git/objects/tmp_obj_x",
+            "src/.locald-part-x",
+            "src/a",
+            "target/x",
+        ] {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "src").unwrap();
+        }
+        fs_err::write(root.path().join(".gitignore"), "target\n.git*\n").unwrap();
+        let tree = walk_live(root.path()).unwrap();
+        let name = |entry: &Entry| String::from_utf8_lossy(&entry.path).into_owned();
+        let mut names: Vec<_> = tree.entries.iter().map(name).collect();
+        names.sort();
+        let expected = [
+            ".dockerignore",
+            ".git",
+            ".git/config",
+            ".git/objects",
+            "src",
+            "src/a",
+        ];
+        assert_eq!(names, expected);
+    }
+}

@@ -1,0 +1,91 @@
+//! A project's folder on both sides, in step while a shell runs.
+//!
+//! The agent keeps a copy of the folder and, with it, what both sides last
+//! agreed on. Everything happens in rounds, which the host begins: it sends
+//! what has changed in its listing
+//! ([`Input::SourceEntries`](crate::Input::SourceEntries) of tree 0 and
+//! [`FolderInput::Gone`]) and ends it with
+//! [`Input::SourceListed`](crate::Input::SourceListed). The agent then asks
+//! for contents, makes changes on its side, asks for changes on the host's,
+//! and ends the round with [`FolderEvent::Settled`]. Nothing else is said in a
+//! round. Between rounds the agent may say [`FolderEvent::Changed`]; the host
+//! ends it all with [`Input::StdinClosed`](crate::Input::StdinClosed).
+
+use bincode::{Decode, Encode};
+
+use crate::source::EntryKind;
+
+/// What the host says about a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum FolderInput {
+    /// Paths that were listed and are no more.
+    Gone {
+        /// As in an [`Entry`](crate::source::Entry).
+        paths: Vec<Vec<u8>>,
+    },
+    /// Answers [`FolderEvent::Change`], in their order.
+    Answer(Answer),
+}
+
+/// What the agent says about a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum FolderEvent {
+    /// Another session keeps the folder in step; this one waits for its end.
+    Shared,
+    /// The host may begin its first round.
+    Ready,
+    /// Something has changed on the agent's side.
+    Changed,
+    /// Contents of these listed files are wanted, answered in this order by
+    /// [`Input::SourceFile`](crate::Input::SourceFile) and its bytes, or by
+    /// [`Input::SourceLost`](crate::Input::SourceLost), with the place in this
+    /// list as index.
+    Wanted {
+        /// As they were listed.
+        paths: Vec<Vec<u8>>,
+    },
+    /// The host is to change something.
+    Change(Change),
+    /// The bytes of the last change's file do not come: it is not made.
+    Torn,
+    /// Both sides had changed a path. The host's version has stayed.
+    Conflict {
+        /// Which.
+        path: Vec<u8>,
+        /// Where the agent's version is now, on both sides.
+        kept: Vec<u8>,
+    },
+    /// The round is over.
+    Settled {
+        /// Something has moved meanwhile: one more is needed.
+        again: bool,
+    },
+}
+
+/// A change of the agent's side that the host's is to get.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Change {
+    /// As in an [`Entry`](crate::source::Entry).
+    pub path: Vec<u8>,
+    /// What the host last said is there. When it is something else by now,
+    /// the change is not made.
+    pub expected: Option<EntryKind>,
+    /// What is to be there; absent removes the path, a directory only when it
+    /// is empty. Exactly a file's `size` bytes follow as data on
+    /// [`Channel::Bulk`](crate::Channel::Bulk); its times mean nothing.
+    pub wanted: Option<EntryKind>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Answer {
+    /// It is made; this is there now.
+    Made(Option<EntryKind>),
+    /// What is there is not what was expected.
+    Stale,
+    /// The host's side cannot have it.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
