@@ -119,8 +119,7 @@ pub fn extract(
     let mut tree = tree::Tree::new(root)?;
     archive::apply(&mut hashed, &mut tree)?;
     tree.finish()?;
-    // What follows the end of the archive belongs to the digest.
-    io::copy(&mut hashed, &mut io::sink()).map_err(LayerError::Archive)?;
+    archive::read_padding(&mut hashed)?;
     Ok(DiffId(hashed.into_inner().hasher.finish()))
 }
 

@@ -1,8 +1,8 @@
 //! A client of OCI registries: OCI distribution specification 1.1.
 //!
-//! `oci-client` names images and trades credentials for tokens. The transfers
-//! are our own, because it bounds neither a manifest's size nor the number of
-//! attempts, hides `Retry-After`, and follows the `urls` of layers.
+//! Ours, because `oci-client` bounds neither a manifest's size nor the number
+//! of attempts, hides `Retry-After`, follows the `urls` of layers, and sends an
+//! account to a token server that nobody has looked at.
 
 mod auth;
 mod download;
@@ -14,6 +14,7 @@ pub(crate) mod remote;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::request::RegistryAccess;
 use tokio::sync::Mutex;
@@ -30,6 +31,7 @@ use remote::Remote;
 #[derive(Debug, Clone)]
 pub struct Registry {
     access: Arc<RegistryAccess>,
+    idle: Duration,
     dialogue: Dialogue,
     remotes: Arc<Mutex<HashMap<String, Arc<Remote>>>>,
 }
@@ -39,9 +41,16 @@ impl Registry {
     pub fn new(access: RegistryAccess, dialogue: Dialogue) -> Self {
         Self {
             access: Arc::new(access),
+            idle: remote::IDLE,
             dialogue,
             remotes: Arc::default(),
         }
+    }
+
+    /// Bytes must come at least this often; otherwise each minute.
+    #[must_use]
+    pub fn with_idle(self, idle: Duration) -> Self {
+        Self { idle, ..self }
     }
 
     async fn remote(&self, image: &ImageRef) -> Result<Arc<Remote>, RegistryError> {
@@ -49,7 +58,12 @@ impl Registry {
         if let Some(remote) = remotes.get(image.registry()) {
             return Ok(Arc::clone(remote));
         }
-        let remote = Remote::new(image.registry(), &self.access, self.dialogue.clone())?;
+        let remote = Remote::new(
+            image.registry(),
+            &self.access,
+            self.idle,
+            self.dialogue.clone(),
+        )?;
         let remote = Arc::new(remote);
         remotes.insert(image.registry().to_owned(), Arc::clone(&remote));
         Ok(remote)

@@ -12,8 +12,12 @@ use super::tree::Tree;
 const EXTENSION_CAP: u64 = 1024 * 1024;
 /// The most entries of a layer.
 const ENTRY_CAP: u64 = 5_000_000;
-/// The most bytes that a layer's files may have.
+/// The most bytes that a layer's files may have, and what else its archive
+/// holds.
 pub(crate) const SIZE_CAP: u64 = 64 * 1024 * 1024 * 1024;
+/// The most bytes that may follow the end of an archive, of which tools fill
+/// its last block.
+const PADDING_CAP: u64 = 64 * 1024 * 1024;
 
 /// Key and value of a PAX header.
 type Record = (String, Vec<u8>);
@@ -38,6 +42,12 @@ pub(super) fn apply(archive: impl Read, tree: &mut Tree) -> Result<(), LayerErro
         if count > ENTRY_CAP {
             return Err(LayerError::Quota("more than 5 million entries"));
         }
+        // Whatever kind of entry it is: its bytes must be read, or skipped.
+        let size = entry.header().entry_size().map_err(LayerError::Archive)?;
+        bytes = bytes.saturating_add(size);
+        if bytes > SIZE_CAP {
+            return Err(LayerError::Quota("its files have more than 64 GiB"));
+        }
         match entry.header().entry_type() {
             EntryType::GNULongName => extensions.path = Some(read_name(&mut entry)?),
             EntryType::GNULongLink => extensions.link = Some(read_name(&mut entry)?),
@@ -47,15 +57,18 @@ pub(super) fn apply(archive: impl Read, tree: &mut Tree) -> Result<(), LayerErro
             }
             _ => {
                 let parsed = describe(entry.header(), std::mem::take(&mut extensions))?;
-                if let Kind::File { size } = parsed.kind {
-                    bytes = bytes.saturating_add(size);
-                }
-                if bytes > SIZE_CAP {
-                    return Err(LayerError::Quota("its files have more than 64 GiB"));
-                }
                 tree.add(&parsed, &mut entry)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Reads what follows the end of an archive: it belongs to the digest.
+pub(super) fn read_padding(rest: &mut impl Read) -> Result<(), LayerError> {
+    let read = std::io::copy(&mut rest.take(PADDING_CAP + 1), &mut std::io::sink());
+    if read.map_err(LayerError::Archive)? > PADDING_CAP {
+        return Err(LayerError::Quota("more than 64 MiB follow its end"));
     }
     Ok(())
 }

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod bounds;
+mod links;
+
 use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
@@ -14,11 +17,18 @@ use crate::digest::Digest;
 use crate::namespace::Privilege;
 
 /// An archive in the making.
-struct Layer(Builder<Vec<u8>>);
+struct Layer {
+    archive: Builder<Vec<u8>>,
+    /// Of files that follow.
+    mode: u32,
+}
 
 impl Layer {
     fn new() -> Self {
-        Self(Builder::new(Vec::new()))
+        Self {
+            archive: Builder::new(Vec::new()),
+            mode: 0o644,
+        }
     }
 
     /// Adds an entry by its raw name, which may be one that no tool writes.
@@ -29,7 +39,7 @@ impl Layer {
         header.set_mode(if kind == EntryType::Directory {
             0o755
         } else {
-            0o644
+            self.mode
         });
         header.set_uid(0);
         header.set_gid(0);
@@ -38,7 +48,12 @@ impl Layer {
         fields.name[..name.len()].copy_from_slice(name);
         fields.linkname[..link.len()].copy_from_slice(link);
         header.set_cksum();
-        self.0.append(&header, content).unwrap();
+        self.archive.append(&header, content).unwrap();
+        self
+    }
+
+    fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -60,14 +75,14 @@ impl Layer {
 
     /// The next entry's PAX header.
     fn pax(mut self, records: &[(&str, &[u8])]) -> Self {
-        self.0
+        self.archive
             .append_pax_extensions(records.iter().copied())
             .unwrap();
         self
     }
 
     fn bytes(self) -> Vec<u8> {
-        self.0.into_inner().unwrap()
+        self.archive.into_inner().unwrap()
     }
 
     fn extract(self) -> Extracted {

@@ -142,8 +142,8 @@ impl Tree {
             let path = join(&components[..depth]);
             parent = match self.open_directory(&path) {
                 Err(Errno::NOENT | Errno::NOTDIR) => {
-                    self.make_directory(parent.as_fd(), OsStr::from_bytes(components[depth - 1]))
-                        .map_err(failed)?;
+                    let name = OsStr::from_bytes(components[depth - 1]);
+                    self.make_implied(parent.as_fd(), name).map_err(failed)?;
                     self.open_directory(&path).map_err(failed)?
                 }
                 opened => opened.map_err(failed)?,
@@ -296,6 +296,14 @@ impl Tree {
         mkdirat(parent, name, NEW_DIRECTORY)?;
         let made = openat(parent, name, DIRECTORY_FLAGS, Mode::empty())?;
         self.make_opaque(made.as_fd())
+    }
+
+    /// Makes a directory that no entry gives a mode.
+    fn make_implied(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+        self.make_directory(parent, name)?;
+        let made = openat(parent, name, DIRECTORY_FLAGS, Mode::empty())?;
+        // Whatever the umask is.
+        rustix::fs::fchmod(made, NEW_DIRECTORY)
     }
 
     fn set_path_metadata(

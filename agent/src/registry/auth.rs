@@ -2,10 +2,8 @@
 //! protocol. A credential goes to the registry that asked for it and to its
 //! token server, and nowhere else.
 
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference, RegistryOperation};
 use protocol::input::Credential;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
 use super::RegistryError;
@@ -61,7 +59,13 @@ pub(super) async fn answer(
                 Some(Credential::Identity { token }) => {
                     refresh(remote, &realm, &service, &token, repository, operation).await?
                 }
-                credential => trade(remote, credential, repository, operation).await?,
+                credential => {
+                    let wanted = [
+                        ("service", service),
+                        ("scope", scope(repository, operation)),
+                    ];
+                    trade(remote, &realm, &wanted, credential.as_ref()).await?
+                }
             };
             Ok(token.and_then(|token| secret_header(&format!("Bearer {token}"))))
         }
@@ -84,53 +88,53 @@ fn secret_header(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Trades a credential, or none, for a token.
-async fn trade(
-    remote: &Remote,
-    credential: Option<Credential>,
-    repository: &str,
-    operation: Operation,
-) -> Result<Option<String>, RegistryError> {
-    let auth = match credential {
-        Some(Credential::Basic { username, password }) => RegistryAuth::Basic(username, password),
-        _ => RegistryAuth::Anonymous,
-    };
-    let operation = match operation {
-        Operation::Pull => RegistryOperation::Pull,
-        Operation::Push => RegistryOperation::Push,
-    };
-    let host = remote.host().to_owned();
-    let reference = Reference::with_tag(host, repository.to_owned(), "latest".to_owned());
-    let client = Client::new(client_config(remote));
-    match client.auth(&reference, &auth, operation).await {
-        Ok(token) => Ok(token),
-        Err(error) => {
-            tracing::debug!(registry = remote.name(), %error, "no token");
-            Ok(None)
-        }
+/// What a token is for.
+fn scope(repository: &str, operation: Operation) -> String {
+    match operation {
+        Operation::Pull => format!("repository:{repository}:pull"),
+        Operation::Push => format!("repository:{repository}:pull,push"),
     }
 }
 
-fn client_config(remote: &Remote) -> ClientConfig {
-    let proxy = |name: &str| remote.proxy(name).map(str::to_owned);
-    let certificate = |pem: &str| oci_client::client::Certificate {
-        encoding: oci_client::client::CertificateEncoding::Pem,
-        data: pem.as_bytes().to_vec(),
-    };
-    ClientConfig {
-        protocol: if remote.is_plain() {
-            ClientProtocol::Http
-        } else {
-            ClientProtocol::Https
-        },
-        read_timeout: Some(super::remote::IDLE),
-        connect_timeout: Some(super::remote::CONNECT),
-        extra_root_certificates: remote.certificates().map(certificate).collect(),
-        https_proxy: proxy("HTTPS_PROXY"),
-        http_proxy: proxy("HTTP_PROXY"),
-        no_proxy: proxy("NO_PROXY"),
-        ..ClientConfig::default()
+/// Trades a credential, or none, for a token. The realm is the one that has
+/// been checked: to ask for another challenge could name another one.
+async fn trade(
+    remote: &Remote,
+    realm: &str,
+    wanted: &[(&str, String)],
+    credential: Option<&Credential>,
+) -> Result<Option<String>, RegistryError> {
+    let url = Url::parse_with_params(realm, wanted).map_err(|error| {
+        let reason = format!("its token server {realm:?} is no address: {error}");
+        remote.nonsense("a request", reason)
+    })?;
+    let mut request = remote.client().get(url);
+    if let Some(Credential::Basic { username, password }) = credential {
+        request = request.basic_auth(username, Some(password));
     }
+    token_of(remote, request).await
+}
+
+/// The token that a token server answers with, if it does.
+async fn token_of(
+    remote: &Remote,
+    request: reqwest::RequestBuilder,
+) -> Result<Option<String>, RegistryError> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| remote.unreachable(error))?;
+    if !response.status().is_success() {
+        let status = response.status();
+        tracing::debug!(registry = remote.name(), %status, "no token");
+        return Ok(None);
+    }
+    let bytes = remote.body(response, "a token").await?;
+    let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let token = ["access_token", "token"]
+        .iter()
+        .find_map(|name| answer[*name].as_str());
+    Ok(token.map(str::to_owned))
 }
 
 /// Trades an identity token for an access token (OAuth 2, refresh grant).
@@ -142,10 +146,7 @@ async fn refresh(
     repository: &str,
     operation: Operation,
 ) -> Result<Option<String>, RegistryError> {
-    let scope = match operation {
-        Operation::Pull => format!("repository:{repository}:pull"),
-        Operation::Push => format!("repository:{repository}:pull,push"),
-    };
+    let scope = scope(repository, operation);
     let form = [
         ("grant_type", "refresh_token"),
         ("client_id", "locald"),
@@ -153,20 +154,7 @@ async fn refresh(
         ("scope", &scope),
         ("refresh_token", token),
     ];
-    let request = remote.client().post(realm).form(&form);
-    let response = request
-        .send()
-        .await
-        .map_err(|error| remote.unreachable(error))?;
-    if !response.status().is_success() {
-        return Ok(None);
-    }
-    let bytes = remote.body(response, "a token").await?;
-    let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let token = ["access_token", "token"]
-        .iter()
-        .find_map(|name| answer[*name].as_str());
-    Ok(token.map(str::to_owned))
+    token_of(remote, remote.client().post(realm).form(&form)).await
 }
 
 /// Puts an answer into a request.

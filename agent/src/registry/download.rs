@@ -65,7 +65,17 @@ pub(super) async fn download(
     let mut breaks = 0;
     while done < blob.size {
         let mut response = ask(remote, repository, blob, done, &what).await?;
-        let mut skip = skipped(remote, &response, done, &what)?;
+        let mut skip = match begin(&response) {
+            Some(begin) if begin <= done => done - begin,
+            // What is in between would be missing: from the beginning, then.
+            _ => {
+                response = ask(remote, repository, blob, 0, &what).await?;
+                match begin(&response) {
+                    Some(0) => done,
+                    _ => return Err(remote.nonsense(&what, "another range than it was asked for")),
+                }
+            }
+        };
         loop {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
@@ -128,27 +138,15 @@ async fn ask(
     remote.ask(&question, from).await
 }
 
-/// How many bytes of an answer are there already: a registry may ignore the
-/// range that it was asked for.
-fn skipped(
-    remote: &Remote,
-    response: &Response,
-    done: u64,
-    what: &str,
-) -> Result<u64, RegistryError> {
+/// Where an answer begins in the blob: a registry may ignore the range that it
+/// was asked for.
+fn begin(response: &Response) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
-        return Ok(done);
+        return Some(0);
     }
-    let header = response.headers().get(CONTENT_RANGE);
-    let start = header
-        .and_then(|header| header.to_str().ok())
-        .and_then(|text| text.strip_prefix("bytes "))
-        .and_then(|text| text.split_once('-'))
-        .and_then(|(start, _)| start.parse::<u64>().ok());
-    match start {
-        Some(start) if start <= done => Ok(done - start),
-        _ => Err(remote.nonsense(what, "another range than it was asked for")),
-    }
+    let header = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    let (start, _) = header.strip_prefix("bytes ")?.split_once('-')?;
+    start.parse().ok()
 }
 
 fn after(mut chunk: Bytes, skip: &mut u64) -> Bytes {

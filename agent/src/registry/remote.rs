@@ -20,7 +20,7 @@ use crate::reference::{DOCKER_HUB, registry_name};
 pub(crate) const LOOPBACK_OF_HOST: &str = "LOCALD_LOOPBACK_OF_HOST";
 
 /// A connection must be made in this time.
-pub(super) const CONNECT: Duration = Duration::from_secs(15);
+const CONNECT: Duration = Duration::from_secs(15);
 /// Bytes must come at least this often.
 pub(super) const IDLE: Duration = Duration::from_mins(1);
 /// Attempts at one request before it fails.
@@ -58,22 +58,16 @@ pub(super) struct Remote {
     /// Base URLs, the mirror's first.
     bases: Vec<String>,
     client: Client,
-    access: Settings,
     dialogue: Dialogue,
     credential: OnceCell<Option<Credential>>,
     answers: Mutex<HashMap<(String, Operation), HeaderValue>>,
-}
-
-#[derive(Debug)]
-struct Settings {
-    proxies: Vec<EnvVar>,
-    certificates: Vec<String>,
 }
 
 impl Remote {
     pub(super) fn new(
         registry: &str,
         access: &RegistryAccess,
+        idle: Duration,
         dialogue: Dialogue,
     ) -> Result<Self, RegistryError> {
         let wanted = |settings: &&RegistrySettings| {
@@ -82,7 +76,7 @@ impl Remote {
         let settings = access.registries.iter().find(wanted);
         let own = settings.and_then(|settings| settings.ca.clone());
         let certificates: Vec<String> = own.into_iter().chain(access.extra_ca.clone()).collect();
-        let client = client(&certificates, &access.proxies).map_err(|source| {
+        let client = client(&certificates, &access.proxies, idle).map_err(|source| {
             let registry = registry_name(registry).to_owned();
             RegistryError::Settings { registry, source }
         })?;
@@ -90,10 +84,6 @@ impl Remote {
             registry: registry.to_owned(),
             bases: bases(registry, settings),
             client,
-            access: Settings {
-                proxies: access.proxies.clone(),
-                certificates,
-            },
             dialogue,
             credential: OnceCell::new(),
             answers: Mutex::default(),
@@ -105,12 +95,6 @@ impl Remote {
         registry_name(&self.registry)
     }
 
-    /// Host and port that are asked first.
-    pub(super) fn host(&self) -> &str {
-        let base = &self.bases[0];
-        base.split_once("://").map_or(base, |(_, host)| host)
-    }
-
     pub(super) fn is_plain(&self) -> bool {
         self.bases[0].starts_with("http://")
     }
@@ -119,27 +103,28 @@ impl Remote {
         &self.client
     }
 
-    pub(super) fn certificates(&self) -> impl Iterator<Item = &str> {
-        self.access.certificates.iter().map(String::as_str)
-    }
-
-    pub(super) fn proxy(&self, name: &str) -> Option<&str> {
-        proxy(&self.access.proxies, name)
-    }
-
     /// The host is asked once, and only when the registry wants to know.
     pub(super) async fn credential(&self) -> Result<Option<Credential>, RegistryError> {
         let ask = || self.dialogue.credential(self.name());
         Ok(self.credential.get_or_try_init(ask).await?.clone())
     }
 
-    /// A token server must be as safe as the registry that names it.
+    /// A token server must be as safe as the registry that names it, and one of
+    /// the internet names none in the network of who asks.
     pub(super) fn check_realm(&self, realm: &str) -> Result<(), RegistryError> {
-        if realm.starts_with("https://") || (self.is_plain() && realm.starts_with("http://")) {
-            return Ok(());
+        if !(realm.starts_with("https://") || (self.is_plain() && realm.starts_with("http://"))) {
+            let reason = format!("its token server {realm:?} is not an https address");
+            return Err(self.nonsense("a request", reason));
         }
-        let reason = format!("its token server {realm:?} is not an https address");
-        Err(self.nonsense("a request", reason))
+        let host = |url: &str| Some(reqwest::Url::parse(url).ok()?.host_str()?.to_owned());
+        let own = host(&self.bases[0]);
+        let internal =
+            host(realm).is_some_and(|host| is_internal(&host) && Some(&host) != own.as_ref());
+        if internal && !own.is_some_and(|own| is_internal(&own)) {
+            let reason = format!("its token server {realm:?} is in this machine's own network");
+            return Err(self.nonsense("a request", reason));
+        }
+        Ok(())
     }
 
     pub(super) fn unreachable(&self, source: reqwest::Error) -> RegistryError {
@@ -312,13 +297,17 @@ impl Remote {
     }
 }
 
-fn client(certificates: &[String], proxies: &[EnvVar]) -> Result<Client, reqwest::Error> {
+fn client(
+    certificates: &[String],
+    proxies: &[EnvVar],
+    idle: Duration,
+) -> Result<Client, reqwest::Error> {
     // Another part of the process may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("locald/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .read_timeout(IDLE)
+        .read_timeout(idle)
         .no_proxy();
     for pem in certificates {
         let bundle = reqwest::Certificate::from_pem_bundle(pem.as_bytes())?;
@@ -382,6 +371,26 @@ fn is_local(registry: &str) -> bool {
     host == "localhost" || host == "[::1]" || host.starts_with("127.")
 }
 
+/// Addresses that mean something else, or nothing, to others; a name may mean
+/// anything.
+fn is_internal(host: &str) -> bool {
+    use std::net::IpAddr;
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => match address.to_canonical() {
+            IpAddr::V4(it) => {
+                it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified()
+            }
+            IpAddr::V6(it) => {
+                it.is_loopback()
+                    || it.is_unique_local()
+                    || it.is_unicast_link_local()
+                    || it.is_unspecified()
+            }
+        },
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
 fn is_passing(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
@@ -437,6 +446,36 @@ mod tests {
             bases("localhost.example", None),
             ["https://localhost.example"]
         );
+    }
+
+    #[test]
+    fn addresses_of_a_network_of_ones_own_are_known() {
+        for host in [
+            "localhost",
+            "127.0.0.2",
+            "10.1.2.3",
+            "192.168.0.1",
+            "169.254.169.254",
+        ] {
+            assert!(is_internal(host), "{host}");
+        }
+        for host in [
+            "[::1]",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[::ffff:10.0.0.1]",
+            "0.0.0.0",
+        ] {
+            assert!(is_internal(host), "{host}");
+        }
+        for host in [
+            "auth.docker.io",
+            "8.8.8.8",
+            "[2606:4700::1]",
+            "localhost.example",
+        ] {
+            assert!(!is_internal(host), "{host}");
+        }
     }
 
     #[test]

@@ -89,13 +89,16 @@ fn check(stage: &Stage, name: &str, other: impl Fn(&mut Stack, &Path) -> PathBuf
             let ours = merged(&stack, directory.path(), stage.privilege);
             for (path, seen) in &theirs {
                 if ours.get(path) != Some(seen) {
-                    let message = format!("{path:?}: {:?}, not {seen:?}", ours.get(path));
+                    let message = format!("{}: {:?}, not {seen:?}", path.display(), ours.get(path));
                     return Err(TestCaseError::fail(message));
                 }
             }
             let more = ours.keys().find(|path| !theirs.contains_key(*path));
             match more {
-                Some(path) => Err(TestCaseError::fail(format!("{path:?} is only in ours"))),
+                Some(path) => Err(TestCaseError::fail(format!(
+                    "{} is only in ours",
+                    path.display()
+                ))),
                 None => Ok(()),
             }
         })
@@ -151,11 +154,13 @@ fn look(
     for path in paths {
         let metadata = fs_err::symlink_metadata(&path).unwrap();
         let inside = path.strip_prefix(root).unwrap().to_owned();
-        let mut same_as = inside.clone();
-        if !metadata.is_dir() {
-            let identity = (metadata.dev(), metadata.ino());
-            same_as = first.entry(identity).or_insert(same_as).clone();
-        }
+        let identity = (metadata.dev(), metadata.ino());
+        let same_as = if metadata.is_dir() {
+            inside.clone()
+        } else {
+            let earlier = first.entry(identity).or_insert_with(|| inside.clone());
+            earlier.clone()
+        };
         let content = if metadata.is_symlink() {
             let target = fs_err::read_link(&path).unwrap();
             target.into_os_string().into_encoded_bytes()

@@ -166,3 +166,71 @@ async fn a_registry_cannot_send_the_account_elsewhere_in_the_clear() {
     assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");
     assert!(server.asked().iter().all(|it| it.authorization.is_none()));
 }
+
+/// A token may end while layers are fetched; one that is never good ends the
+/// pull.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_in_mid_pull_is_repeated_once() {
+    for good_again in [true, false] {
+        let image = TestImage::new();
+        let realm: Arc<OnceLock<String>> = Arc::default();
+        let (known, layer) = (Arc::clone(&realm), image.layer(0));
+        let (path, honest) = (layer.clone(), image.clone());
+        let server = image.serve(move |asked| {
+            if asked.path.starts_with("/token") {
+                let token = format!(r#"{{"token":"t{}"}}"#, asked.before);
+                return Some(Answer::new(200, token));
+            }
+            let refuse = || {
+                let bearer = format!(
+                    "Bearer realm=\"{}/token\",service=\"x\"",
+                    known.get().unwrap()
+                );
+                Some(Answer::new(401, "").header("WWW-Authenticate", bearer))
+            };
+            match asked.authorization.as_deref() {
+                None => refuse(),
+                // The connection breaks, and the token has ended meanwhile.
+                Some(_) if asked.path.ends_with(&path) && asked.before == 0 => {
+                    Some(honest.answer(asked).cut(60_000))
+                }
+                Some("Bearer t0") if asked.path.ends_with(&path) => refuse(),
+                Some(_) if asked.path.ends_with(&path) && !good_again => refuse(),
+                Some(_) => None,
+            }
+        });
+        realm.set(format!("http://{}", server.registry())).unwrap();
+        let client = Client::with_account("me", "secret");
+        let pulled = client.pull(&format!("{}/app", server.registry())).await;
+        let tokens = server.asked();
+        let tokens = tokens.iter().filter(|it| it.path.starts_with("/token"));
+        if good_again {
+            pulled.unwrap();
+            assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+            assert_eq!(tokens.count(), 2);
+        } else {
+            assert_eq!(pulled.unwrap_err().kind, FailureKind::Unauthorized);
+            assert!(tokens.count() <= 4);
+        }
+    }
+}
+
+/// What is asked first and what then, by whom: an account goes only where the
+/// challenge that was looked at has named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_challenge_cannot_send_the_account_elsewhere() {
+    let elsewhere = StandIn::start(|_| Answer::new(200, r#"{"token":"t"}"#));
+    let address = elsewhere.registry();
+    let server = StandIn::start(move |asked| {
+        let realm = match asked.path.as_str() {
+            "/v2/" | "/v2" => format!("http://{address}/token"),
+            _ => "ftp://elsewhere.example/token".to_owned(),
+        };
+        let bearer = format!("Bearer realm=\"{realm}\",service=\"x\"");
+        Answer::new(401, "").header("WWW-Authenticate", bearer)
+    });
+    let client = Client::with_account("me", "secret");
+    let failure = client.pull(&format!("{}/app", server.registry())).await;
+    assert_eq!(failure.unwrap_err().kind, FailureKind::Unauthorized);
+    assert!(elsewhere.asked().is_empty());
+}

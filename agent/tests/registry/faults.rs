@@ -126,3 +126,98 @@ async fn a_mirror_is_asked_first_and_what_it_lacks_is_had_elsewhere() {
     assert!(mirror.asked().len() > 3);
     assert_eq!(origin.asked().len(), 1, "{:?}", origin.asked());
 }
+
+/// A range that begins behind what was asked for would leave a gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_is_shifted_is_not_taken() {
+    for shift in [-5_000_isize, 5_000] {
+        let image = TestImage::new();
+        let shifted = image.layer(0);
+        let (path, whole) = (shifted.clone(), image.blobs[&shifted].clone());
+        let server = image.serve(move |asked| {
+            let length = whole.len();
+            asked.path.ends_with(&path).then(|| match asked.from {
+                None if asked.before == 0 => Answer::new(200, whole.clone()).cut(100_000),
+                None => Answer::new(200, whole.clone()),
+                Some(from) => {
+                    let from = from.strict_add_signed(shift);
+                    let range = format!("bytes {from}-{}/{length}", length - 1);
+                    Answer::new(206, &whole[from..]).header("Content-Range", range)
+                }
+            })
+        });
+        let client = Client::new();
+        let name = format!("{}/app", server.registry());
+        client.pull(&name).await.unwrap();
+        assert_eq!(client.extracted(), ["gzip", "plain", "zstd"], "{shift}");
+        // One that lies about where it begins is found out by the digest.
+        let (path, whole) = (shifted.clone(), image.blobs[&shifted].clone());
+        let liar = image.serve(move |asked| {
+            let length = whole.len();
+            asked.path.ends_with(&path).then(|| match asked.from {
+                None => Answer::new(200, whole.clone()).cut(100_000),
+                Some(from) => {
+                    let range = format!("bytes {from}-{}/{length}", length - 1);
+                    let begin = from.strict_add_signed(shift).min(length);
+                    let end = length.strict_add_signed(shift).min(length);
+                    let mut body = whole[begin..end].to_vec();
+                    body.resize(length - from, 0);
+                    Answer::new(206, body).header("Content-Range", range)
+                }
+            })
+        });
+        let client = Client::new();
+        let name = format!("{}/app", liar.registry());
+        let failure = client.pull(&name).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
+        assert!(!client.extracted().contains(&"gzip".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_falls_silent_is_not_waited_for() {
+    let image = TestImage::new();
+    let slow = image.layer(0);
+    let (path, honest) = (slow.clone(), image.clone());
+    let server = image.serve(move |asked| {
+        let stalls = asked.path.ends_with(&path) && asked.before == 0;
+        stalls.then(|| honest.answer(asked).stalled(50_000))
+    });
+    let mut client = Client::new();
+    client.idle = Duration::from_millis(300);
+    let name = format!("{}/app", server.registry());
+    client.pull(&name).await.unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+    let asked = server.asked();
+    let mut resumed = asked.iter().filter(|it| it.path.ends_with(&slow));
+    assert_eq!(resumed.next_back().unwrap().from, Some(50_000));
+    // One that says nothing at all.
+    let server = image.serve(|asked| {
+        let silent = asked.path.contains("/manifests/");
+        silent.then(|| Answer::new(200, "{}").stalled(0))
+    });
+    let failure = client
+        .pull(&format!("{}/app", server.registry()))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Registry, "{failure:?}");
+}
+
+/// Docker's "foreign layers" name other servers; nobody asks those.
+#[tokio::test(flavor = "multi_thread")]
+async fn urls_of_layers_are_not_followed() {
+    let elsewhere = StandIn::start(|_| Answer::new(200, "harm"));
+    let mut image = TestImage::new();
+    let url = format!("http://{}/layer", elsewhere.registry());
+    image.manifest["layers"][1]["urls"] = serde_json::json!([url]);
+    let lacking = image.layer(1);
+    let server = image.serve(move |asked| {
+        let lacks = asked.path.ends_with(&lacking);
+        lacks.then(|| Answer::new(404, ""))
+    });
+    let client = Client::new();
+    let name = format!("{}/app", server.registry());
+    let failure = client.pull(&name).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NotFound, "{failure:?}");
+    assert!(elsewhere.asked().is_empty());
+}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use agent::dialogue::{Dialogue, Incoming, Outgoing};
 use agent::digest::Digest;
@@ -172,6 +173,7 @@ pub(crate) struct Client {
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
     credential: Option<Credential>,
     pub(crate) access: RegistryAccess,
+    pub(crate) idle: Duration,
 }
 
 impl Client {
@@ -183,6 +185,7 @@ impl Client {
             events: Arc::default(),
             credential: None,
             access: RegistryAccess::default(),
+            idle: Duration::from_mins(1),
         }
     }
 
@@ -216,7 +219,7 @@ impl Client {
                 events.lock().unwrap().push(event);
             }
         });
-        Registry::new(self.access.clone(), dialogue)
+        Registry::new(self.access.clone(), dialogue).with_idle(self.idle)
     }
 
     /// Pulls all of an image; returns its digest.

@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// The connection breaks after so many bytes of the body.
     pub(crate) cut: Option<usize>,
+    /// It does not break then, but nothing more comes.
+    pub(crate) stalls: bool,
 }
 
 impl Answer {
@@ -34,6 +36,7 @@ impl Answer {
             headers: Vec::new(),
             body: body.into(),
             cut: None,
+            stalls: false,
         }
     }
 
@@ -45,6 +48,11 @@ impl Answer {
     pub(crate) fn cut(mut self, length: usize) -> Self {
         self.cut = Some(length);
         self
+    }
+
+    pub(crate) fn stalled(mut self, length: usize) -> Self {
+        self.stalls = true;
+        self.cut(length)
     }
 }
 
@@ -111,6 +119,10 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> 
     // A client that has heard enough may close first.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body);
+    if answer.stalls {
+        // Until the client has had enough.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    }
 }
 
 fn read(stream: &TcpStream) -> Option<Asked> {

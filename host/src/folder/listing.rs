@@ -94,6 +94,7 @@ mod tests {
         let tree = SourceTree {
             root: "/".into(),
             entries: entries.to_vec(),
+            folders: Vec::new(),
             skipped: Vec::new(),
         };
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);

@@ -1,0 +1,157 @@
+//! Archives that take memory, time or space, and damaged ones.
+
+use std::io::{Cursor, Write as _};
+use std::process::Command;
+
+use tar::{EntryType, Header};
+
+use super::Layer;
+use crate::layer::*;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn extract_at(archive: impl Read + Send, compression: Compression) -> Result<DiffId, LayerError> {
+    let directory = tempfile::tempdir().unwrap();
+    extract(archive, compression, &directory.path().join("root"))
+}
+
+/// A header that announces more than there is.
+fn announcing(kind: EntryType, size: u64) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.set_path("x").unwrap();
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(size);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// Counts what is read of an endless stream of zeros.
+struct Endless<'a> {
+    begin: Cursor<Vec<u8>>,
+    read: &'a mut u64,
+}
+
+impl Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut count = self.begin.read(buffer)?;
+        if count == 0 {
+            buffer.fill(0);
+            count = buffer.len();
+        }
+        *self.read += count as u64;
+        if *self.read > 1 << 28 {
+            return Err(io::Error::other("it is read on and on"));
+        }
+        Ok(count)
+    }
+}
+
+fn refused_after(begin: Vec<u8>) -> (String, u64) {
+    let mut read = 0;
+    let stream = Endless {
+        begin: Cursor::new(begin),
+        read: &mut read,
+    };
+    let refused = extract_at(stream, Compression::None).unwrap_err();
+    (refused.to_string(), read)
+}
+
+#[test]
+fn a_name_of_a_gibibyte_is_not_read() {
+    for kind in [
+        EntryType::GNULongName,
+        EntryType::GNULongLink,
+        EntryType::XHeader,
+    ] {
+        let (refused, read) = refused_after(announcing(kind, 1 << 30));
+        assert!(refused.contains("1 MiB"), "{refused}");
+        assert!(read < 4 << 20, "{read} bytes were read");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_read() {
+    for kind in [
+        EntryType::Regular,
+        EntryType::Symlink,
+        EntryType::Directory,
+        EntryType::Char,
+        EntryType::XGlobalHeader,
+    ] {
+        for size in [65 << 30, u64::MAX / 2] {
+            let (refused, read) = refused_after(announcing(kind, size));
+            assert!(refused.contains("64 GiB"), "{kind:?}: {refused}");
+            assert!(read <= 1 << 20, "{read} bytes were read");
+        }
+    }
+    let (refused, _) = refused_after(announcing(EntryType::GNUSparse, 512));
+    assert!(refused.contains("sparse"), "{refused}");
+}
+
+/// What follows the end of an archive is part of its digest, but has one too.
+#[test]
+fn what_follows_the_end_has_an_end() {
+    let (refused, read) = refused_after(Layer::new().file("x", "").bytes());
+    assert!(refused.contains("follow its end"), "{refused}");
+    assert!(read < 66 << 20, "{read} bytes were read");
+}
+
+#[test]
+fn damaged_gzip_is_refused() {
+    let plain = Layer::new().file("x", &"content ".repeat(1000)).bytes();
+    let packed = gzip(&plain);
+    let good = extract_at(&*packed, Compression::Gzip).unwrap();
+    let garbage = [&packed[..], b"garbage after the end"].concat();
+    assert!(extract_at(&*garbage, Compression::Gzip).is_err());
+    for length in [packed.len() - 1, packed.len() - 8, packed.len() / 2, 5] {
+        let cut = extract_at(&packed[..length], Compression::Gzip);
+        assert!(cut.is_err(), "cut at {length}");
+    }
+    let second_is_cut = [&packed[..], &gzip(&[0; 1024])[..10]].concat();
+    assert!(extract_at(&*second_is_cut, Compression::Gzip).is_err());
+    let mut wrong = packed.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    assert!(extract_at(&*wrong, Compression::Gzip).is_err());
+    let members = [packed, gzip(&[0; 512])].concat();
+    assert_ne!(extract_at(&*members, Compression::Gzip).unwrap(), good);
+}
+
+#[test]
+fn names_that_are_empty_or_hold_a_nul_are_refused() {
+    let nul: &[u8] = b"a\0b";
+    for records in [[("path", nul)], [("path", b"")]] {
+        let layer = Layer::new().pax(&records).file("x", "");
+        assert!(layer.refusal().contains("NUL"));
+    }
+    let layer = Layer::new().pax(&[("linkpath", nul)]).symlink("x", "y");
+    assert!(layer.refusal().contains("NUL"));
+}
+
+#[test]
+fn a_long_name_and_a_pax_path_are_told_apart_as_by_tar() {
+    let pax: &[(&str, &[u8])] = &[("path", b"by-pax")];
+    let long = |layer: Layer| layer.raw(EntryType::GNULongName, b"././@LongLink", b"", b"by-gnu\0");
+    for layer in [
+        long(Layer::new().pax(pax)).file("x", "content"),
+        long(Layer::new()).pax(pax).file("x", "content"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let bytes = layer.bytes();
+        fs_err::write(directory.path().join("archive"), &bytes).unwrap();
+        let mut tar = Command::new("tar");
+        let listed = tar
+            .current_dir(directory.path())
+            .args(["-tf", "archive"])
+            .output()
+            .unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let root = directory.path().join("root");
+        extract(&*bytes, Compression::None, &root).unwrap();
+        assert!(root.join(listed.trim()).is_file(), "tar says {listed:?}");
+    }
+}
