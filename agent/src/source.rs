@@ -6,15 +6,17 @@
 //! source/N.json    its listing, with the digest of each file; it is removed
 //!                  before the tree is changed and written afterwards, so that
 //!                  a tree without a listing is not trusted
+//! source/ended     see the module `times`
 //! ```
-//! A file's time is that at which its content came here, by this machine's
-//! clock. It does not change as long as the content does not, whatever the host
-//! did to the file: tools that compare times, like Cargo, see what has changed.
+//! A file's time does not change as long as its content does not, whatever the
+//! host did to the file, and is new when that is: tools that compare times, like
+//! Cargo, see what has changed.
 //!
 //! Listings come from the other side of the wire: nothing in them leads out of
 //! the tree.
 
 mod listing;
+mod times;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -26,8 +28,9 @@ use protocol::{Channel, Event, Failure, FailureKind, Input};
 
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::digest::{Digest, Hasher};
-use listing::{Known, Listing};
-use tree::TreeDir;
+use listing::Listing;
+use times::Times;
+use tree::{Time, TreeDir};
 
 /// The most paths of all trees together.
 const ENTRY_CAP: usize = 2_000_000;
@@ -79,10 +82,11 @@ pub async fn receive(
     inputs: &mut Inputs,
 ) -> Result<Vec<Source>, SourceError> {
     let listings = receive_listings(trees, inputs).await?;
-    let root = project.join("source");
+    let root = root(project);
+    let times = Times::begin(&root).map_err(|source| write_error(&root, source))?;
     let (mut sources, mut received) = (Vec::new(), 0);
     for (tree, entries) in listings {
-        let update = Update::new(&root, tree, entries)?;
+        let update = Update::new(&root, tree, entries, times)?;
         let (source, bytes) = update.run(dialogue, inputs).await?;
         received += bytes;
         sources.push(source);
@@ -92,6 +96,16 @@ pub async fn receive(
         .event(Event::SourceComplete { files, received })
         .await?;
     Ok(sources)
+}
+
+/// The build of a project's source has ended, well or not.
+pub fn end(project: &Path) -> Result<(), SourceError> {
+    let root = root(project);
+    Times::end(&root).map_err(|source| write_error(&root, source))
+}
+
+fn root(project: &Path) -> PathBuf {
+    project.join("source")
 }
 
 async fn receive_listings(
@@ -127,10 +141,16 @@ struct Update {
     listing: PathBuf,
     path: PathBuf,
     old: Listing,
+    times: Times,
 }
 
 impl Update {
-    fn new(root: &Path, tree: Tree, entries: Vec<Entry>) -> Result<Self, SourceError> {
+    fn new(
+        root: &Path,
+        tree: Tree,
+        entries: Vec<Entry>,
+        times: Times,
+    ) -> Result<Self, SourceError> {
         let path = root.join(tree.0.to_string());
         let listing = root.join(format!("{}.json", tree.0));
         let old = Listing::load(&listing);
@@ -145,6 +165,7 @@ impl Update {
             listing,
             path,
             old: old.unwrap_or_default(),
+            times,
         })
     }
 
@@ -194,6 +215,7 @@ impl Update {
                         index: *index,
                         entry,
                         before: self.old.digest_of(entry),
+                        times: self.times,
                     };
                     let digest = receive_file(&wanted, &tree, inputs).await?;
                     received += digest.1;
@@ -225,6 +247,7 @@ struct Wanted<'a> {
     entry: &'a Entry,
     /// What it held when it came the last time.
     before: Option<Digest>,
+    times: Times,
 }
 
 /// Receives one file; returns its digest and size.
@@ -265,7 +288,12 @@ async fn receive_file(
         file.write(&bytes)?;
     }
     let digest = hasher.finish();
-    file.finish(wanted.entry, wanted.before == Some(digest))?;
+    let time = if wanted.before == Some(digest) {
+        Time::Before
+    } else {
+        Time::New(wanted.times)
+    };
+    file.finish(wanted.entry, time)?;
     Ok((digest, size))
 }
 
@@ -287,31 +315,5 @@ impl From<SourceError> for Failure {
             _ => FailureKind::Source,
         };
         Self::from_error(kind, &error)
-    }
-}
-
-impl Known {
-    /// Adds a path to the digest of its tree.
-    fn hash(&self, path: &str, hasher: &mut Hasher) {
-        let mut field = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
-        field(path.as_bytes());
-        match self {
-            Self::Directory { mode } => {
-                field(b"directory");
-                field(&mode.to_le_bytes());
-            }
-            Self::Symlink { target } => {
-                field(b"symlink");
-                field(target.as_bytes());
-            }
-            Self::File { digest, mode, .. } => {
-                field(b"file");
-                field(&mode.to_le_bytes());
-                field(digest.to_string().as_bytes());
-            }
-        }
     }
 }

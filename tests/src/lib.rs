@@ -9,6 +9,7 @@
 mod app;
 mod cargo_project;
 mod file_server;
+mod gate;
 mod locald;
 mod machine;
 mod reader;
@@ -18,8 +19,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use app::App;
-pub use cargo_project::{CargoProject, run, rust_builder};
+pub use cargo_project::{CargoProject, compiled, run, rust_builder};
 pub use file_server::FileServer;
+pub use gate::Gate;
 pub use locald::{Locald, Output, Running, locald};
 pub use machine::{Remote, Vm};
 pub use reader::Reader;
