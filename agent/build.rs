@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sha2::{Digest as _, Sha256};
+
 const PACKAGE: &str = "locald-rust-buildpack";
 const GIVEN: &str = "LOCALD_RUST_BUILDPACK";
 
@@ -21,6 +23,23 @@ fn main() {
     };
     println!("cargo::rerun-if-changed={}", program.display());
     println!("cargo::rustc-env={GIVEN}_PATH={}", program.display());
+    println!("cargo::rustc-env={GIVEN}_DIGEST={}", digest(&program));
+}
+
+/// The SHA-256 of what the buildpack is, so that no build of an application has
+/// to hash some megabytes to know.
+fn digest(program: &Path) -> String {
+    let descriptor =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../buildpacks/rust/buildpack.toml");
+    let mut hasher = Sha256::new();
+    for file in [&descriptor, program] {
+        let content = std::fs::read(file);
+        let content = content.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        hasher.update(content);
+    }
+    let bytes = hasher.finalize();
+    let digits = |digits: String, byte: &u8| digits + &format!("{byte:02x}");
+    bytes.iter().fold(String::new(), digits)
 }
 
 /// Compiles the Rust buildpack, by the Cargo and for the target of this build.

@@ -1,5 +1,6 @@
 //! `locald build`: source and builder in, image out.
 
+mod cache;
 mod directory;
 mod images;
 mod layer_env;
@@ -58,7 +59,9 @@ pub async fn build(
         dialogue,
         registry,
     };
-    let built = work.run(inputs).await?;
+    let built = work.run(inputs).await;
+    source::end(project.path())?;
+    let built = built?;
     drop(lease);
     // What an earlier image of the project alone needed goes.
     let store = agent.store.clone();
@@ -216,6 +219,7 @@ impl Build<'_> {
             sources: &materials.sources,
         };
         let prepare = directory::Prepare {
+            store,
             layout: &self.layout,
             plan: &self.plan,
             images: &materials.images,

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::builder::BuildpackInfo;
-use crate::digest::{Digest, Hasher};
 use crate::store::{Store, StoreError};
 
 /// A buildpack in this program.
@@ -13,6 +12,7 @@ pub struct Embedded {
     descriptor: &'static str,
     /// A static program, which is called `build` or `detect`.
     program: &'static [u8],
+    digest: &'static str,
     id: &'static str,
     /// A source with any of these at its root is one for the buildpack.
     files: &'static [&'static str],
@@ -22,6 +22,7 @@ pub struct Embedded {
 pub static RUST: Embedded = Embedded {
     descriptor: include_str!("../../buildpacks/rust/buildpack.toml"),
     program: include_bytes!(env!("LOCALD_RUST_BUILDPACK_PATH")),
+    digest: env!("LOCALD_RUST_BUILDPACK_DIGEST"),
     id: "locald/rust",
     files: &["Cargo.toml", "Cargo.lock"],
 };
@@ -50,18 +51,15 @@ impl Embedded {
         }
     }
 
-    /// Over all that it is.
-    pub fn digest(&self) -> Digest {
-        let mut hasher = Hasher::new();
-        hasher.update(self.descriptor.as_bytes());
-        hasher.update(self.program);
-        hasher.finish()
+    /// Over all that it is, in hexadecimal digits.
+    pub fn digest(&self) -> &'static str {
+        self.digest
     }
 
     /// Where the store has its directory, which is made when it is missing.
     pub fn place(&self, store: &Store) -> Result<PathBuf, StoreError> {
         let parent = store.root().join("embedded");
-        let path = parent.join(self.digest().hex());
+        let path = parent.join(self.digest);
         if path.is_dir() {
             return Ok(path);
         }
@@ -115,6 +113,14 @@ mod tests {
         assert_eq!(buildpack["version"].as_str(), Some(&*info.version));
         assert!(RUST.is_called("locald/rust"));
         assert!(!RUST.is_called("locald/rust@0.0.1"));
+    }
+
+    #[test]
+    fn the_digest_is_of_what_is_embedded() {
+        let mut hasher = crate::digest::Hasher::new();
+        hasher.update(RUST.descriptor.as_bytes());
+        hasher.update(RUST.program);
+        assert_eq!(RUST.digest(), hasher.finish().hex());
     }
 
     #[test]

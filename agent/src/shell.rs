@@ -1,5 +1,6 @@
 //! `locald shell`: a program in the builder's root file system, with the
-//! layers of the last build, its environment, and the project's own folder.
+//! layers of the last build, its environment, what buildpacks keep themselves,
+//! and the project's own folder.
 
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use crate::dialogue::{Dialogue, Inputs};
 use crate::environment::{self, Environment};
 use crate::image::run_image_layers;
 use crate::layer::LayerError;
-use crate::lifecycle::{LAYERS, WORKSPACE};
+use crate::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE};
 use crate::registry::{Registry, Want};
 use crate::store::Image;
 
@@ -38,6 +39,8 @@ pub async fn shell(
     };
     let builder = builder(agent, &record, &dialogue).await?;
     let app = agent.store.image(&record.image)?;
+    let cache = layout.build_cache();
+    let cache_lock = cache.in_use().await?;
     let state = agent.store.temporary()?;
     let directory = |name: &str| {
         let path = state.path().join(name);
@@ -63,6 +66,12 @@ pub async fn shell(
         mount(LAYERS, Access::ReadWrite, layers),
         mount(WORKSPACE, Access::ReadWrite, MountKind::Owned { source }),
     ];
+    if cache.path().is_dir() {
+        // It belongs to the builder's user, who the shell's program is.
+        let source = cache.path();
+        let kind = MountKind::Bind { source };
+        mounts.push(mount(BUILD_CACHE, Access::ReadWrite, kind));
+    }
     mounts.extend(reused_layers(agent, &app, &layout.layers())?);
     let diff_ids = builder.config.diff_ids().iter().rev();
     let spec = ContainerSpec {
@@ -86,7 +95,10 @@ pub async fn shell(
         extra_hosts: Vec::new(),
     };
     let container = Container::start(spec, state.path()).await?;
-    attach(container, &dialogue, inputs).await
+    let reply = attach(container, &dialogue, inputs).await;
+    drop(cache_lock);
+    cache.sweep(&agent.store)?;
+    reply
 }
 
 /// The builder of the last build, with its layers extracted.

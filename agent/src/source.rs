@@ -6,15 +6,17 @@
 //! source/N.json    its listing, with the digest of each file; it is removed
 //!                  before the tree is changed and written afterwards, so that
 //!                  a tree without a listing is not trusted
+//! source/ended     see the module `times`
 //! ```
-//! A file's time is that at which its content came here, by this machine's
-//! clock. It does not change as long as the content does not, whatever the host
-//! did to the file: tools that compare times, like Cargo, see what has changed.
+//! A file's time does not change as long as its content does not, whatever the
+//! host did to the file, and is new when that is: tools that compare times, like
+//! Cargo, see what has changed.
 //!
 //! Listings come from the other side of the wire: nothing in them leads out of
 //! the tree.
 
 mod listing;
+mod times;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::digest::{Digest, Hasher};
 use listing::Listing;
 pub(crate) use listing::{Known, bytes, check, key};
+pub(crate) use times::Times;
+use tree::Time;
 pub(crate) use tree::TreeDir;
 
 /// The most paths of all trees together.
@@ -80,10 +84,11 @@ pub async fn receive(
     inputs: &mut Inputs,
 ) -> Result<Vec<Source>, SourceError> {
     let listings = receive_listings(trees, inputs).await?;
-    let root = project.join("source");
+    let root = root(project);
+    let times = Times::begin(&root).map_err(|source| write_error(&root, source))?;
     let (mut sources, mut received) = (Vec::new(), 0);
     for (tree, entries) in listings {
-        let update = Update::new(&root, tree, entries)?;
+        let update = Update::new(&root, tree, entries, times)?;
         let (source, bytes) = update.run(dialogue, inputs).await?;
         received += bytes;
         sources.push(source);
@@ -93,6 +98,16 @@ pub async fn receive(
         .event(Event::SourceComplete { files, received })
         .await?;
     Ok(sources)
+}
+
+/// The build of a project's source has ended, well or not.
+pub fn end(project: &Path) -> Result<(), SourceError> {
+    let root = root(project);
+    Times::end(&root).map_err(|source| write_error(&root, source))
+}
+
+fn root(project: &Path) -> PathBuf {
+    project.join("source")
 }
 
 async fn receive_listings(
@@ -128,10 +143,16 @@ struct Update {
     listing: PathBuf,
     path: PathBuf,
     old: Listing,
+    times: Times,
 }
 
 impl Update {
-    fn new(root: &Path, tree: Tree, entries: Vec<Entry>) -> Result<Self, SourceError> {
+    fn new(
+        root: &Path,
+        tree: Tree,
+        entries: Vec<Entry>,
+        times: Times,
+    ) -> Result<Self, SourceError> {
         let path = root.join(tree.0.to_string());
         let listing = root.join(format!("{}.json", tree.0));
         let old = Listing::load(&listing);
@@ -146,6 +167,7 @@ impl Update {
             listing,
             path,
             old: old.unwrap_or_default(),
+            times,
         })
     }
 
@@ -195,6 +217,7 @@ impl Update {
                         index: *index,
                         entry,
                         before: self.old.digest_of(entry),
+                        times: self.times,
                     };
                     let digest = receive_file(&wanted, &tree, inputs).await?;
                     received += digest.1;
@@ -229,6 +252,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) entry: &'a Entry,
     /// What it held when it came the last time.
     pub(crate) before: Option<Digest>,
+    /// What times can be taken from the host.
+    pub(crate) times: Times,
 }
 
 /// Receives one file; returns its digest and size.
@@ -275,7 +300,12 @@ pub(crate) async fn receive_file(
         file.write(&bytes)?;
     }
     let digest = hasher.finish();
-    file.finish(wanted.entry, wanted.before == Some(digest))?;
+    let time = if wanted.before == Some(digest) {
+        Time::Before
+    } else {
+        Time::New(wanted.times)
+    };
+    file.finish(wanted.entry, time)?;
     Ok((digest, size))
 }
 
@@ -297,31 +327,5 @@ impl From<SourceError> for Failure {
             _ => FailureKind::Source,
         };
         Self::from_error(kind, &error)
-    }
-}
-
-impl Known {
-    /// Adds a path to the digest of its tree.
-    fn hash(&self, path: &str, hasher: &mut Hasher) {
-        let mut field = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
-        field(path.as_bytes());
-        match self {
-            Self::Directory { mode } => {
-                field(b"directory");
-                field(&mode.to_le_bytes());
-            }
-            Self::Symlink { target } => {
-                field(b"symlink");
-                field(target.as_bytes());
-            }
-            Self::File { digest, mode, .. } => {
-                field(b"file");
-                field(&mode.to_le_bytes());
-                field(digest.to_string().as_bytes());
-            }
-        }
     }
 }

@@ -90,12 +90,7 @@ impl Store {
     /// Keeps garbage from being collected while a request makes or uses blobs
     /// and layers.
     pub async fn in_use(&self) -> Result<Lock, StoreError> {
-        let path = self.lock_path("use.lock");
-        let shared = move || Lock::shared(&path);
-        match tokio::task::spawn_blocking(shared).await {
-            Ok(lock) => lock,
-            Err(error) => Err(StoreError::io("lock", self.root(), error.into())),
-        }
+        Lock::shared_in_background(self.lock_path("use.lock")).await
     }
 
     /// Makes everything written so far survive a power cut.

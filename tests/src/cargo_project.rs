@@ -87,11 +87,25 @@ impl CargoProject {
         locald([&["run", &self.image], arguments].concat()).succeed()
     }
 
+    /// Runs a program in the project's shell; returns all that it says.
+    pub fn develop(&self, program: &[&str]) -> String {
+        let folder = self.app.text();
+        let output = locald([&["shell", &folder, "--"], program].concat()).succeed();
+        format!("{}{}", output.stdout, output.stderr)
+    }
+
     /// Runs a command in the image.
     pub fn shell(&self, script: &str) -> String {
         let command = ["run", "--command", &self.image, "--", "sh", "-c", script];
         locald(command).succeed().stdout
     }
+}
+
+/// The packages that Cargo says it compiles.
+pub fn compiled(said: &str) -> Vec<&str> {
+    let lines = said.lines().map(str::trim);
+    let of_cargo = lines.filter_map(|line| line.strip_prefix("Compiling "));
+    of_cargo.filter_map(|rest| rest.split(' ').next()).collect()
 }
 
 /// Runs a program in a folder; it must end well.

@@ -10,6 +10,7 @@ mod app;
 mod bait;
 mod cargo_project;
 mod file_server;
+mod gate;
 mod locald;
 mod machine;
 mod private_registry;
@@ -21,8 +22,9 @@ use std::time::{Duration, Instant};
 
 pub use app::App;
 pub use bait::{Bait, CANARY};
-pub use cargo_project::{CargoProject, run, rust_builder};
+pub use cargo_project::{CargoProject, compiled, run, rust_builder};
 pub use file_server::FileServer;
+pub use gate::Gate;
 pub use locald::{Locald, Output, Running, locald};
 pub use machine::{Remote, Vm};
 pub use private_registry::PrivateRegistry;

@@ -3,7 +3,7 @@
 //! ```text
 //! source/        see the module `source`
 //! cache/         what the lifecycle caches
-//! build-cache/   what buildpacks keep themselves, see docs/build-cache.md
+//! build-cache/   what buildpacks keep themselves, see the module `cache`
 //! layers/        the layers directory of the last build that ended well
 //! build/         the build in progress; nothing in it outlives it
 //! ```
@@ -16,13 +16,14 @@ use protocol::event::Phase;
 use protocol::request::EnvVar;
 use protocol::{Failure, FailureKind};
 
+use super::cache::BuildCache;
 use super::images::Images;
 use super::order::{BuildpackTree, Order};
 use super::plan::Plan;
 use crate::lifecycle;
 use crate::namespace::Privilege;
 use crate::source::Source;
-use crate::store::{is_full, remove_tree};
+use crate::store::{Store, is_full, remove_tree};
 
 /// Paths of a project's directory.
 #[derive(Debug, Clone)]
@@ -51,8 +52,9 @@ impl ProjectLayout {
         self.root.join("cache")
     }
 
-    fn build_cache(&self) -> PathBuf {
-        self.root.join("build-cache")
+    /// What buildpacks keep themselves.
+    pub(crate) fn build_cache(&self) -> BuildCache<'_> {
+        BuildCache::of(&self.root)
     }
 
     fn build(&self) -> PathBuf {
@@ -83,6 +85,7 @@ pub struct BuildDir {
 }
 
 pub(super) struct Prepare<'a> {
+    pub(super) store: &'a Store,
     pub(super) layout: &'a ProjectLayout,
     pub(super) plan: &'a Plan,
     pub(super) images: &'a Images,
@@ -96,8 +99,9 @@ impl Prepare<'_> {
         remove_tree(&root)?;
         if self.plan.request.clear_cache {
             remove_tree(&self.layout.cache())?;
-            remove_tree(&self.layout.build_cache())?;
+            self.layout.build_cache().clear()?;
         }
+        self.layout.build_cache().sweep(self.store)?;
         let directory = BuildDir {
             layout: self.layout.clone(),
             root,
@@ -126,7 +130,7 @@ impl Prepare<'_> {
         let everybody = std::fs::Permissions::from_mode(0o777);
         fs_err::set_permissions(root.join("workspace/upper"), everybody)?;
         fs_err::create_dir_all(self.layout.cache())?;
-        fs_err::create_dir_all(self.layout.build_cache())?;
+        self.layout.build_cache().make()?;
         for EnvVar { name, value } in &self.plan.request.env {
             fs_err::write(root.join("platform/env").join(name), value)?;
         }
@@ -147,7 +151,7 @@ impl Prepare<'_> {
             own_tree(root, owner)?;
             own_tree(&directory.source, owner)?;
             own_tree(&self.layout.cache(), owner)?;
-            own_once(&self.layout.build_cache(), owner)?;
+            self.layout.build_cache().own(owner, own_tree)?;
         }
         Ok(())
     }
@@ -166,7 +170,7 @@ impl BuildDir {
 
     /// What buildpacks keep themselves.
     pub(super) fn build_cache(&self) -> PathBuf {
-        self.layout.build_cache()
+        self.layout.build_cache().path()
     }
 
     /// Empty directories for a phase's changes to the root file system.
@@ -192,21 +196,6 @@ impl Drop for BuildDir {
             tracing::warn!(%error, "the directory of the build stays");
         }
     }
-}
-
-/// Gives a tree to a user unless its root is theirs: what is in it was then
-/// made by them, and may be much.
-fn own_once(path: &Path, owner: (u32, u32)) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = fs_err::symlink_metadata(path)?;
-    if (metadata.uid(), metadata.gid()) == owner {
-        return Ok(());
-    }
-    for entry in fs_err::read_dir(path)? {
-        own_tree(&entry?.path(), owner)?;
-    }
-    // Last, so that an interrupted change is made again.
-    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
 }
 
 /// Gives a tree to a user; links themselves, not what they point to.

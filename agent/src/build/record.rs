@@ -81,7 +81,7 @@ pub(super) struct Inputs<'a> {
     /// The request; only the options that matter are looked at.
     pub request: &'a BuildRequest,
     /// The buildpack of locald's own that may be used.
-    pub embedded: Option<Digest>,
+    pub embedded: Option<&'a str>,
     /// Digests of all source trees, in their order.
     pub sources: &'a [Digest],
     /// Manifest digest of each buildpack that is an image.
@@ -119,8 +119,8 @@ pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
             Buildpack::Image(image) => hasher.field("buildpack-image", image),
         }
     }
-    if let Some(embedded) = &inputs.embedded {
-        hasher.field("embedded", &embedded.to_string());
+    if let Some(embedded) = inputs.embedded {
+        hasher.field("embedded", embedded);
     }
     for EnvVar { name, value } in &request.env {
         hasher.field("env-name", name);

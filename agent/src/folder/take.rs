@@ -13,7 +13,7 @@ use super::reconcile::{Decision, Version, reconcile};
 use super::round::{Round, Touched};
 use super::scan::Found;
 use crate::digest::Digest;
-use crate::source::{SourceError, Wanted, receive_file};
+use crate::source::{SourceError, Times, Wanted, receive_file};
 
 /// The most files that are asked for at a time.
 const ASKED: usize = 256;
@@ -124,6 +124,7 @@ impl Round<'_> {
             index: fetch.came,
             entry: &Copy::entry(kind),
             before: None,
+            times: Times::ALL,
         };
         fetch.came += 1;
         match receive_file(&wanted, self.folder.copy.arriving(), self.inputs).await {

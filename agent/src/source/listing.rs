@@ -214,6 +214,32 @@ impl Listing {
     }
 }
 
+impl Known {
+    /// Adds a path to the digest of its tree.
+    fn hash(&self, path: &str, hasher: &mut Hasher) {
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field(path.as_bytes());
+        match self {
+            Self::Directory { mode } => {
+                field(b"directory");
+                field(&mode.to_le_bytes());
+            }
+            Self::Symlink { target } => {
+                field(b"symlink");
+                field(target.as_bytes());
+            }
+            Self::File { digest, mode, .. } => {
+                field(b"file");
+                field(&mode.to_le_bytes());
+                field(digest.to_string().as_bytes());
+            }
+        }
+    }
+}
+
 /// The bytes that a key stands for.
 pub(crate) fn bytes(key: &str) -> Vec<u8> {
     let Some(escaped) = key.strip_prefix('\0') else {

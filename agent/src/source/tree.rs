@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::source::{Entry, EntryKind, MODE_BY_CONTENT};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::times::Times;
 use super::{SourceError, listing};
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
@@ -39,6 +41,15 @@ pub(super) struct NewFile {
     start: Vec<u8>,
     /// The time of the file that it replaces.
     before: Option<Timespec>,
+}
+
+/// Which time a file gets.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Time {
+    /// That of the file that it replaces: it holds the same.
+    Before,
+    /// A new one.
+    New(Times),
 }
 
 impl TreeDir {
@@ -162,10 +173,9 @@ impl NewFile {
             .map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its mode, and the time of the one before if it is the
-    /// same.
-    pub(super) fn finish(self, entry: &Entry, same: bool) -> Result<(), SourceError> {
-        let EntryKind::File { mode, .. } = entry.kind else {
+    /// Gives the file its mode and time.
+    pub(super) fn finish(self, entry: &Entry, time: Time) -> Result<(), SourceError> {
+        let EntryKind::File { mode, modified, .. } = entry.kind else {
             return Err(SourceError::Protocol("content for what is no file"));
         };
         let mode = match mode {
@@ -174,7 +184,11 @@ impl NewFile {
             mode => u32::from(mode) & PERMISSIONS,
         };
         let mode = Mode::from_raw_mode(mode);
-        let keep_time = |time: Timespec| {
+        let time = match time {
+            Time::Before => self.before,
+            Time::New(times) => times.of_host(modified).map(timespec),
+        };
+        let set_time = |time: Timespec| {
             let times = Timestamps {
                 last_access: time,
                 last_modification: time,
@@ -182,7 +196,7 @@ impl NewFile {
             rustix::fs::futimens(&self.file, &times)
         };
         rustix::fs::fchmod(&self.file, mode)
-            .and_then(|()| self.before.filter(|_| same).map_or(Ok(()), keep_time))
+            .and_then(|()| time.map_or(Ok(()), set_time))
             .map_err(|errno| self.failed(errno.into()))
     }
 
@@ -191,6 +205,14 @@ impl NewFile {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+fn timespec(time: SystemTime) -> Timespec {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timespec {
+        tv_sec: i64::try_from(since.as_secs()).unwrap_or_default(),
+        tv_nsec: since.subsec_nanos().into(),
     }
 }
 
@@ -245,7 +267,7 @@ mod tests {
             for part in parts {
                 file.write(part).unwrap();
             }
-            file.finish(&entry, false).unwrap();
+            file.finish(&entry, Time::Before).unwrap();
             let metadata = fs_err::metadata(root.path().join(name)).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o7777, expected, "{name}");
         }

@@ -1,7 +1,7 @@
 //! Advisory locks on files: they end with the process that holds them.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -30,6 +30,15 @@ impl Lock {
     /// Takes a lock together with others; blocks the thread.
     pub fn shared(path: &Path) -> Result<Self, StoreError> {
         Self::take(path, FlockOperation::LockShared)
+    }
+
+    /// Takes a lock together with others, on a thread that may block.
+    pub async fn shared_in_background(path: PathBuf) -> Result<Self, StoreError> {
+        let name = path.clone();
+        match tokio::task::spawn_blocking(move || Self::shared(&path)).await {
+            Ok(lock) => lock,
+            Err(error) => Err(StoreError::io("lock", &name, error.into())),
+        }
     }
 
     /// Takes a lock alone, unless somebody holds it.

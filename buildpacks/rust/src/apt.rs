@@ -239,31 +239,42 @@ impl Packages {
         libraries
     }
 
-    /// Variables by which compilers, linkers and pkg-config find them, before
-    /// what those already find.
-    pub(crate) fn variables(&self) -> Vec<(OsString, OsString)> {
-        let Some(root) = &self.root else {
-            return Vec::new();
-        };
+    /// Variables by which compilers, linkers and pkg-config find them.
+    pub(crate) fn search_paths(&self) -> [(&'static str, Vec<PathBuf>); 5] {
         let programs = ["usr/local/bin", "usr/bin", "usr/sbin", "bin"].map(str::to_owned);
         let headers = [
             format!("usr/include/{}", triplet()),
             "usr/include".to_owned(),
         ];
-        let lists = [
-            ("PATH", existing(root, &programs)),
-            ("CPATH", existing(root, &headers)),
+        let below = |names: &[String]| {
+            let root = self.root.as_ref();
+            root.map(|root| existing(root, names)).unwrap_or_default()
+        };
+        let root = self.root.as_ref();
+        [
+            ("PATH", below(&programs)),
+            ("CPATH", below(&headers)),
             ("LIBRARY_PATH", self.libraries()),
             ("LD_LIBRARY_PATH", self.libraries()),
-            ("PKG_CONFIG_PATH", pkg_config(root)),
-        ];
+            (
+                "PKG_CONFIG_PATH",
+                root.map(|root| pkg_config(root)).unwrap_or_default(),
+            ),
+        ]
+    }
+
+    /// The same, before what is found already.
+    pub(crate) fn variables(&self) -> Vec<(OsString, OsString)> {
         let joined = |(name, mut paths): (&str, Vec<PathBuf>)| {
+            if paths.is_empty() {
+                return None;
+            }
             if let Some(before) = std::env::var_os(name).filter(|it| !it.is_empty()) {
                 paths.extend(std::env::split_paths(&before));
             }
             Some((name.into(), std::env::join_paths(paths).ok()?))
         };
-        lists.into_iter().filter_map(joined).collect()
+        self.search_paths().into_iter().filter_map(joined).collect()
     }
 }
 

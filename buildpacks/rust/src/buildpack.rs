@@ -14,12 +14,19 @@ use libcnb::{Env, Platform};
 use crate::apt::{self, Packages};
 use crate::cache::Cache;
 use crate::cargo::{self, Cargo};
+use crate::compilation::{self, Compilation};
 use crate::error::BuildError;
 use crate::manifest::{self, Manifest};
 use crate::sbom::{self, Lock};
 use crate::selection::Selection;
 use crate::settings::{self, SettingsError, Table};
-use crate::{assets, binaries, credentials, output, processes, sweep, toolchain};
+use crate::toolchain::{self, Toolchain};
+use crate::{assets, binaries, credentials, development, output, processes, sweep};
+
+/// Cargo's target directory in the cache.
+const TARGET: &str = "target";
+/// Cargo's own directory in the cache.
+const HOME: &str = "cargo";
 
 /// Builds Cargo projects.
 pub(crate) struct RustBuildpack;
@@ -27,7 +34,7 @@ pub(crate) struct RustBuildpack;
 /// The platform's directory, and the variables that the user set.
 pub(crate) struct Directory {
     path: PathBuf,
-    env: Env,
+    pub(crate) env: Env,
 }
 
 impl Directory {
@@ -83,15 +90,20 @@ impl libcnb::Buildpack for RustBuildpack {
         let root = binaries::layer(
             &context,
             &built.selection,
-            &built.artefacts,
+            &built.compilation.artefacts,
             &built.packages,
         )?;
+        development::layer(&context, &built.toolchain, &built.packages, &built.places)?;
         let lock = Lock::read(app);
-        let sources = sources(&cache.path("cargo"), app);
+        let sources = sources(&cache.path(HOME), app);
         let document =
             Sbom::from_bytes(SbomFormat::CycloneDxJson, sbom::cyclonedx(&lock, &sources));
-        sweep::artefacts(&built.artefacts);
-        sweep::sources(&cache.path("cargo"), &lock);
+        sweep::sweep(
+            &built.compilation,
+            &cache.path(TARGET),
+            &cache.path(HOME),
+            &lock,
+        );
         cache.finish(app)?;
         assets::keep_only(app, &project.include).map_err(BuildError::from)?;
         BuildResultBuilder::new()
@@ -118,8 +130,11 @@ struct Project {
 /// What has been built.
 struct Built {
     selection: Selection,
-    artefacts: cargo::Artefacts,
+    compilation: Compilation,
     packages: Packages,
+    toolchain: Toolchain,
+    /// Variables that say where Cargo works.
+    places: Vec<(OsString, OsString)>,
 }
 
 impl Project {
@@ -156,7 +171,8 @@ impl Project {
         let packages = apt::install(&settings.apt_packages, cache)?;
         let mut variables = packages.variables();
         variables.extend(credentials::variables(context.platform.directory()));
-        variables.extend(self.variables(cache)?);
+        let places = self.places(cache)?;
+        variables.extend(places.iter().cloned());
         let cargo = Cargo::new(&toolchain, app, variables);
         if !cargo::is_locked(app) {
             output::warning(
@@ -166,19 +182,22 @@ impl Project {
         let selection = Selection::new(&cargo.members()?, settings)?;
         let names: Vec<&str> = selection.programs().map(String::as_str).collect();
         output::step(&format!("Building {}", names.join(", ")));
-        let artefacts = cargo.build(&selection, settings)?;
+        let target = cache.path(TARGET);
+        let compilation = compilation::compile(&cargo, &selection, settings, &target, app)?;
         Ok(Built {
             selection,
-            artefacts,
+            compilation,
             packages,
+            toolchain,
+            places,
         })
     }
 
-    /// Where Cargo works.
-    fn variables(&self, cache: &Cache) -> Result<Vec<(OsString, OsString)>, BuildError> {
+    /// Where Cargo works, and how its programs are made.
+    fn places(&self, cache: &Cache) -> Result<Vec<(OsString, OsString)>, BuildError> {
         let mut variables = vec![
-            ("CARGO_HOME".into(), cache.directory("cargo")?.into()),
-            ("CARGO_TARGET_DIR".into(), cache.directory("target")?.into()),
+            ("CARGO_HOME".into(), cache.directory(HOME)?.into()),
+            ("CARGO_TARGET_DIR".into(), cache.directory(TARGET)?.into()),
         ];
         if self.settings.strip != Some(false) {
             let profile = self.settings.profile().to_uppercase().replace('-', "_");

@@ -6,7 +6,7 @@ mod messages;
 use std::path::{Path, PathBuf};
 
 pub(crate) use command::Cargo;
-pub(crate) use messages::{Artefacts, hash};
+pub(crate) use messages::{Artefacts, Script, hash};
 
 use crate::explain;
 

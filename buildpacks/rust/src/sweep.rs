@@ -1,18 +1,56 @@
-//! Keeps the cache as small as the last build: what that did not use goes.
+//! Keeps the cache small: what the last build did not use goes, and what a
+//! shell has compiled for other profiles after some time.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cargo::Artefacts;
+use crate::compilation::Compilation;
 use crate::sbom::Lock;
+use crate::target::{self, Locked};
 
 /// Directories of a target directory whose entries have a hash in their names.
 const HASHED: [&str; 3] = ["deps", ".fingerprint", "build"];
 
+/// How long artefacts stay that no build uses.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Removes what is not needed, unless another Cargo works in the cache: then a
+/// later build does.
+pub(crate) fn sweep(compilation: &Compilation, target: &Path, cargo_home: &Path, lock: &Lock) {
+    let mut alone = Vec::new();
+    let roots = target::roots(target);
+    for root in &roots {
+        if !compilation.locks.contains_key(root) {
+            match Locked::try_now(root) {
+                Some(locked) => alone.push(locked),
+                None => return,
+            }
+        }
+    }
+    artefacts(&compilation.artefacts);
+    let unused = |root: &&std::path::PathBuf| !compilation.artefacts.roots.contains(*root);
+    roots.iter().filter(unused).for_each(|root| old(root, KEPT));
+    sources(cargo_home, lock);
+}
+
+/// Removes artefacts that are older.
+fn old(root: &Path, age: Duration) {
+    for directory in HASHED.into_iter().chain(["incremental"]) {
+        for entry in entries(&root.join(directory)) {
+            let modified = entry.metadata().and_then(|it| it.modified());
+            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|it| it > age)) {
+                remove(&entry.path());
+            }
+        }
+    }
+}
+
 /// Removes artefacts of dependencies that the build did not use: other
 /// versions, other features, other compilers.
-pub(crate) fn artefacts(artefacts: &Artefacts) {
+fn artefacts(artefacts: &Artefacts) {
     let programs = artefacts.programs.values();
     let inodes: HashSet<u64> = programs.filter_map(|path| inode(path)).collect();
     for root in &artefacts.roots {
@@ -40,7 +78,7 @@ pub(crate) fn artefacts(artefacts: &Artefacts) {
 }
 
 /// Removes downloaded sources that `Cargo.lock` does not name.
-pub(crate) fn sources(cargo_home: &Path, lock: &Lock) {
+fn sources(cargo_home: &Path, lock: &Lock) {
     let named = |package: &crate::sbom::Locked| format!("{}-{}", package.name, package.version);
     let named: HashSet<String> = lock.packages.iter().map(named).collect();
     for kind in ["cache", "src"] {
@@ -128,6 +166,7 @@ mod tests {
             programs: [("shop".to_owned(), program)].into(),
             used: [used.to_owned()].into(),
             roots: [root].into(),
+            ..Artefacts::default()
         });
         assert!(kept.iter().all(|path| path.exists()));
         assert!(!gone.iter().any(|path| path.exists()));

@@ -101,15 +101,29 @@ pub(crate) fn provide(
 ) -> Result<Toolchain, ToolchainError> {
     let mut request = Request::of(app, setting)?;
     request.at_least = rust_version.map(str::to_owned);
-    if let Some(installed) = Installed::find(app)
-        && installed.satisfies(&request)
-    {
-        output::step(&format!("Rust {} of the builder", installed.release));
-        return Ok(installed.into());
+    let fetch = || install::provide(&Server::from_env(), &request, &cache.path("toolchains"));
+    let installed = Installed::find(app).filter(|it| it.satisfies(&request));
+    let Some(installed) = installed else {
+        return fetch();
+    };
+    let lacking = installed.lacks(&request).join(", ");
+    if lacking.is_empty() {
+        return Ok(of_builder(installed));
     }
-    let server = Server::from_env();
-    let parent = cache.path("toolchains");
-    install::provide(&server, &request, &parent)
+    match fetch() {
+        Err(error @ ToolchainError::Unreachable { .. }) => {
+            output::warning(&format!(
+                "the builder's Rust has no {lacking}, and {error}: a shell will lack that"
+            ));
+            Ok(of_builder(installed))
+        }
+        fetched => fetched,
+    }
+}
+
+fn of_builder(installed: Installed) -> Toolchain {
+    output::step(&format!("Rust {} of the builder", installed.release));
+    installed.into()
 }
 
 /// Runs a `rustc` to see that it can be run.

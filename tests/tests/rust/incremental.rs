@@ -1,6 +1,6 @@
 //! A web application, and what is compiled again when something changes.
 
-use harness::{CargoProject, free_port, locald};
+use harness::{CargoProject, compiled, free_port, locald};
 use rustix::process::Signal;
 
 const DEPENDENCIES: &str = r#"
@@ -17,15 +17,6 @@ async fn main() {
     axum::serve(listener, app).await.unwrap();
 }
 "#;
-
-/// The packages that Cargo says it compiles.
-fn compiled(said: &str) -> Vec<&str> {
-    let name = |line: &str| line.trim().strip_prefix("Compiling ").map(str::len);
-    let lines = said.lines().filter(|line| name(line).is_some());
-    lines
-        .filter_map(|line| line.trim().split(' ').nth(1))
-        .collect()
-}
 
 fn page(image: &str, env: &[&str], port: &str) -> String {
     let mut running = locald([&["run", image], env].concat()).start();

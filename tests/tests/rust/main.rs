@@ -2,6 +2,7 @@
 //! from the registry, compiled in real containers.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod development;
 mod errors;
 mod incremental;
 mod native;

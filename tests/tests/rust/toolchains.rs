@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{CargoProject, FileServer, builder, setting};
+use harness::{CargoProject, FileServer, builder, rust_builder, setting};
 
 fn dist() -> PathBuf {
     setting("LOCALD_TEST_RUST_DIST").into()
@@ -71,7 +71,11 @@ fn what_a_server_does_not_have_or_has_wrong_is_named() {
         );
         project.locald(&variable).fail(51, expected);
     }
-    let offline = project("offline", "[toolchain]\nchannel = \"stable\"\n");
     let nobody = ["-e", "RUSTUP_DIST_SERVER=http://127.0.0.1:9"];
+    // The builder's own has no clippy, which no build needs.
+    let builds = project("builds", "[toolchain]\ncomponents = [\"clippy\"]\n");
+    let said = builds.with_builder(rust_builder()).build(&nobody);
+    assert!(said.contains("a shell will lack that"), "{said}");
+    let offline = project("offline", "[toolchain]\nchannel = \"stable\"\n");
     offline.locald(&nobody).fail(51, "cannot be asked");
 }

@@ -15,6 +15,17 @@ pub(crate) struct Artefacts {
     pub(crate) used: HashSet<String>,
     /// Where target directories have their artefacts: `…/release`.
     pub(crate) roots: HashSet<PathBuf>,
+    /// Build scripts of the project's own packages.
+    pub(crate) scripts: Vec<Script>,
+}
+
+/// A build script that has run, now or in an earlier build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Script {
+    /// Its package's directory.
+    pub(crate) package: PathBuf,
+    /// Where it puts what it makes.
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +37,7 @@ enum Message {
         executable: Option<PathBuf>,
     },
     BuildScriptExecuted {
+        package_id: String,
         out_dir: PathBuf,
     },
     #[serde(other)]
@@ -63,7 +75,15 @@ impl Artefacts {
                     self.programs.insert(target.name, path);
                 }
             }
-            Message::BuildScriptExecuted { out_dir } => self.use_path(&out_dir),
+            Message::BuildScriptExecuted {
+                package_id,
+                out_dir: out,
+            } => {
+                self.use_path(&out);
+                if let Some(package) = directory(&package_id) {
+                    self.scripts.push(Script { package, out });
+                }
+            }
             Message::Other => {}
         }
     }
@@ -81,6 +101,12 @@ impl Artefacts {
             self.roots.insert(root.to_owned());
         }
     }
+}
+
+/// Where a package of the project is: `path+file:///app/member#1.0.0`.
+fn directory(package_id: &str) -> Option<PathBuf> {
+    let path = package_id.strip_prefix("path+file://")?;
+    Some(path.split('#').next()?.into())
 }
 
 /// The hash in a name that Cargo gives: `libserde-0123456789abcdef.rlib`.
@@ -101,7 +127,8 @@ mod tests {
     fn programs_and_hashes_are_found() {
         let output = r#"
 {"reason":"compiler-artifact","target":{"name":"serde","kind":["lib"]},"filenames":["/t/release/deps/libserde-0123456789abcdef.rlib"],"executable":null}
-{"reason":"build-script-executed","out_dir":"/t/release/build/ring-fedcba9876543210/out"}
+{"reason":"build-script-executed","package_id":"registry+https://github.com/rust-lang/crates.io-index#ring@0.17.0","out_dir":"/t/release/build/ring-fedcba9876543210/out"}
+{"reason":"build-script-executed","package_id":"path+file:///app/shop#0.1.0","out_dir":"/t/release/build/shop-0000000000000001/out"}
 {"reason":"compiler-artifact","target":{"name":"shop","kind":["bin"]},"filenames":["/t/release/shop"],"executable":"/t/release/shop"}
 {"reason":"build-finished","success":true}
 no message"#;
@@ -110,5 +137,7 @@ no message"#;
         assert!(artefacts.used.contains("0123456789abcdef"));
         assert!(artefacts.used.contains("fedcba9876543210"));
         assert_eq!(artefacts.roots, [PathBuf::from("/t/release")].into());
+        assert_eq!(artefacts.scripts.len(), 1);
+        assert_eq!(artefacts.scripts[0].package, Path::new("/app/shop"));
     }
 }

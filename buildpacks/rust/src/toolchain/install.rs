@@ -82,16 +82,18 @@ fn toolchain(path: &Path, version: &str) -> Result<Toolchain, ToolchainError> {
     Ok(Toolchain { bin, release })
 }
 
-/// What a build needs, with its targets; neither documentation nor what only
-/// editors use.
+/// What a build needs, with its targets, and what the project asks for beside
+/// that, for its shell; documentation is not fetched.
 fn parts<'a>(request: &'a Request, host: &'a str) -> Vec<(&'a str, &'a str)> {
     let mut parts = vec![("rustc", host), ("cargo", host), ("rust-std", host)];
     let others = request.targets.iter().filter(|target| *target != host);
     parts.extend(others.map(|target| ("rust-std", target.as_str())));
-    let for_builds = ["rust-src", "llvm-tools", "llvm-tools-preview"];
-    let components = request.components.iter().map(String::as_str);
-    let wanted = components.filter(|component| for_builds.contains(component));
-    parts.extend(wanted.map(|component| (component, host)));
+    for component in &request.components {
+        let part = (component.as_str(), host);
+        if !component.ends_with("-docs") && !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
     parts
 }
 

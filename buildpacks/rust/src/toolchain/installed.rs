@@ -32,13 +32,36 @@ impl Installed {
         })
     }
 
+    /// Whether it can build the project.
     pub(super) fn satisfies(&self, request: &Request) -> bool {
         let version = numbers(&self.release);
         let new_enough = |least: &String| numbers(least) <= version;
         self.is_channel(request)
             && request.at_least.as_ref().is_none_or(new_enough)
             && request.targets.iter().all(|target| self.has_target(target))
-            && (self.has_sources() || !request.components.iter().any(|name| name == "rust-src"))
+            && request
+                .components
+                .iter()
+                .all(|name| is_for_shells(name) || self.has(name))
+    }
+
+    /// What the project asks for beside that, and this does not have.
+    pub(super) fn lacks<'a>(&self, request: &'a Request) -> Vec<&'a str> {
+        let components = request.components.iter().map(String::as_str);
+        let lacking = components.filter(|name| is_for_shells(name) && !self.has(name));
+        lacking.collect()
+    }
+
+    fn has(&self, component: &str) -> bool {
+        let program = |name: &str| self.bin.join(name).is_file();
+        match component.trim_end_matches("-preview") {
+            "clippy" => program("cargo-clippy"),
+            "rustfmt" => program("rustfmt"),
+            "rust-analyzer" => program("rust-analyzer"),
+            "rust-src" => self.has_library("src/rust/library"),
+            "llvm-tools" => self.has_library(&format!("{}/bin/llvm-profdata", self.host)),
+            name => matches!(name, "rustc" | "cargo" | "rust-std") || name.ends_with("-docs"),
+        }
     }
 
     fn is_channel(&self, request: &Request) -> bool {
@@ -62,13 +85,18 @@ impl Installed {
     }
 
     fn has_target(&self, target: &str) -> bool {
-        let library = self.sysroot.join("lib/rustlib").join(target).join("lib");
-        target == self.host || library.is_dir()
+        target == self.host || self.has_library(&format!("{target}/lib"))
     }
 
-    fn has_sources(&self) -> bool {
-        self.sysroot.join("lib/rustlib/src/rust/library").is_dir()
+    fn has_library(&self, path: &str) -> bool {
+        self.sysroot.join("lib/rustlib").join(path).exists()
     }
+}
+
+/// Whether no build needs a component.
+fn is_for_shells(component: &str) -> bool {
+    let name = component.trim_end_matches("-preview");
+    matches!(name, "clippy" | "rustfmt" | "rust-analyzer")
 }
 
 impl From<Installed> for Toolchain {
@@ -140,5 +168,23 @@ mod tests {
         assert!(!satisfies("1.97.0-nightly", "stable", None));
         assert!(satisfies("1.97.0-nightly", "nightly", None));
         assert!(!satisfies("1.95.0", "nightly", None));
+    }
+
+    #[test]
+    fn what_only_a_shell_needs_does_not_decide_what_builds() {
+        let installed = Installed {
+            bin: PathBuf::new(),
+            sysroot: PathBuf::new(),
+            release: "1.95.0".to_owned(),
+            host: "x86_64-unknown-linux-gnu".to_owned(),
+        };
+        let request = |names: &[&str]| Request {
+            components: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Request::default()
+        };
+        let development = request(&["clippy", "rust-docs"]);
+        assert!(installed.satisfies(&development));
+        assert_eq!(installed.lacks(&development), ["clippy"]);
+        assert!(!installed.satisfies(&request(&["rust-src"])));
     }
 }

@@ -12,6 +12,7 @@ use super::ToolchainError;
 pub(crate) struct Request {
     /// Absent: any will do.
     pub(crate) channel: Option<Channel>,
+    /// As rustup calls them.
     pub(crate) components: Vec<String>,
     pub(crate) targets: Vec<String>,
     /// `rust-version` of the manifest.
@@ -39,17 +40,26 @@ struct Section {
     path: Option<String>,
     components: Vec<String>,
     targets: Vec<String>,
-    #[serde(rename = "profile")]
-    _profile: Option<Profile>,
+    profile: Option<Profile>,
 }
 
 /// All of them hold what a build needs.
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Profile {
     Minimal,
     Default,
     Complete,
+}
+
+impl Profile {
+    /// What it has beside that, documentation apart.
+    fn components(self) -> &'static [&'static str] {
+        match self {
+            Self::Minimal => &[],
+            Self::Default | Self::Complete => &["clippy", "rustfmt"],
+        }
+    }
 }
 
 impl Request {
@@ -88,14 +98,16 @@ impl Request {
         let Section {
             channel,
             path,
-            components,
+            mut components,
             targets,
-            ..
+            profile,
         } = toml::from_str::<File>(text).map_err(malformed)?.toolchain;
         if let Some(path) = path {
             return Err(ToolchainError::Path { file, path });
         }
         let channel = channel.as_deref().map(Channel::parse).transpose()?;
+        let of_profile = profile.map_or(&[][..], Profile::components);
+        components.extend(of_profile.iter().map(|it| (*it).to_owned()));
         Ok(Self {
             channel,
             components,
@@ -173,6 +185,9 @@ mod tests {
             ("nightly", Some("2026-01-31"))
         );
         assert_eq!(request.components, ["rust-src"]);
+        let text = "[toolchain]\nchannel = \"stable\"\nprofile = \"default\"\n";
+        let request = Request::parse("rust-toolchain.toml", text).unwrap();
+        assert_eq!(request.components, ["clippy", "rustfmt"]);
         let request = Request::parse("rust-toolchain", "1.85.1\n").unwrap();
         assert_eq!(request.channel.unwrap().display(), "1.85.1");
     }

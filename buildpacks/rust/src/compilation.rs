@@ -1,0 +1,66 @@
+//! What Cargo builds, kept as it is until the image has it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::cargo::{Artefacts, Cargo};
+use crate::error::BuildError;
+use crate::freshness;
+use crate::selection::Selection;
+use crate::settings::Table;
+use crate::target::{self, Locked};
+
+/// Artefacts, whose programs no other Cargo replaces.
+#[derive(Debug)]
+pub(crate) struct Compilation {
+    pub(crate) artefacts: Artefacts,
+    /// By the directories of artefacts.
+    pub(crate) locks: BTreeMap<PathBuf, Locked>,
+}
+
+/// Builds what is selected.
+pub(crate) fn compile(
+    cargo: &Cargo,
+    selection: &Selection,
+    settings: &Table,
+    target: &Path,
+    app: &Path,
+) -> Result<Compilation, BuildError> {
+    let failed = || BuildError::io("look for what was compiled in", target);
+    loop {
+        let since = SystemTime::now();
+        let built = cargo.build(selection, settings);
+        let ended = SystemTime::now();
+        // Also what a failed build has compiled.
+        freshness::of_compiled(&target::roots(target), app, since).map_err(failed())?;
+        let artefacts = built?;
+        freshness::of_scripts(&artefacts.scripts, since).map_err(failed())?;
+        let locks = lock(&artefacts).map_err(failed())?;
+        let replaced = |path: &PathBuf| changed(path).is_some_and(|time| time > ended);
+        if !artefacts.programs.values().any(replaced) {
+            return Ok(Compilation { artefacts, locks });
+        }
+        // A shell's Cargo was between this one and the lock.
+    }
+}
+
+fn lock(artefacts: &Artefacts) -> std::io::Result<BTreeMap<PathBuf, Locked>> {
+    let mut locks = BTreeMap::new();
+    for root in &artefacts.roots {
+        let mut programs = artefacts.programs.values();
+        if programs.any(|program| program.starts_with(root)) {
+            locks.insert(root.clone(), Locked::wait(root)?);
+        }
+    }
+    Ok(locks)
+}
+
+/// When a file came to be where it is.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let metadata = fs_err::metadata(path).ok()?;
+    let seconds = u64::try_from(metadata.ctime()).ok()?;
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).ok()?;
+    Some(UNIX_EPOCH + Duration::new(seconds, nanoseconds))
+}
