@@ -17,6 +17,7 @@ use std::path::Path;
 use protocol::{Failure, FailureKind};
 
 use crate::digest::{DiffId, Hasher};
+use crate::media_type;
 use crate::store::StoreError;
 
 pub(crate) use archive::SIZE_CAP;
@@ -78,15 +79,14 @@ impl Compression {
     /// The compression of a layer's media type; absent when it is no layer.
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         match media_type {
-            "application/vnd.oci.image.layer.v1.tar"
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar"
-            | "application/vnd.docker.image.rootfs.diff.tar" => Some(Self::None),
-            "application/vnd.oci.image.layer.v1.tar+gzip"
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
-            | "application/vnd.docker.image.rootfs.diff.tar.gzip"
-            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Some(Self::Gzip),
-            "application/vnd.oci.image.layer.v1.tar+zstd"
-            | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(Self::Zstd),
+            media_type::LAYER | media_type::FOREIGN_LAYER | media_type::DOCKER_LAYER => {
+                Some(Self::None)
+            }
+            media_type::LAYER_GZIP
+            | media_type::FOREIGN_LAYER_GZIP
+            | media_type::DOCKER_LAYER_GZIP
+            | media_type::DOCKER_FOREIGN_LAYER_GZIP => Some(Self::Gzip),
+            media_type::LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD => Some(Self::Zstd),
             _ => None,
         }
     }

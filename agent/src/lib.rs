@@ -21,6 +21,7 @@ pub mod image;
 pub mod layer;
 pub mod lifecycle;
 pub mod machine;
+mod media_type;
 pub mod namespace;
 mod ports;
 pub mod reexec;

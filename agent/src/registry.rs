@@ -1,8 +1,9 @@
 //! A client of OCI registries: OCI distribution specification 1.1.
 //!
-//! Ours, because `oci-client` bounds neither a manifest's size nor the number
-//! of attempts, hides `Retry-After`, follows the `urls` of layers, and sends an
-//! account to a token server that nobody has looked at.
+//! `oci-client` says how images and media types are named. The transfers are
+//! ours, because its own bound neither a manifest's size nor the number of
+//! attempts, hide `Retry-After`, follow the `urls` of layers, and send an account
+//! to a token server that nobody has looked at.
 
 mod auth;
 mod download;

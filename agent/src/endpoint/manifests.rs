@@ -9,9 +9,8 @@ use hyper::{Method, StatusCode};
 use super::reply::{CONTENT_DIGEST, Code, Reply, empty, failed, header, refuse, with_body};
 use super::scope::{Repository, State};
 use crate::digest::Digest;
+use crate::media_type;
 use crate::store::{DOCUMENT_CAP, Descriptor, Manifest};
-
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 pub(super) fn read(
     state: &State,
@@ -62,7 +61,10 @@ pub(super) async fn write(
     if let Err(error) = state.store.write_blob(&bytes) {
         return failed(&error);
     }
-    let media_type = manifest.media_type.as_deref().unwrap_or(OCI_MANIFEST);
+    let media_type = manifest
+        .media_type
+        .as_deref()
+        .unwrap_or(media_type::MANIFEST);
     let descriptor = Descriptor {
         media_type: media_type.to_owned(),
         digest,

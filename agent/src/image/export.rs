@@ -11,12 +11,11 @@ use crate::Agent;
 use crate::dialogue::Dialogue;
 use crate::digest::Digest;
 use crate::layer::{Compression, LayerError};
+use crate::media_type;
 use crate::reference::ImageRef;
 use crate::registry::Registry;
 use crate::store::{Image, Store, StoreError, StoredImage};
 
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Bytes sent at a time.
 const CHUNK: usize = 256 * 1024;
 
@@ -75,9 +74,9 @@ impl Files<'_> {
         let digest = Digest::of(&manifest);
         let index = json!({
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "mediaType": media_type::INDEX,
             "manifests": [{
-                "mediaType": OCI_MANIFEST,
+                "mediaType": media_type::MANIFEST,
                 "digest": digest,
                 "size": manifest.len(),
                 "annotations": {"org.opencontainers.image.ref.name": tag(stored)},
@@ -158,7 +157,7 @@ fn oci_manifest(image: &Image) -> Vec<u8> {
         return image.manifest_bytes.clone();
     };
     let before = document.clone();
-    document["mediaType"] = OCI_MANIFEST.into();
+    document["mediaType"] = media_type::MANIFEST.into();
     let layers = document["layers"].as_array_mut().into_iter().flatten();
     layers.for_each(|layer| to_oci(&mut layer["mediaType"]));
     to_oci(&mut document["config"]["mediaType"]);
@@ -168,19 +167,15 @@ fn oci_manifest(image: &Image) -> Vec<u8> {
     document.to_string().into()
 }
 
-fn to_oci(media_type: &mut Value) {
-    let oci = match media_type.as_str().unwrap_or_default() {
-        "application/vnd.docker.container.image.v1+json" => OCI_CONFIG,
-        "application/vnd.docker.image.rootfs.diff.tar" => "application/vnd.oci.image.layer.v1.tar",
-        "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
-            "application/vnd.oci.image.layer.v1.tar+gzip"
-        }
-        "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
-            "application/vnd.oci.image.layer.v1.tar+zstd"
-        }
+fn to_oci(kind: &mut Value) {
+    let oci = match kind.as_str().unwrap_or_default() {
+        media_type::DOCKER_CONFIG => media_type::CONFIG,
+        media_type::DOCKER_LAYER => media_type::LAYER,
+        media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
+        media_type::DOCKER_LAYER_ZSTD => media_type::LAYER_ZSTD,
         _ => return,
     };
-    *media_type = oci.into();
+    *kind = oci.into();
 }
 
 /// Docker archives hold plain layers, whose length nothing says beforehand.

@@ -17,6 +17,7 @@ use super::remote::{Operation, Question, Remote};
 use super::{Registry, RegistryError};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::layer::{Compression, LayerError};
+use crate::media_type;
 use crate::reference::ImageRef;
 use crate::store::{
     DOCUMENT_CAP, Descriptor, Image, ImageConfig, Manifest, Store, StoreError, StoredImage,
@@ -30,11 +31,8 @@ const REPORT: Duration = Duration::from_millis(100);
 /// When a reference was confirmed longer ago than this, [`PullPolicy::Daily`]
 /// asks again.
 const FRESH: u64 = 24 * 60 * 60;
-const INDEX_TYPES: [&str; 2] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+const INDEX_TYPES: [&str; 2] = [media_type::INDEX, media_type::DOCKER_INDEX];
+const IMAGE_TYPES: [&str; 2] = [media_type::MANIFEST, media_type::DOCKER_MANIFEST];
 
 /// How much of an image is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -414,7 +412,8 @@ async fn manifest(
         operation: Operation::Pull,
         what,
     };
-    let accept = |request: reqwest::RequestBuilder| request.header(ACCEPT, MANIFEST_TYPES);
+    let accepted = [INDEX_TYPES, IMAGE_TYPES].concat().join(", ");
+    let accept = |request: reqwest::RequestBuilder| request.header(ACCEPT, &accepted);
     let response = remote.ask(&question, accept).await?;
     let media_type = response
         .headers()

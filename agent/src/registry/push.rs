@@ -15,6 +15,7 @@ use reqwest::{Body, Method, Response, StatusCode, Url};
 use super::remote::{Operation, Question, Remote};
 use super::{Registry, RegistryError};
 use crate::digest::Digest;
+use crate::media_type;
 use crate::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store};
 
@@ -243,8 +244,7 @@ impl Upload {
         let path = format!("manifests/{}", self.target.version());
         let question = self.question(Method::PUT, &path, &what);
         let media_type = image.manifest.media_type.clone();
-        let media_type =
-            media_type.unwrap_or_else(|| "application/vnd.oci.image.manifest.v1+json".to_owned());
+        let media_type = media_type.unwrap_or_else(|| media_type::MANIFEST.to_owned());
         let body = |request: reqwest::RequestBuilder| {
             request
                 .header(CONTENT_TYPE, &media_type)

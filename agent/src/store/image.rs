@@ -8,17 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{DOCUMENT_CAP, Store, StoreError};
 use crate::digest::{DiffId, Digest};
 use crate::layer::Compression;
+use crate::media_type;
 
 /// The most layers that an image may have; overlayfs takes 500 at the most.
 const LAYER_CAP: usize = 500;
-const MANIFEST_TYPES: [&str; 2] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
-const CONFIG_TYPES: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
+const MANIFEST_TYPES: [&str; 2] = [media_type::MANIFEST, media_type::DOCKER_MANIFEST];
+const CONFIG_TYPES: [&str; 2] = [media_type::CONFIG, media_type::DOCKER_CONFIG];
 
 /// What a document says about some content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,19 +248,18 @@ mod tests {
         )
     }
 
-    const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-
     #[test]
     fn a_manifest_is_read() {
-        let parsed = Manifest::parse(&digest(), manifest("", GZIP).as_bytes()).unwrap();
+        let parsed =
+            Manifest::parse(&digest(), manifest("", media_type::LAYER_GZIP).as_bytes()).unwrap();
         assert_eq!(parsed.layers[0].size, 3);
     }
 
     #[test]
     fn ambiguous_and_odd_manifests_are_refused() {
-        let both = manifest(r#""manifests":[],"#, GZIP);
+        let both = manifest(r#""manifests":[],"#, media_type::LAYER_GZIP);
         let odd = manifest("", "text/plain");
-        let negative = manifest("", GZIP).replace("\"size\":3", "\"size\":-3");
+        let negative = manifest("", media_type::LAYER_GZIP).replace("\"size\":3", "\"size\":-3");
         for text in [both, odd, negative] {
             assert!(
                 Manifest::parse(&digest(), text.as_bytes()).is_err(),
@@ -278,7 +272,12 @@ mod tests {
     fn layers_and_diff_ids_must_pair_up() {
         let config =
             r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}"#;
-        let error = Image::new(digest(), manifest("", GZIP).into(), config.into()).unwrap_err();
+        let error = Image::new(
+            digest(),
+            manifest("", media_type::LAYER_GZIP).into(),
+            config.into(),
+        )
+        .unwrap_err();
         assert!(
             error.to_string().contains("0 diffIDs for 1 layers"),
             "{error}"

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::image::Descriptor;
 use super::{Lock, Store, StoreError};
 use crate::digest::Digest;
+use crate::media_type;
 
 /// OCI image layout: the annotation that holds a reference.
 const NAME: &str = "org.opencontainers.image.ref.name";
@@ -159,7 +160,7 @@ impl Store {
         images.sort_by(|a, b| a.name.cmp(&b.name));
         let index = Index {
             schema_version: 2,
-            media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
+            media_type: media_type::INDEX.to_owned(),
             manifests: images.iter().map(to_entry).collect(),
         };
         let path = self.root().join("index.json");
