@@ -15,6 +15,7 @@
 //! the tree.
 
 mod listing;
+mod survival;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -133,7 +134,7 @@ impl Update {
     fn new(root: &Path, tree: Tree, entries: Vec<Entry>) -> Result<Self, SourceError> {
         let path = root.join(tree.0.to_string());
         let listing = root.join(format!("{}.json", tree.0));
-        let old = Listing::load(&listing);
+        let old = Listing::load(&listing, &path);
         if old.is_none() && path.exists() {
             crate::store::remove_tree(&path)
                 .map_err(|error| write_error(Path::new("."), io::Error::other(error)))?;
