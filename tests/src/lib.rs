@@ -7,6 +7,7 @@
 )]
 
 mod app;
+mod busybox;
 mod cargo_project;
 mod file_server;
 mod locald;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use app::App;
+pub use busybox::{busybox, in_busybox};
 pub use cargo_project::{CargoProject, run, rust_builder};
 pub use file_server::FileServer;
 pub use locald::{Locald, Output, Running, locald};

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod heal;
-mod image;
 mod life;
 mod lima;
+mod power;
 mod ssh;
 mod wrong;
