@@ -8,6 +8,7 @@ pub mod build;
 pub mod builder;
 pub mod buildpackage;
 pub mod container;
+mod crash;
 pub mod dialogue;
 pub mod digest;
 pub mod doctor;
@@ -15,6 +16,8 @@ pub mod embedded;
 pub mod endpoint;
 mod environment;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod handler;
 pub mod image;
 pub mod layer;

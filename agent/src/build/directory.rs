@@ -95,8 +95,8 @@ impl Prepare<'_> {
         let root = self.layout.build();
         remove_tree(&root)?;
         if self.plan.request.clear_cache {
-            remove_tree(&self.layout.cache())?;
-            remove_tree(&self.layout.build_cache())?;
+            self.clear_caches(&root)
+                .map_err(|error| self.layout.failure("clear the caches", &error))?;
         }
         let directory = BuildDir {
             layout: self.layout.clone(),
@@ -107,6 +107,23 @@ impl Prepare<'_> {
         self.write(&directory, order.toml.as_deref())
             .map_err(|error| self.layout.failure("prepare the build", &error))?;
         Ok(directory)
+    }
+
+    /// They go with the directory of the build: a cache of which a part has
+    /// gone would be taken for whole.
+    fn clear_caches(&self, root: &Path) -> io::Result<()> {
+        let cleared = root.join("cleared");
+        fs_err::create_dir_all(&cleared)?;
+        for (cache, name) in [
+            (self.layout.cache(), "cache"),
+            (self.layout.build_cache(), "build-cache"),
+        ] {
+            match fs_err::rename(cache, cleared.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        remove_tree(&cleared).map_err(io::Error::other)
     }
 
     fn write(&self, directory: &BuildDir, order: Option<&str>) -> io::Result<()> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::Descriptor;
 use super::{Lock, Store, StoreError};
+use crate::crash::{self, Point};
 use crate::digest::Digest;
 
 /// OCI image layout: the annotation that holds a reference.
@@ -140,6 +141,7 @@ impl Store {
                 keep
             });
         })?;
+        crash::at(Point::NameRemoved);
         Ok(removed)
     }
 
@@ -167,7 +169,9 @@ impl Store {
             path: path.clone(),
             source,
         })?;
-        self.write_atomically(&path, &bytes)
+        self.write_atomically(&path, &bytes)?;
+        crash::at(Point::IndexReplaced);
+        Ok(())
     }
 
     /// Digests of all referenced manifests.

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::{Lock, Store, StoreError};
+use crate::crash::{self, Point};
 use crate::digest::DiffId;
 use crate::layer::{self, Compression, LayerError};
 
@@ -37,9 +38,12 @@ impl Store {
             let expected = *diff_id;
             return Err(LayerError::Mismatch { expected, actual });
         }
+        self.note_tree(diff_id, &root)?;
+        crash::at(Point::LayerExtracted);
         let path = self.layer_path(diff_id);
-        fs_err::rename(&root, &path)
-            .map_err(|source| StoreError::io("publish", &path, source).into())
+        fs_err::rename(&root, &path).map_err(|source| StoreError::io("publish", &path, source))?;
+        crash::at(Point::LayerVisible);
+        Ok(())
     }
 
     /// Extracts a layer whose blob is here, unless it is extracted.

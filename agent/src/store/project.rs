@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Lock, Store, StoreError, error, remove_tree};
+use crate::crash::{self, Point};
+
+use super::{Lock, Store, StoreError, error};
 
 /// A project's directory.
 #[derive(Debug, Clone)]
 pub struct ProjectDir {
     path: PathBuf,
     lock: PathBuf,
+    store: Store,
 }
 
 impl Store {
@@ -18,7 +21,8 @@ impl Store {
         let path = self.root().join("projects").join(id);
         error::create_dir_all(&path)?;
         let lock = self.lock_path(&format!("project-{id}.lock"));
-        Ok(ProjectDir { path, lock })
+        let store = self.clone();
+        Ok(ProjectDir { path, lock, store })
     }
 
     /// The directories of all projects.
@@ -30,7 +34,8 @@ impl Store {
             let id = entry.file_name().to_string_lossy().into_owned();
             let lock = self.lock_path(&format!("project-{id}.lock"));
             let path = entry.path();
-            ProjectDir { path, lock }
+            let store = self.clone();
+            ProjectDir { path, lock, store }
         });
         Ok(projects.collect())
     }
@@ -48,7 +53,9 @@ impl ProjectDir {
         let Some(_lock) = Lock::try_exclusive(&self.lock)? else {
             return Ok(false);
         };
-        remove_tree(&self.path).map(|()| true)
+        self.store.remove_whole(&self.path)?;
+        crash::at(Point::ProjectRemoved);
+        Ok(true)
     }
 
     /// Waits until no other build of the project runs; `on_wait` is called

@@ -12,7 +12,9 @@ mod image;
 mod interruption;
 mod run;
 mod shell;
+mod space;
 mod store;
+mod together;
 
 use harness::{App, Output, builder, locald};
 
