@@ -36,6 +36,8 @@ pub(crate) use answer::Answer;
 pub(crate) use details::ImageDetails;
 pub(crate) use machine::{AgentReport, MachineReport};
 pub(crate) use measure::bytes;
+#[cfg(feature = "fuzzing")]
+pub(crate) use sanitise::{Keep, sanitise};
 
 use json::Json;
 use log::Log;
