@@ -22,6 +22,7 @@ pub(crate) use layer_env::apply as apply_layer_env;
 pub use record::Record;
 
 use crate::Agent;
+use crate::crash::{self, Point};
 use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
 use crate::embedded::Embedded;
@@ -108,6 +109,7 @@ impl Build<'_> {
         record
             .save(self.layout.root())
             .map_err(|error| self.layout.failure("write the record of the build", &error))?;
+        crash::at(Point::BuildRecorded);
         let image = self.agent.store.image(&digest)?;
         let mut published = Vec::new();
         if let Some(publication) = publication {
@@ -203,10 +205,13 @@ impl Build<'_> {
                 error = publication.refused() => return Err(error.into()),
             },
         }
+        crash::at(Point::PhasesEnded);
         let digest = self.publish_in_store(&endpoint.take_staged())?;
-        directory
-            .keep()
+        crash::at(Point::BuildNamed);
+        Record::remove(self.layout.root())
+            .and_then(|()| directory.keep())
             .map_err(|error| self.layout.failure("keep the layers of the build", &error))?;
+        crash::at(Point::BuildKept);
         Ok(digest)
     }
 

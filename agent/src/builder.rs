@@ -135,7 +135,7 @@ impl Builder {
         Self::from_runtime(&name.familiar(), &image.config.runtime())
     }
 
-    fn from_runtime(image: &str, runtime: &RuntimeConfig) -> Result<Self, BuilderError> {
+    pub(crate) fn from_runtime(image: &str, runtime: &RuntimeConfig) -> Result<Self, BuilderError> {
         let unusable = |reason: String| BuilderError::Unusable {
             image: image.to_owned(),
             reason,

@@ -1,5 +1,7 @@
 //! The environment of a container's program.
 
+use std::collections::HashMap;
+
 use protocol::request::EnvVar;
 
 /// What a program finds its commands by when its image does not say.
@@ -7,7 +9,11 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 
 /// Names and values, each name once, in the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Environment(Vec<(String, String)>);
+pub(crate) struct Environment {
+    pairs: Vec<(String, String)>,
+    /// Where a name is: an image may have as many as fit into a configuration.
+    places: HashMap<String, usize>,
+}
 
 impl From<Vec<(String, String)>> for Environment {
     fn from(pairs: Vec<(String, String)>) -> Self {
@@ -20,16 +26,18 @@ impl From<Vec<(String, String)>> for Environment {
 impl Environment {
     /// The value of a variable.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
+        let place = *self.places.get(name)?;
+        Some(&self.pairs[place].1)
     }
 
     /// Sets a variable.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some(known) => known.1 = value,
-            None => self.0.push((name.to_owned(), value)),
+        if let Some(place) = self.places.get(name) {
+            self.pairs[*place].1 = value;
+        } else {
+            self.places.insert(name.to_owned(), self.pairs.len());
+            self.pairs.push((name.to_owned(), value));
         }
     }
 
@@ -56,6 +64,6 @@ impl Environment {
 
     /// All names and values.
     pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
+        self.pairs
     }
 }

@@ -13,6 +13,18 @@ pub async fn handle(
     dialogue: Dialogue,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
+    // In a box: the compiler gives up on futures that hold too many others.
+    let served = Box::pin(work(agent, request, dialogue, inputs)).await;
+    served.map_err(|failure| upkeep::explain(&agent.store, failure))
+}
+
+/// Serves a request that may be one of those that a stop waits for.
+async fn work(
+    agent: &Agent,
+    request: Request,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
     let Some(name) = name(&request) else {
         return serve(agent, request, dialogue, inputs).await;
     };
@@ -54,7 +66,7 @@ async fn serve(
         Request::Shell(request) => shell::shell(agent, request, dialogue, inputs).await,
         Request::ImageList => image::list(&agent.store, &dialogue).await,
         Request::ImageInspect { image } => image::inspect(&agent.store, &dialogue, &image).await,
-        Request::ImageTag { image, name } => image::tag(&agent.store, &image, &name),
+        Request::ImageTag { image, name } => image::tag(&agent.store, &image, &name).await,
         Request::ImageRemove { images } => image::remove(&agent.store, &images),
         Request::ImageExport {
             image,

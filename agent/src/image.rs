@@ -19,7 +19,12 @@ use crate::store::{Image, Store, StoredImage};
 /// One event for each reference.
 pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> {
     for stored in store.images()? {
-        let size = store.image(&stored.descriptor.digest)?.size();
+        let size = match store.image(&stored.descriptor.digest) {
+            Ok(image) => image.size(),
+            // Somebody has just removed it.
+            Err(_) if store.find(&stored.name)?.is_none() => continue,
+            Err(error) => return Err(error.into()),
+        };
         let summary = ImageSummary {
             name: familiar(&stored.name),
             digest: stored.descriptor.digest.to_string(),
@@ -41,7 +46,9 @@ pub async fn inspect(store: &Store, dialogue: &Dialogue, name: &str) -> Result<R
 }
 
 /// One more name for an image.
-pub fn tag(store: &Store, image: &str, name: &str) -> Result<Reply, Failure> {
+pub async fn tag(store: &Store, image: &str, name: &str) -> Result<Reply, Failure> {
+    // What is found must not be swept before it has its new name.
+    let _lease = store.in_use().await?;
     let name: ImageRef = name.parse()?;
     if name.digest().is_some() {
         let message = format!(

@@ -8,6 +8,7 @@ pub mod build;
 pub mod builder;
 pub mod buildpackage;
 pub mod container;
+mod crash;
 pub mod dialogue;
 pub mod digest;
 pub mod doctor;
@@ -16,6 +17,8 @@ pub mod endpoint;
 mod environment;
 mod folder;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod handler;
 pub mod image;
 pub mod layer;

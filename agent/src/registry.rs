@@ -23,6 +23,8 @@ use tokio::sync::Mutex;
 pub use error::RegistryError;
 pub use publication::Publication;
 pub use pull::{Resolved, Want};
+#[cfg(feature = "fuzzing")]
+pub(crate) use {auth::realm, pull::reads_index};
 
 use crate::dialogue::Dialogue;
 use crate::reference::ImageRef;

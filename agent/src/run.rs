@@ -2,6 +2,8 @@
 
 mod user;
 
+use std::path::{Path, PathBuf};
+
 use protocol::request::RunRequest;
 use protocol::{Failure, FailureKind, Reply};
 
@@ -30,28 +32,46 @@ pub async fn run(
     let (stored, image) = image::load(&agent.store, &request.image)?;
     let registry = Registry::new(request.access.clone(), dialogue.clone());
     extract(agent, &registry, &stored, &image).await?;
-    let runtime = image.config.runtime();
-    let args = arguments(&request, &runtime)?;
     let layers = image.config.diff_ids().iter().rev();
-    let lowers: Vec<_> = layers
-        .map(|diff_id| agent.store.layer_path(diff_id))
-        .collect();
+    let lowers = layers.map(|diff_id| agent.store.layer_path(diff_id));
+    let state = agent.store.temporary()?;
+    let spec = specification(
+        &request,
+        image.config.runtime(),
+        lowers.collect(),
+        state.path(),
+    )?;
+    if let Upper::Directory { upper, work } = &spec.upper {
+        for directory in [upper, work] {
+            fs_err::create_dir(directory)
+                .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        }
+    }
+    let container = Container::start(spec, state.path()).await?;
+    attach(container, &dialogue, inputs).await
+}
+
+/// The container of a request, by what the image says about itself.
+pub(crate) fn specification(
+    request: &RunRequest,
+    runtime: RuntimeConfig,
+    lowers: Vec<PathBuf>,
+    state: &Path,
+) -> Result<ContainerSpec, Failure> {
+    let args = arguments(request, &runtime)?;
     let mut env = Environment::from(runtime.environment().collect::<Vec<_>>());
     env.set_default("PATH", environment::PATH);
     env.set_default("HOME", "/");
     env.set_all(&request.env);
-    let state = agent.store.temporary()?;
-    let (upper, work) = (state.path().join("upper"), state.path().join("work"));
-    for directory in [&upper, &work] {
-        fs_err::create_dir(directory)
-            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
-    }
     let user = user::find(runtime.user.as_deref().unwrap_or_default(), &lowers)?;
     let cwd = runtime.working_dir.filter(|cwd| !cwd.is_empty());
-    let spec = ContainerSpec {
+    Ok(ContainerSpec {
         user,
         lowers,
-        upper: Upper::Directory { upper, work },
+        upper: Upper::Directory {
+            upper: state.join("upper"),
+            work: state.join("work"),
+        },
         mounts: Vec::new(),
         args,
         env: env.into_pairs(),
@@ -60,9 +80,7 @@ pub async fn run(
         network: Network::Host,
         stdio: request.stdio,
         extra_hosts: Vec::new(),
-    };
-    let container = Container::start(spec, state.path()).await?;
-    attach(container, &dialogue, inputs).await
+    })
 }
 
 /// Extracts the layers of an image; those that the store lacks are fetched.

@@ -16,6 +16,7 @@
 //! the tree.
 
 mod listing;
+mod survival;
 mod times;
 mod tree;
 
@@ -155,7 +156,7 @@ impl Update {
     ) -> Result<Self, SourceError> {
         let path = root.join(tree.0.to_string());
         let listing = root.join(format!("{}.json", tree.0));
-        let old = Listing::load(&listing);
+        let old = Listing::load(&listing, &path);
         if old.is_none() && path.exists() {
             crate::store::remove_tree(&path)
                 .map_err(|error| write_error(Path::new("."), io::Error::other(error)))?;

@@ -4,6 +4,7 @@
 //! ```text
 //! oci-layout, index.json, blobs/sha256/HEX   OCI image layout
 //! layers/HEX/                                a layer's tree, by its diffID
+//! trees/HEX                                  what that tree was when it was made
 //! projects/ID/                               source, caches, last build
 //! locks/, tmp/
 //! ```
@@ -26,18 +27,22 @@ mod index;
 mod layers;
 mod lock;
 mod project;
+mod tree;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use crate::crash::{self, Point};
 
 pub use blob::{BlobReader, BlobWriter};
 pub use error::{StoreError, is_full};
-pub use garbage::disk_usage;
+pub use garbage::{Space, disk_usage};
 pub use image::{Descriptor, Image, ImageConfig, Manifest, RuntimeConfig};
 pub use index::{StoredImage, seconds_since_epoch};
 pub use lock::Lock;
 pub use project::ProjectDir;
+pub use tree::TreeState;
 
 /// The most bytes that a manifest or a configuration may have.
 pub const DOCUMENT_CAP: u64 = 4 * 1024 * 1024;
@@ -51,21 +56,29 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    /// Temporary files of this process.
-    scratch: Temporary,
+    /// Temporary files of this process, when there are any: what only reads or
+    /// removes works on a full file system.
+    scratch: OnceLock<Temporary>,
 }
 
 impl Store {
     /// Opens the store in a directory, which is made when it is missing.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         error::create_private(root)?;
-        for directory in ["blobs/sha256", "layers", "projects", "locks", "tmp"] {
+        for directory in [
+            "blobs/sha256",
+            "layers",
+            "trees",
+            "projects",
+            "locks",
+            "tmp",
+        ] {
             error::create_dir_all(&root.join(directory))?;
         }
         sweep_temporary(&root.join("tmp"))?;
         let inner = Inner {
             root: root.to_owned(),
-            scratch: Temporary::new(root)?,
+            scratch: OnceLock::new(),
         };
         let store = Self {
             inner: Arc::new(inner),
@@ -105,15 +118,21 @@ impl Store {
         self.root().join("locks").join(name)
     }
 
-    fn scratch(&self) -> &Path {
-        self.inner.scratch.path()
+    fn scratch(&self) -> Result<&Path, StoreError> {
+        if let Some(made) = self.inner.scratch.get() {
+            return Ok(made.path());
+        }
+        let made = self.temporary()?;
+        Ok(self.inner.scratch.get_or_init(|| made).path())
     }
 
     /// Replaces a file by new content, in one step that survives a power cut.
     fn write_atomically(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+        let scratch = self.scratch()?;
         let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(self.scratch())?;
+            let mut file = tempfile::NamedTempFile::new_in(scratch)?;
             io::Write::write_all(&mut file, content)?;
+            crash::at(Point::IndexWritten);
             file.as_file().sync_all()?;
             file.persist(path)?;
             error::sync_parent(path)
@@ -163,6 +182,8 @@ impl Drop for Temporary {
     }
 }
 
+/// Prefix of a tree that is being removed, by whomever.
+const REMOVED: &str = "removed-";
 /// Prefix of a temporary directory that is not locked yet.
 const UNBORN: &str = ".new-";
 
@@ -172,7 +193,14 @@ fn sweep_temporary(parent: &Path) -> Result<(), StoreError> {
         fs_err::read_dir(parent).map_err(|source| StoreError::io("list", parent, source))?;
     for entry in entries.flatten() {
         let owner = entry.path().join(lock::OWNER);
-        let unborn = entry.file_name().to_string_lossy().starts_with(UNBORN);
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let unborn = name.starts_with(UNBORN);
+        if name.starts_with(REMOVED) {
+            // Whoever began may be at it still: the two do not harm each other.
+            let _ = remove_tree(&entry.path());
+            continue;
+        }
         if unborn || !owner.exists() {
             continue;
         }

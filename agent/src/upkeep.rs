@@ -2,10 +2,12 @@
 
 mod inventory;
 mod prune;
+mod shortage;
 mod usage;
 mod verify;
 
 pub use prune::prune;
+pub(crate) use shortage::explain;
 pub use usage::usage;
 pub use verify::verify;
 

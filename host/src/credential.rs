@@ -125,5 +125,15 @@ impl Credentials {
     }
 }
 
+/// What locald does with the content of a file that others write.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read(bytes: &[u8], registry: &str) -> Result<Option<Credential>, CredentialError> {
+    let file = ConfigFile::parse("config.json".as_ref(), bytes)?;
+    Ok(match file.find(&RegistryKey::new(registry))? {
+        Source::Account(account) => Some(account.into()),
+        Source::Helper(_) | Source::Nothing => None,
+    })
+}
+
 #[cfg(test)]
 mod tests;

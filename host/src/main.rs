@@ -1,33 +1,5 @@
-//! `locald`: turns a source folder into an OCI image and a development shell.
+//! `locald`, as a program.
 
-mod agent;
-mod cli;
-mod client;
-mod command;
-mod conversation;
-mod credential;
-mod exit_code;
-mod export;
-mod folder;
-mod forward;
-mod home;
-mod machine;
-mod outside;
-mod printer;
-mod project;
-mod settings;
-mod signals;
-mod source;
-mod terminal;
-mod up;
-mod watch;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    // Hidden tasks of this same program come first.
-    if machine::dispatch() || outside::dispatch() {
-        return ExitCode::SUCCESS;
-    }
-    command::run().into()
+fn main() -> std::process::ExitCode {
+    locald::main()
 }

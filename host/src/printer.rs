@@ -41,6 +41,8 @@ pub(crate) use lines::Lines;
 pub(crate) use machine::{AgentReport, MachineReport};
 pub(crate) use measure::{bytes, duration};
 pub(crate) use sanitise::clean;
+#[cfg(feature = "fuzzing")]
+pub(crate) use sanitise::{Keep, sanitise};
 pub(crate) use service::Label;
 
 use json::Json;

@@ -8,6 +8,7 @@
 
 mod app;
 mod bait;
+mod busybox;
 mod cargo_project;
 mod file_server;
 mod gate;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use app::App;
 pub use bait::{Bait, CANARY};
+pub use busybox::{busybox, in_busybox};
 pub use cargo_project::{CargoProject, compiled, run, rust_builder};
 pub use file_server::FileServer;
 pub use gate::Gate;

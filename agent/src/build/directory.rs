@@ -98,7 +98,8 @@ impl Prepare<'_> {
         let root = self.layout.build();
         remove_tree(&root)?;
         if self.plan.request.clear_cache {
-            remove_tree(&self.layout.cache())?;
+            self.clear_cache(&root)
+                .map_err(|error| self.layout.failure("clear the caches", &error))?;
             self.layout.build_cache().clear()?;
         }
         self.layout.build_cache().sweep(self.store)?;
@@ -111,6 +112,18 @@ impl Prepare<'_> {
         self.write(&directory, order.toml.as_deref())
             .map_err(|error| self.layout.failure("prepare the build", &error))?;
         Ok(directory)
+    }
+
+    /// It goes with the directory of the build: a cache of which a part has gone
+    /// would be taken for whole.
+    fn clear_cache(&self, root: &Path) -> io::Result<()> {
+        let cleared = root.join("cleared");
+        fs_err::create_dir_all(root)?;
+        match fs_err::rename(self.layout.cache(), &cleared) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
+        }
+        remove_tree(&cleared).map_err(io::Error::other)
     }
 
     fn write(&self, directory: &BuildDir, order: Option<&str>) -> io::Result<()> {

@@ -56,6 +56,14 @@ impl Record {
         Ok(())
     }
 
+    /// Removes the record: what is beside it is about to be another build's.
+    pub fn remove(project: &Path) -> std::io::Result<()> {
+        match fs_err::remove_file(project.join(FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes that the last build was used once more.
     pub fn touch(project: &Path) -> std::io::Result<()> {
         let file = fs_err::OpenOptions::new()

@@ -15,6 +15,10 @@ impl Build<'_> {
         if request.force || request.clear_cache {
             return Ok(None);
         }
+        // A shell needs the layers.
+        if !self.layout.layers().is_dir() {
+            return Ok(None);
+        }
         let same = |record: &Record| record.fingerprint == *fingerprint;
         let Some(record) = Record::load(self.layout.root()).filter(same) else {
             return Ok(None);

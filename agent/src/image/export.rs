@@ -8,6 +8,7 @@ use protocol::{Channel, Event, Failure, Reply};
 use serde_json::{Value, json};
 
 use crate::Agent;
+use crate::crash::{self, Point};
 use crate::dialogue::Dialogue;
 use crate::digest::Digest;
 use crate::layer::{Compression, LayerError};
@@ -39,6 +40,7 @@ pub async fn export(
             image.digest
         }
     };
+    crash::at(Point::ExportSent);
     Ok(Reply::Digest(digest.to_string()))
 }
 
@@ -70,6 +72,7 @@ impl Files<'_> {
     async fn oci_layout(&self, stored: &StoredImage, image: &Image) -> Result<Digest, Failure> {
         let layout = json!({"imageLayoutVersion": "1.0.0"});
         self.bytes("oci-layout", layout.to_string().into()).await?;
+        crash::at(Point::ExportBegun);
         let manifest = oci_manifest(image);
         let digest = Digest::of(&manifest);
         let index = json!({

@@ -37,6 +37,15 @@ impl Challenge {
     }
 }
 
+/// The realm that a `WWW-Authenticate` header names.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn realm(header: &str) -> Option<String> {
+    match Challenge::parse(header)? {
+        Challenge::Basic => None,
+        Challenge::Bearer { realm, .. } => Some(realm),
+    }
+}
+
 /// The value of an `Authorization` header for a repository; absent when the
 /// challenge cannot be met.
 pub(super) async fn answer(

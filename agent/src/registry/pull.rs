@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::download::{Chunks, download, pipe};
 use super::remote::{Operation, Question, Remote};
 use super::{Registry, RegistryError};
+use crate::crash::{self, Point};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::layer::{Compression, LayerError};
 use crate::media_type;
@@ -154,6 +155,7 @@ impl Registry {
         check_platform(name, &image)?;
         store.write_blob(&image.manifest_bytes)?;
         store.write_blob(&image.config_bytes)?;
+        crash::at(Point::DocumentsStored);
         let mut new = StoredImage::now(name.to_string(), descriptor, role);
         if let Some(old) = stored {
             // A role says why an image came first.
@@ -163,6 +165,7 @@ impl Registry {
             }
         }
         store.set_images(std::slice::from_ref(&new))?;
+        crash::at(Point::PulledNameSet);
         Ok(Resolved {
             stored: new,
             image: Arc::new(image),
@@ -234,6 +237,7 @@ impl Registry {
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;
+        crash::at(Point::LayersFetched);
         // One sync for all layers: none is used before it is on the disk.
         let diff_ids: Vec<DiffId> = missing.iter().map(|(_, diff_id)| **diff_id).collect();
         let publishing = store.clone();
@@ -477,6 +481,12 @@ fn choose(name: &ImageRef, remote: &Remote, bytes: &[u8]) -> Result<Digest, Regi
         available: names.collect::<Vec<_>>().join(", "),
         wanted: format!("linux/{}", arch()),
     })
+}
+
+/// Whether a document is an index, and one whose entries can be read.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
+    is_index(descriptor, bytes) && serde_json::from_slice::<Index>(bytes).is_ok()
 }
 
 fn check_platform(name: &ImageRef, image: &Image) -> Result<(), RegistryError> {

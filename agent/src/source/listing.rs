@@ -7,14 +7,23 @@ use std::path::Path;
 use protocol::source::{Entry, EntryKind};
 use serde::{Deserialize, Serialize};
 
-use super::SourceError;
+use super::tree::TreeDir;
+use super::{SourceError, survival};
 use crate::digest::{Digest, Hasher};
 
 const PATH_CAP: usize = 4096;
 
 /// A tree's paths. Bytes that are no UTF-8 are escaped, see [`key`].
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Listing(BTreeMap<String, Known>);
+
+/// A listing as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept<P> {
+    /// During which boot of the machine it was written.
+    boot: Option<String>,
+    paths: P,
+}
 
 /// One path of a received tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,15 +131,29 @@ impl Known {
 }
 
 impl Listing {
-    /// The listing in a file; absent when there is none that can be read.
-    pub(super) fn load(path: &Path) -> Option<Self> {
+    /// The listing in a file; absent when there is none that can be read. One
+    /// of an earlier boot has only what is in the tree.
+    pub(super) fn load(path: &Path, tree: &Path) -> Option<Self> {
         let bytes = fs_err::read(path).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        let Kept { boot, paths } = serde_json::from_slice(&bytes).ok()?;
+        let mut listing = Self(paths);
+        if boot.is_none() || boot != survival::boot() {
+            survival::compare(&mut listing, &TreeDir::open(tree).ok()?);
+        }
+        Some(listing)
+    }
+
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&str, &Known) -> bool) {
+        self.0.retain(|path, known| keeps(path, known));
     }
 
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let temporary = path.with_extension("new");
-        fs_err::write(&temporary, serde_json::to_vec(self)?)?;
+        let kept = Kept {
+            boot: survival::boot(),
+            paths: &self.0,
+        };
+        fs_err::write(&temporary, serde_json::to_vec(&kept)?)?;
         fs_err::rename(temporary, path)
     }
 

@@ -101,6 +101,33 @@ impl TreeDir {
         .map_err(|errno| failed(path, errno))
     }
 
+    pub(super) fn is_directory(&self, key: &str) -> bool {
+        let path = listing::bytes(key);
+        rustix::fs::openat2(&self.root, path, PARENT, Mode::empty(), RESOLVE).is_ok()
+    }
+
+    /// Where a symbolic link points.
+    pub(super) fn target(&self, key: &str) -> Option<String> {
+        let path = listing::bytes(key);
+        let read =
+            |parent: &OwnedFd, name: &OsStr| rustix::fs::readlinkat(parent, name, Vec::new());
+        let target = self.at(&path, read).ok()?;
+        Some(listing::key(target.as_bytes()))
+    }
+
+    /// Opens a regular file.
+    pub(super) fn read(&self, key: &str) -> io::Result<File> {
+        let path = listing::bytes(key);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), RESOLVE)?;
+        let file = File::from(file);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        }
+    }
+
     /// Starts a file anew. The old one is replaced, not written into: it may
     /// be in use as part of a running container.
     pub(super) fn file(&self, path: &[u8]) -> Result<NewFile, SourceError> {

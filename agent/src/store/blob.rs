@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
 use super::{Store, StoreError};
+use crate::crash::{self, Point};
 use crate::digest::{Digest, Hasher};
 
 /// An open blob.
@@ -90,7 +91,7 @@ impl Store {
 
     /// Starts a new blob.
     pub fn blob_writer(&self) -> Result<BlobWriter, StoreError> {
-        let parent = self.scratch();
+        let parent = self.scratch()?;
         let file = NamedTempFile::new_in(parent)
             .map_err(|source| StoreError::io("make a file in", parent, source))?;
         Ok(BlobWriter {
@@ -137,8 +138,11 @@ impl BlobWriter {
         let path = self.store.blob_path(&digest);
         if !path.exists() {
             let publish = || -> io::Result<()> {
+                crash::at(Point::BlobWritten);
                 self.file.as_file().sync_all()?;
+                crash::at(Point::BlobSynced);
                 self.file.persist(&path)?;
+                crash::at(Point::BlobVisible);
                 Ok(())
             };
             publish().map_err(|source| StoreError::io("write", &path, source))?;

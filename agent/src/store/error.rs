@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
-use rustix::io::Errno;
 
 use crate::digest::Digest;
 
@@ -88,9 +87,13 @@ impl StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Io { path, source, .. } if is_full(source) => Some(format!(
-                "free space on the file system of {} (`locald image ls` shows what is kept), or set LOCALD_HOME to another",
+                "free space on the file system of {}, or set LOCALD_HOME to another",
                 path.display()
             )),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "its file system is mounted read-only: mount it writable, or set LOCALD_HOME to another"
+                    .to_owned(),
+            ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
                 "make the folder writable for this user, or set LOCALD_HOME to another".to_owned(),
             ),
@@ -105,9 +108,9 @@ impl StoreError {
 
 /// Whether an error says that a file system or a quota is exhausted.
 pub fn is_full(error: &io::Error) -> bool {
-    let full = [Errno::NOSPC, Errno::DQUOT];
-    full.iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    // Its code is out of reach where a path has been added to the error.
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    full.contains(&error.kind())
 }
 
 impl From<StoreError> for Failure {
@@ -139,5 +142,24 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) => fs_err::File::open(parent)?.sync_all(),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_is_exhausted_is_told_also_behind_a_path() {
+        let with_path = |errno: Errno| {
+            let error = io::Error::from(errno);
+            io::Error::new(error.kind(), error)
+        };
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert!(is_full(&errno.into()) && is_full(&with_path(errno)));
+        }
+        assert!(!is_full(&Errno::MFILE.into()));
     }
 }

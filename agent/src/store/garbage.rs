@@ -1,12 +1,36 @@
 //! Removes blobs and layers that no reference needs.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 
 use protocol::event::Usage;
 
-use super::{Lock, Store, StoreError, remove_tree};
+use super::{Lock, REMOVED, Store, StoreError, remove_tree};
+use crate::crash::{self, Point};
 use crate::digest::{DiffId, Digest};
+
+/// What a file system has left, and what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are left.
+    pub free: u64,
+    /// All bytes.
+    pub all: u64,
+    /// Files that can still be made.
+    pub free_files: u64,
+    /// All files that can be made; zero when there is no such limit.
+    pub all_files: u64,
+}
+
+impl Space {
+    /// Whether files come to their end before bytes.
+    pub fn files_are_scarcer(&self) -> bool {
+        let product = |left: u64, all: u64| u128::from(left) * u128::from(all);
+        self.all_files > 0
+            && product(self.free_files, self.all) < product(self.free, self.all_files)
+    }
+}
 
 impl Store {
     /// Removes what nothing references. Returns the bytes freed, or nothing
@@ -44,8 +68,9 @@ impl Store {
                 layers.insert(diff_id.0.hex());
             }
         }
-        let freed = sweep(&self.root().join("blobs/sha256"), &blobs)?;
-        Ok(freed + sweep(&self.root().join("layers"), &layers)?)
+        let freed = self.sweep_directory("blobs/sha256", &blobs)?;
+        let freed = freed + self.sweep_directory("layers", &layers)?;
+        Ok(freed + self.sweep_directory("trees", &layers)?)
     }
 
     /// Removes everything but what is asked to stay. False when the store is
@@ -55,16 +80,53 @@ impl Store {
             return Ok(false);
         };
         let none = HashSet::new();
-        for project in self.projects()? {
-            project.distrust()?;
-        }
-        sweep(&self.root().join("projects"), &none)?;
+        self.sweep_directory("projects", &none)?;
         if !keep_images {
             self.forget_images()?;
-            sweep(&self.root().join("blobs/sha256"), &none)?;
-            sweep(&self.root().join("layers"), &none)?;
+            self.sweep_directory("blobs/sha256", &none)?;
+            self.sweep_directory("layers", &none)?;
+            self.sweep_directory("trees", &none)?;
         }
         Ok(true)
+    }
+
+    /// Removes all entries that are not kept; returns the bytes freed.
+    fn sweep_directory(&self, name: &str, keep: &HashSet<String>) -> Result<u64, StoreError> {
+        let directory = self.root().join(name);
+        let entries = fs_err::read_dir(&directory)
+            .map_err(|source| StoreError::io("list", &directory, source))?;
+        let mut freed = 0;
+        for entry in entries.flatten() {
+            if keep.contains(&*entry.file_name().to_string_lossy()) {
+                continue;
+            }
+            let path = entry.path();
+            freed += disk_usage(&path);
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.remove_whole(&path)?;
+            } else {
+                fs_err::remove_file(&path)
+                    .map_err(|source| StoreError::io("remove", &path, source))?;
+            }
+            crash::at(Point::Swept);
+        }
+        Ok(freed)
+    }
+
+    /// Removes a tree that has a name in the store: all of it at once. One of
+    /// which a part has gone would be taken for whole after a kill or a power
+    /// cut.
+    pub(super) fn remove_whole(&self, path: &Path) -> Result<(), StoreError> {
+        // No directory is made for it: there may be no space for one.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let own = std::process::id();
+        let moved = self.root().join(format!("tmp/{REMOVED}{own}-{name}"));
+        match fs_err::rename(path, &moved) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(|source| StoreError::io("remove", path, source))?,
+        }
+        crash::at(Point::RemovalBegun);
+        remove_tree(&moved)
     }
 
     /// Bytes that each part of the store takes.
@@ -82,11 +144,16 @@ impl Store {
         disk_usage(self.root())
     }
 
-    /// Bytes that the file system has left.
-    pub fn free(&self) -> Result<u64, StoreError> {
+    /// What the file system has left.
+    pub fn space(&self) -> Result<Space, StoreError> {
         let found = rustix::fs::statvfs(self.root());
         let found = found.map_err(|errno| StoreError::io("examine", self.root(), errno.into()))?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+        Ok(Space {
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+            all: found.f_blocks.saturating_mul(found.f_frsize),
+            free_files: found.f_favail,
+            all_files: found.f_files,
+        })
     }
 
     /// All blobs, with the bytes that they take.
@@ -101,26 +168,6 @@ impl Store {
             .map(|(digest, size)| (DiffId(digest), size))
             .collect())
     }
-}
-
-/// Removes all entries that are not kept; returns the bytes freed.
-fn sweep(directory: &Path, keep: &HashSet<String>) -> Result<u64, StoreError> {
-    let entries =
-        fs_err::read_dir(directory).map_err(|source| StoreError::io("list", directory, source))?;
-    let mut freed = 0;
-    for entry in entries.flatten() {
-        if keep.contains(&*entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        let path = entry.path();
-        freed += disk_usage(&path);
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&path)?;
-        } else {
-            fs_err::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
-        }
-    }
-    Ok(freed)
 }
 
 /// Entries that are named by a digest; others are nobody's.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::Descriptor;
 use super::{Lock, Store, StoreError};
+use crate::crash::{self, Point};
 use crate::digest::Digest;
 use crate::media_type;
 
@@ -141,6 +142,7 @@ impl Store {
                 keep
             });
         })?;
+        crash::at(Point::NameRemoved);
         Ok(removed)
     }
 
@@ -168,7 +170,9 @@ impl Store {
             path: path.clone(),
             source,
         })?;
-        self.write_atomically(&path, &bytes)
+        self.write_atomically(&path, &bytes)?;
+        crash::at(Point::IndexReplaced);
+        Ok(())
     }
 
     /// Digests of all referenced manifests.

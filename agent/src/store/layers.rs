@@ -10,6 +10,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::{Lock, Store, StoreError};
+use crate::crash::{self, Point};
 use crate::digest::DiffId;
 use crate::layer::{self, Compression, LayerError};
 
@@ -47,6 +48,8 @@ impl Store {
             let expected = *diff_id;
             return Err(LayerError::Mismatch { expected, actual });
         }
+        self.note_tree(diff_id, &root)?;
+        crash::at(Point::LayerExtracted);
         let path = self.waiting_path(diff_id)?;
         fs_err::rename(&root, &path).map_err(|source| StoreError::io("keep", &path, source).into())
     }
@@ -79,6 +82,7 @@ impl Store {
                 Err(_) if self.has_layer(diff_id) => {}
                 renamed => renamed.map_err(|source| StoreError::io("publish", &path, source))?,
             }
+            crash::at(Point::LayerVisible);
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Lock, Store, StoreError, error, remove_tree};
+use crate::crash::{self, Point};
+
+use super::{Lock, Store, StoreError, error};
 
 /// A project's directory.
 #[derive(Debug, Clone)]
@@ -10,6 +12,7 @@ pub struct ProjectDir {
     path: PathBuf,
     lock: PathBuf,
     folder_lock: PathBuf,
+    store: Store,
 }
 
 impl Store {
@@ -38,6 +41,7 @@ impl Store {
             path,
             lock: self.lock_path(&format!("project-{id}.lock")),
             folder_lock: self.lock_path(&format!("folder-{id}.lock")),
+            store: self.clone(),
         }
     }
 }
@@ -54,20 +58,9 @@ impl ProjectDir {
         let Some(_lock) = Lock::try_exclusive(&self.lock)? else {
             return Ok(false);
         };
-        self.distrust()?;
-        remove_tree(&self.path).map(|()| true)
-    }
-
-    /// A copy of a folder that is removed only in part must not be taken for
-    /// one in which files were removed.
-    pub(super) fn distrust(&self) -> Result<(), StoreError> {
-        let path = crate::folder::agreement(&self.path);
-        match fs_err::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::io("remove", &path, source))
-            }
-            _ => Ok(()),
-        }
+        self.store.remove_whole(&self.path)?;
+        crash::at(Point::ProjectRemoved);
+        Ok(true)
     }
 
     /// Waits until nobody else keeps the project's folder in step; `on_wait` is

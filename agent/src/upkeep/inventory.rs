@@ -51,6 +51,14 @@ impl Inventory {
         })
     }
 
+    /// All layers that are extracted.
+    pub(super) fn layers(&self) -> impl Iterator<Item = DiffId> {
+        self.sizes.keys().filter_map(|content| match content {
+            Content::Layer(diff_id) => Some(*diff_id),
+            Content::Blob(_) => None,
+        })
+    }
+
     /// Bytes of what is there of some content.
     pub(super) fn bytes<'a>(&self, content: impl IntoIterator<Item = &'a Content>) -> u64 {
         let sizes = content.into_iter().filter_map(|it| self.sizes.get(it));

@@ -28,6 +28,10 @@ pub async fn prune(
         Some(alone(store, dialogue).await?)
     };
     let plan = Plan::make(store, request)?;
+    if !request.dry_run {
+        // Before a reference is removed, which takes space for a moment.
+        store.sweep()?;
+    }
     let mut freed = 0;
     for (item, removal) in plan.items {
         if !request.dry_run && !removal.run(store)? {
@@ -42,9 +46,15 @@ pub async fn prune(
     Ok(Reply::PrunedBytes(freed))
 }
 
+/// Bytes that a prune would free.
+pub(super) fn freed_by(store: &Store, request: &PruneRequest) -> Result<u64, StoreError> {
+    let plan = Plan::make(store, request)?;
+    Ok(plan.items.iter().map(|(item, _)| item.bytes).sum())
+}
+
 /// How an item goes.
 enum Removal {
-    /// By the sweep at the end, which removes what nothing needs.
+    /// By the sweeps, which remove what nothing needs.
     Sweep,
     Image(String),
     Project(ProjectDir),

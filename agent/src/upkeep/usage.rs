@@ -28,7 +28,7 @@ pub fn usage(store: &Store) -> Result<Reply, StoreError> {
     Ok(Reply::StoreUsage(Box::new(StoreUsage {
         path: store.root().display().to_string(),
         total: content + kept + temporary,
-        free: store.free()?,
+        free: store.space()?.free,
         images,
         projects,
         unreferenced,

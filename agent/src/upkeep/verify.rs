@@ -1,7 +1,7 @@
 //! Whether the store is what it says it is.
 //!
 //! Every blob is read and its digest compared with its name. Trees of layers
-//! have no digest of their own: they are there, or not.
+//! are compared with what was noted when they were extracted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,12 +13,13 @@ use protocol::{Event, Failure, FailureKind, Reply};
 use super::alone;
 use super::inventory::{Content, Inventory, Needs};
 use crate::Agent;
+use crate::crash::{self, Point};
 use crate::dialogue::Dialogue;
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::image::{familiar, origin, run_image_layers};
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Want};
-use crate::store::{Image, Store, StoreError, StoredImage};
+use crate::store::{Image, Store, StoreError, StoredImage, TreeState};
 
 /// Why something cannot be fetched.
 const BUILT: &str = "it was built here, and is in no registry that is known";
@@ -42,7 +43,7 @@ pub async fn verify(
     });
     for fault in found.faults {
         let done = match &mender {
-            Some(mender) => Some(mender.mend(&fault).await?),
+            Some(mender) => mender.mend(&fault).await?,
             None => None,
         };
         verified.faults += u64::from(done.is_none());
@@ -70,6 +71,8 @@ struct Fault {
     reason: String,
     /// A blob whose content is not what its name says.
     corrupt: Option<Digest>,
+    /// A layer whose tree is not what was extracted.
+    changed: Option<DiffId>,
     /// What needs it.
     images: Vec<StoredImage>,
 }
@@ -92,8 +95,23 @@ fn look(store: &Store) -> Result<Found, StoreError> {
             what: format!("blob {digest}"),
             reason: reason.clone(),
             corrupt: Some(*digest),
+            changed: None,
             images: images.map(|(stored, _)| stored.clone()).collect(),
         });
+    }
+    for diff_id in inventory.layers() {
+        if store.tree_state(&diff_id)? == TreeState::Changed {
+            let content = Content::Layer(diff_id);
+            let needed = |(_, needs): &&(StoredImage, Needs)| needs.contains(&content);
+            let images = inventory.images.iter().filter(needed);
+            faults.push(Fault {
+                what: format!("layer {}", diff_id.0),
+                reason: "its files are not those that were extracted".to_owned(),
+                corrupt: None,
+                changed: Some(diff_id),
+                images: images.map(|(stored, _)| stored.clone()).collect(),
+            });
+        }
     }
     let corrupt: HashSet<Digest> = corrupt.into_iter().map(|(digest, _)| digest).collect();
     for (stored, _) in &inventory.images {
@@ -105,6 +123,7 @@ fn look(store: &Store) -> Result<Found, StoreError> {
                 what: format!("image {}", familiar(&stored.name)),
                 reason,
                 corrupt: None,
+                changed: None,
                 images: vec![stored.clone()],
             });
         }
@@ -183,12 +202,17 @@ struct Mender<'a> {
 }
 
 impl Mender<'_> {
-    async fn mend(&self, fault: &Fault) -> Result<Repair, Failure> {
+    /// Absent when nothing could be done but to say so.
+    async fn mend(&self, fault: &Fault) -> Result<Option<Repair>, Failure> {
+        if let Some(diff_id) = &fault.changed {
+            return self.mend_tree(diff_id, &fault.images).await;
+        }
         if let Some(digest) = &fault.corrupt {
             self.store.remove_blob(digest)?;
+            crash::at(Point::DamageRemoved);
         }
         if fault.images.is_empty() {
-            return Ok(Repair::Removed);
+            return Ok(Some(Repair::Removed));
         }
         let mut lost = None;
         for stored in &fault.images {
@@ -198,7 +222,34 @@ impl Mender<'_> {
                 lost = Some(reason);
             }
         }
-        Ok(lost.map_or(Repair::Fetched, |reason| Repair::Lost { reason }))
+        let repair = lost.map_or(Repair::Fetched, |reason| Repair::Lost { reason });
+        Ok(Some(repair))
+    }
+
+    /// Extracts a layer again: of its blob, or of what a registry has. An image
+    /// whose layer cannot be had now is not lost: its next use asks again.
+    async fn mend_tree(
+        &self,
+        diff_id: &DiffId,
+        images: &[StoredImage],
+    ) -> Result<Option<Repair>, Failure> {
+        self.store.remove_tree_of(diff_id)?;
+        if images.is_empty() {
+            return Ok(Some(Repair::Removed));
+        }
+        for stored in images {
+            let Ok(image) = self.store.image(&stored.descriptor.digest) else {
+                continue;
+            };
+            let Some(name) = origin(stored, &image) else {
+                continue;
+            };
+            let fetched = self.registry.fetch_layers(self.store, &name, &image);
+            if fetched.await.is_ok() && self.store.has_layer(diff_id) {
+                return Ok(Some(Repair::Fetched));
+            }
+        }
+        Ok(None)
     }
 
     /// Fetches what an image lacks from where the image has it from.

@@ -3,7 +3,7 @@
 
 /// Whether colours may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(crate) enum Keep {
     /// Nothing but text.
     Text,
     /// Text and SGR sequences (ECMA-48 8.3.117).
@@ -17,7 +17,7 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// Text without escape sequences and control characters, but perhaps colours,
 /// which are reset at the end.
-pub(super) fn sanitise(text: &str, keep: Keep) -> String {
+pub(crate) fn sanitise(text: &str, keep: Keep) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     let mut coloured = false;

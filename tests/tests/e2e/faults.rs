@@ -1,9 +1,8 @@
 //! Faults at any moment: nothing keeps running, and the next build works.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::{App, await_that, builder, locald, processes, setting, unique};
+use harness::{App, await_that, builder, locald, processes, unique};
 use rustix::process::Signal;
 
 use super::build;
@@ -54,42 +53,6 @@ fn ctrl_c_at_any_moment() {
 #[test]
 fn a_killed_host_at_any_moment() {
     stopped_at_any_moment(Signal::KILL);
-}
-
-/// Runs a script where a small file system, on which the given directory is,
-/// ends with it.
-fn on_a_small_disk(size: &str, script: &str) -> std::process::Output {
-    let directory = tempfile::tempdir().unwrap();
-    let script = format!(
-        "set -e; mount -t tmpfs -o size={size} small {0}; export LOCALD_HOME={0}/home; \
-         unset LOCALD_AGENT; {script}",
-        directory.path().display()
-    );
-    let mut command = Command::new("unshare");
-    if rustix::process::geteuid().is_root() {
-        command.arg("--mount");
-    } else {
-        command.args(["--user", "--map-root-user", "--mount"]);
-    }
-    command.args(["sh", "-c", &script]).output().unwrap()
-}
-
-#[test]
-fn a_full_disk_is_named_and_what_was_there_stays() {
-    let app = App::probe("true");
-    let script = format!(
-        "{bin} image ls; {bin} build '{app}' -t full --builder {builder} || echo \"exit code $?\"; \
-         {bin} image ls --json",
-        bin = setting("LOCALD_BIN"),
-        app = app.text(),
-        builder = builder(),
-    );
-    let output = on_a_small_disk("60m", &script);
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stdout.contains("exit code 120"), "{stdout}{stderr}");
-    assert!(stderr.contains("No space left"), "{stderr}");
-    assert!(output.status.success(), "{stdout}{stderr}");
 }
 
 #[test]

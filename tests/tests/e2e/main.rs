@@ -15,7 +15,9 @@ mod image;
 mod interruption;
 mod run;
 mod shell;
+mod space;
 mod store;
+mod together;
 mod up;
 mod watch;
 

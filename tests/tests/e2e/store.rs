@@ -1,6 +1,6 @@
 //! `locald store` and `locald prune`.
 
-use harness::{App, builder, locald, unique};
+use harness::{App, builder, busybox, in_busybox, locald, unique};
 use serde_json::Value;
 
 /// The last event of a command.
@@ -123,6 +123,25 @@ fn damage_is_found_and_mended_or_told() {
     locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
         .home(home.path())
         .succeed();
+}
+
+#[test]
+fn a_layer_whose_files_have_changed_is_extracted_again() {
+    let home = tempfile::tempdir().unwrap();
+    locald(["pull", &busybox()]).home(home.path()).succeed();
+    let layers = fs_err::read_dir(home.path().join("store/layers")).unwrap();
+    let layer = layers.flatten().next().unwrap().path();
+    // As a power cut leaves a file whose content was still in memory.
+    fs_err::write(layer.join("bin/busybox"), "").unwrap();
+    let found = locald(["store", "verify"]).home(home.path()).fail(115, "");
+    assert!(found.stdout.contains("not those that"), "{}", found.stdout);
+    assert!(found.stdout.contains("test/busybox"), "{}", found.stdout);
+    let mended = answer(&["store", "verify", "--repair"], home.path());
+    assert_eq!(mended["remaining"], 0, "{mended}");
+    locald(["store", "verify"]).home(home.path()).succeed();
+    let image = busybox();
+    let run = locald(in_busybox(&image, "echo whole")).home(home.path());
+    assert_eq!(run.succeed().stdout, "whole\n");
 }
 
 #[test]

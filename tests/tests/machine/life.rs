@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use harness::{App, Vm, builder, free_port, page};
 use rustix::process::Signal;
 
-use super::image::{busybox, run};
+use harness::{busybox, in_busybox as run};
 
 #[test]
 fn a_machine_starts_works_stops_and_goes() {

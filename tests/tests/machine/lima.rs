@@ -2,7 +2,7 @@
 
 use harness::{Locald, await_that, locald, setting};
 
-use super::image::{busybox, run};
+use harness::{busybox, in_busybox as run};
 
 /// The machine of one test; removed when dropped.
 struct Lima {

@@ -3,8 +3,8 @@
 
 mod folder;
 mod heal;
-mod image;
 mod life;
 mod lima;
+mod power;
 mod ssh;
 mod wrong;

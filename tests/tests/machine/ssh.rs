@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::{App, Remote, builder, free_port};
 use rustix::process::Signal;
 
-use super::image::{busybox, run};
+use harness::{busybox, in_busybox as run};
 
 #[test]
 fn an_agent_is_brought_builds_and_goes() {

@@ -106,7 +106,7 @@ fn a_full_disk_is_told() {
         "{}",
         doctor.stdout
     );
-    vm.locald(["pull", &super::image::busybox()]).succeed();
+    vm.locald(["pull", &harness::busybox()]).succeed();
 }
 
 #[test]

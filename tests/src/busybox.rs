@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use harness::{Reader, registry};
+use crate::{Reader, registry};
 
-/// Its name: busybox, and nothing else.
-pub(crate) fn busybox() -> String {
+/// The name of an image with busybox, and nothing else.
+pub fn busybox() -> String {
     static NAME: LazyLock<String> = LazyLock::new(make);
     NAME.clone()
 }
@@ -44,6 +44,6 @@ fn program(name: &str) -> std::path::PathBuf {
 }
 
 /// The words of a command in the image.
-pub(crate) fn run<'a>(image: &'a str, script: &'a str) -> [&'a str; 7] {
+pub fn in_busybox<'a>(image: &'a str, script: &'a str) -> [&'a str; 7] {
     ["run", "--command", image, "--", "/bin/sh", "-c", script]
 }

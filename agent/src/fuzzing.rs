@@ -1,0 +1,59 @@
+//! What reads untrusted input, for `fuzz/`.
+
+use std::path::Path;
+
+use protocol::Failure;
+use protocol::request::{RegistryAccess, RunRequest, Stdio};
+
+use crate::build;
+use crate::builder::{Builder, BuildpackInfo};
+use crate::container::ContainerSpec;
+use crate::environment::Environment;
+use crate::lifecycle;
+use crate::run;
+use crate::store::{Descriptor, RuntimeConfig};
+
+/// Whether a manifest from a registry is an index that can be read.
+pub fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
+    crate::registry::reads_index(descriptor, bytes)
+}
+
+/// The realm of a `WWW-Authenticate` header.
+pub fn realm(header: &str) -> Option<String> {
+    crate::registry::realm(header)
+}
+
+/// The container in which `locald run` starts an image's default process.
+pub fn container(runtime: RuntimeConfig, root: &Path) -> Result<ContainerSpec, Failure> {
+    let request = RunRequest {
+        image: "fuzzed".to_owned(),
+        process: None,
+        args: Vec::new(),
+        direct: false,
+        env: Vec::new(),
+        stdio: Stdio::Pipes,
+        access: RegistryAccess::default(),
+    };
+    run::specification(&request, runtime, vec![root.to_owned()], root)
+}
+
+/// Whether a builder can be used by what its image says.
+pub fn reads_builder(runtime: &RuntimeConfig) -> bool {
+    Builder::from_runtime("fuzzed", runtime).is_ok()
+}
+
+/// A builder's `order.toml`, with one group more.
+pub fn extended_order(order: &str) -> Option<String> {
+    let last = BuildpackInfo {
+        id: "locald/last".to_owned(),
+        version: "1".to_owned(),
+    };
+    lifecycle::with_last_group(order, &last).ok()
+}
+
+/// The environment that the layers of a build give.
+pub fn layer_environment(layers: &Path) -> Option<Vec<(String, String)>> {
+    let mut environment = Environment::default();
+    build::apply_layer_env(layers, &mut environment).ok()?;
+    Some(environment.into_pairs())
+}

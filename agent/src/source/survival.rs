@@ -1,0 +1,88 @@
+//! What of a tree has survived the end of the machine.
+//!
+//! Nothing of a source is synced: that would take longer than many a build. So
+//! after a power cut a listing may be whole, and the files that it names empty.
+//! The listing of an earlier boot is compared with the tree once.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use super::listing::{Known, Listing};
+use super::tree::TreeDir;
+use crate::digest::{Digest, Hasher};
+
+/// Which boot of the machine this is; absent when the kernel does not say.
+pub(super) fn boot() -> Option<String> {
+    let text = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// Forgets what is not in the tree as the listing has it.
+pub(super) fn compare(listing: &mut Listing, tree: &TreeDir) {
+    listing.retain(|path, known| match known {
+        Known::Directory { .. } => tree.is_directory(path),
+        Known::Symlink { target } => tree.target(path).as_deref() == Some(target),
+        Known::File { digest, .. } => {
+            let held = tree.read(path).and_then(hash);
+            held.is_ok_and(|held| held == *digest)
+        }
+    });
+}
+
+fn hash(mut file: File) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use protocol::source::{Entry, EntryKind};
+
+    use super::*;
+
+    #[test]
+    fn what_has_lost_its_content_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = TreeDir::open(folder.path()).unwrap();
+        let mut listing = Listing::default();
+        let kind = |content: &[u8]| EntryKind::File {
+            size: content.len() as u64,
+            mode: 0o644,
+            modified: 1,
+            stamp: 1,
+        };
+        let mut add = |path: &[u8], kind, digest| {
+            let path = path.to_vec();
+            listing.add(&Entry { path, kind }, digest);
+        };
+        for (name, held) in [("whole", "text"), ("empty", ""), ("other", "texT")] {
+            add(name.as_bytes(), kind(b"text"), Some(Digest::of(b"text")));
+            fs_err::write(folder.path().join(name), held).unwrap();
+        }
+        add(b"missing", kind(b"text"), Some(Digest::of(b"text")));
+        for (name, target) in [("link", "whole"), ("wrong", "other")] {
+            let target = target.as_bytes().to_vec();
+            add(name.as_bytes(), EntryKind::Symlink { target }, None);
+            std::os::unix::fs::symlink("whole", folder.path().join(name)).unwrap();
+        }
+        for name in ["folder", "gone"] {
+            add(name.as_bytes(), EntryKind::Directory { mode: 0o755 }, None);
+        }
+        fs_err::create_dir(folder.path().join("folder")).unwrap();
+        compare(&mut listing, &tree);
+        let mut left = Vec::new();
+        listing.retain(|path, _| {
+            left.push(path.to_owned());
+            true
+        });
+        assert_eq!(left, ["folder", "link", "whole"]);
+    }
+}

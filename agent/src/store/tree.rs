@@ -1,0 +1,156 @@
+//! Whether the tree of a layer still is what was extracted.
+//!
+//! A layer's digest is that of its archive, which nobody can make again of the
+//! tree. So what the file system says of each file is digested once it is
+//! extracted: its path, kind, mode, owner, size, time, and the target of a link.
+//! That shows files which a power cut has left empty, and whatever a program has
+//! changed, added or removed, without reading gigabytes; a disk that returns
+//! other bytes than were written is for the file system to find.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Store, StoreError};
+use crate::digest::{DiffId, Digest, Hasher};
+
+/// What is known about a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TreeState {
+    /// It is what was extracted.
+    Whole,
+    /// It is not.
+    Changed,
+    /// An earlier version extracted it, and noted nothing.
+    Unknown,
+}
+
+impl Store {
+    /// Where the digest of a layer's tree is noted.
+    fn tree_note(&self, diff_id: &DiffId) -> PathBuf {
+        self.root().join("trees").join(diff_id.0.hex())
+    }
+
+    /// Notes what a tree is, before it becomes visible as a layer.
+    pub(super) fn note_tree(&self, diff_id: &DiffId, root: &Path) -> Result<(), StoreError> {
+        let note = self.tree_note(diff_id);
+        let digest = digest(root).map_err(|source| StoreError::io("examine", root, source))?;
+        // As lasting as the tree: both are synced together. Half a note is none.
+        fs_err::write(&note, digest.to_string())
+            .map_err(|source| StoreError::io("write", &note, source))
+    }
+
+    /// Compares a layer's tree with what was noted.
+    pub fn tree_state(&self, diff_id: &DiffId) -> Result<TreeState, StoreError> {
+        let note = fs_err::read_to_string(self.tree_note(diff_id)).unwrap_or_default();
+        let Ok(noted) = note.parse::<Digest>() else {
+            return Ok(TreeState::Unknown);
+        };
+        let root = self.layer_path(diff_id);
+        let actual = digest(&root).map_err(|source| StoreError::io("examine", &root, source))?;
+        Ok(if actual == noted {
+            TreeState::Whole
+        } else {
+            TreeState::Changed
+        })
+    }
+
+    /// Removes the tree of a layer; it is extracted again when it is needed.
+    pub fn remove_tree_of(&self, diff_id: &DiffId) -> Result<(), StoreError> {
+        self.remove_whole(&self.layer_path(diff_id))
+    }
+}
+
+/// Over all that is below a directory, and itself.
+fn digest(root: &Path) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    add(root, b"", &mut hasher)?;
+    Ok(hasher.finish())
+}
+
+/// Each field is preceded by its length, or has always the same.
+fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> io::Result<()> {
+    let metadata = fs_err::symlink_metadata(path)?;
+    let mut text = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    text(name);
+    if metadata.is_symlink() {
+        text(fs_err::read_link(path)?.as_os_str().as_bytes());
+    }
+    // Only a file's size is its own: a directory's depends on the file system.
+    let size = if metadata.is_file() {
+        metadata.size()
+    } else {
+        0
+    };
+    let seconds = metadata.mtime().cast_unsigned();
+    let nanoseconds = metadata.mtime_nsec().cast_unsigned();
+    for number in [
+        u64::from(metadata.mode()),
+        u64::from(metadata.uid()),
+        u64::from(metadata.gid()),
+        size,
+        seconds,
+        nanoseconds,
+    ] {
+        hasher.update(&number.to_le_bytes());
+    }
+    if metadata.is_dir() {
+        let entries = fs_err::read_dir(path)?.map(|entry| entry.map(|it| it.file_name()));
+        let mut names = entries.collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        hasher.update(&(names.len() as u64).to_le_bytes());
+        for name in names {
+            add(&path.join(&name), name.as_bytes(), hasher)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn every_change_of_a_tree_is_seen() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let diff_id = DiffId(Digest::of(b"x"));
+        let root = store.layer_path(&diff_id);
+        fs_err::create_dir_all(root.join("folder")).unwrap();
+        fs_err::write(root.join("folder/file"), "content").unwrap();
+        std::os::unix::fs::symlink("file", root.join("folder/link")).unwrap();
+        assert_eq!(store.tree_state(&diff_id).unwrap(), TreeState::Unknown);
+        let note = || store.note_tree(&diff_id, &root).unwrap();
+        let file = root.join("folder/file");
+        let truncate = || {
+            let time = fs_err::metadata(&file).unwrap().modified().unwrap();
+            let opened = fs_err::OpenOptions::new().write(true).open(&file).unwrap();
+            opened.set_len(0).unwrap();
+            opened.file().set_modified(time).unwrap();
+        };
+        let changes: [&dyn Fn(); 5] = [
+            &truncate,
+            &|| fs_err::write(root.join("more"), "").unwrap(),
+            &|| fs_err::remove_file(root.join("folder/link")).unwrap(),
+            &|| std::os::unix::fs::symlink("more", root.join("folder/link")).unwrap(),
+            &|| {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+                fs_err::set_permissions(root.join("folder"), mode).unwrap();
+            },
+        ];
+        for change in changes {
+            note();
+            assert_eq!(store.tree_state(&diff_id).unwrap(), TreeState::Whole);
+            change();
+            assert_eq!(store.tree_state(&diff_id).unwrap(), TreeState::Changed);
+        }
+        store.remove_tree_of(&diff_id).unwrap();
+        assert!(!store.has_layer(&diff_id));
+    }
+}
