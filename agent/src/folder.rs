@@ -45,7 +45,7 @@ pub(crate) fn tree(project: &Path) -> PathBuf {
 }
 
 /// What makes a copy trusted.
-pub(crate) fn agreement(project: &Path) -> PathBuf {
+fn agreement(project: &Path) -> PathBuf {
     directory(project).join("agreed.json")
 }
 
