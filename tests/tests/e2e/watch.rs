@@ -1,7 +1,14 @@
 //! `locald run --watch`.
 
-use harness::{App, Running, await_that, builder, free_port, locald, processes, unique};
+use std::process::Command;
+
+use harness::{
+    App, Locald, Running, await_that, builder, free_port, locald, processes, setting, shared_home,
+    unique,
+};
 use rustix::process::Signal;
+
+use super::agent::Agent;
 
 /// The demo's application with settings of its own.
 fn app() -> App {
@@ -111,6 +118,35 @@ fn what_ends_waits_for_a_change_and_what_is_killed_leaves_nothing() {
     await_that("the process is gone", || {
         processes(&format!("sleep {mark}")).is_empty()
     });
+}
+
+/// In a user namespace, which has limits of its own, below those of the system.
+#[test]
+fn where_nothing_can_be_watched_changes_are_looked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_agent, address) = Agent::serve(directory.path());
+    for (limit, count, remedy) in [
+        ("max_inotify_watches", 1, "fs.inotify.max_user_watches"),
+        ("max_inotify_instances", 0, "fs.inotify.max_user_instances"),
+    ] {
+        let (app, port) = (app(), free_port().to_string());
+        app.write("one/file", "");
+        app.write("two/file", "");
+        let script = format!("echo {count} > /proc/sys/user/{limit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", &script]);
+        command.args([&setting("LOCALD_BIN"), "run", &app.text(), "--watch"]);
+        command.args(["-e", &format!("PORT={port}")]);
+        command
+            .env("LOCALD_HOME", shared_home())
+            .env("LOCALD_AGENT", &address)
+            .env_remove("LOCALD_MACHINE");
+        let mut running = Locald::of(command).start();
+        running.await_output(remedy);
+        await_page(&port, "Hello from");
+        say(&app, "Good day from");
+        await_page(&port, "Good day from");
+    }
 }
 
 #[test]
