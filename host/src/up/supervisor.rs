@@ -14,7 +14,7 @@ use super::board::{Board, State};
 use super::health;
 use super::journal::Journal;
 use super::launch::Launch;
-use super::process::{Exit, Output, Process};
+use super::process::{Exit, Output, Process, Stop};
 use crate::client::Client;
 use crate::printer::{Label, Printer, duration};
 
@@ -159,7 +159,10 @@ impl Supervisor {
                     let _ = done.send(());
                     Told::Stop
                 }
-                Some(Order::Kill) | None => Told::Stop,
+                Some(Order::Kill) | None => {
+                    self.board.set(&self.launch.name, State::Stopped);
+                    Told::Stop
+                }
             },
         }
     }
@@ -225,23 +228,24 @@ impl Supervisor {
                         }
                         Err(last) => {
                             self.unhealthy(&last);
-                            process.stop(&mut self.orders, launch.stop_signal).await?;
-                            return Ok(Turn::Failed);
+                            let stop = process.stop(&mut self.orders, launch.stop_signal).await?;
+                            return Ok(self.stopped(stop, Turn::Failed));
                         }
                     }
                 }
                 order = self.orders.recv() => {
                     self.board.set(&launch.name, State::Stopping);
-                    let signal = match &order {
+                    let signal = match order {
                         Some(Order::Kill) | None => Signal::Kill,
-                        Some(_) => launch.stop_signal,
+                        Some(Order::Start | Order::Stop(_)) => launch.stop_signal,
                     };
-                    let killed = process.stop(&mut self.orders, signal).await?;
-                    if killed && signal != Signal::Kill {
-                        let text = format!("{} did not stop in time, and was killed", launch.name);
-                        self.printer.warning(&text, None);
+                    let mut stop = process.stop(&mut self.orders, signal).await?;
+                    match order {
+                        Some(Order::Start) => {}
+                        Some(Order::Stop(done)) => stop.waiting.push(done),
+                        Some(Order::Kill) | None => stop.is_final = true,
                     }
-                    return Ok(self.stopped(order));
+                    return Ok(self.stopped(stop, Turn::Anew));
                 }
             }
         }
@@ -265,20 +269,23 @@ impl Supervisor {
         })
     }
 
-    /// What an order means to a process that has stopped because of it.
-    fn stopped(&mut self, order: Option<Order>) -> Turn {
-        match order {
-            Some(Order::Start) => Turn::Anew,
-            Some(Order::Stop(done)) => {
-                self.held = true;
-                self.tell(State::Stopped, &format!("{} stopped", self.launch.name));
-                let _ = done.send(());
-                Turn::Stopped
-            }
-            Some(Order::Kill) | None => {
-                self.board.set(&self.launch.name, State::Stopped);
-                Turn::Stopped
-            }
+    /// What follows when a process was stopped: `turn`, unless somebody wanted
+    /// it to be for good.
+    fn stopped(&mut self, stop: Stop, turn: Turn) -> Turn {
+        let name = &self.launch.name;
+        if stop.took_too_long {
+            let text = format!("{name} did not stop in time, and was killed");
+            self.printer.warning(&text, None);
         }
+        if stop.waiting.is_empty() && !stop.is_final {
+            return turn;
+        }
+        self.held = true;
+        self.tell(State::Stopped, &format!("{name} stopped"));
+        for done in stop.waiting {
+            // Nobody may wait for it.
+            let _ = done.send(());
+        }
+        Turn::Stopped
     }
 }

@@ -120,6 +120,29 @@ fn what_ends_waits_for_a_change_and_what_is_killed_leaves_nothing() {
     });
 }
 
+#[test]
+fn what_changes_during_a_build_is_built_after_it() {
+    let app = App::probe("true");
+    let (builder, name) = (builder(), unique("watched"));
+    let settings = format!("[build]\nbuilder = \"{builder}\"\nname = \"{name}\"\n");
+    app.write("locald.toml", &settings);
+    app.write("late.txt", "not yet");
+    let command = ["run", "--watch", "--command", &app.text(), "--"];
+    let mut running = locald([&command[..], &["cat", "late.txt"]].concat()).start();
+    running.await_output("not yet");
+    let sleep = format!("sleep 1.{}", std::process::id());
+    app.write("probe.sh", &sleep);
+    await_that("the build sleeps", || !processes(&sleep).is_empty());
+    app.write("late.txt", "it is late");
+    running.await_output("it is late");
+    running.signal(Signal::INT);
+    let said = running.wait().stderr;
+    let builds = said.lines().filter(|line| line.contains("changed: built"));
+    let builds: Vec<_> = builds.collect();
+    assert_eq!(builds.len(), 2, "{said}");
+    assert!(builds[1].starts_with("late.txt"), "{said}");
+}
+
 /// In a user namespace, which has limits of its own, below those of the system.
 #[test]
 fn where_nothing_can_be_watched_changes_are_looked_for() {
