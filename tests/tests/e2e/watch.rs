@@ -169,6 +169,14 @@ fn where_nothing_can_be_watched_changes_are_looked_for() {
         await_page(&port, "Hello from");
         say(&app, "Good day from");
         await_page(&port, "Good day from");
+        // What is wrong is told once, however often it is looked at.
+        app.write("locald.toml", "[biuld]\n");
+        running.await_output("unknown key `biuld`");
+        app.write("locald.toml", "[build]\nbuidler = \"x\"\n");
+        running.await_output("unknown key `buidler`");
+        running.signal(Signal::TERM);
+        let said = running.wait().stderr;
+        assert_eq!(said.matches("unknown key").count(), 2, "{said}");
     }
 }
 
