@@ -15,6 +15,7 @@ use crate::cli::{ColorChoice, GlobalOptions};
 use crate::machine::Step;
 
 mod answer;
+mod aside;
 mod checks;
 mod details;
 mod images;
@@ -124,26 +125,6 @@ impl Printer {
         Self {
             voice,
             out: Shared::new(out),
-            log: Log::default(),
-            started: Instant::now(),
-        }
-    }
-
-    /// Another printer for the same streams, for what goes on at the same time.
-    /// Phases that end well leave no line there.
-    pub(crate) fn aside(&self) -> Self {
-        let voice = match &self.voice {
-            Voice::People(people) => Voice::people(
-                people.story.aside(),
-                people.detail,
-                [people.style, people.out_style],
-                people.screen.aside(),
-            ),
-            Voice::Programs(_) => Voice::Programs(json::Narrator::default()),
-        };
-        Self {
-            voice,
-            out: self.out.clone(),
             log: Log::default(),
             started: Instant::now(),
         }

@@ -25,7 +25,7 @@ pub(crate) use machine::{GuestImage, MachineTable, Shape, Size};
 pub(crate) use name::ImageName;
 pub(crate) use registries::Registries;
 pub(crate) use service::{
-    HealthCheck, Kind as ServiceKind, Origin, Probe, Service, ServiceCommand, Services, levels,
+    HealthCheck, Kind as ServiceKind, Origin, Probe, Service, Services, levels,
 };
 
 use descriptor::Descriptor;

@@ -7,11 +7,15 @@ mod control;
 mod folder;
 mod health;
 mod journal;
+mod launch;
 mod process;
+mod procfile;
 mod supervisor;
+mod words;
 
 pub(crate) use board::{Board, State, Status, Statuses};
 pub(crate) use control::{Answer as StopAnswer, Ask, Control, ask};
 pub(crate) use folder::{Folder, FolderError};
 pub(crate) use journal::{Entry, Journal, Reader};
-pub(crate) use supervisor::{Launch, OnExit, Order, Supervisor};
+pub(crate) use launch::{Launch, Program};
+pub(crate) use supervisor::{OnExit, Order, Supervisor};

@@ -29,7 +29,7 @@ pub(crate) struct Watch {
 
 /// The system does not tell of changes: they are looked for.
 #[derive(Debug, thiserror::Error)]
-#[error("changes are looked for once a second, as this system cannot tell of more")]
+#[error("this system can watch no more folders: changes are looked for once a second")]
 pub(crate) struct Polling {
     #[source]
     pub(crate) source: notify::Error,

@@ -41,11 +41,7 @@ pub(super) fn run(
         let client = Arc::new(start.setup.connect(printer).await?);
         let failed = |error: std::io::Error| Failure::from_error(FailureKind::Store, &error);
         let journal = Journal::create(&folder.journal()).map_err(failed)?;
-        let control = Control::listen(&folder.control()).map_err(|error| {
-            Failure::from_error(FailureKind::Machine, &error).with_hint(
-                "the path of a socket has a limit: set LOCALD_HOME to a folder with a shorter path",
-            )
-        })?;
+        let control = Control::listen(&folder.control()).map_err(|error| no_control(&error))?;
         let ports = services.all.iter().map(|it| (it.name.as_str(), it.port));
         let board = Board::new(ports);
         let mut tasks = JoinSet::new();
@@ -71,6 +67,15 @@ pub(super) fn run(
         drop(lock);
         code
     })
+}
+
+fn no_control(error: &std::io::Error) -> Failure {
+    let failure = Failure::from_error(FailureKind::Machine, error);
+    if error.kind() == std::io::ErrorKind::InvalidInput {
+        let hint = "a socket's path has a limit: set LOCALD_HOME to a folder with a shorter path";
+        return failure.with_hint(hint);
+    }
+    failure
 }
 
 /// Writes down how the services are, whenever that changes.

@@ -46,6 +46,8 @@ pub(super) struct Workshop {
     plan: Plan,
     /// Of the last build that went well.
     digest: Option<String>,
+    /// Why the source could not be listed, or its settings be read.
+    trouble: Option<Failure>,
     watch: Watch,
 }
 
@@ -63,6 +65,7 @@ impl Workshop {
             recipe,
             plan,
             digest,
+            trouble: None,
             watch,
         };
         workshop.follow(printer);
@@ -80,13 +83,20 @@ impl Workshop {
         loop {
             self.watch.changed().await;
             let changes = match self.look(printer) {
-                Ok(changes) if changes.is_empty() => continue,
                 Ok(changes) => changes,
                 Err(failure) => {
-                    printer.failure(&failure);
+                    // It may be looked at again before anything has changed.
+                    if self.trouble.as_ref() != Some(&failure) {
+                        printer.failure(&failure);
+                    }
+                    self.trouble = Some(failure);
                     continue;
                 }
             };
+            self.trouble = None;
+            if changes.is_empty() {
+                continue;
+            }
             let start = Instant::now();
             self.plan.log(&self.recipe.home, printer);
             match build::follow(self.plan.clone(), client, printer).await {

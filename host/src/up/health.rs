@@ -8,7 +8,7 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use protocol::{Failure, Reply};
 
-use super::supervisor::Launch;
+use super::launch::Launch;
 use crate::client::Client;
 use crate::conversation::Heard;
 use crate::forward::Call;
@@ -47,7 +47,7 @@ async fn look(launch: &Launch, client: &Client, printer: &mut Printer) -> Found 
         Probe::Tcp { port } => Err(format!("nobody listens on port {port}")),
         Probe::Http { port, path } => http(client, *port, path).await,
         Probe::Command(command) => {
-            let request = launch.request(command.words(), client);
+            let request = launch.beside(command.words(), client);
             match ended(client, &request, printer).await {
                 Ok(0) => Ok(()),
                 Ok(code) => Err(format!("the command ended with {code}")),

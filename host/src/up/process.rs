@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use protocol::input::Signal;
 use protocol::{Channel, Event, Failure, Input, Reply, Request};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
 use super::journal::{Entry, Journal};
 use super::supervisor::Order;
@@ -22,6 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) enum Exit {
     Running,
     Ended(u8),
+}
+
+/// What came while a process was stopped.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    /// It did not end when it was asked to.
+    pub(super) took_too_long: bool,
+    /// Who waits for the service to have stopped for good.
+    pub(super) waiting: Vec<oneshot::Sender<()>>,
+    /// It was to be killed: no other order comes after that.
+    pub(super) is_final: bool,
 }
 
 /// A process; it is killed when this is dropped.
@@ -97,31 +107,32 @@ impl<'a> Process<'a> {
     }
 
     /// Asks it to end, waits for that, and kills it when it takes too long or
-    /// somebody wants so. Tells whether it was killed.
+    /// somebody wants so.
     pub(super) async fn stop(
         &mut self,
         orders: &mut mpsc::UnboundedReceiver<Order>,
         signal: Signal,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Stop, Failure> {
         self.speaker.input(Input::Signal(signal)).await;
-        let end = tokio::time::sleep_until(Instant::now() + PATIENCE);
+        let end = tokio::time::sleep(PATIENCE);
         tokio::pin!(end);
-        let mut killed = signal == Signal::Kill;
+        let mut stop = Stop::default();
+        let mut kills = signal == Signal::Kill;
         loop {
             tokio::select! {
-                ended = self.ended() => return ended.map(|_| killed),
-                () = &mut end, if !killed => {}
-                order = orders.recv(), if !killed => match order {
-                    Some(Order::Kill) | None => {}
-                    // It stops already.
+                ended = self.ended() => return ended.map(|_| stop),
+                () = &mut end, if !kills => stop.took_too_long = true,
+                order = orders.recv(), if !stop.is_final => match order {
+                    // It ends already, and may start after that.
                     Some(Order::Start) => continue,
                     Some(Order::Stop(done)) => {
-                        drop(done);
+                        stop.waiting.push(done);
                         continue;
                     }
+                    Some(Order::Kill) | None => stop.is_final = true,
                 },
             }
-            killed = true;
+            kills = true;
             self.speaker.input(Input::Signal(Signal::Kill)).await;
         }
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::input::Signal;
-use protocol::request::{EnvVar, RunRequest, Stdio};
-use protocol::{Failure, FailureKind, Request};
+use protocol::{Failure, FailureKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -14,57 +13,10 @@ use super::backoff::Backoff;
 use super::board::{Board, State};
 use super::health;
 use super::journal::Journal;
-use super::process::{Exit, Output, Process};
+use super::launch::Launch;
+use super::process::{Exit, Output, Process, Stop};
 use crate::client::Client;
 use crate::printer::{Label, Printer, duration};
-use crate::settings::{HealthCheck, Probe};
-
-/// What is started, and how.
-#[derive(Debug, Clone)]
-pub(crate) struct Launch {
-    /// The service's name.
-    pub(crate) name: String,
-    pub(crate) image: String,
-    /// Process type, when there is no command.
-    pub(crate) process: Option<String>,
-    /// Arguments, or a command when `direct`.
-    pub(crate) args: Vec<String>,
-    pub(crate) direct: bool,
-    pub(crate) env: Vec<EnvVar>,
-    pub(crate) port: Option<u16>,
-    pub(crate) health: HealthCheck,
-    pub(crate) depends_on: Vec<String>,
-    pub(crate) stop_signal: Signal,
-    pub(crate) stdio: Stdio,
-}
-
-impl Launch {
-    /// Asks for its process.
-    fn run(&self, client: &Client) -> Request {
-        Request::Run(RunRequest {
-            image: self.image.clone(),
-            process: self.process.clone(),
-            args: self.args.clone(),
-            direct: self.direct,
-            env: self.env.clone(),
-            stdio: self.stdio,
-            access: client.access.clone(),
-        })
-    }
-
-    /// Asks for a command in its environment.
-    pub(super) fn request(&self, command: Vec<String>, client: &Client) -> Request {
-        Request::Run(RunRequest {
-            image: self.image.clone(),
-            process: None,
-            args: command,
-            direct: true,
-            env: self.env.clone(),
-            stdio: Stdio::Pipes,
-            access: client.access.clone(),
-        })
-    }
-}
 
 /// What becomes of a service whose process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +36,14 @@ pub(crate) enum Order {
     Stop(oneshot::Sender<()>),
     /// Stop at once.
     Kill,
+}
+
+/// What came while nothing ran.
+enum Told {
+    /// What was waited for.
+    Nothing,
+    Start,
+    Stop,
 }
 
 /// Supervises one service.
@@ -137,11 +97,12 @@ impl Supervisor {
     async fn keep(&mut self) -> Result<(), Failure> {
         let mut backoff = Backoff::default();
         loop {
-            let turn = match self.await_dependencies().await {
-                Some(turn) => turn,
-                None => self.once().await?,
-            };
-            let rest = match turn {
+            if let Told::Stop = self.await_dependencies().await {
+                return Ok(());
+            }
+            let turn = self.once().await?;
+            let name = &self.launch.name;
+            let (what, rest) = match turn {
                 Turn::Stopped => return Ok(()),
                 Turn::Anew => {
                     backoff.forget();
@@ -152,56 +113,57 @@ impl Supervisor {
                     return Ok(());
                 }
                 Turn::Failed if self.on_exit == OnExit::Wait => {
-                    self.board.set(&self.launch.name, State::Ended(1));
+                    self.board.set(name, State::Ended(1));
                     return Ok(());
                 }
                 Turn::Ended { code, healthy } => {
-                    let rest = backoff.rest(healthy);
-                    let what = format!("{} ended with {code}", self.launch.name);
-                    self.tell(State::Resting, &again(&what, rest));
-                    rest
+                    (format!("{name} ended with {code}"), backoff.rest(healthy))
                 }
-                Turn::Failed => {
-                    let rest = backoff.rest(None);
-                    let what = format!("{} cannot be started", self.launch.name);
-                    self.tell(State::Resting, &again(&what, rest));
-                    rest
-                }
+                Turn::Failed => (format!("{name} is not up"), backoff.rest(None)),
             };
-            if let Turn::Stopped = self.unless_told(tokio::time::sleep(rest)).await {
-                return Ok(());
+            let again = format!("{what}; it starts again in {}", duration(rest));
+            self.tell(State::Resting, &again);
+            match self.unless_told(tokio::time::sleep(rest)).await {
+                Told::Nothing => {}
+                Told::Start => backoff.forget(),
+                Told::Stop => return Ok(()),
             }
             self.board.count_restart(&self.launch.name);
         }
     }
 
-    /// Waits for what the service depends on, unless an order comes first.
-    async fn await_dependencies(&mut self) -> Option<Turn> {
+    /// Waits for what the service depends on, unless it is told to stop first.
+    async fn await_dependencies(&mut self) -> Told {
         self.board.set(&self.launch.name, State::Waiting);
         let board = self.board.clone();
         let needs = self.launch.depends_on.clone();
-        let turn = self.unless_told(board.ready(&needs)).await;
-        matches!(turn, Turn::Stopped).then_some(turn)
+        loop {
+            match self.unless_told(board.ready(&needs)).await {
+                // It waits to start anyway.
+                Told::Start => {}
+                told => return told,
+            }
+        }
     }
 
-    /// Waits for something; an order to stop ends that at once, one to start
-    /// what waits anyway changes nothing.
-    async fn unless_told(&mut self, work: impl Future<Output = ()>) -> Turn {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                () = &mut work => return Turn::Anew,
-                order = self.orders.recv() => match order {
-                    Some(Order::Start) => {}
-                    Some(Order::Stop(done)) => {
-                        self.held = true;
-                        self.board.set(&self.launch.name, State::Stopped);
-                        let _ = done.send(());
-                        return Turn::Stopped;
-                    }
-                    Some(Order::Kill) | None => return Turn::Stopped,
-                },
-            }
+    /// Waits for something while no process runs, unless an order comes first.
+    async fn unless_told(&mut self, work: impl Future<Output = ()>) -> Told {
+        tokio::select! {
+            () = work => Told::Nothing,
+            order = self.orders.recv() => match order {
+                Some(Order::Start) => Told::Start,
+                Some(Order::Stop(done)) => {
+                    self.held = true;
+                    self.board.set(&self.launch.name, State::Stopped);
+                    // Nobody may wait for it.
+                    let _ = done.send(());
+                    Told::Stop
+                }
+                Some(Order::Kill) | None => {
+                    self.board.set(&self.launch.name, State::Stopped);
+                    Told::Stop
+                }
+            },
         }
     }
 
@@ -212,12 +174,7 @@ impl Supervisor {
         if let Some(port) = self.launch.port
             && health::is_open(&self.client, port).await
         {
-            let failure = Failure::new(
-                FailureKind::Invalid,
-                format!("{name} needs port {port}, on which another program listens"),
-            );
-            let failure = failure.with_hint("stop that one, or give the service another `port`");
-            self.printer.failure(&failure);
+            self.port_taken(port);
             return Ok(Turn::Failed);
         }
         let output = Output::new(
@@ -249,14 +206,8 @@ impl Supervisor {
         let mut aside = self.printer.aside();
         let launch = self.launch.clone();
         let client = Arc::clone(&self.client);
-        match process.started().await? {
-            Exit::Running => {}
-            Exit::Ended(code) => {
-                return Ok(Turn::Ended {
-                    code,
-                    healthy: None,
-                });
-            }
+        if let Some(turn) = self.await_start(process).await? {
+            return Ok(turn);
         }
         let health = health::wait(&launch, &client, &mut aside);
         tokio::pin!(health);
@@ -277,90 +228,64 @@ impl Supervisor {
                         }
                         Err(last) => {
                             self.unhealthy(&last);
-                            process.stop(&mut self.orders, launch.stop_signal).await?;
-                            return Ok(Turn::Failed);
+                            let stop = process.stop(&mut self.orders, launch.stop_signal).await?;
+                            return Ok(self.stopped(stop, Turn::Failed));
                         }
                     }
                 }
                 order = self.orders.recv() => {
                     self.board.set(&launch.name, State::Stopping);
-                    let signal = match &order {
+                    let signal = match order {
                         Some(Order::Kill) | None => Signal::Kill,
-                        Some(_) => launch.stop_signal,
+                        Some(Order::Start | Order::Stop(_)) => launch.stop_signal,
                     };
-                    let killed = process.stop(&mut self.orders, signal).await?;
-                    if killed && signal != Signal::Kill {
-                        let text = format!("{} did not stop in time, and was killed", launch.name);
-                        self.printer.warning(&text, None);
+                    let mut stop = process.stop(&mut self.orders, signal).await?;
+                    match order {
+                        Some(Order::Start) => {}
+                        Some(Order::Stop(done)) => stop.waiting.push(done),
+                        Some(Order::Kill) | None => stop.is_final = true,
                     }
-                    return Ok(self.stopped(order));
+                    return Ok(self.stopped(stop, Turn::Anew));
                 }
             }
         }
     }
 
-    /// What an order means to a process that has stopped because of it.
-    fn stopped(&mut self, order: Option<Order>) -> Turn {
-        match order {
-            Some(Order::Start) => Turn::Anew,
-            Some(Order::Stop(done)) => {
-                self.held = true;
-                self.tell(State::Stopped, &format!("{} stopped", self.launch.name));
-                let _ = done.send(());
-                Turn::Stopped
-            }
-            Some(Order::Kill) | None => {
-                self.board.set(&self.launch.name, State::Stopped);
-                Turn::Stopped
-            }
+    /// Waits until the process runs, which takes long when layers of its image
+    /// must be fetched; an order before that leaves nothing to be stopped.
+    async fn await_start(&mut self, process: &mut Process<'_>) -> Result<Option<Turn>, Failure> {
+        let mut exit = Ok(Exit::Running);
+        let starting = async { exit = process.started().await };
+        Ok(match self.unless_told(starting).await {
+            Told::Start => Some(Turn::Anew),
+            Told::Stop => Some(Turn::Stopped),
+            Told::Nothing => match exit? {
+                Exit::Running => None,
+                Exit::Ended(code) => Some(Turn::Ended {
+                    code,
+                    healthy: None,
+                }),
+            },
+        })
+    }
+
+    /// What follows when a process was stopped: `turn`, unless somebody wanted
+    /// it to be for good.
+    fn stopped(&mut self, stop: Stop, turn: Turn) -> Turn {
+        let name = &self.launch.name;
+        if stop.took_too_long {
+            let text = format!("{name} did not stop in time, and was killed");
+            self.printer.warning(&text, None);
         }
+        if stop.waiting.is_empty() && !stop.is_final {
+            return turn;
+        }
+        self.held = true;
+        self.tell(State::Stopped, &format!("{name} stopped"));
+        for done in stop.waiting {
+            // Nobody may wait for it.
+            let _ = done.send(());
+        }
+        Turn::Stopped
     }
-
-    fn healthy(&mut self, time: Duration) {
-        let name = &self.launch.name;
-        let time = duration(time);
-        let place = match self.launch.port {
-            Some(port) if !self.client.is_elsewhere => format!(" at http://localhost:{port}"),
-            _ => String::new(),
-        };
-        let text = match (self.on_exit, &self.launch.health.probe) {
-            (OnExit::Wait, _) => return self.board.set(name, State::Healthy),
-            (OnExit::Restart, Probe::Started) => format!("{name} has started"),
-            (OnExit::Restart, _) => format!("{name} is up{place} ({time})"),
-        };
-        self.tell(State::Healthy, &text);
-    }
-
-    fn unhealthy(&mut self, last: &str) {
-        let name = &self.launch.name;
-        let time = duration(self.launch.health.timeout);
-        let failure = Failure::new(
-            FailureKind::Invalid,
-            format!("{name} is not healthy {time} after its start: {last}"),
-        );
-        let failure = failure
-            .with_hint("`health_check` in locald.toml says how it is looked at, and how long");
-        self.printer.failure(&failure);
-    }
-
-    fn ended(&mut self, code: u8) {
-        let name = &self.launch.name;
-        let text = match self.on_exit {
-            OnExit::Restart => format!("{name} ended with {code}"),
-            OnExit::Wait => {
-                format!("{name} ended with {code}: a change of the source starts it again")
-            }
-        };
-        self.tell(State::Ended(code), &text);
-    }
-
-    fn tell(&mut self, state: State, text: &str) {
-        self.board.set(&self.launch.name, state);
-        self.printer
-            .service_state(&self.launch.name, state.name(), text);
-    }
-}
-
-fn again(what: &str, rest: Duration) -> String {
-    format!("{what}; it starts again in {}", duration(rest))
 }

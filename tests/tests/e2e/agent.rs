@@ -1,5 +1,6 @@
 //! Agents that are elsewhere, and machines that cannot be one.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use harness::{App, await_that, builder, locald, processes, setting, shared_home, unique};
@@ -7,7 +8,22 @@ use harness::{App, await_that, builder, locald, processes, setting, shared_home,
 use super::build;
 
 /// An agent that is killed when dropped.
-struct Agent(Child);
+pub(super) struct Agent(Child);
+
+impl Agent {
+    /// One that listens on a socket in a directory; its address, too.
+    pub(super) fn serve(directory: &Path) -> (Self, String) {
+        let socket = directory.join("agent.sock");
+        let mut command = Command::new(setting("LOCALD_AGENT_BIN"));
+        command.args(["serve", "--unix", socket.to_str().unwrap()]);
+        command
+            .env("LOCALD_HOME", shared_home())
+            .stdin(Stdio::null());
+        let agent = Self(command.spawn().unwrap());
+        await_that("the agent listens", || socket.exists());
+        (agent, format!("unix:{}", socket.display()))
+    }
+}
 
 impl Drop for Agent {
     fn drop(&mut self) {
@@ -19,15 +35,8 @@ impl Drop for Agent {
 #[test]
 fn an_agent_behind_a_socket_serves_many_hosts() {
     let directory = tempfile::tempdir().unwrap();
+    let (agent, address) = Agent::serve(directory.path());
     let socket = directory.path().join("agent.sock");
-    let mut command = Command::new(setting("LOCALD_AGENT_BIN"));
-    command.args(["serve", "--unix", socket.to_str().unwrap()]);
-    command
-        .env("LOCALD_HOME", shared_home())
-        .stdin(Stdio::null());
-    let agent = Agent(command.spawn().unwrap());
-    await_that("the agent listens", || socket.exists());
-    let address = format!("unix:{}", socket.display());
     let (app, name) = (App::web(), unique("socket"));
     let arguments = ["build", &app.text(), "-t", &name, "--builder", &builder()];
     locald(arguments).env("LOCALD_AGENT", &address).succeed();

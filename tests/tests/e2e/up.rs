@@ -239,6 +239,79 @@ fn a_change_restarts_the_service_that_it_concerns() {
 }
 
 #[test]
+fn a_procfile_says_what_starts_and_commands_say_more() {
+    let app = App::empty("shop");
+    let (builder, name) = (builder(), unique("procfile"));
+    let settings = format!(
+        r#"
+[build]
+builder = "{builder}"
+name = "{name}"
+[services.setup]
+depends_on = ["first"]
+[services.first]
+command = "echo $WHAT > /tmp/shown; exec cat /tmp/shown"
+env = {{ WHAT = "made" }}
+[services.other]
+depends_on = ["setup"]
+"#
+    );
+    app.write("locald.toml", &settings);
+    app.write("app.py", "print('by default')\n");
+    app.write(
+        "Procfile",
+        "setup: echo its own line\nweb: echo the line of web\n",
+    );
+    // All end well, and so does `up`.
+    let output = locald(["up"]).current_dir(app.path()).succeed();
+    let out = &output.stdout;
+    let (first, setup) = (
+        place(out, "first | made"),
+        place(out, "setup | its own line"),
+    );
+    assert!(
+        first < setup && setup < place(out, "other | the line of web"),
+        "{out}"
+    );
+    assert!(
+        output.stderr.contains("No service runs any more"),
+        "{}",
+        output.stderr
+    );
+    // With the words of programs.
+    let json = locald(["up", "--json"])
+        .current_dir(app.path())
+        .succeed()
+        .json();
+    let said = json.iter().filter(|it| it["event"] == "service-output");
+    let lines: Vec<_> = said.map(|it| it["line"].as_str().unwrap()).collect();
+    assert_eq!(lines, ["made", "its own line", "the line of web"]);
+}
+
+#[test]
+fn a_health_check_by_a_command_and_one_that_fails() {
+    let port = free_port();
+    let shop = Shop::new(&format!(
+        r#"
+[services.slow]
+port = {port}
+command = ["python3", "app.py"]
+env = {{ NAME = "slow" }}
+health_check = {{ command = "python3 -c \"import os, urllib.request as r; r.urlopen('http://localhost:' + os.environ['PORT'])\"" }}
+[services.never]
+command = "exec sleep 1000"
+health_check = {{ command = "exit 4", timeout = "300ms" }}
+"#
+    ));
+    let mut up = shop.up(&[]);
+    up.await_output("slow is up");
+    up.await_output("never is not healthy 0.30 s after its start: the command ended with 4");
+    up.await_output("never is not up; it starts again");
+    up.ctrl_c();
+    assert_eq!(up.wait().code, 130);
+}
+
+#[test]
 fn what_cannot_work_is_said() {
     let app = App::web();
     let run = || locald(["up"]).current_dir(app.path());

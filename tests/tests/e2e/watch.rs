@@ -1,7 +1,14 @@
 //! `locald run --watch`.
 
-use harness::{App, Running, await_that, builder, free_port, locald, processes, unique};
+use std::process::Command;
+
+use harness::{
+    App, Locald, Running, await_that, builder, free_port, locald, processes, setting, shared_home,
+    unique,
+};
 use rustix::process::Signal;
+
+use super::agent::Agent;
 
 /// The demo's application with settings of its own.
 fn app() -> App {
@@ -111,6 +118,66 @@ fn what_ends_waits_for_a_change_and_what_is_killed_leaves_nothing() {
     await_that("the process is gone", || {
         processes(&format!("sleep {mark}")).is_empty()
     });
+}
+
+#[test]
+fn what_changes_during_a_build_is_built_after_it() {
+    let app = App::probe("true");
+    let (builder, name) = (builder(), unique("watched"));
+    let settings = format!("[build]\nbuilder = \"{builder}\"\nname = \"{name}\"\n");
+    app.write("locald.toml", &settings);
+    app.write("late.txt", "not yet");
+    let command = ["run", "--watch", "--command", &app.text(), "--"];
+    let mut running = locald([&command[..], &["cat", "late.txt"]].concat()).start();
+    running.await_output("not yet");
+    let sleep = format!("sleep 1.{}", std::process::id());
+    app.write("probe.sh", &sleep);
+    await_that("the build sleeps", || !processes(&sleep).is_empty());
+    app.write("late.txt", "it is late");
+    running.await_output("it is late");
+    running.signal(Signal::INT);
+    let said = running.wait().stderr;
+    let builds = said.lines().filter(|line| line.contains("changed: built"));
+    let builds: Vec<_> = builds.collect();
+    assert_eq!(builds.len(), 2, "{said}");
+    assert!(builds[1].starts_with("late.txt"), "{said}");
+}
+
+/// In a user namespace, which has limits of its own, below those of the system.
+#[test]
+fn where_nothing_can_be_watched_changes_are_looked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_agent, address) = Agent::serve(directory.path());
+    for (limit, count, remedy) in [
+        ("max_inotify_watches", 1, "fs.inotify.max_user_watches"),
+        ("max_inotify_instances", 0, "fs.inotify.max_user_instances"),
+    ] {
+        let (app, port) = (app(), free_port().to_string());
+        app.write("one/file", "");
+        app.write("two/file", "");
+        let script = format!("echo {count} > /proc/sys/user/{limit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", &script]);
+        command.args([&setting("LOCALD_BIN"), "run", &app.text(), "--watch"]);
+        command.args(["-e", &format!("PORT={port}")]);
+        command
+            .env("LOCALD_HOME", shared_home())
+            .env("LOCALD_AGENT", &address)
+            .env_remove("LOCALD_MACHINE");
+        let mut running = Locald::of(command).start();
+        running.await_output(remedy);
+        await_page(&port, "Hello from");
+        say(&app, "Good day from");
+        await_page(&port, "Good day from");
+        // What is wrong is told once, however often it is looked at.
+        app.write("locald.toml", "[biuld]\n");
+        running.await_output("unknown key `biuld`");
+        app.write("locald.toml", "[build]\nbuidler = \"x\"\n");
+        running.await_output("unknown key `buidler`");
+        running.signal(Signal::TERM);
+        let said = running.wait().stderr;
+        assert_eq!(said.matches("unknown key").count(), 2, "{said}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn settings(app: &App) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a figure for people, no condition")]
+#[expect(clippy::print_stderr, reason = "the time is for people to read")]
 fn one_changed_line_is_compiled_and_answers() {
     let project = CargoProject::new("watched", "itoa = \"1\"", MAIN);
     project.lock();

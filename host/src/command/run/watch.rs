@@ -20,7 +20,7 @@ use crate::project::Project;
 use crate::settings::HealthCheck;
 use crate::signals::{self, Signals};
 use crate::terminal;
-use crate::up::{Board, Launch, OnExit, Order, Supervisor};
+use crate::up::{Board, Launch, OnExit, Order, Program, Supervisor};
 
 pub(super) fn run(
     options: RunOptions,
@@ -47,9 +47,14 @@ pub(super) fn run(
     let launch = Launch {
         name: plan.name().to_owned(),
         image: plan.name().to_owned(),
-        process: options.process,
-        args: options.args,
-        direct: options.command,
+        program: if options.command {
+            Program::Command(options.args)
+        } else {
+            Program::Process {
+                process: options.process,
+                args: options.args,
+            }
+        },
         env,
         port: None,
         health: HealthCheck::started(),

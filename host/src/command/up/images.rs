@@ -9,15 +9,15 @@ use protocol::{Failure, FailureKind, Request};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::project::{Services, procfile};
+use super::project::Services;
 use crate::client::Client;
 use crate::command::build::{self, Plan};
 use crate::command::workshop::{Recipe, Workshop};
 use crate::home::Home;
 use crate::printer::Printer;
 use crate::project::Project;
-use crate::settings::{BuildTable, Origin, Service, ServiceCommand, ServiceKind, Settings};
-use crate::up::{Launch, Order};
+use crate::settings::{BuildTable, Origin, Service, ServiceKind, Settings};
+use crate::up::{Launch, Order, Program};
 
 /// All of them.
 pub(super) struct Images {
@@ -156,11 +156,17 @@ impl Images {
             (Origin::Image(image), _) => image.clone(),
             (_, build) => build.map_or_else(String::new, |build| build.plan.name().to_owned()),
         };
-        let command = service.command.as_ref().map(ServiceCommand::words);
-        let command = command.or_else(|| {
-            let line = declared(service, &build?.recipe.source.folder)?;
-            Some(["sh", "-c", &line].map(str::to_owned).to_vec())
-        });
+        let program = match (&service.command, build) {
+            (Some(command), _) => Program::Command(command.words()),
+            (None, Some(build)) => Program::Procfile {
+                folder: build.recipe.source.folder.clone(),
+                names: declared_under(service),
+            },
+            (None, None) => Program::Process {
+                process: None,
+                args: Vec::new(),
+            },
+        };
         let mut env = service.env.clone();
         if let Some(port) = service.port
             && !env.iter().any(|variable| variable.name == "PORT")
@@ -171,9 +177,7 @@ impl Images {
         Launch {
             name: service.name.clone(),
             image,
-            process: None,
-            direct: command.is_some(),
-            args: command.unwrap_or_default(),
+            program,
             env,
             port: service.port,
             health: service.health.clone(),
@@ -189,13 +193,11 @@ impl Images {
     }
 }
 
-/// The command that a Procfile has for a service: under its own name, or, of
+/// Where a Procfile has the command of a service: under its own name, or, of
 /// what is no worker, under `web`.
-fn declared(service: &Service, folder: &Path) -> Option<String> {
-    procfile(folder, &service.name).or_else(|| {
-        let web = (service.kind != ServiceKind::Worker).then_some("web")?;
-        procfile(folder, web)
-    })
+fn declared_under(service: &Service) -> Vec<String> {
+    let web = (service.kind != ServiceKind::Worker).then(|| "web".to_owned());
+    [service.name.clone()].into_iter().chain(web).collect()
 }
 
 fn recipe(

@@ -1,7 +1,6 @@
 //! Which services start, and what each of them runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use protocol::{Failure, FailureKind};
 
@@ -63,34 +62,4 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Failure {
     };
     let message = format!("locald.toml has no service {name:?}");
     Failure::new(FailureKind::Invalid, message).with_hint(hint)
-}
-
-/// A process type's command in the Procfile of a folder.
-pub(super) fn procfile(folder: &Path, process: &str) -> Option<String> {
-    let text = fs_err::read_to_string(folder.join("Procfile")).ok()?;
-    in_procfile(&text, process)
-}
-
-fn in_procfile(text: &str, process: &str) -> Option<String> {
-    let command = |line: &str| {
-        let (name, command) = line.split_once(':')?;
-        let command = command.trim();
-        (name.trim() == process && !command.is_empty()).then(|| command.to_owned())
-    };
-    text.lines().find_map(command)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_procfile_has_one_process_a_line() {
-        let text = "# all\nweb: ./serve --url=http://x\r\nworker:  ./work\nempty:\n";
-        let found = |process| in_procfile(text, process);
-        assert_eq!(found("web").as_deref(), Some("./serve --url=http://x"));
-        assert_eq!(found("worker").as_deref(), Some("./work"));
-        assert_eq!(found("empty"), None);
-        assert_eq!(found("clock"), None);
-    }
 }
