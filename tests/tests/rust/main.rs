@@ -5,6 +5,8 @@
 mod development;
 mod errors;
 mod incremental;
+mod interruption;
 mod native;
+mod private;
 mod projects;
 mod toolchains;
