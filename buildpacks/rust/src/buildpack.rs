@@ -199,6 +199,7 @@ impl Project {
             ("CARGO_HOME".into(), cache.directory(HOME)?.into()),
             ("CARGO_TARGET_DIR".into(), cache.directory(TARGET)?.into()),
         ];
+        variables.extend(credentials::provider());
         if self.settings.strip != Some(false) {
             let profile = self.settings.profile().to_uppercase().replace('-', "_");
             let name = format!("CARGO_PROFILE_{profile}_STRIP");

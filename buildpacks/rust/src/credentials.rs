@@ -26,7 +26,17 @@ struct Registry {
     token: Option<String>,
 }
 
-/// Variables for Cargo.
+/// Cargo asks no provider of credentials of a registry that wants them, not
+/// even its own, which looks for variables, unless it is told to.
+const PROVIDERS: &str = "CARGO_REGISTRY_GLOBAL_CREDENTIAL_PROVIDERS";
+
+/// Lets Cargo look for them, also in a shell.
+pub(crate) fn provider() -> Option<(OsString, OsString)> {
+    let unset = std::env::var_os(PROVIDERS).is_none();
+    unset.then(|| (PROVIDERS.into(), "cargo:token".into()))
+}
+
+/// Credentials of bindings, for Cargo.
 pub(crate) fn variables(platform: &Path) -> Vec<(OsString, OsString)> {
     let root = std::env::var_os("SERVICE_BINDING_ROOT");
     let root = root.map_or_else(|| platform.join("bindings"), PathBuf::from);

@@ -171,4 +171,22 @@ mod tests {
         assert!(kept.iter().all(|path| path.exists()));
         assert!(!gone.iter().any(|path| path.exists()));
     }
+
+    #[test]
+    fn what_a_shell_compiled_goes_when_it_is_old() {
+        let target = tempfile::tempdir().unwrap();
+        let root = target.path().join("debug");
+        let file = |path: &str, age: Duration| {
+            let path = root.join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            let file = fs_err::File::create(&path).unwrap();
+            let time = std::time::SystemTime::now() - age;
+            file.file().set_modified(time).unwrap();
+            path
+        };
+        let new = file("deps/libserde-00000000000000aa.rlib", KEPT / 2);
+        let aged = file("deps/libserde-00000000000000bb.rlib", KEPT * 2);
+        old(&root, KEPT);
+        assert!(new.exists() && !aged.exists());
+    }
 }

@@ -76,6 +76,8 @@ fn crates_that_are_not_there_and_locks_that_do_not_fit() {
         51,
         "no matching package named `locald-test-no-such-crate` found",
     );
+    let yanked = CargoProject::new("yanked", "smallvec = \"=0.6.3\"", main);
+    yanked.locald(&[]).fail(51, "version 0.6.3 is yanked");
     let stale = CargoProject::new("stale", "", main);
     stale.lock();
     let manifest = fs_err::read_to_string(stale.app.path().join("Cargo.toml")).unwrap();

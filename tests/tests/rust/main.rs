@@ -5,7 +5,9 @@
 mod development;
 mod errors;
 mod incremental;
+mod interruption;
 mod native;
+mod private;
 mod projects;
 mod toolchains;
 mod watch;

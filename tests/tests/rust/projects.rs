@@ -1,6 +1,6 @@
 //! Shapes of projects.
 
-use harness::{CargoProject, builder, locald, run};
+use harness::{CargoProject, GitServer, builder, compiled, locald, run};
 
 /// The bill of materials of an image, by the layer that holds it.
 fn sbom(project: &CargoProject) -> serde_json::Value {
@@ -50,8 +50,8 @@ fn a_workspace_with_a_macro_build_scripts_and_three_binaries() {
     );
 }
 
-#[test]
-fn git_and_vendored_dependencies_and_the_bill_of_materials() {
+/// A library in a git repository of its own.
+fn repository() -> CargoProject {
     let library = CargoProject::empty("library");
     library.app.write("Cargo.toml", "[package]\nname = \"library\"\nversion = \"0.3.0\"\nedition = \"2021\"\nlicense = \"MIT\"\n");
     library.app.write(
@@ -61,17 +61,14 @@ fn git_and_vendored_dependencies_and_the_bill_of_materials() {
     let git = |arguments: &[&str]| run(library.app.path(), "git", arguments);
     git(&["init", "--quiet"]);
     git(&["add", "."]);
-    git(&[
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@b",
-        "commit",
-        "--quiet",
-        "-m",
-        "first",
-    ]);
+    let author = ["-c", "user.name=a", "-c", "user.email=a@b"];
+    git(&[&author[..], &["commit", "--quiet", "-m", "first"]].concat());
+    library
+}
 
+#[test]
+fn git_and_vendored_dependencies_and_the_bill_of_materials() {
+    let library = repository();
     let dependency = format!(
         "library = {{ git = \"file://{}\" }}\nitoa = \"1\"\n",
         library.app.text()
@@ -96,6 +93,37 @@ fn git_and_vendored_dependencies_and_the_bill_of_materials() {
         purl.starts_with("pkg:cargo/library@0.3.0?vcs_url=file://"),
         "{purl}"
     );
+}
+
+#[test]
+fn a_git_dependency_is_fetched_once() {
+    let library = repository();
+    let server = GitServer::start(library.app.outside());
+    let dependency = format!("library = {{ git = \"{}/library\" }}", server.url());
+    let main = "fn main() { println!(\"{}\", library::text()); }";
+    let project = CargoProject::new("from-git", &dependency, main);
+    project.lock();
+    let said = project.build(&[]);
+    assert_eq!(compiled(&said), ["library", "from-git"], "{said}");
+    assert_eq!(project.run(&[]).stdout, "from git\n");
+    drop(server);
+    let said = project.build(&["--force", "--network", "none"]);
+    assert_eq!(compiled(&said), [""; 0], "{said}");
+}
+
+#[test]
+fn an_application_of_the_crates_registry() {
+    let name = "ripgrep";
+    let fetched = CargoProject::new("fetched", "ripgrep = \"=14.1.1\"", "fn main() {}");
+    fetched.cargo(&["vendor", "--quiet"]);
+    // As it was published, with its own Cargo.lock.
+    let published = fetched.app.path().join("vendor").join(name);
+    let project = CargoProject::empty(name);
+    run(&published, "cp", &["-r", ".", &project.app.text()]);
+    // Without optimisation, which takes a minute.
+    project.build(&["-e", "BP_CARGO_PROFILE=dev"]);
+    let version = project.run(&["rg", "--", "--version"]).stdout;
+    assert!(version.starts_with("ripgrep 14.1.1"), "{version}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A toolchain that the builder image has.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use super::{Request, Toolchain};
 
@@ -18,8 +18,10 @@ impl Installed {
     /// Of the `PATH`. Where that is rustup's, the one that rustup has for the
     /// project.
     pub(super) fn find(app: &Path) -> Option<Self> {
-        let said = ask(app, &["-vV"])?;
-        let sysroot = PathBuf::from(ask(app, &["--print", "sysroot"])?.trim());
+        // Both at once: a compiler takes its time to start.
+        let (version, sysroot) = (ask(app, &["-vV"]), ask(app, &["--print", "sysroot"]));
+        let (said, sysroot) = (answer(version), answer(sysroot));
+        let (said, sysroot) = (said?, PathBuf::from(sysroot?.trim()));
         let bin = sysroot.join("bin");
         if !bin.join("cargo").is_file() || !bin.join("rustc").is_file() {
             return None;
@@ -108,18 +110,23 @@ impl From<Installed> for Toolchain {
     }
 }
 
-fn ask(app: &Path, arguments: &[&str]) -> Option<String> {
+fn ask(app: &Path, arguments: &[&str]) -> Option<Child> {
     let mut command = Command::new("rustc");
     // What rustup lacks is fetched by us, verified and into the cache.
     command
         .current_dir(app)
         .args(arguments)
-        .env("RUSTUP_AUTO_INSTALL", "0");
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    String::from_utf8(output.stdout).ok()
+        .env("RUSTUP_AUTO_INSTALL", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command.spawn().ok()
+}
+
+fn answer(asked: Option<Child>) -> Option<String> {
+    let output = asked?.wait_with_output().ok()?;
+    let said = output.status.success().then_some(output.stdout)?;
+    String::from_utf8(said).ok()
 }
 
 /// The value of a line `NAME: VALUE`.
