@@ -9,6 +9,7 @@
 mod app;
 mod bait;
 mod cargo_project;
+mod fault_proxy;
 mod file_server;
 mod locald;
 mod machine;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 pub use app::App;
 pub use bait::{Bait, CANARY};
 pub use cargo_project::{CargoProject, run, rust_builder};
+pub use fault_proxy::{Fault, FaultProxy};
 pub use file_server::FileServer;
 pub use locald::{Locald, Output, Running, locald};
 pub use machine::{Remote, Vm};
