@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
         Box::pin(abandoned_starts(stage))
     }),
     ("lifetime::parallel", |stage| Box::pin(parallel(stage))),
+    ("lifetime::many", |stage| Box::pin(many(stage))),
 ];
 
 /// Process descriptors of everything below a process.
@@ -166,4 +167,31 @@ async fn parallel(stage: &Stage) {
     for (expected, code) in futures_util::future::join_all(runs).await {
         assert_eq!(code, expected);
     }
+}
+
+/// Two hundred containers, one after the other, while others come and go.
+async fn many(stage: &Stage) {
+    stage.run(stage.spec(&["true"])).await;
+    let before = held();
+    let row = async {
+        for number in 0..200 {
+            let spec = stage.shell(&format!("exit {}", number % 200));
+            assert_eq!(u32::from(stage.run(spec).await.code), number);
+        }
+    };
+    let load = async {
+        for _ in 0..4 {
+            parallel(stage).await;
+        }
+    };
+    tokio::join!(row, load);
+    assert_eq!(held(), before);
+    assert_ended(&watched(std::process::id()));
+}
+
+/// Descriptors and mounts of this process: what could be left of a container.
+fn held() -> (usize, usize) {
+    let descriptors = fs_err::read_dir("/proc/self/fd").unwrap().count();
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo").unwrap();
+    (descriptors, mounts.lines().count())
 }

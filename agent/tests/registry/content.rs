@@ -196,3 +196,24 @@ async fn an_index_leads_to_the_image_for_this_machine() {
         }
     }
 }
+
+/// The same files, packed by somebody else: the blob is not the one that was
+/// asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_with_another_digest_is_refused_though_its_files_are_the_same() {
+    let image = TestImage::new();
+    let gzip = image.layer(0);
+    let mut other = image.blobs[&gzip].clone();
+    // The system that packed it (RFC 1952, "OS").
+    other[9] ^= 1;
+    let path = gzip.clone();
+    let server = image.serve(move |asked| {
+        let wanted = asked.path.ends_with(&path);
+        wanted.then(|| Answer::new(200, other.clone()))
+    });
+    let client = Client::new();
+    let name = format!("{}/app", server.registry());
+    let failure = client.pull(&name).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
+    assert!(all(&failure).contains(&gzip), "{failure:?}");
+}

@@ -61,6 +61,52 @@ fn an_agent_behind_a_socket_serves_many_hosts() {
     failed.fail(121, "agent.sock");
 }
 
+/// The mode of the socket keeps others away; where it does not, the agent does.
+#[test]
+fn another_user_is_not_let_in() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can be impersonated.
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("agent.sock");
+    let mut command = Command::new(setting("LOCALD_AGENT_BIN"));
+    command.args(["serve", "--unix", socket.to_str().unwrap()]);
+    command
+        .env("LOCALD_HOME", directory.path().join("home"))
+        .env("LOCALD_LOG", "warn");
+    let mut agent = Agent(command.stderr(Stdio::piped()).spawn().unwrap());
+    await_that("the agent listens", || socket.exists());
+    let mode = |path: &std::path::Path, mode: u32| {
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    await_that("the socket is private", || {
+        let metadata = fs_err::metadata(&socket).unwrap();
+        metadata.permissions().mode() & 0o777 == 0o600
+    });
+    mode(directory.path(), 0o755);
+    // How many bytes another user gets, and as which error.
+    let script = "import socket, sys\n\
+        stream = socket.socket(socket.AF_UNIX)\n\
+        try:\n stream.connect(sys.argv[1]); print(len(stream.recv(64)))\n\
+        except OSError as error: print(type(error).__name__)";
+    let ask = |user: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", user, "--clear-groups", "python3", "-c", script]);
+        let output = command.arg(&socket).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(ask("54321"), "PermissionError\n");
+    mode(&socket, 0o666);
+    assert_eq!(ask("54321"), "0\n", "the connection is closed at once");
+    agent.0.kill().unwrap();
+    let mut said = String::new();
+    let mut log = agent.0.stderr.take().unwrap();
+    std::io::Read::read_to_string(&mut log, &mut said).unwrap();
+    assert!(said.contains("another user is refused"), "{said}");
+}
+
 #[test]
 fn an_agent_that_is_killed_takes_its_containers_along() {
     let mark = format!("{}", 500_000 + std::process::id());

@@ -122,11 +122,12 @@ fn a_hostile_lifecycle_finds_no_account_and_no_image_of_others() {
     let docker = tempfile::tempdir().unwrap();
     let auths = json!({"auths": {private.address(): {"auth": encoded}}});
     fs_err::write(docker.path().join("config.json"), auths.to_string()).unwrap();
-    let built = hostile
-        .build_with(&builder, &own, &["--publish"])
-        .env("DOCKER_CONFIG", docker.path().to_str().unwrap())
-        .env("LOCALD_LOG", "trace")
-        .succeed();
+    let publish = |options: &[&str]| {
+        let options = [&["--publish"], options].concat();
+        let build = hostile.build_with(&builder, &own, &options);
+        build.env("DOCKER_CONFIG", docker.path().to_str().unwrap())
+    };
+    let built = publish(&[]).succeed();
     let said = format!("{}{}", built.stdout, built.stderr);
 
     let runs = outcomes(&said);
@@ -152,8 +153,14 @@ fn a_hostile_lifecycle_finds_no_account_and_no_image_of_others() {
         }
     }
     assert_eq!(digest(&other), before);
+    hostile.app.write("changed", "");
+    let traced = publish(&["--clear-cache"]).env("LOCALD_LOG", "trace");
+    let traced = traced.succeed();
+    let log = format!("{}{}", traced.stdout, traced.stderr);
+    assert!(log.contains("TRACE"), "{log}");
     for secret in secrets {
-        assert!(!said.contains(secret), "the account is in the log");
+        assert!(!said.contains(secret), "the account is in what is said");
+        assert!(!log.contains(secret), "the account is in the log");
     }
     assert_eq!(files_with(&secrets), "");
     // The search finds what is there.
