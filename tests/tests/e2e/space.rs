@@ -93,7 +93,11 @@ fn a_file_system_without_files_is_told() {
     let said = on(
         &Disk::Memory("size=16m"),
         "$locald pull $busybox; $locald image rm $busybox
+         rm -rf $LOCALD_HOME/store/tmp/*
          mount -o remount,nr_inodes=$(($(df --output=iused $disk | tail -n 1) + 6)) $disk
+         while touch $disk/taken-$((n += 1)) 2>/dev/null; do :; done
+         $locald image ls; $locald prune --yes
+         rm $disk/taken-*
          fails 120 $locald pull $busybox
          mount -o remount,nr_inodes=1000 $disk
          $locald pull $busybox; $locald store verify",
