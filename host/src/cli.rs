@@ -22,7 +22,7 @@ pub(crate) use build::{BuildOptions, NetworkChoice, PullChoice};
 pub(crate) use creation_time::CreationTime;
 pub(crate) use environment::{EnvArgument, EnvError, read_env_file};
 pub(crate) use front_page::FRONT_PAGE;
-pub(crate) use image::{ExportOptions, ImageCommand};
+pub(crate) use image::{ExportOptions, ImageCommand, LoadOptions};
 pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOptions, StopOptions};
 pub(crate) use process::{RunOptions, ShellOptions};
 pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};

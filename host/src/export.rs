@@ -8,8 +8,10 @@ use std::str::FromStr;
 use protocol::request::ExportFormat;
 use protocol::{Failure, FailureKind};
 
+mod loader;
 mod writer;
 
+pub(crate) use loader::{Loader, Tool};
 pub(crate) use writer::Writer;
 
 /// Where to, and as what: `oci:DIR`, `oci-archive:FILE`,
@@ -86,6 +88,11 @@ pub(crate) enum ExportError {
         #[source]
         source: io::Error,
     },
+    #[error("the program takes no more of the image")]
+    Feed {
+        #[source]
+        source: io::Error,
+    },
     #[error("the agent sends the file {0:?}, which is no file of an export")]
     Path(String),
 }
@@ -98,6 +105,7 @@ impl From<ExportError> for Failure {
                 FailureKind::DiskFull
             }
             ExportError::Write { .. } => FailureKind::Store,
+            ExportError::Feed { .. } => FailureKind::Machine,
             ExportError::Path(_) => FailureKind::Internal,
         };
         let failure = Self::from_error(kind, &error);

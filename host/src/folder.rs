@@ -14,6 +14,7 @@ use protocol::folder::FolderEvent;
 use protocol::{Event, Failure, FailureKind, Input, Request};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, Exchange, Message};
 use crate::project::Project;
@@ -24,6 +25,8 @@ pub(crate) use report::Report;
 
 /// Messages of the agent that wait.
 const QUEUE: usize = 64;
+/// After a round both sides rest this many times as long as it took.
+const REST: u32 = 4;
 
 /// A folder that is kept in step.
 #[derive(Debug)]
@@ -127,6 +130,7 @@ impl Work {
         }
         self.settle().await?;
         let _ = ready.take().map(|it| it.send(()));
+        let mut next = Instant::now();
         loop {
             tokio::select! {
                 _ = &mut end => break,
@@ -136,7 +140,14 @@ impl Work {
                     _ => return Err(unexpected()),
                 },
             }
+            // What is ignored changes, too, and is only known by looking.
+            tokio::select! {
+                _ = &mut end => break,
+                () = tokio::time::sleep_until(next) => {}
+            }
+            let begun = Instant::now();
             self.settle().await?;
+            next = Instant::now() + begun.elapsed() * REST;
         }
         self.settle().await?;
         self.side.say(&Input::StdinClosed).await?;

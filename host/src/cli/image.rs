@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use crate::export::Target;
+use crate::export::{Target, Tool};
 
-/// List, inspect, tag, remove and export stored images
+/// List, inspect, tag, remove, export and load stored images
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
     /// List the stored images
@@ -35,6 +35,20 @@ Example:
         images: Vec<String>,
     },
     Export(ExportOptions),
+    Load(LoadOptions),
+}
+
+/// Bring an image into Docker or Podman on this system
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  locald image load docker shop
+  locald image load podman shop && podman run shop")]
+pub(crate) struct LoadOptions {
+    /// Whose storage gets it, by its own `load` command
+    pub(crate) tool: Tool,
+    /// Name or digest of a stored image
+    pub(crate) image: String,
 }
 
 /// Write an image to a folder or a file for other tools

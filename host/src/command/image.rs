@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use protocol::event::ImageSummary;
+use protocol::request::ExportFormat;
 use protocol::{Channel, Event, Failure, FailureKind, Reply, Request};
 
 use super::{Start, ask, block_on, unexpected};
-use crate::cli::{ExportOptions, ImageCommand};
+use crate::cli::{ExportOptions, ImageCommand, LoadOptions};
 use crate::client::Client;
 use crate::conversation::Heard;
 use crate::exit_code;
-use crate::export::Writer;
+use crate::export::{Loader, Writer};
 use crate::machine::Kind;
 use crate::printer::{Answer, ImageDetails, Printer};
 
@@ -22,8 +23,13 @@ pub(super) fn run(
     machine: Option<&Kind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
+    if let ImageCommand::Load(options) = command {
+        return load(&options, machine, printer);
+    }
     let setup = Start::here(machine, printer)?.setup;
     let answer = match command {
+        // It came first.
+        ImageCommand::Load(_) => return Ok(exit_code::SUCCESS),
         ImageCommand::Ls => {
             let images = block_on(async {
                 let client = setup.connect(printer).await?;
@@ -136,9 +142,60 @@ async fn export(
     options: &ExportOptions,
 ) -> Result<String, Failure> {
     let mut writer = Writer::create(&options.target, options.force)?;
+    let (image, format) = (&options.image, options.target.format());
+    let digest = receive(client, printer, image, format, &mut writer).await?;
+    writer.finish().await?;
+    Ok(digest)
+}
+
+/// The program is the user's own: it is started before this process enters the
+/// agent's namespaces, and reads what comes from then on.
+fn load(
+    options: &LoadOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let (loader, input) = Loader::start(options.tool)?;
+    let setup = Start::here(machine, printer)?.setup;
+    let digest = block_on(async {
+        let client = setup.connect(printer).await?;
+        let mut writer = Writer::feed(input);
+        let format = ExportFormat::DockerArchive;
+        let received = receive(&client, printer, &options.image, format, &mut writer).await;
+        let fed = match received {
+            Ok(digest) => writer
+                .finish()
+                .await
+                .map(|()| digest)
+                .map_err(Failure::from),
+            // Nothing is wrong with the program, which is ended.
+            Err(failure) if !writer.has_ended() => return Err(failure),
+            Err(failure) => Err(failure),
+        };
+        // A program that took no more says why.
+        loader.finish()?;
+        fed
+    })?;
+    let (image, tool) = (options.image.clone(), options.tool);
+    printer.answer(&Answer::Loaded {
+        image,
+        tool,
+        digest,
+    });
+    Ok(exit_code::SUCCESS)
+}
+
+/// Receives the files of an image; returns its digest.
+async fn receive(
+    client: &Client,
+    printer: &mut Printer,
+    image: &str,
+    format: ExportFormat,
+    writer: &mut Writer,
+) -> Result<String, Failure> {
     let request = Request::ImageExport {
-        image: options.image.clone(),
-        format: options.target.format(),
+        image: image.to_owned(),
+        format,
         access: client.access.clone(),
     };
     let mut conversation = client.request(&request, printer).await?;
@@ -147,10 +204,7 @@ async fn export(
             Heard::Event(Event::File { path, size }) => writer.file(path, size).await?,
             Heard::Data(Channel::Bulk, bytes) => writer.bytes(bytes).await?,
             Heard::Event(_) | Heard::Data(..) => {}
-            Heard::Reply(Reply::Digest(digest)) => {
-                writer.finish().await?;
-                return Ok(digest);
-            }
+            Heard::Reply(Reply::Digest(digest)) => return Ok(digest),
             Heard::Reply(reply) => return Err(unexpected(&reply)),
         }
     }

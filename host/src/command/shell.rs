@@ -1,5 +1,7 @@
 //! `locald shell`.
 
+use std::time::Duration;
+
 use protocol::request::{ShellRequest, Stdio};
 use protocol::{Failure, FailureKind, Request};
 
@@ -14,6 +16,9 @@ use crate::printer::Printer;
 use crate::project::Project;
 use crate::signals::{self, Signals};
 use crate::terminal;
+
+/// What takes longer is told.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(
     options: &ShellOptions,
@@ -75,7 +80,8 @@ impl Shell<'_> {
         if !self.client.is_elsewhere {
             return self.attach(self.request.clone(), printer).await;
         }
-        let live = Live::begin(&self.client.agent, self.project).await?;
+        let begin = Live::begin(&self.client.agent, self.project);
+        let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
         let folder = String::new();
         let request = ShellRequest {
             folder,
@@ -103,7 +109,7 @@ async fn settle(live: Live, printer: &mut Printer) -> Result<(), Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     let settled = tokio::select! {
-        settled = live.finish() => settled,
+        settled = patiently(live.finish(), "Bringing the last changes here", printer) => settled,
         _ = signals::end(&mut signals) => {
             let message = "the last changes of the shell have not been brought here";
             Err(Failure::new(FailureKind::Cancelled, message))
@@ -116,4 +122,15 @@ async fn settle(live: Live, printer: &mut Printer) -> Result<(), Failure> {
         }
         Err(failure) => Err(failure.with_hint("the project's next shell brings them")),
     }
+}
+
+/// Says what takes so long, when it does.
+async fn patiently<T>(work: impl Future<Output = T>, what: &str, printer: &mut Printer) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    printer.note(what);
+    work.await
 }

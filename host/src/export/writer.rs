@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path};
+use std::process::ChildStdin;
 
 use bytes::{Buf as _, Bytes};
 use fs_err::File;
@@ -39,13 +40,25 @@ impl Writer {
             return Err(ExportError::Exists(path.to_owned()));
         }
         let place = Place::make(target).map_err(|source| failed(target, source))?;
-        let (parts, received) = mpsc::channel(QUEUE);
         let target = target.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let written = place.write(&mut Parts::new(received), target.path());
+        Ok(Self::run(move |parts| {
+            let written = place.write(parts, target.path());
             written.map_err(|source| failed(&target, source))
-        });
-        Ok(Self { parts, task })
+        }))
+    }
+
+    /// Begins an archive that a program reads as it comes.
+    pub(crate) fn feed(input: ChildStdin) -> Self {
+        Self::run(move |parts| {
+            let written = write_archive(io::BufWriter::new(input), parts);
+            written.map_err(|source| ExportError::Feed { source })
+        })
+    }
+
+    fn run(write: impl FnOnce(&mut Parts) -> Result<(), ExportError> + Send + 'static) -> Self {
+        let (parts, received) = mpsc::channel(QUEUE);
+        let task = tokio::task::spawn_blocking(move || write(&mut Parts::new(received)));
+        Self { parts, task }
     }
 
     /// The next file; exactly its bytes follow.
@@ -65,6 +78,11 @@ impl Writer {
     pub(crate) async fn finish(mut self) -> Result<(), ExportError> {
         self.send(Part::End).await?;
         self.joined().await
+    }
+
+    /// Whether nothing more is taken.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// When the task takes nothing more, it says why.

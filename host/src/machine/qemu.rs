@@ -38,6 +38,8 @@ pub(crate) use supervisor::dispatch;
 
 /// An agent that listens answers in this time.
 const ANSWER: Duration = Duration::from_secs(10);
+/// A guest in which no agent listens is asked this often.
+const AGAIN: Duration = Duration::from_millis(100);
 /// A machine that was asked to stop ends in this time.
 const SWITCH_OFF: Duration = Duration::from_secs(20);
 /// Processes that were killed need some time to be gone.
@@ -112,9 +114,18 @@ impl Qemu {
         }
     }
 
-    /// The agent of a machine that runs.
+    /// The agent of a machine that runs. One that has died is started again by
+    /// the guest, which does not tell when.
     async fn answering_agent(&self) -> Result<Agent, Failure> {
-        match tokio::time::timeout(ANSWER, dial::connect(&self.folder)).await {
+        let connect = async || {
+            loop {
+                match dial::connect(&self.folder).await {
+                    Err(QemuError::NoAgent) => tokio::time::sleep(AGAIN).await,
+                    connected => return connected,
+                }
+            }
+        };
+        match tokio::time::timeout(ANSWER, connect()).await {
             Ok(agent) => Ok(agent?),
             Err(_) => Err(QemuError::Hung { time: ANSWER }.into()),
         }

@@ -13,7 +13,7 @@ use super::measure::{bytes, duration, short_digest};
 use super::sanitise::clean;
 use super::style::Style;
 use super::{checks, images, services, store};
-use crate::export::Target;
+use crate::export::{Target, Tool};
 use crate::settings::Shape;
 use crate::up::Statuses;
 
@@ -38,6 +38,11 @@ pub(crate) enum Answer {
     Exported {
         image: String,
         target: Target,
+        digest: String,
+    },
+    Loaded {
+        image: String,
+        tool: Tool,
         digest: String,
     },
     Pushed {
@@ -120,6 +125,13 @@ impl Answer {
                 digest,
             } => json!({
                 "event": "exported", "image": image, "target": target.to_string(), "digest": digest,
+            }),
+            Self::Loaded {
+                image,
+                tool,
+                digest,
+            } => json!({
+                "event": "loaded", "image": image, "tool": tool.to_string(), "digest": digest,
             }),
             Self::Pushed { image, digest } => {
                 json!({"event": "pushed", "image": image, "digest": digest})
@@ -222,6 +234,7 @@ impl Answer {
                 format!("Removed {}, {} freed", names.join(", "), bytes(*freed))
             }
             Self::Exported { image, target, .. } => format!("Exported {image} to {target}"),
+            Self::Loaded { image, tool, .. } => format!("{tool} has {image}"),
             Self::Pushed { image, digest } => format!("{image} is {digest} in its registry"),
             Self::Pulled { image, digest } => format!("{image} is {digest}"),
             Self::LoggedIn { registry, path } => {

@@ -25,7 +25,7 @@ pub(crate) struct MachineTable {
     disk: Option<Size>,
     guest: Option<String>,
     guest_digest: Option<String>,
-    idle_minutes: Option<u64>,
+    idle_minutes: Option<f64>,
 }
 
 /// What a virtual machine is made of.
@@ -119,8 +119,10 @@ impl MachineTable {
                 }
             }),
             idle: match self.idle_minutes {
-                Some(0) => None,
-                Some(minutes) => Some(Duration::from_secs(minutes.saturating_mul(60))),
+                // As good as never.
+                Some(minutes) => Duration::try_from_secs_f64(minutes * 60.0)
+                    .ok()
+                    .filter(|idle| !idle.is_zero()),
                 None => Some(IDLE),
             },
         }

@@ -117,3 +117,44 @@ fn a_pushed_image_comes_back_the_same() {
         .succeed();
     assert!(output.stdout.contains(&digest(&name)));
 }
+
+#[test]
+fn podman_takes_an_image() {
+    let name = built();
+    let directory = tempfile::tempdir().unwrap();
+    let bin = directory.path().join("bin");
+    fs_err::create_dir(&bin).unwrap();
+    // Podman itself, with storage of the test's own.
+    let storage = directory.path().display();
+    let podman = ["/usr/bin/podman", "/usr/local/bin/podman"]
+        .into_iter()
+        .find(|it| std::path::Path::new(it).exists())
+        .unwrap();
+    let script = format!(
+        "#!/bin/sh\nexec {podman} --root {storage}/root --runroot {storage}/run \
+         --tmpdir {storage}/tmp --storage-driver vfs \"$@\"\n"
+    );
+    let own = bin.join("podman");
+    fs_err::write(&own, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(&own, executable).unwrap();
+    let path = format!("{}:{}", bin.display(), harness::setting("PATH"));
+    let load = || locald(["image", "load", "podman", &name]).env("PATH", &path);
+    let loaded = load().succeed();
+    assert!(loaded.stdout.contains("podman has"), "{}", loaded.stdout);
+    let own = own.to_str().unwrap().to_owned();
+    let labels = [&name, "--format", "{{.Config.WorkingDir}}"];
+    let listed = Reader("sh").run(&[
+        "-c", "\"$@\"", "sh", &own, "image", "inspect", labels[0], labels[1], labels[2],
+    ]);
+    assert_eq!(listed.trim(), "/workspace");
+    // One that takes nothing says why.
+    fs_err::write(
+        bin.join("podman"),
+        "#!/bin/sh\necho no storage >&2\nexit 3\n",
+    )
+    .unwrap();
+    load().fail(121, "`podman load` failed: no storage");
+    let empty = locald(["image", "load", "podman", &name]).env("PATH", "/nowhere");
+    empty.fail(121, "podman is not installed");
+}

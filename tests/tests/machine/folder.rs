@@ -24,9 +24,11 @@ fn is_live(machine: &dyn Fn(&[&str]) -> Locald) {
     let mut running = shell(&script).start();
     running.await_output("up");
     await_that("the file made inside is here", || text("made") == "made\n");
-    let made = fs_err::metadata(app.path().join("made")).unwrap();
-    assert_eq!(made.permissions().mode() & 0o777, 0o700);
-    assert_eq!(made.uid(), rustix::process::geteuid().as_raw());
+    let made = || fs_err::metadata(app.path().join("made")).unwrap();
+    await_that("it has its mode", || {
+        made().permissions().mode() & 0o777 == 0o700
+    });
+    assert_eq!(made().uid(), rustix::process::geteuid().as_raw());
     await_that("what was removed inside is gone", || {
         !app.path().join("gone").exists()
     });

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use harness::{Vm, await_that, processes};
+use harness::{Locald, Vm, await_that, busybox, in_busybox as run, processes};
 use rustix::process::Signal;
 
 /// A command that works only with a machine that does.
@@ -31,14 +31,97 @@ fn a_machine_that_was_killed_starts_again() {
 fn a_suspended_machine_goes_on_with_the_right_time() {
     let vm = Vm::default();
     works(&vm);
+    // As after the sleep of a system whose clock stands still meanwhile.
+    inside(&vm, "date -s '2020-01-01 00:00:00'").succeed();
+    assert!(offset(&vm) < -31_000_000_000);
     vm.signal("qemu", Signal::STOP);
     let start = Instant::now();
     assert_eq!(vm.status().0, "suspended");
     assert!(start.elapsed() < Duration::from_secs(3));
     vm.locald(["vm", "stop"]).fail(121, "--force");
     assert!(works(&vm).contains("it goes on"));
-    let offset = vm.status().1["clock-offset-milliseconds"].as_i64().unwrap();
-    assert!(offset.abs() < 500, "{offset}");
+    assert!(offset(&vm).abs() < 500);
+    // Whichever way it is wrong.
+    inside(&vm, "date -s '2037-01-01 00:00:00'").succeed();
+    works(&vm);
+    assert!(offset(&vm).abs() < 500);
+}
+
+/// A command line of the machine itself.
+fn inside(vm: &Vm, script: &str) -> Locald {
+    vm.locald(["vm", "ssh", "--", "sh", "-c", script])
+}
+
+/// Milliseconds by which the machine's clock is ahead.
+fn offset(vm: &Vm) -> i64 {
+    let status = vm.status().1;
+    status["clock-offset-milliseconds"].as_i64().unwrap()
+}
+
+#[test]
+fn an_agent_that_was_killed_is_started_again_inside() {
+    let vm = Vm::default();
+    let image = busybox();
+    vm.locald(["pull", &image]).succeed();
+    let qemu = vm.process("qemu");
+    let mut running = vm
+        .locald(run(&image, "echo up; exec /bin/busybox sleep 700"))
+        .start();
+    running.await_output("up");
+    // The agent is a child of the machine's first process, which only looks
+    // after it. The console belongs to the agent, and ends with it.
+    let kill = "for it in /proc/[0-9]*; do \
+                grep -q own-machin[e] $it/cmdline && kill -9 ${it#/proc/}; done";
+    inside(&vm, kill).fail(121, "agent");
+    let ended = running.wait();
+    assert_eq!(ended.code, 121, "{}", ended.stderr);
+    let listed = vm.locald(["image", "ls"]).succeed();
+    assert!(listed.stdout.contains("busybox"), "{}", listed.stdout);
+    assert!(!listed.stderr.contains("Starting"), "{}", listed.stderr);
+    assert_eq!(vm.process("qemu"), qemu);
+    // What belonged to the agent has gone with it.
+    let left = inside(&vm, "ps | grep -c 'sleep 70[0]'").run();
+    assert_eq!(left.stdout, "0\n", "{}", left.stderr);
+    let logs = vm.locald(["vm", "logs"]).succeed();
+    assert!(logs.stdout.contains("started again"), "{}", logs.stdout);
+}
+
+#[test]
+fn a_kernel_that_panics_ends_the_machine_and_the_next_command_starts_it() {
+    let vm = Vm::default();
+    works(&vm);
+    // Signals of processes in it cannot end a machine's first process.
+    let alive = inside(&vm, "kill -9 1; echo alive").succeed();
+    assert_eq!(alive.stdout, "alive\n");
+    inside(&vm, "echo c > /proc/sysrq-trigger").fail(121, "");
+    vm.await_end();
+    assert_eq!(vm.status().0, "crashed");
+    assert!(works(&vm).contains("Starting the machine"));
+}
+
+#[test]
+fn an_idle_machine_stops_and_starts_by_itself() {
+    let vm = Vm::new("memory = \"512MiB\"\ncpus = 2\ndisk = \"8GiB\"\nidle-minutes = 0.05\n");
+    let image = busybox();
+    vm.locald(["pull", &image]).succeed();
+    vm.await_end();
+    assert_eq!(vm.status().0, "stopped");
+    let listed = vm.locald(["image", "ls"]).succeed();
+    assert!(
+        listed.stderr.contains("Starting the machine"),
+        "{}",
+        listed.stderr
+    );
+    assert!(listed.stdout.contains("busybox"), "{}", listed.stdout);
+    // It does not stop while something runs, however long that is silent.
+    let mut running = vm
+        .locald(run(&image, "echo up; /bin/busybox sleep 8; echo done"))
+        .start();
+    running.await_output("up");
+    let output = running.wait();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stdout.contains("done"), "{}", output.stdout);
+    vm.await_end();
 }
 
 #[test]

@@ -84,6 +84,31 @@ fn a_killed_host_leaves_nothing_there() {
 }
 
 #[test]
+fn an_agent_that_was_killed_is_told_and_the_next_command_starts_another() {
+    let remote = Remote::default();
+    let image = busybox();
+    remote.locald(["pull", &image]).succeed();
+    let mark = format!("{}", 800_000 + std::process::id());
+    let script = format!("echo up; exec /bin/busybox sleep {mark}");
+    let mut running = remote.locald(run(&image, &script)).start();
+    running.await_output("up");
+    let agents = remote.home().join(".cache/locald/agents");
+    let agents = harness::processes(agents.to_str().unwrap());
+    let pids = agents.iter().filter(|it| it.contains("locald-agent stdio"));
+    for pid in pids.map(|it| it.split(':').next().unwrap().parse().unwrap()) {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        // One of them is the shell that waits for it, and may be gone.
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+    let ended = running.wait();
+    assert_eq!(ended.code, 121, "{agents:?} {}", ended.stderr);
+    harness::await_that("the process is gone", || {
+        harness::processes(&format!("sleep {mark}")).is_empty()
+    });
+    remote.locald(["image", "ls"]).succeed();
+}
+
+#[test]
 fn an_agent_that_was_cut_off_is_brought_again() {
     let remote = Remote::default();
     remote.locald(["image", "ls"]).succeed();

@@ -25,8 +25,12 @@ pub(super) async fn connect(folder: &Folder) -> Result<Agent, QemuError> {
     let step = "connect to the machine";
     match folder.read("run/transport.json") {
         Some(Transport::Kernel(cid)) => {
-            let stream = vsock::connect(cid, PORT).await;
-            let stream = stream.map_err(QemuError::io(step))?;
+            let stream = match vsock::connect(cid, PORT).await {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Err(QemuError::NoAgent);
+                }
+                connected => connected.map_err(QemuError::io(step))?,
+            };
             Ok(Agent::connect(stream, &token).await?)
         }
         Some(Transport::Hybrid) | None => {
@@ -60,7 +64,7 @@ async fn call(mut stream: UnixStream) -> Result<UnixStream, QemuError> {
         match stream.read_u8().await {
             Ok(byte) => answer.push(byte),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && answer.is_empty() => {
-                return Err(QemuError::Dial("has no agent behind it".to_owned()));
+                return Err(QemuError::NoAgent);
             }
             Err(error) => return Err(failed(written.err().unwrap_or(error))),
         }

@@ -46,6 +46,8 @@ pub(super) enum QemuError {
     OtherAgent { found: String },
     #[error("the machine's socket {}", .0)]
     Dial(String),
+    #[error("the machine's socket has no agent behind it")]
+    NoAgent,
     #[error("the disk has {now} bytes and cannot become smaller")]
     Shrink { now: u64 },
     #[error(transparent)]
@@ -73,7 +75,7 @@ impl QemuError {
             Self::NoGuest { .. } => {
                 "build one: vm-images/guest FOLDER, and set guest = \"FOLDER\" in [machine]"
             }
-            Self::Hung { .. } | Self::StillRunning { .. } | Self::Dial(_) => {
+            Self::Hung { .. } | Self::StillRunning { .. } | Self::Dial(_) | Self::NoAgent => {
                 "`locald vm restart --force` ends it and starts it again; images are kept"
             }
             Self::EndedAtStart { .. } | Self::StartDeadline { .. } => {
