@@ -162,7 +162,7 @@ mod tests {
     async fn who_asks_is_answered() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control");
-        // What a killed one has left is in nobody's way.
+        // The next one listens in the same place.
         for _ in 0..2 {
             let mut control = Control::listen(&path).unwrap();
             let answering = async {
@@ -173,6 +173,7 @@ mod tests {
             };
             let (answer, ()) = tokio::join!(ask(&path, Some("web")), answering);
             assert_eq!(answer.unwrap(), Answer::Stopped(vec!["web".to_owned()]));
+            control.close().await;
         }
     }
 }
