@@ -8,7 +8,6 @@ mod change;
 mod listing;
 mod report;
 mod round;
-mod watch;
 
 use protocol::folder::FolderEvent;
 use protocol::{Event, Failure, FailureKind, Input, Request};
@@ -18,8 +17,8 @@ use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, Exchange, Message};
 use crate::project::Project;
+use crate::watch::Watch;
 use round::Side;
-use watch::Watch;
 
 pub(crate) use report::Report;
 
@@ -57,10 +56,12 @@ impl Live {
         });
         let (ready, begun) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let work = Work {
-            watch: Watch::start(&project.folder),
-            side: Side::new(project.folder.clone(), sender, Messages(messages)),
-        };
+        let (watch, polling) = Watch::new();
+        let mut side = Side::new(project.folder.clone(), sender, Messages(messages));
+        if let Some(polling) = polling {
+            side.report.polling(&polling);
+        }
+        let work = Work { side, watch };
         let work = tokio::spawn(work.run(ready, ended));
         // Without a beginning there is an end that says why.
         if begun.await.is_err() {
@@ -156,11 +157,7 @@ impl Work {
 
     /// Until both sides have the same.
     async fn settle(&mut self) -> Result<(), Failure> {
-        loop {
-            self.watch.reset();
-            if !self.side.round().await? {
-                return Ok(());
-            }
-        }
+        while self.side.round(&mut self.watch).await? {}
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::printer::Printer;
+use crate::watch::Polling;
 
 /// Conflicts or problems that are told one by one.
 const TOLD: usize = 10;
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     conflicts: Vec<(String, String)>,
     /// Paths that one side has alone, and why.
     problems: BTreeMap<String, String>,
+    /// The system did not tell of changes, and what helps.
+    polling: Option<(String, Option<&'static str>)>,
 }
 
 impl Report {
@@ -39,6 +42,11 @@ impl Report {
         self.problems.remove(&text(path));
     }
 
+    /// The folder is looked through again and again.
+    pub(super) fn polling(&mut self, polling: &Polling) {
+        self.polling = Some((polling.to_string(), polling.remedy()));
+    }
+
     /// Tells everything.
     pub(crate) fn tell(&self, printer: &mut Printer) {
         for (path, kept) in self.conflicts.iter().take(TOLD) {
@@ -47,6 +55,9 @@ impl Report {
         }
         for (path, reason) in self.problems.iter().take(TOLD) {
             printer.warning(&format!("{path} {reason}"), None);
+        }
+        if let Some((text, remedy)) = &self.polling {
+            printer.warning(text, *remedy);
         }
         let more = |count: usize| count.saturating_sub(TOLD);
         let more = more(self.conflicts.len()) + more(self.problems.len());

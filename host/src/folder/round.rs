@@ -11,7 +11,8 @@ use super::change::{NotMade, Target};
 use super::listing::Listing;
 use super::{Messages, Report, unexpected};
 use crate::agent::{Message, Sender};
-use crate::source::{chunks, files, lost, send_file, walk_live};
+use crate::source::{SourceTree, chunks, files, lost, send_file, walk_live};
+use crate::watch::{Grown, Watch};
 
 /// Bytes of paths in one message.
 const GONE: usize = CONTROL_CAP / 2;
@@ -38,9 +39,9 @@ impl Side {
 
     /// Tells what has changed, and does what the agent wants; returns whether
     /// another round is needed.
-    pub(super) async fn round(&mut self) -> Result<bool, Failure> {
+    pub(super) async fn round(&mut self, watch: &mut Watch) -> Result<bool, Failure> {
         let now = SystemTime::now();
-        let tree = tokio::task::block_in_place(|| walk_live(&self.root))?;
+        let tree = tokio::task::block_in_place(|| self.list(watch))?;
         let news = self.listing.news(tree, now);
         let mut gone = news.gone.into_iter().peekable();
         while gone.peek().is_some() {
@@ -74,6 +75,19 @@ impl Side {
                     self.report.conflict(&path, &kept);
                 }
                 _ => return Err(unexpected()),
+            }
+        }
+    }
+
+    /// The folder as it is, and from then on watched.
+    fn list(&mut self, watch: &mut Watch) -> Result<SourceTree, Failure> {
+        loop {
+            let tree = walk_live(&self.root)?;
+            let root = std::iter::once(self.root.as_path());
+            match watch.set(root, tree.folders.iter().map(PathBuf::as_path)) {
+                Ok(Grown::No) => return Ok(tree),
+                Ok(Grown::Yes) => {}
+                Err(polling) => self.report.polling(&polling),
             }
         }
     }

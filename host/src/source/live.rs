@@ -31,6 +31,9 @@ pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
         let is_directory = matches!(kind, EntryKind::Directory { .. });
         let path = b".git".to_vec();
         tree.entries.push(Entry { path, kind });
+        if is_directory {
+            tree.folders.push(repository.clone());
+        }
         // A walk follows a link that it begins with.
         if is_directory {
             let mut walk = WalkBuilder::new(repository);
