@@ -129,7 +129,6 @@ impl Wish {
     }
 
     fn kind(&self, path: &str, layer: &Layer, below: &[Layer]) -> Option<Kind> {
-        let hides = || below.iter().any(|it| it.contains_key(path));
         Some(match self.kind {
             0..=3 => Kind::Directory,
             4 => Kind::Opaque,
@@ -150,10 +149,25 @@ impl Wish {
                 Kind::Hardlink((*self.which.get(&files)).clone())
             }
             13 => Kind::Fifo,
-            _ if hides() => Kind::Whiteout,
+            _ if is_visible(path, below) => Kind::Whiteout,
             _ => return None,
         })
     }
+}
+
+/// Whether the layers so far show anything at a path: tools hide nothing else.
+fn is_visible(path: &str, layers: &[Layer]) -> bool {
+    for layer in layers.iter().rev() {
+        if let Some(node) = layer.get(path) {
+            return node.kind != Kind::Whiteout;
+        }
+        let parents = path.match_indices('/').map(|(end, _)| &path[..end]);
+        let mut parents = parents.filter_map(|parent| layer.get(parent));
+        if parents.any(|parent| parent.kind != Kind::Directory) {
+            return false;
+        }
+    }
+    false
 }
 
 fn archive(layer: &Layer) -> Vec<u8> {
