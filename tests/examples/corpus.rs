@@ -45,7 +45,7 @@ fn main() -> io::Result<()> {
     let directory = std::env::args().nth(1).ok_or(io::ErrorKind::InvalidInput)?;
     let mut chance = Chance(SEED);
     let text = text(&mut chance);
-    let weights: Vec<f64> = (0..LAYERS).map(|_| chance.pareto()).collect();
+    let weights: Vec<f64> = (0..LAYERS).map(|_| chance.pareto().min(12.0)).collect();
     let layers = shares(&weights);
     let sizes: Vec<f64> = (0..FILES).map(|_| chance.pareto()).collect();
     let scale = BYTES / sizes.iter().sum::<f64>();
@@ -86,7 +86,7 @@ fn shares(weights: &[f64]) -> Vec<usize> {
 
 /// Words, so that it is compressed as programs and texts are.
 fn text(chance: &mut Chance) -> Vec<u8> {
-    let words: Vec<Vec<u8>> = (0..20_000).map(|_| word(chance)).collect();
+    let words: Vec<Vec<u8>> = (0..2_000).map(|_| word(chance)).collect();
     let mut text = Vec::with_capacity(TEXT + 16);
     while text.len() < TEXT {
         text.extend(&words[chance.below(words.len())]);
