@@ -91,13 +91,11 @@ impl Transfers {
 
     fn begin(&mut self, verb: Verb, image: &str, missing: (u32, u64), now: Duration) {
         self.open.retain(|it| !it.is(verb, image));
-        // Layers that are here, and only to be unpacked, do not travel.
-        let parts = if missing.1 == 0 { 0 } else { missing.0 };
         self.open.push(Transfer {
             verb,
             image: image.to_owned(),
             since: now,
-            missing: parts,
+            missing: missing.0,
             total: missing.1,
             done: HashMap::new(),
             arrived: HashSet::new(),
@@ -133,11 +131,10 @@ impl Transfers {
     /// What a screen that cannot change its lines says at the beginning.
     fn announce(&self, image: &str, begins: bool) -> Option<Told> {
         let transfer = self.open.iter().rfind(|it| it.image == image)?;
-        (begins && transfer.missing > 0).then(|| {
+        (begins && transfer.missing > 0 && !transfer.is_here()).then(|| {
             let (count, total) = (transfer.missing, bytes(transfer.total));
             let image = short_name(image);
             let told = match transfer.verb {
-                Verb::Pull if transfer.is_here() => format!("Unpacking {image}: {count} layers"),
                 Verb::Pull => format!("Pulling {image}: {count} layers, {total}"),
                 Verb::Push => format!("Pushing {image}: {count} blobs, {total}"),
             };
@@ -148,11 +145,10 @@ impl Transfers {
     fn end(&mut self, verb: Verb, image: &str, digest: &str, now: Duration) -> Option<Told> {
         let index = self.open.iter().position(|it| it.is(verb, image))?;
         let transfer = self.open.remove(index);
-        if verb == Verb::Pull && transfer.missing == 0 {
+        if verb == Verb::Pull && transfer.missing == 0 || transfer.is_here() {
             return None;
         }
         let word = match verb {
-            Verb::Pull if transfer.is_here() => "Unpacked",
             Verb::Pull => "Pulled",
             Verb::Push => "Pushed",
         };
@@ -165,11 +161,7 @@ impl Transfers {
         } else {
             format!(" ({})", short_digest(digest))
         };
-        let told = if transfer.is_here() {
-            format!("{word} {image}{digest} in {time}")
-        } else {
-            format!("{word} {image}{digest}, {total} in {time}")
-        };
+        let told = format!("{word} {image}{digest}, {total} in {time}");
         Some(Told::Lasting(clean(&told)))
     }
 }
@@ -188,7 +180,8 @@ impl Transfer {
         self.verb == verb && self.image == image
     }
 
-    /// Everything has been fetched before, and is only unpacked.
+    /// Everything has been fetched before, and is only unpacked: that is worth
+    /// a word as long as it takes, and none afterwards.
     fn is_here(&self) -> bool {
         self.verb == Verb::Pull && self.total == 0
     }
@@ -261,16 +254,12 @@ mod tests {
             missing: 5,
             bytes: 0,
         };
-        let told = transfers.pull(&resolved, Duration::ZERO);
-        let begun = "Unpacking localhost:5000/run: 5 layers";
-        assert_eq!(told, Some(Told::Passing(begun.to_owned())));
+        assert_eq!(transfers.pull(&resolved, Duration::ZERO), None);
         let live = ["Unpacking localhost:5000/run, 0 of 5 layers"];
         assert_eq!(transfers.live(), live);
         let digest = format!("sha256:{}", "ab".repeat(32));
         let image = image();
         let done = PullEvent::Done { image, digest };
-        let told = transfers.pull(&done, Duration::from_millis(230));
-        let ended = "Unpacked localhost:5000/run (sha256:abababababab) in 0.23 s";
-        assert_eq!(told, Some(Told::Lasting(ended.to_owned())));
+        assert_eq!(transfers.pull(&done, Duration::from_secs(1)), None);
     }
 }
