@@ -6,8 +6,11 @@
 //! to a token server that nobody has looked at.
 
 mod auth;
+mod documents;
 mod download;
 mod error;
+mod index;
+mod layers;
 mod publication;
 mod pull;
 mod push;
@@ -24,7 +27,7 @@ pub use error::RegistryError;
 pub use publication::Publication;
 pub use pull::{Resolved, Want};
 #[cfg(feature = "fuzzing")]
-pub(crate) use {auth::realm, pull::reads_index};
+pub(crate) use {auth::realm, index::reads_index};
 
 use crate::dialogue::Dialogue;
 use crate::reference::ImageRef;

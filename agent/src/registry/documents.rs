@@ -1,0 +1,133 @@
+//! Fetches the documents of an image: its manifest and configuration.
+
+use std::sync::Arc;
+
+use protocol::event::ImageRole;
+use reqwest::Method;
+use reqwest::header::ACCEPT;
+
+use super::index::{IMAGE_TYPES, INDEX_TYPES, check_platform, choose, is_index};
+use super::remote::{Operation, Question, Remote};
+use super::{Registry, RegistryError, Resolved};
+use crate::crash::{self, Point};
+use crate::digest::Digest;
+use crate::reference::ImageRef;
+use crate::store::{DOCUMENT_CAP, Descriptor, Image, Manifest, Store, StoreError, StoredImage};
+
+impl Registry {
+    pub(super) async fn fetch_documents(
+        &self,
+        store: &Store,
+        name: &ImageRef,
+        role: ImageRole,
+        stored: Option<&StoredImage>,
+    ) -> Result<Resolved, RegistryError> {
+        let remote = self.remote(name).await?;
+        let what = format!("image {}", name.familiar());
+        let (mut descriptor, mut bytes) = manifest(&remote, name, &name.version(), &what).await?;
+        if is_index(&descriptor, &bytes) {
+            let digest = choose(name, &remote, &bytes)?;
+            (descriptor, bytes) = manifest(&remote, name, &digest.to_string(), &what).await?;
+        }
+        let content = |source| RegistryError::Content {
+            what: what.clone(),
+            source,
+        };
+        let parsed = Manifest::parse(&descriptor.digest, &bytes).map_err(content)?;
+        let config = if store.has_blob(&parsed.config.digest) {
+            store.read_blob(&parsed.config.digest, DOCUMENT_CAP)?
+        } else {
+            self.fetch_small(&remote, name, &parsed.config).await?
+        };
+        let image = Image::new(descriptor.digest, bytes, config).map_err(content)?;
+        check_platform(name, &image)?;
+        store.write_blob(&image.manifest_bytes)?;
+        store.write_blob(&image.config_bytes)?;
+        crash::at(Point::DocumentsStored);
+        let mut new = StoredImage::now(name.to_string(), descriptor, role);
+        if let Some(old) = stored {
+            // A role says why an image came first.
+            new.role = old.role;
+            if old.descriptor == new.descriptor {
+                new.updated = old.updated;
+            }
+        }
+        store.set_images(std::slice::from_ref(&new))?;
+        crash::at(Point::PulledNameSet);
+        Ok(Resolved {
+            stored: new,
+            image: Arc::new(image),
+        })
+    }
+
+    async fn fetch_small(
+        &self,
+        remote: &Remote,
+        name: &ImageRef,
+        blob: &Descriptor,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let what = format!("the configuration of {}", name.familiar());
+        if blob.size > DOCUMENT_CAP {
+            return Err(remote.nonsense(&what, "a configuration of more than 4 MiB"));
+        }
+        let question = Question {
+            method: Method::GET,
+            path: &format!("blobs/{}", blob.digest),
+            repository: name.repository(),
+            operation: Operation::Pull,
+            what: &what,
+        };
+        let response = remote.ask(&question, |request| request).await?;
+        let bytes = remote.body(response, &what).await?;
+        let actual = Digest::of(&bytes);
+        if actual != blob.digest {
+            let expected = blob.digest;
+            let source = StoreError::Mismatch { expected, actual };
+            return Err(RegistryError::Content { what, source });
+        }
+        Ok(bytes)
+    }
+}
+
+async fn manifest(
+    remote: &Remote,
+    name: &ImageRef,
+    version: &str,
+    what: &str,
+) -> Result<(Descriptor, Vec<u8>), RegistryError> {
+    let question = Question {
+        method: Method::GET,
+        path: &format!("manifests/{version}"),
+        repository: name.repository(),
+        operation: Operation::Pull,
+        what,
+    };
+    let accepted = [INDEX_TYPES, IMAGE_TYPES].concat().join(", ");
+    let accept = |request: reqwest::RequestBuilder| request.header(ACCEPT, &accepted);
+    let response = remote.ask(&question, accept).await?;
+    let media_type = response
+        .headers()
+        .get(reqwest::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.split(';').next().unwrap_or(value).trim().to_owned())
+        .unwrap_or_default();
+    let bytes = remote.body(response, what).await?;
+    let digest = Digest::of(&bytes);
+    if let Ok(expected) = version.parse::<Digest>()
+        && expected != digest
+    {
+        let source = StoreError::Mismatch {
+            expected,
+            actual: digest,
+        };
+        let what = what.to_owned();
+        return Err(RegistryError::Content { what, source });
+    }
+    let size = bytes.len() as u64;
+    let descriptor = Descriptor {
+        media_type,
+        digest,
+        size,
+    };
+    Ok((descriptor, bytes))
+}

@@ -1,0 +1,229 @@
+//! Fetches the layers of an image, and extracts them as they come.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use protocol::Event;
+use protocol::event::PullEvent;
+
+use super::download::{Chunks, download, pipe};
+use super::{Registry, RegistryError};
+use crate::crash::{self, Point};
+use crate::digest::{DiffId, Digest, Hasher};
+use crate::layer::{Compression, LayerError};
+use crate::reference::ImageRef;
+use crate::store::{Descriptor, Image, Store, StoreError};
+
+/// Layers that are fetched at a time.
+const PARALLEL: usize = 4;
+/// A layer's progress is reported this often at the most.
+const REPORT: Duration = Duration::from_millis(100);
+
+impl Registry {
+    /// Fetches and extracts the layers of an image that are not extracted.
+    pub async fn fetch_layers(
+        &self,
+        store: &Store,
+        name: &ImageRef,
+        image: &Image,
+    ) -> Result<(), RegistryError> {
+        let absent = |(_, diff_id): &(&Descriptor, &DiffId)| !store.has_layer(diff_id);
+        let mut missing: Vec<_> = image.layers().filter(absent).collect();
+        missing.sort_unstable_by_key(|(blob, diff_id)| (std::cmp::Reverse(blob.size), **diff_id));
+        missing.dedup_by_key(|(_, diff_id)| **diff_id);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let remote_size = |(blob, diff_id): &(&Descriptor, &DiffId)| {
+            if store.has_blob(&blob.digest) || store.is_extracted(diff_id).unwrap_or(false) {
+                0
+            } else {
+                blob.size
+            }
+        };
+        let resolved = PullEvent::Resolved {
+            image: name.familiar(),
+            digest: image.digest.to_string(),
+            layers: count(image.manifest.layers.len()),
+            missing: count(missing.len()),
+            bytes: missing.iter().map(remote_size).sum(),
+        };
+        self.dialogue.event(Event::Pull(resolved)).await?;
+        let fetches: Vec<_> = missing
+            .iter()
+            .map(|(blob, diff_id)| self.fetch_layer(store, name, blob, diff_id))
+            .collect();
+        stream::iter(fetches)
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await?;
+        crash::at(Point::LayersFetched);
+        // One sync for all layers: none is used before it is on the disk.
+        let diff_ids: Vec<DiffId> = missing.iter().map(|(_, diff_id)| **diff_id).collect();
+        let publishing = store.clone();
+        blocking(move || publishing.publish_layers(&diff_ids)).await?;
+        let done = PullEvent::Done {
+            image: name.familiar(),
+            digest: image.digest.to_string(),
+        };
+        Ok(self.dialogue.event(Event::Pull(done)).await?)
+    }
+
+    async fn fetch_layer(
+        &self,
+        store: &Store,
+        name: &ImageRef,
+        blob: &Descriptor,
+        diff_id: &DiffId,
+    ) -> Result<(), RegistryError> {
+        let broken = |source| RegistryError::Layer {
+            image: name.familiar(),
+            digest: blob.digest.to_string(),
+            source,
+        };
+        let (task_store, task_blob, task_diff_id) = (store.clone(), blob.clone(), *diff_id);
+        if store.has_blob(&blob.digest) || store.is_extracted(diff_id)? {
+            let extract = move || task_store.extract_blob(&task_blob, &task_diff_id);
+            blocking(extract).await.map_err(broken)?;
+        } else {
+            let (sink, chunks) = pipe(blob.size);
+            let extract = move || extract_verified(&task_store, &task_blob, &task_diff_id, chunks);
+            let extracting = blocking(extract);
+            let remote = self.remote(name).await?;
+            let report = self.reporter(name, blob);
+            let downloading = async {
+                let sent = download(&remote, name.repository(), blob, &sink, report).await;
+                drop(sink);
+                sent
+            };
+            let (sent, extracted) = tokio::join!(downloading, extracting);
+            sent?;
+            extracted.map_err(broken)?;
+        }
+        let done = PullEvent::LayerDone {
+            image: name.familiar(),
+            layer: blob.digest.to_string(),
+        };
+        Ok(self.dialogue.event(Event::Pull(done)).await?)
+    }
+
+    /// Fetches the blob of a layer, unless it is in the store.
+    pub async fn fetch_blob(
+        &self,
+        store: &Store,
+        name: &ImageRef,
+        blob: &Descriptor,
+    ) -> Result<(), RegistryError> {
+        if store.has_blob(&blob.digest) {
+            return Ok(());
+        }
+        let remote = self.remote(name).await?;
+        let (sink, mut chunks) = pipe(blob.size);
+        let (task_store, expected) = (store.clone(), blob.digest);
+        let storing = blocking(move || -> Result<(), StoreError> {
+            let mut writer = task_store.blob_writer()?;
+            std::io::copy(&mut chunks, &mut writer)
+                .map_err(|source| StoreError::io("write a blob in", task_store.root(), source))?;
+            writer.commit(Some(&expected)).map(drop)
+        });
+        let report = self.reporter(name, blob);
+        let downloading = async {
+            let sent = download(&remote, name.repository(), blob, &sink, report).await;
+            drop(sink);
+            sent
+        };
+        let (sent, stored) = tokio::join!(downloading, storing);
+        sent?;
+        stored.map_err(|source| RegistryError::Content {
+            what: format!("layer {} of {}", blob.digest, name.familiar()),
+            source,
+        })
+    }
+
+    fn reporter(&self, name: &ImageRef, blob: &Descriptor) -> impl FnMut(u64) + use<> {
+        let dialogue = self.dialogue.clone();
+        let (image, layer, total) = (name.familiar(), blob.digest.to_string(), blob.size);
+        let mut last = Instant::now();
+        move |done| {
+            if last.elapsed() >= REPORT || done == total {
+                last = Instant::now();
+                dialogue.progress(Event::Pull(PullEvent::Progress {
+                    image: image.clone(),
+                    layer: layer.clone(),
+                    done,
+                    total,
+                }));
+            }
+        }
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::io("work in", "a thread".as_ref(), error.into()).into()),
+    }
+}
+
+/// Extracts a layer as it comes. The tree becomes visible only when its
+/// content is what the image announced; the pull fails as well when the blob
+/// that carried it is not.
+fn extract_verified(
+    store: &Store,
+    blob: &Descriptor,
+    diff_id: &DiffId,
+    chunks: Chunks,
+) -> Result<(), LayerError> {
+    let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
+    let mut verified = Verified {
+        inner: chunks,
+        hasher: Some(Hasher::new()),
+        expected: blob.digest,
+    };
+    store.extract_layer(diff_id, compression, &mut verified)?;
+    // When another process had extracted it meanwhile, nobody has read all.
+    std::io::copy(&mut verified, &mut std::io::sink())
+        .map(drop)
+        .map_err(LayerError::Archive)
+}
+
+/// Fails at its end when what was read has another digest.
+struct Verified {
+    inner: Chunks,
+    hasher: Option<Hasher>,
+    expected: Digest,
+}
+
+impl Read for Verified {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if count > 0 {
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(&buffer[..count]);
+            }
+            return Ok(count);
+        }
+        let actual = self.hasher.take().map(Hasher::finish);
+        match actual {
+            Some(actual) if actual != self.expected && !buffer.is_empty() => {
+                let expected = self.expected;
+                let mismatch = StoreError::Mismatch { expected, actual };
+                Err(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    mismatch,
+                ))
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
