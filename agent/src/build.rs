@@ -43,7 +43,7 @@ pub async fn build(
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     let plan = Plan::new(request)?;
-    let project = agent.store.project(&plan.request.project.id)?;
+    let project = agent.store.project(&plan.project)?;
     let waiting = dialogue.clone();
     let _lock = project
         .lock(async || -> Result<(), Failure> {

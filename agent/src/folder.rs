@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use protocol::folder::{FolderEvent, FolderInput};
 use protocol::request::Project;
 use protocol::source::{Entry, EntryKind, Tree};
-use protocol::{Event, Failure, FailureKind, Input, Reply};
+use protocol::{Event, Failure, Input, Reply};
 
 use crate::Agent;
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
@@ -71,12 +71,8 @@ pub(crate) async fn folder(
     dialogue: Dialogue,
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    if project.id.len() != 64 || !project.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let message = format!("the project id {:?} is malformed", project.id);
-        return Err(Failure::new(FailureKind::Invalid, message));
-    }
     let _lease = agent.store.in_use().await?;
-    let project = agent.store.project(&project.id)?;
+    let project = agent.store.project(&project.id.parse()?)?;
     let _lock = project
         .lock_folder(async || -> Result<(), Failure> {
             Ok(dialogue.event(Event::Folder(FolderEvent::Shared)).await?)

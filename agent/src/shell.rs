@@ -31,7 +31,7 @@ pub async fn shell(
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     let _lease = agent.store.in_use().await?;
-    let project = agent.store.project(&request.project.id)?;
+    let project = agent.store.project(&request.project.id.parse()?)?;
     let layout = ProjectLayout::new(project.path());
     let Some(record) = Record::load(layout.root()).filter(|_| layout.layers().is_dir()) else {
         let message = format!("{} has not been built yet", request.project.path);

@@ -41,7 +41,7 @@ pub use garbage::{Space, disk_usage};
 pub use image::{Descriptor, Image, ImageConfig, Manifest, RuntimeConfig};
 pub use index::{StoredImage, seconds_since_epoch};
 pub use lock::Lock;
-pub use project::ProjectDir;
+pub use project::{MalformedProjectId, ProjectDir, ProjectId};
 pub use tree::TreeState;
 
 /// The most bytes that a manifest or a configuration may have.

@@ -4,10 +4,12 @@ use protocol::request::{BuildRequest, Buildpack};
 use protocol::{Failure, FailureKind};
 
 use crate::reference::ImageRef;
+use crate::store::ProjectId;
 
 /// What is to be built, with all names parsed.
 pub(super) struct Plan {
     pub(super) request: BuildRequest,
+    pub(super) project: ProjectId,
     /// Never empty: the first is the image's name.
     pub(super) names: Vec<ImageRef>,
     pub(super) builder: ImageRef,
@@ -18,11 +20,6 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(request: BuildRequest) -> Result<Self, Failure> {
-        let id = &request.project.id;
-        if id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let message = format!("the project id {id:?} is malformed");
-            return Err(Failure::new(FailureKind::Invalid, message));
-        }
         let mut names = Vec::new();
         for name in &request.names {
             let name: ImageRef = name.parse()?;
@@ -40,6 +37,7 @@ impl Plan {
         }
         check_one_registry(&names)?;
         Ok(Self {
+            project: request.project.id.parse()?,
             builder: request.builder.parse()?,
             run_image: request.run_image.as_deref().map(str::parse).transpose()?,
             buildpackages: buildpackages(&request.buildpacks)?,

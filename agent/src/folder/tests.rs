@@ -197,7 +197,10 @@ async fn settle(agent: &Agent, folder: &mut Folder, host: &mut Host) {
 async fn play(batches: Vec<Vec<Step>>) {
     let home = tempfile::tempdir().unwrap();
     let agent = Agent::new(home.path(), Ownership::Shared).unwrap();
-    let project = agent.store.project("0a").unwrap();
+    let project = agent
+        .store
+        .project(&"0a".repeat(32).parse().unwrap())
+        .unwrap();
     let mut host = Host::default();
     let mut number = 0;
     for steps in batches {

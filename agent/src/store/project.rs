@@ -1,10 +1,40 @@
 //! A project's own directory: its source, caches, and last build.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use protocol::{Failure, FailureKind};
 
 use crate::crash::{self, Point};
 
 use super::{Lock, Store, StoreError, error};
+
+/// The id of a project, and the name of its directory: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectId(String);
+
+/// Something else came in the place of an id.
+#[derive(Debug, thiserror::Error)]
+#[error("the project id {0:?} is malformed")]
+pub struct MalformedProjectId(String);
+
+impl FromStr for ProjectId {
+    type Err = MalformedProjectId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedProjectId> {
+        if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedProjectId(text.to_owned()))
+        }
+    }
+}
+
+impl From<MalformedProjectId> for Failure {
+    fn from(error: MalformedProjectId) -> Self {
+        Self::from_error(FailureKind::Invalid, &error)
+    }
+}
 
 /// A project's directory.
 #[derive(Debug, Clone)]
@@ -16,9 +46,8 @@ pub struct ProjectDir {
 }
 
 impl Store {
-    /// The directory of a project, made when it is missing. The id must have
-    /// been checked to be hexadecimal.
-    pub fn project(&self, id: &str) -> Result<ProjectDir, StoreError> {
+    /// The directory of a project, made when it is missing.
+    pub fn project(&self, ProjectId(id): &ProjectId) -> Result<ProjectDir, StoreError> {
         let path = self.root().join("projects").join(id);
         error::create_dir_all(&path)?;
         Ok(self.project_dir(path, id))
@@ -79,5 +108,20 @@ impl ProjectDir {
         on_wait: impl AsyncFnOnce() -> Result<(), E>,
     ) -> Result<Lock, E> {
         Lock::wait_exclusive(&self.lock, on_wait).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_name_a_directory() {
+        let good = "0a".repeat(32);
+        assert_eq!(good.parse::<ProjectId>().ok(), Some(ProjectId(good)));
+        let dots = format!("../{}", "a".repeat(61));
+        for bad in ["", "0a", "..", &dots, &"g".repeat(64)] {
+            assert!(bad.parse::<ProjectId>().is_err(), "{bad}");
+        }
     }
 }
