@@ -70,7 +70,7 @@ fn a_pull_without_space_is_told_and_works_when_there_is_some() {
     let said = on(
         &Disk::Memory("size=1m"),
         "fails 120 $locald pull $busybox
-         mount -o remount,size=16m $disk
+         mount -o remount,size=16m small $disk
          $locald store verify; $locald pull $busybox; $locald store verify
          $locald run --command $busybox -- /bin/sh -c true",
     );
@@ -108,12 +108,12 @@ fn a_file_system_without_files_is_told() {
         &Disk::Memory("size=16m"),
         "$locald pull $busybox; $locald image rm $busybox
          rm -rf $LOCALD_HOME/store/tmp/*
-         mount -o remount,nr_inodes=$(($(df --output=iused $disk | tail -n 1) + 6)) $disk
+         mount -o remount,nr_inodes=$(($(df --output=iused $disk | tail -n 1) + 6)) small $disk
          while touch $disk/taken-$((n += 1)) 2>/dev/null; do :; done
          $locald image ls; $locald prune --yes
          rm $disk/taken-*
          fails 120 $locald pull $busybox
-         mount -o remount,nr_inodes=1000 $disk
+         mount -o remount,nr_inodes=1000 small $disk
          $locald pull $busybox; $locald store verify",
     );
     assert!(said.contains("files left"), "{said}");
@@ -127,11 +127,11 @@ fn a_file_system_that_is_read_only_is_told() {
     let said = on(
         &Disk::Memory("size=16m"),
         "$locald pull $busybox
-         mount -o remount,ro $disk
+         mount -o remount,ro small $disk
          $locald image ls; $locald image inspect $busybox
          fails 119 $locald image tag $busybox other
          fails 119 $locald pull $busybox
-         mount -o remount,rw $disk
+         mount -o remount,rw small $disk
          $locald image tag $busybox other; $locald store verify",
     );
     assert!(said.contains("mounted read-only"), "{said}");
