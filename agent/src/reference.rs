@@ -68,7 +68,12 @@ impl ImageRef {
         let repository = &self.repository;
         let name = if self.registry == DOCKER_HUB {
             let short = repository.strip_prefix("library/");
-            short.unwrap_or(repository).to_owned()
+            match (short, repository.split_once('/')) {
+                (Some(short), _) if !short.contains('/') => short.to_owned(),
+                // Without its own registry it would be another's.
+                (_, Some((first, _))) if is_registry(first) => format!("docker.io/{repository}"),
+                _ => repository.clone(),
+            }
         } else {
             format!("{}/{repository}", self.registry)
         };
@@ -260,11 +265,22 @@ mod tests {
                 "localhost:5000/app",
             ),
             (&at, &at, &at),
+            (
+                "docker.io/ghcr.io/me",
+                "index.docker.io/ghcr.io/me:latest",
+                "docker.io/ghcr.io/me",
+            ),
+            (
+                "library/me/app",
+                "index.docker.io/library/me/app:latest",
+                "library/me/app",
+            ),
         ] {
             let name: ImageRef = text.parse().unwrap();
             assert_eq!(name.to_string(), canonical);
             assert_eq!(name.familiar(), familiar);
             assert_eq!(canonical.parse::<ImageRef>().unwrap(), name);
+            assert_eq!(familiar.parse::<ImageRef>().unwrap(), name);
         }
     }
 
