@@ -1,10 +1,14 @@
 //! Content addresses: OCI image specification, "Digests". Only SHA-256.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+/// Bytes that are read and hashed at a time.
+const BUFFER: usize = 256 * 1024;
 
 /// `sha256:` and 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +29,17 @@ impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of all that can be read.
+    pub fn of_all(mut reader: impl Read) -> io::Result<Self> {
+        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; BUFFER]);
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(hasher.finish()),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
     }
 
     /// The 64 hexadecimal digits.

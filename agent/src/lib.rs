@@ -4,6 +4,7 @@
 
 mod agent;
 mod attach;
+mod boot;
 pub mod build;
 pub mod builder;
 pub mod buildpackage;

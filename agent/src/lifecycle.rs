@@ -4,12 +4,14 @@
 
 mod exit;
 mod files;
+mod layers;
 
 use protocol::event::Phase;
 use protocol::request::Verbosity;
 
 pub use exit::explain;
 pub use files::{order_toml, run_toml, stack_toml, with_last_group};
+pub(crate) use layers::layers_in;
 
 use crate::builder::PlatformApi;
 

@@ -16,7 +16,7 @@ use crate::dialogue::{Dialogue, Inputs};
 use crate::environment::{self, Environment};
 use crate::image::run_image_layers;
 use crate::layer::LayerError;
-use crate::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE};
+use crate::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE, layers_in};
 use crate::registry::{Registry, Want};
 use crate::store::Image;
 
@@ -138,37 +138,20 @@ fn reused_layers(agent: &Agent, app: &Image, restored: &Path) -> Result<Vec<Moun
     })?;
     for (_, diff_id) in own() {
         let layers = agent.store.layer_path(diff_id).join("layers");
-        for buildpack in directories(&layers) {
-            for layer in directories(&layers.join(&buildpack)) {
-                let path = Path::new(&buildpack).join(layer);
-                if fs_err::symlink_metadata(restored.join(&path)).is_ok() {
-                    continue;
-                }
-                mounts.push(Mount {
-                    target: Path::new(LAYERS).join(&path),
-                    access: Access::ReadOnly,
-                    kind: MountKind::Bind {
-                        source: layers.join(&path),
-                    },
-                });
+        for path in layers_in(&layers) {
+            if fs_err::symlink_metadata(restored.join(&path)).is_ok() {
+                continue;
             }
+            mounts.push(Mount {
+                target: Path::new(LAYERS).join(&path),
+                access: Access::ReadOnly,
+                kind: MountKind::Bind {
+                    source: layers.join(&path),
+                },
+            });
         }
     }
     Ok(mounts)
-}
-
-/// Names of the directories in a directory; links are none.
-fn directories(path: &Path) -> Vec<std::ffi::OsString> {
-    let is_directory = |path: &Path| {
-        let metadata = fs_err::symlink_metadata(path);
-        metadata.is_ok_and(|metadata| metadata.is_dir())
-    };
-    if !is_directory(path) {
-        return Vec::new();
-    }
-    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
-    let entries = entries.filter(|entry| is_directory(&entry.path()));
-    entries.map(|entry| entry.file_name()).collect()
 }
 
 /// The launcher adds the environment of the launch layers.

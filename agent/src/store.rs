@@ -215,6 +215,14 @@ fn sweep_temporary(parent: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Removes a file that may not be there.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a tree, also one with directories that are not writable.
 pub fn remove_tree(path: &Path) -> Result<(), StoreError> {
     let Err(first) = fs_err::remove_dir_all(path) else {

@@ -59,7 +59,7 @@ impl Live {
         let (watch, polling) = Watch::new();
         let mut side = Side::new(project.folder.clone(), sender, Messages(messages));
         if let Some(polling) = polling {
-            side.report.polling(&polling);
+            side.report.polling(polling);
         }
         let work = Work { side, watch };
         let work = tokio::spawn(work.run(ready, ended));

@@ -23,6 +23,7 @@ mod project;
 mod settings;
 mod signals;
 mod source;
+mod state_file;
 mod terminal;
 mod up;
 mod watch;

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, WatcherKind};
+use protocol::{Failure, FailureKind};
 use tokio::sync::Notify;
+
+use crate::printer::Printer;
 
 /// A burst of changes is over when nothing more comes for so long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -32,12 +35,19 @@ pub(crate) struct Watch {
 #[error("this system can watch no more folders: changes are looked for once a second")]
 pub(crate) struct Polling {
     #[source]
-    pub(crate) source: notify::Error,
+    source: notify::Error,
 }
 
 impl Polling {
+    /// Says so, and why.
+    pub(crate) fn tell(&self, printer: &mut Printer) {
+        let failure = Failure::from_error(FailureKind::Machine, self);
+        let text = [vec![failure.message], failure.causes].concat().join(": ");
+        printer.warning(&text, self.remedy());
+    }
+
     /// What the system's administrator can do.
-    pub(crate) fn remedy(&self) -> Option<&'static str> {
+    fn remedy(&self) -> Option<&'static str> {
         match &self.source.kind {
             ErrorKind::MaxFilesWatch => Some("sudo sysctl fs.inotify.max_user_watches=524288"),
             // EMFILE of inotify_init.

@@ -15,6 +15,12 @@ use bincode::{Decode, Encode};
 
 use crate::source::EntryKind;
 
+/// Whether a name in a repository means something only where git runs: its
+/// locks, and objects that are half written. They do not travel.
+pub fn is_in_flux(name: &[u8]) -> bool {
+    name.ends_with(b".lock") || name.starts_with(b"tmp_")
+}
+
 /// What the host says about a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FolderInput {

@@ -58,10 +58,7 @@ impl Record {
 
     /// Removes the record: what is beside it is about to be another build's.
     pub fn remove(project: &Path) -> std::io::Result<()> {
-        match fs_err::remove_file(project.join(FILE)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        crate::store::remove_file(&project.join(FILE))
     }
 
     /// Notes that the last build was used once more.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use protocol::{Failure, FailureKind};
 
 use crate::layer::SIZE_CAP;
-use crate::lifecycle::{LAYERS, WORKSPACE};
+use crate::lifecycle::{LAYERS, WORKSPACE, layers_in};
 
 const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 
@@ -14,10 +14,9 @@ const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 /// larger than an image's layer may be.
 pub(super) fn check(layers: &Path, workspace: &Path) -> Result<(), Failure> {
     let mut heavy = None;
-    for buildpack in directories(layers) {
-        for layer in directories(&buildpack) {
-            heavy = heavy.or(weigh(&layer).map(|file| seen(&file, layers, LAYERS)));
-        }
+    for layer in layers_in(layers) {
+        let found = weigh(&layers.join(layer));
+        heavy = heavy.or(found.map(|file| seen(&file, layers, LAYERS)));
     }
     heavy = heavy.or(weigh(workspace).map(|file| seen(&file, workspace, WORKSPACE)));
     let Some(file) = heavy else {
@@ -58,12 +57,6 @@ fn weigh(tree: &Path) -> Option<PathBuf> {
 /// A path as the buildpack knows it.
 fn seen(path: &Path, root: &Path, place: &str) -> PathBuf {
     Path::new(place).join(path.strip_prefix(root).unwrap_or(path))
-}
-
-fn directories(path: &Path) -> Vec<PathBuf> {
-    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
-    let own = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    own.map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]

@@ -4,16 +4,16 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::source::Entry;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::scan::{self, Found};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::source::{SourceError, TreeDir};
 use crate::store::{StoreError, remove_tree};
 
@@ -85,27 +85,12 @@ impl Copy {
 
     /// Opens a file; no other thing.
     pub(super) fn read(&self, path: &[u8]) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = self.tree.at(path, |parent, name| {
-            rustix::fs::openat(parent, name, flags, Mode::empty())
-        });
-        let file = File::from(opened?);
-        if !file.metadata()?.is_file() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(file)
+        self.tree.read(path)
     }
 
     /// The digest of a file.
     pub(super) fn digest(&self, path: &[u8]) -> io::Result<Digest> {
-        let mut file = self.read(path)?;
-        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; BUFFER]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(hasher.finish()),
-                count => hasher.update(&buffer[..count]),
-            }
-        }
+        Digest::of_all(self.read(path)?)
     }
 
     /// Puts what has arrived into its place.
@@ -126,28 +111,12 @@ impl Copy {
 
     /// Makes a directory, or gives one its mode.
     pub(super) fn directory(&self, path: &[u8], mode: u16) -> Result<(), Errno> {
-        let mode = Mode::from_raw_mode(u32::from(mode & 0o777));
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.tree.at(path, |parent, name| {
-            match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno),
-            }
-            let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-            // Whatever the umask is.
-            rustix::fs::fchmod(directory, mode)
-        })
+        self.tree.put_directory(path, mode)
     }
 
     /// Removes a path; a directory only when it is empty.
     pub(super) fn remove(&self, path: &[u8]) -> Result<(), Errno> {
-        self.tree.refresh();
-        self.tree.at(path, |parent, name| {
-            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-                Err(Errno::ISDIR) => rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR),
-                removed => removed,
-            }
-        })
+        self.tree.unlink(path)
     }
 
     /// Gives a path another name beside it, and returns that.

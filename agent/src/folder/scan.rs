@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use ignore::{DirEntry, WalkBuilder};
+use protocol::folder::is_in_flux;
 
 use super::agreed::Agreement;
 
@@ -54,7 +55,7 @@ pub(super) fn scan(root: &Path, agreement: &Agreement) -> io::Result<Scan> {
         let mut walk = WalkBuilder::new(repository);
         walk.standard_filters(false)
             .follow_links(false)
-            .filter_entry(|entry| !is_in_flux(entry));
+            .filter_entry(|entry| entry.depth() == 0 || !is_in_flux(entry.file_name().as_bytes()));
         collect(root, &walk, &mut scan)?;
     }
     leave_out_husks(root, agreement, &mut scan);
@@ -63,12 +64,6 @@ pub(super) fn scan(root: &Path, agreement: &Agreement) -> io::Result<Scan> {
 
 fn is_repository(entry: &DirEntry) -> bool {
     entry.depth() == 1 && entry.file_name() == ".git"
-}
-
-/// Git's locks and half-written objects mean something only where it runs.
-fn is_in_flux(entry: &DirEntry) -> bool {
-    let name = entry.file_name().as_bytes();
-    entry.depth() > 0 && (name.ends_with(b".lock") || name.starts_with(b"tmp_"))
 }
 
 fn collect(root: &Path, walk: &WalkBuilder, scan: &mut Scan) -> io::Result<()> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::TreeDir;
 use super::{SourceError, survival};
+use crate::boot;
 use crate::digest::{Digest, Hasher};
 
 const PATH_CAP: usize = 4096;
@@ -137,7 +138,7 @@ impl Listing {
         let bytes = fs_err::read(path).ok()?;
         let Kept { boot, paths } = serde_json::from_slice(&bytes).ok()?;
         let mut listing = Self(paths);
-        if boot.is_none() || boot != survival::boot() {
+        if boot.is_none() || boot.as_deref() != boot::id().ok() {
             survival::compare(&mut listing, &TreeDir::open(tree).ok()?);
         }
         Some(listing)
@@ -150,7 +151,7 @@ impl Listing {
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let temporary = path.with_extension("new");
         let kept = Kept {
-            boot: survival::boot(),
+            boot: boot::id().ok().map(str::to_owned),
             paths: &self.0,
         };
         fs_err::write(&temporary, serde_json::to_vec(&kept)?)?;
@@ -158,10 +159,7 @@ impl Listing {
     }
 
     pub(super) fn remove(path: &Path) -> io::Result<()> {
-        match fs_err::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        crate::store::remove_file(path)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,18 +4,9 @@
 //! after a power cut a listing may be whole, and the files that it names empty.
 //! The listing of an earlier boot is compared with the tree once.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-
-use super::listing::{Known, Listing};
+use super::listing::{Known, Listing, bytes};
 use super::tree::TreeDir;
-use crate::digest::{Digest, Hasher};
-
-/// Which boot of the machine this is; absent when the kernel does not say.
-pub(super) fn boot() -> Option<String> {
-    let text = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned())
-}
+use crate::digest::Digest;
 
 /// Forgets what is not in the tree as the listing has it.
 pub(super) fn compare(listing: &mut Listing, tree: &TreeDir) {
@@ -23,21 +14,10 @@ pub(super) fn compare(listing: &mut Listing, tree: &TreeDir) {
         Known::Directory { .. } => tree.is_directory(path),
         Known::Symlink { target } => tree.target(path).as_deref() == Some(target),
         Known::File { digest, .. } => {
-            let held = tree.read(path).and_then(hash);
+            let held = tree.read(&bytes(path)).and_then(Digest::of_all);
             held.is_ok_and(|held| held == *digest)
         }
     });
-}
-
-fn hash(mut file: File) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
 
 #[cfg(test)]

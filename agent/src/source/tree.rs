@@ -63,30 +63,41 @@ impl TreeDir {
     /// Removes a path of a listing; a directory must be empty.
     pub(super) fn remove(&self, key: &str) -> Result<(), SourceError> {
         let path = listing::bytes(key);
-        *self.cached() = None;
-        let removed = self.at(&path, |parent, name| {
-            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-                Err(Errno::ISDIR) => rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR),
-                removed => removed,
-            }
-        });
-        match removed {
+        match self.unlink(&path) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
             Err(errno) => Err(failed(&path, errno)),
         }
     }
 
-    pub(crate) fn directory(&self, path: &[u8], mode: u16) -> Result<(), SourceError> {
+    /// Removes a path; a directory only when it is empty.
+    pub(crate) fn unlink(&self, path: &[u8]) -> Result<(), Errno> {
+        self.refresh();
+        self.at(path, |parent, name| {
+            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+                Err(Errno::ISDIR) => rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR),
+                removed => removed,
+            }
+        })
+    }
+
+    pub(super) fn directory(&self, path: &[u8], mode: u16) -> Result<(), SourceError> {
+        let done = self.put_directory(path, mode);
+        done.map_err(|errno| failed(path, errno))
+    }
+
+    /// Makes a directory, or gives one its mode.
+    pub(crate) fn put_directory(&self, path: &[u8], mode: u16) -> Result<(), Errno> {
         let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
-        let done = self.at(path, |parent, name| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.at(path, |parent, name| {
             match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
+            let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
             // Whatever the umask is.
-            rustix::fs::chmodat(parent, name, mode, AtFlags::empty())
-        });
-        done.map_err(|errno| failed(path, errno))
+            rustix::fs::fchmod(directory, mode)
+        })
     }
 
     pub(crate) fn symlink(&self, path: &[u8], target: &[u8]) -> Result<(), SourceError> {
@@ -116,8 +127,7 @@ impl TreeDir {
     }
 
     /// Opens a regular file.
-    pub(super) fn read(&self, key: &str) -> io::Result<File> {
-        let path = listing::bytes(key);
+    pub(crate) fn read(&self, path: &[u8]) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), RESOLVE)?;
         let file = File::from(file);

@@ -69,18 +69,8 @@ impl Store {
     /// The digest of what a blob holds, which may not be what its name says.
     pub fn hash_blob(&self, digest: &Digest) -> Result<Digest, StoreError> {
         let path = self.blob_path(digest);
-        let mut file = self.open_blob(digest)?;
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            let count = file
-                .read(&mut buffer)
-                .map_err(|source| StoreError::io("read", &path, source))?;
-            if count == 0 {
-                return Ok(hasher.finish());
-            }
-            hasher.update(&buffer[..count]);
-        }
+        let file = self.open_blob(digest)?;
+        Digest::of_all(file).map_err(|source| StoreError::io("read", &path, source))
     }
 
     /// Removes a blob.

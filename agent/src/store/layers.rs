@@ -10,12 +10,10 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::{Lock, Store, StoreError};
+use crate::boot;
 use crate::crash::{self, Point};
 use crate::digest::DiffId;
 use crate::layer::{self, Compression, LayerError};
-
-/// Names this start of the machine.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 impl Store {
     /// The root of a layer's tree.
@@ -95,9 +93,9 @@ impl Store {
 
     /// Where a tree waits for the sync.
     fn waiting_path(&self, diff_id: &DiffId) -> Result<PathBuf, StoreError> {
-        let boot = fs_err::read_to_string(BOOT_ID)
-            .map_err(|source| StoreError::io("read", BOOT_ID.as_ref(), source))?;
-        let name = format!(".{}-{}", boot.trim(), diff_id.0.hex());
+        let boot =
+            boot::id().map_err(|source| StoreError::io("read", boot::ID.as_ref(), source))?;
+        let name = format!(".{boot}-{}", diff_id.0.hex());
         Ok(self.root().join("layers").join(name))
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::cargo::{Script, hash};
+use crate::target::list;
 
 /// Names of the files by which Cargo knows when a compiler started.
 const STARTED: &str = "dep-";
@@ -89,8 +90,7 @@ fn newest_source(rules: &str, app: &Path) -> Option<SystemTime> {
 /// The newest time in a tree, as Cargo looks for it.
 fn newest(path: &Path) -> Option<SystemTime> {
     let own = modified(path)?;
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let inner = entries.filter_map(|entry| newest(&entry.path()));
+    let inner = list(path).into_iter().filter_map(|path| newest(&path));
     Some(inner.fold(own, SystemTime::max))
 }
 
@@ -112,10 +112,6 @@ fn set_older(path: &Path, time: SystemTime) -> io::Result<()> {
 
 /// Files in directories and in the directories there.
 fn files(root: &Path, directories: &[&str]) -> Vec<PathBuf> {
-    let list = |path: &Path| {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
     let entries = directories.iter().flat_map(|name| list(&root.join(name)));
     let inner = entries.flat_map(|path| {
         if path.is_dir() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cargo::Artefacts;
 use crate::compilation::Compilation;
 use crate::sbom::Lock;
-use crate::target::{self, Locked};
+use crate::target::{self, Locked, entries};
 
 /// Directories of a target directory whose entries have a hash in their names.
 const HASHED: [&str; 3] = ["deps", ".fingerprint", "build"];
@@ -112,11 +112,6 @@ fn sources(cargo_home: &Path, lock: &Lock) {
             }
         }
     }
-}
-
-fn entries(directory: &Path) -> Vec<std::fs::DirEntry> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten();
-    entries.flatten().collect()
 }
 
 fn inode(path: &Path) -> Option<u64> {

@@ -50,10 +50,6 @@ fn open(root: &Path) -> io::Result<File> {
 
 /// Directories of artefacts: those of the profiles, also of other targets.
 pub(crate) fn roots(target: &Path) -> Vec<PathBuf> {
-    let list = |path: &Path| {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
     let mut roots = Vec::new();
     for path in list(target) {
         if path.join(".fingerprint").is_dir() {
@@ -65,4 +61,16 @@ pub(crate) fn roots(target: &Path) -> Vec<PathBuf> {
     }
     roots.sort_unstable();
     roots
+}
+
+/// What is in a directory; nothing when it cannot be read.
+pub(crate) fn entries(directory: &Path) -> Vec<std::fs::DirEntry> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    entries.flatten().collect()
+}
+
+/// The paths of that.
+pub(crate) fn list(directory: &Path) -> Vec<PathBuf> {
+    let entries = entries(directory).into_iter();
+    entries.map(|entry| entry.path()).collect()
 }

@@ -13,7 +13,7 @@ use crate::home::Home;
 use crate::printer::{Detail, Printer, duration};
 use crate::project::Project;
 use crate::settings::{BuildTable, Settings};
-use crate::watch::{Grown, Polling, Watch};
+use crate::watch::{Grown, Watch};
 
 /// How a plan is made, again and again: settings may change as files do.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Workshop {
         printer: &mut Printer,
     ) -> Self {
         let (watch, polling) = Watch::new();
-        polling.iter().for_each(|polling| tell(polling, printer));
+        polling.iter().for_each(|polling| polling.tell(printer));
         let mut workshop = Self {
             recipe,
             plan,
@@ -136,7 +136,7 @@ impl Workshop {
             // What came into them before they were watched is seen by looking.
             Ok(Grown::Yes) => self.watch.wake(),
             Ok(Grown::No) => {}
-            Err(polling) => tell(&polling, printer),
+            Err(polling) => polling.tell(printer),
         }
     }
 
@@ -159,12 +159,6 @@ impl Workshop {
         printer.note(&format!("{what}: built {name} in {time}"));
         Some(name)
     }
-}
-
-fn tell(polling: &Polling, printer: &mut Printer) {
-    let failure = Failure::from_error(protocol::FailureKind::Machine, polling);
-    let text = [vec![failure.message], failure.causes].concat().join(": ");
-    printer.warning(&text, polling.remedy());
 }
 
 /// `src/main.rs and 2 more changed`

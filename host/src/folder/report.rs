@@ -15,8 +15,8 @@ pub(crate) struct Report {
     conflicts: Vec<(String, String)>,
     /// Paths that one side has alone, and why.
     problems: BTreeMap<String, String>,
-    /// The system did not tell of changes, and what helps.
-    polling: Option<(String, Option<&'static str>)>,
+    /// The system did not tell of changes.
+    polling: Option<Polling>,
 }
 
 impl Report {
@@ -43,8 +43,8 @@ impl Report {
     }
 
     /// The folder is looked through again and again.
-    pub(super) fn polling(&mut self, polling: &Polling) {
-        self.polling = Some((polling.to_string(), polling.remedy()));
+    pub(super) fn polling(&mut self, polling: Polling) {
+        self.polling = Some(polling);
     }
 
     /// Tells everything.
@@ -56,8 +56,8 @@ impl Report {
         for (path, reason) in self.problems.iter().take(TOLD) {
             printer.warning(&format!("{path} {reason}"), None);
         }
-        if let Some((text, remedy)) = &self.polling {
-            printer.warning(text, *remedy);
+        if let Some(polling) = &self.polling {
+            polling.tell(printer);
         }
         let more = |count: usize| count.saturating_sub(TOLD);
         let more = more(self.conflicts.len()) + more(self.problems.len());

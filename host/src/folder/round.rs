@@ -87,7 +87,7 @@ impl Side {
             match watch.set(root, tree.folders.iter().map(PathBuf::as_path)) {
                 Ok(Grown::No) => return Ok(tree),
                 Ok(Grown::Yes) => {}
-                Err(polling) => self.report.polling(&polling),
+                Err(polling) => self.report.polling(polling),
             }
         }
     }

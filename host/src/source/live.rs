@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use ignore::{DirEntry, WalkBuilder};
+use protocol::folder::is_in_flux;
 use protocol::source::{Entry, EntryKind};
 
 use super::walk::{collect, git_walk, is_gone, is_repository, kind_at};
@@ -39,7 +40,7 @@ pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
             let mut walk = WalkBuilder::new(repository);
             walk.standard_filters(false)
                 .follow_links(false)
-                .filter_entry(|entry| entry.depth() == 0 || !is_in_flux(entry));
+                .filter_entry(|entry| entry.depth() == 0 || !stays(entry));
             collect(&walk, &mut tree, skip)?;
         }
     }
@@ -61,10 +62,9 @@ fn is_part(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with(PART)
 }
 
-/// Git's locks and half-written objects mean something only where it runs.
-fn is_in_flux(entry: &DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
-    is_part(entry) || name.starts_with("tmp_") || name.as_bytes().ends_with(b".lock")
+/// What of a repository does not travel.
+fn stays(entry: &DirEntry) -> bool {
+    is_part(entry) || is_in_flux(entry.file_name().as_encoded_bytes())
 }
 
 #[cfg(all(test, unix))]

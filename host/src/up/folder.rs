@@ -8,12 +8,13 @@
 //! ```
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
 
 use super::board::Statuses;
+use crate::state_file;
 
 #[cfg(unix)]
 #[path = "folder/unix.rs"]
@@ -125,22 +126,12 @@ impl Folder {
 
     /// Writes how the services are, in one step.
     pub(crate) fn write(&self, statuses: &Statuses) -> Result<(), FolderError> {
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-            serde_json::to_writer(&mut file, statuses)?;
-            file.flush()?;
-            file.persist(self.file())?;
-            Ok(())
-        };
-        write().map_err(self.failed())
+        state_file::write(&self.file(), statuses).map_err(self.failed())
     }
 
     /// Forgets what an earlier one has left.
     pub(crate) fn forget(&self) -> Result<(), FolderError> {
-        match fs_err::remove_file(self.file()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed()(error)),
-            _ => Ok(()),
-        }
+        state_file::remove(&self.file()).map_err(self.failed())
     }
 
     fn file(&self) -> PathBuf {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fs_err::File;
 use serde::{Deserialize, Serialize};
 
+use crate::state_file;
+
 /// Bytes of a file before the next one begins.
 const LARGEST: u64 = 8 * 1024 * 1024;
 
@@ -44,10 +46,7 @@ impl Journal {
     }
 
     fn with_largest(path: &Path, largest: u64) -> io::Result<Self> {
-        match fs_err::remove_file(earlier(path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        state_file::remove(&earlier(path))?;
         // Whoever reads the old one goes on reading that.
         let _ = fs_err::remove_file(path);
         Ok(Self(Arc::new(Mutex::new(Pages {

@@ -81,12 +81,7 @@ impl Supervisor {
             match order {
                 Order::Start if self.held => {}
                 Order::Start => self.keep().await?,
-                Order::Stop(done) => {
-                    self.held = true;
-                    self.board.set(&self.launch.name, State::Stopped);
-                    // Nobody may wait for it.
-                    let _ = done.send(());
-                }
+                Order::Stop(done) => self.hold(done),
                 Order::Kill => {}
             }
         }
@@ -153,10 +148,7 @@ impl Supervisor {
             order = self.orders.recv() => match order {
                 Some(Order::Start) => Told::Start,
                 Some(Order::Stop(done)) => {
-                    self.held = true;
-                    self.board.set(&self.launch.name, State::Stopped);
-                    // Nobody may wait for it.
-                    let _ = done.send(());
+                    self.hold(done);
                     Told::Stop
                 }
                 Some(Order::Kill) | None => {
@@ -165,6 +157,14 @@ impl Supervisor {
                 }
             },
         }
+    }
+
+    /// Stays stopped: nothing ran.
+    fn hold(&mut self, done: oneshot::Sender<()>) {
+        self.held = true;
+        self.board.set(&self.launch.name, State::Stopped);
+        // Nobody may wait for it.
+        let _ = done.send(());
     }
 
     /// One process, from its start to its end.

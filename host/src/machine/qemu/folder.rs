@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::QemuError;
 use crate::machine::{Step, size};
 use crate::settings::Shape;
+use crate::state_file;
 
 /// Says that the guest ended by itself.
 pub(super) const SWITCHED_OFF: &str = "locald: switching off";
@@ -203,7 +204,7 @@ impl Folder {
     /// Replaces a file in one step.
     pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), QemuError> {
         let path = self.root.join(name);
-        write_json(&path, value).map_err(QemuError::io(format!("write {}", path.display())))
+        state_file::write(&path, value).map_err(QemuError::io(format!("write {}", path.display())))
     }
 
     /// Removes everything. What is removed last is what says that there is a
@@ -217,15 +218,6 @@ impl Folder {
             _ => Ok(()),
         }
     }
-}
-
-/// Replaces a file in one step.
-pub(super) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut file, value)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Opens a file that is only there to be locked.

@@ -1,7 +1,6 @@
 //! Whether the machine lives, and its end.
 
 use std::fs::TryLockError;
-use std::io;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::QemuError;
 use super::folder::{Folder, LISTENS, SWITCHED_OFF, open_lock};
+use crate::state_file;
 
 /// The lock that everybody holds who belongs to a running machine.
 pub(super) const ALIVE: &str = "alive.lock";
@@ -136,12 +136,7 @@ impl Folder {
     /// Removes a file that may not be there.
     pub(super) fn forget(&self, name: &str) -> Result<(), QemuError> {
         let path = self.root().join(name);
-        match fs_err::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(QemuError::io(format!("remove {}", path.display()))(error))
-            }
-            _ => Ok(()),
-        }
+        state_file::remove(&path).map_err(QemuError::io(format!("remove {}", path.display())))
     }
 }
 

@@ -13,8 +13,9 @@ use rustix::fs::inotify;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
-use super::folder::{is_file, open_lock, write_json};
+use super::folder::{is_file, open_lock};
 use super::life::{ALIVE, End, Processes};
+use crate::state_file;
 
 /// The hidden first argument; the second is the folder of the run.
 const WORD: &str = "__locald-qemu";
@@ -68,7 +69,7 @@ pub(crate) fn dispatch() -> bool {
     };
     let how = supervise(Path::new(&run)).unwrap_or_else(|error| error.to_string());
     // The folder may be gone.
-    let _ = write_json(&Path::new(&run).join("end.json"), &End { how });
+    let _ = state_file::write(&Path::new(&run).join("end.json"), &End { how });
     let _ = fs_err::remove_file(Path::new(&run).join("processes.json"));
     true
 }
@@ -101,7 +102,7 @@ fn supervise(run: &Path) -> io::Result<String> {
     }
     let qemu = Guarded(start(&plan.qemu, run, "qemu.log")?);
     processes.qemu = Some(qemu.0.id());
-    write_json(&run.join("processes.json"), &processes)?;
+    state_file::write(&run.join("processes.json"), &processes)?;
     wait(qemu, device, &watch, || is_file(&lock, &run.join(ALIVE)))
 }
 

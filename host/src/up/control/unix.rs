@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::state_file;
+
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: UnixListener,
@@ -13,10 +15,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        match fs_err::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        state_file::remove(path)?;
         Ok(Self {
             socket: UnixListener::bind(path)?,
             path: path.to_owned(),
