@@ -9,6 +9,7 @@
 mod archive;
 mod entry;
 mod tree;
+mod whiteout;
 pub mod within;
 
 use std::io::{self, BufReader, Read};

@@ -268,6 +268,26 @@ fn whiteouts_become_those_of_overlayfs() {
 }
 
 #[test]
+fn nothing_is_hidden_twice() {
+    let extracted = Layer::new()
+        .file("d/.wh.before", "")
+        .file("d/.wh..wh..opq", "")
+        .file("d/.wh.after", "")
+        .file("d/e/.wh.deep", "")
+        .file("d/.wh.new", "")
+        .file("d/new", "kept")
+        .file("other/.wh.gone", "")
+        .extract();
+    for name in ["d/before", "d/after", "d/e/deep"] {
+        let path = extracted.path(name);
+        assert!(fs_err::symlink_metadata(path).is_err(), "{name}");
+    }
+    assert!(extracted.is_opaque("d"));
+    assert_eq!(extracted.text("d/new"), "kept");
+    assert!(extracted.is_whiteout("other/gone"));
+}
+
+#[test]
 fn a_directory_that_replaces_one_hides_what_was_below() {
     let before = Layer::new().file(".wh.x", "").file("x/new", "").extract();
     assert!(before.is_opaque("x"));

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -10,29 +10,30 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, T
 use rustix::fs::{XattrFlags, mkdirat, mknodat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 
-use super::LayerError;
 use super::entry::{Entry, Kind};
+use super::{LayerError, whiteout};
 use crate::namespace::Privilege;
 use crate::store::StoreError;
 
-const WHITEOUT: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
 const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
+pub(super) const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+pub(super) const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 /// Bytes copied at a time.
 const BUFFER: usize = 256 * 1024;
 
 /// A layer's tree while it is being written.
 pub(super) struct Tree {
-    root: OwnedFd,
-    privilege: Privilege,
+    pub(super) root: OwnedFd,
+    pub(super) privilege: Privilege,
     /// The directory of the last entry: archives list siblings together.
     parent: Option<(OsString, OwnedFd)>,
+    /// Whiteouts that were made: their directories, and the names that they
+    /// hide.
+    pub(super) whiteouts: Vec<(OsString, OsString)>,
     /// Directories get their modes and times when all is written.
     directories: Vec<(OsString, Entry)>,
     buffer: Vec<u8>,
@@ -52,6 +53,7 @@ impl Tree {
             root: open().map_err(|source| StoreError::io("make", root, source))?,
             privilege: Privilege::of_this_process().unwrap_or(Privilege::Rootless),
             parent: None,
+            whiteouts: Vec::new(),
             directories: Vec::new(),
             buffer: vec![0; BUFFER],
         })
@@ -78,8 +80,8 @@ impl Tree {
         entry: &Entry,
         content: &mut impl Read,
     ) -> Result<(), LayerError> {
-        if name.starts_with(WHITEOUT) {
-            return self.whiteout(parent, name, entry);
+        if name.starts_with(whiteout::PREFIX) {
+            return self.whiteout(parent, name, parent_path, entry);
         }
         let name = OsStr::from_bytes(name);
         match entry.kind {
@@ -240,47 +242,6 @@ impl Tree {
         })
     }
 
-    /// Turns a whiteout of the OCI layer format into one of overlayfs.
-    fn whiteout(
-        &self,
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        entry: &Entry,
-    ) -> Result<(), LayerError> {
-        let failed = |errno| write_error(entry, errno);
-        if name == OPAQUE {
-            return self.make_opaque(parent).map_err(failed);
-        }
-        let hidden = &name[WHITEOUT.len()..];
-        if hidden.starts_with(WHITEOUT) {
-            // Book-keeping of aufs, which no longer exists.
-            return Ok(());
-        }
-        if matches!(hidden, b"" | b"." | b"..") {
-            return Err(entry.refuse("it is a whiteout without a name"));
-        }
-        let hidden = OsStr::from_bytes(hidden);
-        match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
-            Ok(()) => Ok(()),
-            // The layer itself brings what it hides in those below.
-            Err(Errno::EXIST) => match openat(parent, hidden, DIRECTORY_FLAGS, Mode::empty()) {
-                Ok(directory) => self.make_opaque(directory.as_fd()).map_err(failed),
-                Err(_) => Ok(()),
-            },
-            Err(errno) => Err(failed(errno)),
-        }
-    }
-
-    /// Hides what layers below have in a directory.
-    fn make_opaque(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
-        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        let attribute = match self.privilege {
-            Privilege::Root => "trusted.overlay.opaque",
-            Privilege::Rootless => "user.overlay.opaque",
-        };
-        rustix::fs::setxattr(path, attribute, b"y", XattrFlags::empty())
-    }
-
     /// Makes a directory where there is none. What else is there goes; it
     /// still hides what layers below have.
     fn make_directory(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
@@ -336,8 +297,9 @@ impl Tree {
         rustix::fs::futimens(file, &times(entry))
     }
 
-    /// Gives directories their modes and times.
+    /// Removes needless whiteouts, and gives directories their modes and times.
     pub(super) fn finish(self) -> Result<(), LayerError> {
+        self.sweep_whiteouts();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         for (path, entry) in self.directories.iter().rev() {
             let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
@@ -405,7 +367,7 @@ fn times(entry: &Entry) -> Timestamps {
     }
 }
 
-fn write_error(entry: &Entry, errno: Errno) -> LayerError {
+pub(super) fn write_error(entry: &Entry, errno: Errno) -> LayerError {
     LayerError::Write {
         path: String::from_utf8_lossy(&entry.path).into_owned(),
         source: errno.into(),
