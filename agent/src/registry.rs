@@ -5,7 +5,9 @@
 //! attempts, hide `Retry-After`, follow the `urls` of layers, and send an account
 //! to a token server that nobody has looked at.
 
+pub(crate) mod address;
 mod auth;
+mod client;
 mod documents;
 mod download;
 mod error;
@@ -14,7 +16,7 @@ mod layers;
 mod publication;
 mod pull;
 mod push;
-pub(crate) mod remote;
+mod remote;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::system::RebootCommand;
 
-use crate::registry::remote::LOOPBACK_OF_HOST;
+use crate::registry::address::LOOPBACK_OF_HOST;
 
 /// The port that the agent listens on.
 pub const PORT: u32 = 1024;
