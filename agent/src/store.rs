@@ -75,7 +75,10 @@ impl Store {
         ] {
             error::create_dir_all(&root.join(directory))?;
         }
-        sweep_temporary(&root.join("tmp"))?;
+        if let Err(error) = sweep_temporary(&root.join("tmp")) {
+            // A store that cannot be written can still be read.
+            tracing::debug!(%error, "what a killed process left stays");
+        }
         let inner = Inner {
             root: root.to_owned(),
             scratch: OnceLock::new(),

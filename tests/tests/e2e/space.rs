@@ -127,12 +127,13 @@ fn a_file_system_that_is_read_only_is_told() {
     let said = on(
         &Disk::Memory("size=16m"),
         "$locald pull $busybox
+         killed=$LOCALD_HOME/store/tmp/killed; mkdir $killed; touch $killed/.owner
          mount -o remount,ro small $disk
          $locald image ls; $locald image inspect $busybox
          fails 119 $locald image tag $busybox other
          fails 119 $locald pull $busybox
          mount -o remount,rw small $disk
-         $locald image tag $busybox other; $locald store verify",
+         $locald image tag $busybox other; $locald store verify; [ ! -e $killed ]",
     );
     assert!(said.contains("mounted read-only"), "{said}");
 }
