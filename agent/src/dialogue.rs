@@ -13,7 +13,7 @@ use protocol::{Channel, Event, Failure, FailureKind, Input};
 use tokio::sync::{mpsc, oneshot};
 
 /// Messages in flight in each direction before the sender waits.
-const QUEUE: usize = 64;
+pub const QUEUE: usize = 64;
 
 /// What goes to the host.
 #[derive(Debug)]

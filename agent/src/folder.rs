@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! folder/tree/        the copy, which the shell shows as its workspace
-//! folder/agreed.json  what both sides last agreed on; removed first, since a
+//! folder/agreed.note  what both sides last agreed on; removed first, since a
 //!                     copy without it is not trusted
 //! folder/arriving/    a file on its way
 //! ```
@@ -46,7 +46,7 @@ pub(crate) fn tree(project: &Path) -> PathBuf {
 
 /// What makes a copy trusted.
 fn agreement(project: &Path) -> PathBuf {
-    directory(project).join("agreed.json")
+    directory(project).join("agreed.note")
 }
 
 fn directory(project: &Path) -> PathBuf {

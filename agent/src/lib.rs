@@ -27,6 +27,7 @@ pub mod lifecycle;
 pub mod machine;
 mod media_type;
 pub mod namespace;
+mod note;
 mod ports;
 pub mod reexec;
 pub mod reference;

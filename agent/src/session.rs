@@ -5,15 +5,15 @@ use std::sync::Arc;
 use protocol::frame::{self, Frame};
 use protocol::hello::{self, HelloError, Token};
 use protocol::{
-    Channel, Connection, Event, Failure, FailureKind, FrameError, Input, Outcome, Reply, Request,
-    Stream,
+    Channel, Connection, Event, Failure, FailureKind, FrameError, GATHERED, Input, Outcome, Reply,
+    Request, Stream,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Agent;
-use crate::dialogue::{Dialogue, Ends, Incoming, Outgoing};
+use crate::dialogue::{Dialogue, Ends, Incoming, Outgoing, QUEUE};
 use crate::handler;
 
 /// Serves a connection until the host ends it. All its requests end with it.
@@ -58,7 +58,8 @@ async fn serve_each<F: Future<Output = Result<(), FrameError>> + Send + 'static>
 }
 
 async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameError> {
-    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (mut reader, writer) = tokio::io::split(stream);
+    let mut writer = BufWriter::with_capacity(GATHERED, writer);
     let request = match frame::read::<Request>(&mut reader).await {
         Ok(Some(Frame::Message(request))) => request,
         Ok(Some(Frame::Data(..))) => return Err(FrameError::Unsupported),
@@ -92,13 +93,19 @@ async fn end(mut writer: impl AsyncWrite + Unpin, failure: Failure) -> Result<()
 /// Sends everything that a request says, until it has nothing more to say.
 async fn send(
     mut outgoing: mpsc::Receiver<Outgoing>,
-    writer: &mut WriteHalf<Stream>,
+    writer: &mut BufWriter<WriteHalf<Stream>>,
 ) -> Result<(), FrameError> {
-    while let Some(message) = outgoing.recv().await {
-        match message {
-            Outgoing::Event(event) => frame::write_message(writer, &event).await?,
-            Outgoing::Data(channel, bytes) => frame::write_data(writer, channel, &bytes).await?,
+    let mut messages = Vec::new();
+    while outgoing.recv_many(&mut messages, QUEUE).await > 0 {
+        for message in messages.drain(..) {
+            match message {
+                Outgoing::Event(event) => frame::write_message(writer, &event).await?,
+                Outgoing::Data(channel, bytes) => {
+                    frame::write_data(writer, channel, &bytes).await?;
+                }
+            }
         }
+        writer.flush().await?;
     }
     Ok(writer.shutdown().await?)
 }

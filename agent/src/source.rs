@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! source/N/        the tree
-//! source/N.json    its listing, with the digest of each file; it is removed
+//! source/N.note    its listing, with the digest of each file; it is removed
 //!                  before the tree is changed and written afterwards, so that
 //!                  a tree without a listing is not trusted
 //! source/ended     see the module `times`
@@ -30,7 +30,7 @@ use protocol::{Channel, Event, Failure, FailureKind, Input};
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::digest::{Digest, Hasher};
 use listing::Listing;
-pub(crate) use listing::{Known, bytes, check, key};
+pub(crate) use listing::{Known, check};
 pub(crate) use times::Times;
 use tree::Time;
 pub(crate) use tree::TreeDir;
@@ -155,7 +155,7 @@ impl Update {
         times: Times,
     ) -> Result<Self, SourceError> {
         let path = root.join(tree.0.to_string());
-        let listing = root.join(format!("{}.json", tree.0));
+        let listing = root.join(format!("{}.note", tree.0));
         let old = Listing::load(&listing, &path);
         if old.is_none() && path.exists() {
             crate::store::remove_tree(&path)
@@ -177,11 +177,8 @@ impl Update {
         dialogue: &Dialogue,
         inputs: &mut Inputs,
     ) -> Result<(Source, u64), SourceError> {
-        let kept = |entry: &Entry| self.old.keeps(entry);
-        let wanted: Vec<usize> = (0..self.entries.len())
-            .filter(|index| !kept(&self.entries[*index]))
-            .collect();
-        let same = wanted.is_empty() && self.entries.len() == self.old.len();
+        let kept: Vec<bool> = self.entries.iter().map(|it| self.old.keeps(it)).collect();
+        let same = kept.iter().all(|kept| *kept) && self.entries.len() == self.old.len();
         let mut new = Listing::default();
         let mut received = 0;
         if same {
@@ -195,16 +192,14 @@ impl Update {
             let mut files = Vec::new();
             for (index, entry) in self.entries.iter().enumerate() {
                 match &entry.kind {
-                    EntryKind::File { .. } if kept(entry) => new.keep(entry, &self.old),
+                    _ if kept[index] => new.keep(entry, &self.old),
                     EntryKind::File { .. } => files.push(index),
                     EntryKind::Directory { mode } => {
                         tree.directory(&entry.path, *mode)?;
                         new.add(entry, None);
                     }
                     EntryKind::Symlink { target } => {
-                        if !kept(entry) {
-                            tree.symlink(&entry.path, target)?;
-                        }
+                        tree.symlink(&entry.path, target)?;
                         new.add(entry, None);
                     }
                 }

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use protocol::frame::{self, Frame};
 use protocol::hello::{self, HelloError, Token};
 use protocol::{
-    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, Input, Outcome, Reply,
-    Request, Stream, build_id,
+    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, GATHERED, Input, Outcome,
+    Reply, Request, Stream, build_id,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadHalf, WriteHalf};
 
 /// An agent that understands us.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(crate) struct Exchange {
 
 /// The half that speaks.
 #[derive(Debug)]
-pub(crate) struct Sender(WriteHalf<Stream>);
+pub(crate) struct Sender(BufWriter<WriteHalf<Stream>>);
 
 /// The half that listens.
 #[derive(Debug)]
@@ -85,8 +85,10 @@ impl Agent {
     /// Starts a request.
     pub(crate) async fn request(&self, request: &Request) -> Result<Exchange, AgentError> {
         let stream = self.connection.open().await?;
-        let (read, mut write) = tokio::io::split(stream);
+        let (read, write) = tokio::io::split(stream);
+        let mut write = BufWriter::with_capacity(GATHERED, write);
         frame::write_message(&mut write, request).await?;
+        write.flush().await.map_err(FrameError::from)?;
         Ok(Exchange {
             sender: Sender(write),
             receiver: Receiver(read),
@@ -109,12 +111,34 @@ impl Agent {
 impl Sender {
     /// Sends a message.
     pub(crate) async fn input(&mut self, input: &Input) -> Result<(), AgentError> {
-        Ok(frame::write_message(&mut self.0, input).await?)
+        self.queue_input(input).await?;
+        self.flush().await
     }
 
     /// Sends bytes of a channel.
     pub(crate) async fn data(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), AgentError> {
+        self.queue_data(channel, bytes).await?;
+        self.flush().await
+    }
+
+    /// Sends a message with what is sent next, at the latest by [`Self::flush`].
+    pub(crate) async fn queue_input(&mut self, input: &Input) -> Result<(), AgentError> {
+        Ok(frame::write_message(&mut self.0, input).await?)
+    }
+
+    /// Sends bytes of a channel with what is sent next, at the latest by
+    /// [`Self::flush`].
+    pub(crate) async fn queue_data(
+        &mut self,
+        channel: Channel,
+        bytes: &[u8],
+    ) -> Result<(), AgentError> {
         Ok(frame::write_data(&mut self.0, channel, bytes).await?)
+    }
+
+    /// Sends what is queued.
+    pub(crate) async fn flush(&mut self) -> Result<(), AgentError> {
+        Ok(self.0.flush().await.map_err(FrameError::from)?)
     }
 }
 

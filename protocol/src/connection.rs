@@ -3,11 +3,13 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _, TokioAsyncReadCompatExt as _};
 use yamux::{Config, ConnectionError, Mode};
+
+use crate::GATHERED;
 
 /// Requests at a time; more is a broken or hostile peer.
 const STREAMS: usize = 128;
@@ -50,6 +52,8 @@ impl Connection {
         config.set_split_send_size(SPLIT);
         let (open, opens) = mpsc::channel(1);
         let (accepts, accepted) = mpsc::channel(STREAMS);
+        // yamux writes header and body of a frame by themselves.
+        let io = BufWriter::with_capacity(GATHERED, io);
         let connection = yamux::Connection::new(io.compat(), config, mode);
         let driver = Driver {
             connection,

@@ -125,7 +125,8 @@ async fn read_rest<M: Decode<()>>(
     Ok(Frame::Data(channel, payload.into()))
 }
 
-/// Writes a message as one frame.
+/// Writes a message as one frame. The stream is not flushed: it should gather
+/// small writes, and be flushed when there is nothing more to say.
 pub async fn write_message<M: Encode>(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &M,
@@ -133,7 +134,8 @@ pub async fn write_message<M: Encode>(
     write(stream, 0, &encode(message)?).await
 }
 
-/// Writes bytes of a channel, in as many frames as they need.
+/// Writes bytes of a channel, in as many frames as they need; the stream is not
+/// flushed, see [`write_message`].
 pub async fn write_data(
     stream: &mut (impl AsyncWrite + Unpin),
     channel: Channel,
@@ -158,8 +160,7 @@ async fn write(
     header[..4].copy_from_slice(&length.to_le_bytes());
     header[4] = kind;
     stream.write_all(&header).await?;
-    stream.write_all(payload).await?;
-    Ok(stream.flush().await?)
+    Ok(stream.write_all(payload).await?)
 }
 
 fn check(length: usize, cap: usize) -> Result<(), FrameError> {

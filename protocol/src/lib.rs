@@ -32,6 +32,8 @@ pub use request::Request;
 pub const CONTROL_CAP: usize = 64 * 1024;
 /// The most bytes that a data frame may have.
 pub const DATA_CAP: usize = 1024 * 1024;
+/// Small writes are gathered up to this many bytes.
+pub const GATHERED: usize = 64 * 1024;
 
 /// What a data frame belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

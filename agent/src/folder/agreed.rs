@@ -6,20 +6,21 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bincode::{Decode, Encode};
 use protocol::source::{Entry, EntryKind, MODE_BY_CONTENT};
-use serde::{Deserialize, Serialize};
 
 use super::reconcile::Version;
 use super::scan::Found;
 use crate::digest::Digest;
+use crate::note;
 use crate::source::Known;
 
 /// All paths that both sides have.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Agreement(BTreeMap<String, Agreed>);
+#[derive(Debug, Default, Encode, Decode)]
+pub(super) struct Agreement(BTreeMap<Vec<u8>, Agreed>);
 
 /// A path that both sides have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Agreed {
     /// What the host said about it.
     host: Known,
@@ -33,30 +34,28 @@ impl Agreement {
     /// What is in a file; absent when there is none. One that cannot be read
     /// knows nothing: then contents decide.
     pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
-        match fs_err::read(path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_default())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let exists = fs_err::exists(path)?;
+        let noted = note::read(path)?;
+        Ok(exists.then(|| noted.unwrap_or_default()))
     }
 
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let temporary = path.with_extension("new");
-        fs_err::write(&temporary, serde_json::to_vec(self)?)?;
+        fs_err::write(&temporary, note::encode(self)?)?;
         fs_err::File::open(&temporary)?.sync_all()?;
         fs_err::rename(temporary, path)
     }
 
     pub(super) fn get(&self, path: &[u8]) -> Option<&Agreed> {
-        self.0.get(&crate::source::key(path))
+        self.0.get(path)
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.0.keys().map(|key| crate::source::bytes(key))
+        self.0.keys().cloned()
     }
 
     pub(super) fn forget(&mut self, path: &[u8]) {
-        self.0.remove(&crate::source::key(path));
+        self.0.remove(path);
     }
 
     /// Both sides have this; a file with this content.
@@ -79,7 +78,7 @@ impl Agreement {
         };
         let host = Known::of(&entry, digest);
         let agreed = Agreed { host, mode, stamp };
-        self.0.insert(crate::source::key(path), agreed);
+        self.0.insert(path.to_vec(), agreed);
     }
 
     #[cfg(test)]
@@ -99,9 +98,7 @@ impl Agreed {
     pub(super) fn is_own(&self, found: &Found) -> bool {
         match (&self.host, found) {
             (Known::Directory { .. }, Found::Directory { mode }) => self.mode == *mode,
-            (Known::Symlink { target }, Found::Symlink { target: found }) => {
-                *target == crate::source::key(found)
-            }
+            (Known::Symlink { target }, Found::Symlink { target: found }) => target == found,
             (Known::File { .. }, Found::File { mode, stamp, .. }) => {
                 self.stamp != 0 && (self.mode, self.stamp) == (*mode, *stamp)
             }
@@ -127,7 +124,7 @@ impl Agreed {
         match &self.host {
             Known::Directory { .. } => Version::Directory { mode: self.mode },
             Known::Symlink { target } => Version::Symlink {
-                target: crate::source::bytes(target),
+                target: target.clone(),
             },
             Known::File { digest, .. } => Version::File {
                 digest: *digest,

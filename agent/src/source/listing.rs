@@ -4,37 +4,31 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
+use bincode::{Decode, Encode};
 use protocol::source::{Entry, EntryKind};
-use serde::{Deserialize, Serialize};
 
 use super::tree::TreeDir;
 use super::{SourceError, survival};
-use crate::boot;
 use crate::digest::{Digest, Hasher};
+use crate::{boot, note};
 
 const PATH_CAP: usize = 4096;
 
-/// A tree's paths. Bytes that are no UTF-8 are escaped, see [`key`].
+/// A tree's paths.
 #[derive(Debug, Default)]
-pub(super) struct Listing(BTreeMap<String, Known>);
+pub(super) struct Listing(BTreeMap<Vec<u8>, Known>);
 
-/// A listing as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Kept<P> {
-    /// During which boot of the machine it was written.
-    boot: Option<String>,
-    paths: P,
-}
+/// During which boot of the machine a listing was written, and its paths.
+type Noted<Paths> = (Option<String>, Paths);
 
 /// One path of a received tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Known {
     Directory {
         mode: u16,
     },
     Symlink {
-        target: String,
+        target: Vec<u8>,
     },
     File {
         size: u64,
@@ -43,17 +37,6 @@ pub(crate) enum Known {
         stamp: u64,
         digest: Digest,
     },
-}
-
-/// A path or target as text; different bytes give different texts.
-pub(crate) fn key(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.starts_with('\0') => text.to_owned(),
-        // No path holds NUL, so this collides with no UTF-8 path.
-        _ => std::iter::once('\0')
-            .chain(bytes.escape_ascii().map(char::from))
-            .collect(),
-    }
 }
 
 /// Refuses a path that leads out of the tree, or that does not follow the one
@@ -85,7 +68,7 @@ impl Known {
         match &entry.kind {
             EntryKind::Directory { mode } => Self::Directory { mode: *mode },
             EntryKind::Symlink { target } => Self::Symlink {
-                target: key(target),
+                target: target.clone(),
             },
             EntryKind::File {
                 size,
@@ -106,7 +89,7 @@ impl Known {
     pub(crate) fn is(&self, kind: &EntryKind) -> bool {
         match (self, kind) {
             (Self::Directory { mode: old }, EntryKind::Directory { mode }) => old == mode,
-            (Self::Symlink { target: old }, EntryKind::Symlink { target }) => *old == key(target),
+            (Self::Symlink { target: old }, EntryKind::Symlink { target }) => old == target,
             (
                 Self::File {
                     size: old_size,
@@ -135,8 +118,7 @@ impl Listing {
     /// The listing in a file; absent when there is none that can be read. One
     /// of an earlier boot has only what is in the tree.
     pub(super) fn load(path: &Path, tree: &Path) -> Option<Self> {
-        let bytes = fs_err::read(path).ok()?;
-        let Kept { boot, paths } = serde_json::from_slice(&bytes).ok()?;
+        let (boot, paths): Noted<_> = note::read(path).ok()??;
         let mut listing = Self(paths);
         if boot.is_none() || boot.as_deref() != boot::id().ok() {
             survival::compare(&mut listing, &TreeDir::open(tree).ok()?);
@@ -144,17 +126,14 @@ impl Listing {
         Some(listing)
     }
 
-    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&str, &Known) -> bool) {
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&[u8], &Known) -> bool) {
         self.0.retain(|path, known| keeps(path, known));
     }
 
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let temporary = path.with_extension("new");
-        let kept = Kept {
-            boot: boot::id().ok().map(str::to_owned),
-            paths: &self.0,
-        };
-        fs_err::write(&temporary, serde_json::to_vec(&kept)?)?;
+        let noted: Noted<_> = (boot::id().ok().map(str::to_owned), &self.0);
+        fs_err::write(&temporary, note::encode(&noted)?)?;
         fs_err::rename(temporary, path)
     }
 
@@ -168,13 +147,13 @@ impl Listing {
 
     /// Whether a path is in the tree just as the host has it.
     pub(super) fn keeps(&self, entry: &Entry) -> bool {
-        let known = self.0.get(&key(&entry.path));
+        let known = self.0.get(&entry.path);
         known.is_some_and(|known| known.is(&entry.kind))
     }
 
     /// What a file held.
     pub(super) fn digest_of(&self, entry: &Entry) -> Option<Digest> {
-        match self.0.get(&key(&entry.path))? {
+        match self.0.get(&entry.path)? {
             Known::File { digest, .. } => Some(*digest),
             _ => None,
         }
@@ -182,41 +161,40 @@ impl Listing {
 
     /// Paths that must go before the new entries can be put in place, those
     /// in a directory before it.
-    pub(super) fn vanished<'a>(&'a self, entries: &[Entry]) -> Vec<&'a str> {
+    pub(super) fn vanished<'a>(&'a self, entries: &[Entry]) -> Vec<&'a [u8]> {
         let stays = |entry: &&Entry| {
-            let old = self.0.get(&key(&entry.path));
+            let old = self.0.get(&entry.path);
             match (old, &entry.kind) {
                 (Some(Known::File { .. }), EntryKind::File { .. })
                 | (Some(Known::Directory { .. }), EntryKind::Directory { .. }) => true,
                 _ => self.keeps(entry),
             }
         };
-        let staying: HashSet<String> = entries
+        let staying: HashSet<&[u8]> = entries
             .iter()
             .filter(stays)
-            .map(|entry| key(&entry.path))
+            .map(|entry| &*entry.path)
             .collect();
-        let gone = |path: &&str| !staying.contains(*path);
+        let gone = |path: &&[u8]| !staying.contains(*path);
         self.0
             .keys()
             .rev()
-            .map(String::as_str)
+            .map(Vec::as_slice)
             .filter(gone)
             .collect()
     }
 
     /// Takes a path over from an older listing.
     pub(super) fn keep(&mut self, entry: &Entry, old: &Self) {
-        let key = key(&entry.path);
-        if let Some(known) = old.0.get(&key) {
-            self.0.insert(key, known.clone());
+        if let Some(known) = old.0.get(&entry.path) {
+            self.0.insert(entry.path.clone(), known.clone());
         }
     }
 
     /// Adds a path; a file with the digest of what came.
     pub(super) fn add(&mut self, entry: &Entry, digest: Option<Digest>) {
         let known = Known::of(entry, digest);
-        self.0.insert(key(&entry.path), known);
+        self.0.insert(entry.path.clone(), known);
     }
 
     /// Over all paths, modes, contents and link targets.
@@ -237,12 +215,12 @@ impl Listing {
 
 impl Known {
     /// Adds a path to the digest of its tree.
-    fn hash(&self, path: &str, hasher: &mut Hasher) {
+    fn hash(&self, path: &[u8], hasher: &mut Hasher) {
         let mut field = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        field(path.as_bytes());
+        field(path);
         match self {
             Self::Directory { mode } => {
                 field(b"directory");
@@ -250,41 +228,15 @@ impl Known {
             }
             Self::Symlink { target } => {
                 field(b"symlink");
-                field(target.as_bytes());
+                field(target);
             }
             Self::File { digest, mode, .. } => {
                 field(b"file");
                 field(&mode.to_le_bytes());
-                field(digest.to_string().as_bytes());
+                field(digest.bytes());
             }
         }
     }
-}
-
-/// The bytes that a key stands for.
-pub(crate) fn bytes(key: &str) -> Vec<u8> {
-    let Some(escaped) = key.strip_prefix('\0') else {
-        return key.as_bytes().to_vec();
-    };
-    let mut bytes = Vec::new();
-    let mut rest = escaped.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let (byte, length) = match (first, after) {
-            (b'\\', [b'x', high, low, ..]) => {
-                let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
-                let value = digit(*high) * 16 + digit(*low);
-                (u8::try_from(value).unwrap_or(0), 4)
-            }
-            (b'\\', [b't', ..]) => (b'\t', 2),
-            (b'\\', [b'n', ..]) => (b'\n', 2),
-            (b'\\', [b'r', ..]) => (b'\r', 2),
-            (b'\\', [other, ..]) => (*other, 2),
-            _ => (*first, 1),
-        };
-        bytes.push(byte);
-        rest = &rest[length..];
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -295,13 +247,6 @@ mod tests {
         Entry {
             path: path.to_vec(),
             kind: EntryKind::Directory { mode: 0o755 },
-        }
-    }
-
-    #[test]
-    fn keys_stand_for_their_bytes() {
-        for path in [&b"a/b"[..], b"\xff\"'\\\n\t x", "ü/é".as_bytes()] {
-            assert_eq!(bytes(&key(path)), path);
         }
     }
 

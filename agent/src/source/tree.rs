@@ -13,8 +13,8 @@ use protocol::source::{Entry, EntryKind, MODE_BY_CONTENT};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::SourceError;
 use super::times::Times;
-use super::{SourceError, listing};
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -61,11 +61,10 @@ impl TreeDir {
     }
 
     /// Removes a path of a listing; a directory must be empty.
-    pub(super) fn remove(&self, key: &str) -> Result<(), SourceError> {
-        let path = listing::bytes(key);
-        match self.unlink(&path) {
+    pub(super) fn remove(&self, path: &[u8]) -> Result<(), SourceError> {
+        match self.unlink(path) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
-            Err(errno) => Err(failed(&path, errno)),
+            Err(errno) => Err(failed(path, errno)),
         }
     }
 
@@ -112,18 +111,15 @@ impl TreeDir {
         .map_err(|errno| failed(path, errno))
     }
 
-    pub(super) fn is_directory(&self, key: &str) -> bool {
-        let path = listing::bytes(key);
+    pub(super) fn is_directory(&self, path: &[u8]) -> bool {
         rustix::fs::openat2(&self.root, path, PARENT, Mode::empty(), RESOLVE).is_ok()
     }
 
     /// Where a symbolic link points.
-    pub(super) fn target(&self, key: &str) -> Option<String> {
-        let path = listing::bytes(key);
+    pub(super) fn target(&self, path: &[u8]) -> Option<Vec<u8>> {
         let read =
             |parent: &OwnedFd, name: &OsStr| rustix::fs::readlinkat(parent, name, Vec::new());
-        let target = self.at(&path, read).ok()?;
-        Some(listing::key(target.as_bytes()))
+        Some(self.at(path, read).ok()?.into_bytes())
     }
 
     /// Opens a regular file.
@@ -144,14 +140,15 @@ impl TreeDir {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut before = None;
         let opened = self.at(path, |parent, name| {
-            if let Ok(stat) = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-                before = Some(modified(&stat));
+            let open = || rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
+            match open() {
+                Err(Errno::EXIST) => {}
+                opened => return opened,
             }
-            match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
-            }
-            rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR)
+            let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            before = Some(modified(&stat));
+            rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
+            open()
         });
         let file = opened.map_err(|errno| failed(path, errno))?;
         Ok(NewFile {

@@ -112,7 +112,7 @@ impl Side {
             }
             send_file(&mut self.sender, tree, index, file).await?;
         }
-        Ok(())
+        Ok(self.sender.flush().await?)
     }
 
     /// Makes a change, and says what became of it.

@@ -40,7 +40,7 @@ impl Uploader {
                 let tree = Tree(number);
                 let entries = entries.to_vec();
                 sender
-                    .input(&Input::SourceEntries { tree, entries })
+                    .queue_input(&Input::SourceEntries { tree, entries })
                     .await?;
             }
         }
@@ -63,7 +63,7 @@ impl Uploader {
             };
             send_file(sender, tree, index, path).await?;
         }
-        Ok(())
+        sender.flush().await
     }
 
     fn path(&self, tree: Tree, index: u32) -> Option<PathBuf> {
@@ -96,7 +96,7 @@ pub(crate) fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
     chunks
 }
 
-/// Sends exactly as many bytes as are announced, whatever happens to the file
+/// Queues exactly as many bytes as are announced, whatever happens to the file
 /// meanwhile: a file that shrinks is an error of the build, not of the wire.
 pub(crate) async fn send_file(
     sender: &mut Sender,
@@ -117,12 +117,12 @@ pub(crate) async fn send_file(
         }
         let size = bytes.len() as u64;
         sender
-            .input(&Input::SourceFile { tree, index, size })
+            .queue_input(&Input::SourceFile { tree, index, size })
             .await?;
-        return sender.data(Channel::Bulk, &bytes).await;
+        return sender.queue_data(Channel::Bulk, &bytes).await;
     }
     sender
-        .input(&Input::SourceFile { tree, index, size })
+        .queue_input(&Input::SourceFile { tree, index, size })
         .await?;
     let mut left = size;
     let mut buffer = vec![0; BUFFER];
@@ -132,7 +132,7 @@ pub(crate) async fn send_file(
             .min(usize::try_from(left).unwrap_or(usize::MAX));
         match file.read(&mut buffer[..wanted]) {
             Ok(count) if count > 0 => {
-                sender.data(Channel::Bulk, &buffer[..count]).await?;
+                sender.queue_data(Channel::Bulk, &buffer[..count]).await?;
                 left -= count as u64;
             }
             _ => {
@@ -144,6 +144,7 @@ pub(crate) async fn send_file(
     Ok(())
 }
 
+/// Queues the reason why a file does not come.
 pub(crate) async fn lost(
     sender: &mut Sender,
     tree: Tree,
@@ -152,7 +153,7 @@ pub(crate) async fn lost(
 ) -> Result<(), AgentError> {
     let message = message.to_owned();
     sender
-        .input(&Input::SourceLost {
+        .queue_input(&Input::SourceLost {
             tree,
             index,
             message,
