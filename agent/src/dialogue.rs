@@ -82,10 +82,11 @@ impl Dialogue {
 
     /// Sends an event; waits while the host is slow.
     pub async fn event(&self, event: Event) -> Result<(), HostGone> {
-        self.outgoing
-            .send(Outgoing::Event(event))
-            .await
-            .map_err(|_| HostGone)
+        let event = Outgoing::Event(event);
+        self.outgoing.send(event).await.map_err(|_| HostGone)?;
+        // What blocks this thread next must not hold it up.
+        tokio::task::yield_now().await;
+        Ok(())
     }
 
     /// Sends an event that may be lost when the host is slow: progress.

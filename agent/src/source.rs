@@ -143,7 +143,8 @@ struct Update {
     entries: Vec<Entry>,
     listing: PathBuf,
     path: PathBuf,
-    old: Listing,
+    /// What is in the tree.
+    known: Listing,
     times: Times,
 }
 
@@ -156,8 +157,8 @@ impl Update {
     ) -> Result<Self, SourceError> {
         let path = root.join(tree.0.to_string());
         let listing = root.join(format!("{}.note", tree.0));
-        let old = Listing::load(&listing, &path);
-        if old.is_none() && path.exists() {
+        let known = Listing::load(&listing, &path);
+        if known.is_none() && path.exists() {
             crate::store::remove_tree(&path)
                 .map_err(|error| write_error(Path::new("."), io::Error::other(error)))?;
         }
@@ -167,40 +168,37 @@ impl Update {
             entries,
             listing,
             path,
-            old: old.unwrap_or_default(),
+            known: known.unwrap_or_default(),
             times,
         })
     }
 
     async fn run(
-        self,
+        mut self,
         dialogue: &Dialogue,
         inputs: &mut Inputs,
     ) -> Result<(Source, u64), SourceError> {
-        let kept: Vec<bool> = self.entries.iter().map(|it| self.old.keeps(it)).collect();
-        let same = kept.iter().all(|kept| *kept) && self.entries.len() == self.old.len();
-        let mut new = Listing::default();
+        let kept: Vec<bool> = self.entries.iter().map(|it| self.known.keeps(it)).collect();
+        let same = kept.iter().all(|kept| *kept) && self.entries.len() == self.known.len();
         let mut received = 0;
-        if same {
-            new = self.old;
-        } else {
+        if !same {
             Listing::remove(&self.listing).map_err(|source| write_error(&self.listing, source))?;
             let tree = TreeDir::open(&self.path)?;
-            for path in self.old.vanished(&self.entries) {
-                tree.remove(path)?;
+            for path in self.known.take_vanished(&self.entries) {
+                tree.remove(&path)?;
             }
             let mut files = Vec::new();
             for (index, entry) in self.entries.iter().enumerate() {
                 match &entry.kind {
-                    _ if kept[index] => new.keep(entry, &self.old),
+                    _ if kept[index] => {}
                     EntryKind::File { .. } => files.push(index),
                     EntryKind::Directory { mode } => {
                         tree.directory(&entry.path, *mode)?;
-                        new.add(entry, None);
+                        self.known.add(entry, None);
                     }
                     EntryKind::Symlink { target } => {
                         tree.symlink(&entry.path, target)?;
-                        new.add(entry, None);
+                        self.known.add(entry, None);
                     }
                 }
             }
@@ -212,21 +210,22 @@ impl Update {
                         tree: self.tree,
                         index: *index,
                         entry,
-                        before: self.old.digest_of(entry),
+                        before: self.known.digest_of(entry),
                         times: self.times,
                     };
                     let digest = receive_file(&wanted, &tree, inputs).await?;
                     received += digest.1;
-                    new.add(entry, Some(digest.0));
+                    self.known.add(entry, Some(digest.0));
                 }
             }
-            new.save(&self.listing)
+            self.known
+                .save(&self.listing)
                 .map_err(|source| write_error(&self.listing, source))?;
         }
         let source = Source {
             path: self.path,
-            digest: new.digest(),
-            files: new.files(),
+            digest: self.known.digest(),
+            files: self.known.files(),
         };
         Ok((source, received))
     }

@@ -138,16 +138,16 @@ impl Files<'_> {
     async fn stream(&self, path: &str, size: u64, mut content: impl Read) -> Result<(), Failure> {
         let path = path.to_owned();
         self.dialogue.event(Event::File { path, size }).await?;
-        let mut buffer = vec![0; CHUNK];
         loop {
+            let mut buffer = vec![0; CHUNK];
             let count = tokio::task::block_in_place(|| content.read(&mut buffer));
             let count = count
                 .map_err(|source| StoreError::io("read a blob in", self.store.root(), source))?;
             if count == 0 {
                 return Ok(());
             }
-            let chunk = Bytes::copy_from_slice(&buffer[..count]);
-            self.dialogue.data(Channel::Bulk, chunk).await?;
+            buffer.truncate(count);
+            self.dialogue.data(Channel::Bulk, buffer.into()).await?;
         }
     }
 }

@@ -159,12 +159,12 @@ impl Listing {
         }
     }
 
-    /// Paths that must go before the new entries can be put in place, those
-    /// in a directory before it.
-    pub(super) fn vanished<'a>(&'a self, entries: &[Entry]) -> Vec<&'a [u8]> {
+    /// Forgets the paths that must go before the new entries can be put in
+    /// place, and returns them, those in a directory before it.
+    pub(super) fn take_vanished(&mut self, entries: &[Entry]) -> Vec<Vec<u8>> {
         let stays = |entry: &&Entry| {
-            let old = self.0.get(&entry.path);
-            match (old, &entry.kind) {
+            let known = self.0.get(&entry.path);
+            match (known, &entry.kind) {
                 (Some(Known::File { .. }), EntryKind::File { .. })
                 | (Some(Known::Directory { .. }), EntryKind::Directory { .. }) => true,
                 _ => self.keeps(entry),
@@ -175,20 +175,13 @@ impl Listing {
             .filter(stays)
             .map(|entry| &*entry.path)
             .collect();
-        let gone = |path: &&[u8]| !staying.contains(*path);
-        self.0
-            .keys()
-            .rev()
-            .map(Vec::as_slice)
-            .filter(gone)
-            .collect()
-    }
-
-    /// Takes a path over from an older listing.
-    pub(super) fn keep(&mut self, entry: &Entry, old: &Self) {
-        if let Some(known) = old.0.get(&entry.path) {
-            self.0.insert(entry.path.clone(), known.clone());
+        if staying.len() == self.0.len() {
+            return Vec::new();
         }
+        let gone = self.0.extract_if(.., |path, _| !staying.contains(&**path));
+        let mut paths: Vec<_> = gone.map(|(path, _)| path).collect();
+        paths.reverse();
+        paths
     }
 
     /// Adds a path; a file with the digest of what came.

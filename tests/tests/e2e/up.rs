@@ -2,7 +2,9 @@
 
 use std::net::TcpStream;
 
-use harness::{App, Locald, Running, await_that, builder, free_port, locald, processes, unique};
+use harness::{
+    App, Locald, Running, await_that, builder, busybox, free_port, locald, processes, unique,
+};
 use rustix::process::Signal;
 
 /// A project with two services, of which one needs the other.
@@ -115,6 +117,27 @@ fn services_start_in_order_and_ctrl_c_stops_them_in_reverse() {
     assert!(!Shop::is_open(&shop.web));
     api.signal(Signal::TERM);
     assert_eq!(api.wait().code, 143);
+}
+
+#[test]
+fn a_ready_made_image_is_a_service_too() {
+    let port = free_port().to_string();
+    let command = "echo kept >/tmp/index.html; exec httpd -f -p $PORT -h /tmp";
+    let shop = Shop::new(&format!(
+        "[services.cache]\nimage = \"{}\"\nport = {port}\ncommand = \"{command}\"\n",
+        busybox()
+    ));
+    let mut up = shop.locald(&["up", "cache"]).job().start();
+    up.await_output("cache is up");
+    assert!(harness::page(&port).contains("kept"));
+    assert!(!Shop::is_open(&shop.api));
+    assert_eq!(shop.states()["cache"], "healthy");
+    up.ctrl_c();
+    let output = up.wait();
+    assert_eq!(output.code, 130, "{}", output.stderr);
+    // Its source was not even looked at.
+    assert!(!output.stderr.contains("Building"), "{}", output.stderr);
+    assert!(!Shop::is_open(&port));
 }
 
 #[test]

@@ -68,7 +68,9 @@ fn arguments(
     let memory = format!("{}M", shape.memory >> 20);
     let (accelerator, processor) = match acceleration {
         Acceleration::Kvm => ("kvm", "host"),
-        Acceleration::Emulation => ("tcg,thread=multi", "max"),
+        // Programs copy by `rep movsb` where it is said to be fast. Emulated, it
+        // copies byte by byte: without, transfers take half the time.
+        Acceleration::Emulation => ("tcg,thread=multi", "max,-erms,-fsrm"),
     };
     let mut line = Line::default();
     line.word("-nodefaults")
@@ -96,7 +98,9 @@ fn arguments(
     )
     .option("-device", "virtio-blk-pci,drive=data")
     .option("-netdev", "user,id=net")
-    .option("-device", "virtio-net-pci,netdev=net,romfile=");
+    .option("-device", "virtio-net-pci,netdev=net,romfile=")
+    // Memory that the guest does not need any more is the host's again.
+    .option("-device", "virtio-balloon-pci,free-page-reporting=on");
     match transport {
         Transport::Hybrid => line
             .option("-chardev", &format!("socket,id=vsock,path={DEVICE_SOCKET}"))
