@@ -1,6 +1,7 @@
 //! `locald shell` in a Cargo project.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
 use harness::{CargoProject, FileServer, Gate, builder, compiled, locald, setting};
 
@@ -60,7 +61,7 @@ fn a_shell_has_the_toolchain_that_was_fetched_and_its_components() {
     let variable = format!("RUSTUP_DIST_SERVER={}", server.url());
     let arguments = ["-e", &variable];
     let project = project("clippy").with_builder(builder());
-    let toolchain = "[toolchain]\nchannel = \"stable\"\ncomponents = [\"clippy\"]\n";
+    let toolchain = "[toolchain]\nchannel = \"stable\"\ncomponents = [\"clippy\", \"rustfmt\"]\n";
     project.app.write("rust-toolchain.toml", toolchain);
     project.build(&arguments);
     let unchanged = project.build(&arguments);
@@ -78,6 +79,32 @@ fn a_shell_has_the_toolchain_that_was_fetched_and_its_components() {
         said.contains("redundant redefinition of a binding `x`"),
         "{said}"
     );
+    project.develop(&["cargo", "fmt"]);
+    let main = fs_err::read_to_string(project.app.path().join("src/main.rs")).unwrap();
+    assert!(main.contains("\n    let x = 1;\n"), "{main}");
+}
+
+#[test]
+fn rust_analyzer_understands_the_project_in_a_shell() {
+    let dist = PathBuf::from(setting("LOCALD_TEST_RUST_DIST"));
+    let manifest = fs_err::read_to_string(dist.join("dist/channel-rust-stable.toml")).unwrap();
+    if !manifest.contains("rust-analyzer") {
+        // It takes long to build: see `scripts/test --all`.
+        return;
+    }
+    let server = FileServer::start(vec![dist]);
+    let variable = format!("RUSTUP_DIST_SERVER={}", server.url());
+    let project = project("analyzed").with_builder(builder());
+    let toolchain = "[toolchain]\nchannel = \"stable\"\ncomponents = [\"rust-analyzer\"]\n";
+    project.app.write("rust-toolchain.toml", toolchain);
+    project.build(&["-e", &variable]);
+    change(
+        &project,
+        "fn works() {}",
+        "fn works() { let x: u8 = \"x\"; }",
+    );
+    let said = project.develop(&["sh", "-c", "rust-analyzer diagnostics . || true"]);
+    assert!(said.contains("expected u8, found &str"), "{said}");
 }
 
 #[test]
