@@ -9,14 +9,15 @@ mod listing;
 mod report;
 mod round;
 
+use std::path::PathBuf;
+
 use protocol::folder::FolderEvent;
-use protocol::{Event, Failure, FailureKind, Input, Request};
+use protocol::{Event, Failure, FailureKind, Input, Request, request};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, Exchange, Message};
-use crate::project::Project;
 use crate::watch::Watch;
 use round::Side;
 
@@ -36,10 +37,12 @@ pub(crate) struct Live {
 
 impl Live {
     /// Brings the folder into the machine, and keeps it in step from then on.
-    pub(crate) async fn begin(agent: &Agent, project: &Project) -> Result<Self, Failure> {
-        let request = Request::Folder {
-            project: project.identity(),
-        };
+    pub(crate) async fn begin(
+        agent: &Agent,
+        project: request::Project,
+        root: PathBuf,
+    ) -> Result<Self, Failure> {
+        let request = Request::Folder { project };
         let Exchange {
             sender,
             mut receiver,
@@ -57,7 +60,7 @@ impl Live {
         let (ready, begun) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let (watch, polling) = Watch::new();
-        let mut side = Side::new(project.folder.clone(), sender, Messages(messages));
+        let mut side = Side::new(root, sender, Messages(messages));
         if let Some(polling) = polling {
             side.report.polling(polling);
         }

@@ -13,6 +13,8 @@ pub(crate) struct Home {
     pub(crate) configuration: PathBuf,
     /// What `locald login` saved.
     pub(crate) accounts: PathBuf,
+    /// What tells this host from others.
+    pub(crate) host_id: PathBuf,
     /// Logs of builds.
     pub(crate) logs: PathBuf,
     /// What is kept of running services.
@@ -50,6 +52,7 @@ impl Home {
         Self {
             configuration: home.join("config.toml"),
             accounts: home.join("auth.json"),
+            host_id: home.join("host-id"),
             logs: home.join("logs"),
             services: home.join("services"),
             machines: home.join("machines"),
@@ -64,6 +67,7 @@ impl Home {
         Ok(Self {
             configuration: folders.config_dir().join("config.toml"),
             accounts: folders.config_dir().join("auth.json"),
+            host_id: state.join("host-id"),
             logs: state.join("logs"),
             services: state.join("services"),
             machines: folders.data_local_dir().join("machines"),

@@ -16,6 +16,7 @@ mod forward;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod home;
+mod host_id;
 mod machine;
 mod outside;
 mod printer;

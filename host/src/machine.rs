@@ -24,6 +24,7 @@ mod qemu;
 mod size;
 mod spawn;
 mod ssh;
+mod step;
 mod wsl2;
 
 use std::fmt;
@@ -41,7 +42,8 @@ use crate::settings::{MachineTable, Shape};
 
 use address::Address;
 pub(crate) use kind::Kind;
-pub(crate) use look::{Look, State, Step};
+pub(crate) use look::{Look, State};
+pub(crate) use step::Step;
 
 /// How long a question may wait for its answer when a machine is looked at.
 pub(crate) const QUESTION: Duration = Duration::from_secs(2);

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use protocol::request;
+use protocol::{Failure, FailureKind, request};
 use sha2::{Digest as _, Sha256};
 
+use crate::home::Home;
+use crate::host_id;
 use crate::source::SourceError;
 
 /// A project's folder.
@@ -44,23 +46,25 @@ impl Project {
         Self { service, ..self }
     }
 
-    /// The folder as the protocol names it: SHA-256 over its path.
-    pub(crate) fn identity(&self) -> request::Project {
-        let path = self.folder.as_os_str().as_encoded_bytes();
+    /// The folder as the protocol names it: SHA-256 over the host and its path.
+    pub(crate) fn identity(&self, home: &Home) -> Result<request::Project, Failure> {
+        let host = host_id::of(&home.host_id);
+        let host = host.map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
         let mut hash = Sha256::new();
-        hash.update(path);
+        hash.update(host);
+        hash.update(self.folder.as_os_str().as_encoded_bytes());
         if let Some(service) = &self.service {
             // No path has a zero byte.
             hash.update([0]);
             hash.update(service);
         }
         let hash = hash.finalize();
-        request::Project {
+        Ok(request::Project {
             id: hash
                 .iter()
                 .fold(String::new(), |id, byte| format!("{id}{byte:02x}")),
             path: self.folder.display().to_string(),
-        }
+        })
     }
 }
 
@@ -73,10 +77,13 @@ mod tests {
     #[test]
     fn a_folder_has_one_identity_however_it_is_spelled() {
         let folder = tempfile::tempdir().unwrap();
+        let home = |name: &str| Home::below(&folder.path().join(name));
+        let identity = |project: &Project, host: &str| project.identity(&home(host)).unwrap();
         let here = Project::find(Some(folder.path())).unwrap();
         let around = Project::find(Some(&folder.path().join("./."))).unwrap();
-        assert_eq!(here.identity(), around.identity());
-        assert_eq!(here.identity().id.len(), 64);
+        assert_eq!(identity(&here, "host"), identity(&around, "host"));
+        assert_ne!(identity(&here, "host"), identity(&here, "another"));
+        assert_eq!(identity(&here, "host").id.len(), 64);
         let file = folder.path().join("file");
         fs_err::write(&file, "").unwrap();
         for wrong in [file, folder.path().join("missing")] {

@@ -68,7 +68,7 @@ impl Plan {
         options: &BuildOptions,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
-        let plan = Self::prepare(project, settings, options, printer.detail())?;
+        let plan = Self::prepare(project, home, settings, options, printer.detail())?;
         plan.announce(home, printer);
         Ok(plan)
     }
@@ -76,6 +76,7 @@ impl Plan {
     /// The same without a word.
     pub(super) fn prepare(
         project: &Project,
+        home: &Home,
         settings: &Settings,
         options: &BuildOptions,
         detail: Detail,
@@ -85,7 +86,8 @@ impl Plan {
         let mut trees = vec![application(project, &build.filter)?];
         let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
         let folder = project.folder.clone();
-        let request = request(build, options, project.identity(), buildpacks, detail);
+        let identity = project.identity(home)?;
+        let request = request(build, options, identity, buildpacks, detail);
         let uploader = Arc::new(Uploader::new(trees));
         Ok(Self {
             request,

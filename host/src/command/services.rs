@@ -74,7 +74,7 @@ pub(super) fn logs(options: &LogsOptions, printer: &mut Printer) -> Result<u8, F
 fn folder(project: &ProjectOption) -> Result<Folder, Failure> {
     let home = Home::find()?;
     let project = Project::find(project.folder.as_deref())?;
-    Ok(Folder::of(&home.services, &project.identity().id))
+    Ok(Folder::of(&home.services, &project.identity(&home)?.id))
 }
 
 /// Shows lines of a journal.

@@ -1,5 +1,6 @@
 //! `locald shell`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use protocol::request::{ShellRequest, Stdio};
@@ -38,7 +39,7 @@ pub(super) fn run(
         Failure::new(FailureKind::Source, message)
     })?;
     let request = ShellRequest {
-        project: project.identity(),
+        project: project.identity(&home)?,
         folder: folder.to_owned(),
         command: options.command.clone(),
         env,
@@ -48,7 +49,7 @@ pub(super) fn run(
         let client = setup.connect(printer).await?;
         let shell = Shell {
             client: &client,
-            project: &project,
+            folder: &project.folder,
             request,
         };
         match shell.run(printer).await {
@@ -69,7 +70,7 @@ pub(super) fn run(
 /// A shell that is ready to be asked for.
 struct Shell<'a> {
     client: &'a Client,
-    project: &'a Project,
+    folder: &'a Path,
     request: ShellRequest,
 }
 
@@ -80,7 +81,11 @@ impl Shell<'_> {
         if !self.client.is_elsewhere {
             return self.attach(self.request.clone(), printer).await;
         }
-        let begin = Live::begin(&self.client.agent, self.project);
+        let begin = Live::begin(
+            &self.client.agent,
+            self.request.project.clone(),
+            self.folder.to_owned(),
+        );
         let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
         let folder = String::new();
         let request = ShellRequest {

@@ -34,7 +34,8 @@ pub(super) fn run(
     let start = Start::at(&project.folder, machine, printer)?;
     let services = Services::choose(&project, &start.settings, &options.services)?;
     let images = Images::plan(&services, &project, &start.home, &start.settings, printer)?;
-    let folder = Folder::of(&start.home.services, &project.identity().id);
+    let identity = project.identity(&start.home)?;
+    let folder = Folder::of(&start.home.services, &identity.id);
     block_on(async {
         let lock = folder.lock()?;
         folder.forget()?;

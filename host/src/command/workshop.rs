@@ -36,7 +36,7 @@ impl Recipe {
             settings = settings.of_service(table, folder, name.clone())?;
         }
         let flags = BuildOptions::of(Some(folder.clone()));
-        Plan::prepare(&self.source, &settings, &flags, detail)
+        Plan::prepare(&self.source, &self.home, &settings, &flags, detail)
     }
 }
 

@@ -17,11 +17,12 @@ use protocol::Failure;
 use protocol::event::Check;
 
 use super::ssh::Ssh;
-use super::{Look, QUESTION, State, clock, size};
+use super::{Look, QUESTION, State, clock, size, step};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
 use crate::settings::Shape;
+use crate::state_file;
 
 use error::LimaError;
 use limactl::{INSTANCE, Instance, Limactl};
@@ -79,6 +80,11 @@ impl Lima {
         })
     }
 
+    /// The steps of the last start.
+    fn steps(&self) -> PathBuf {
+        self.home.join("steps.json")
+    }
+
     fn instance_folder(&self) -> PathBuf {
         self.home.join(INSTANCE)
     }
@@ -93,13 +99,20 @@ impl Lima {
     }
 
     pub(super) async fn look(&self) -> Look {
-        let look = match self.find().await {
+        let found = tokio::time::timeout(QUESTION, self.find()).await;
+        let found = found.unwrap_or_else(|_| {
+            let command = "list".to_owned();
+            let limit = QUESTION;
+            Err(LimaError::NoAnswer { command, limit })
+        });
+        let look = match found {
             Ok(None) => Look::without_agent(State::Absent, None),
             Ok(Some(instance)) => self.look_at(&instance).await,
             Err(error) => Look::without_agent(State::Unreachable, Some(error.into())),
         };
         Look {
             transport: Some("ssh".to_owned()),
+            steps: step::load(&self.steps()),
             ..look
         }
     }
@@ -150,6 +163,7 @@ impl Lima {
     pub(super) async fn remove(&self) -> Result<(), Failure> {
         let limactl = self.limactl().await?;
         limactl.delete().await?;
+        state_file::remove(&self.steps()).map_err(LimaError::Folder)?;
         match fs_err::remove_dir_all(self.instance_folder()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(LimaError::Folder(error).into())

@@ -1,9 +1,8 @@
 //! What is found when a machine is looked at.
 
-use std::time::Duration;
-
 use protocol::Failure;
 
+use super::Step;
 use crate::agent::Agent;
 
 /// The state of a machine.
@@ -45,13 +44,6 @@ impl State {
             Self::Running => "running",
         }
     }
-}
-
-/// One step of a start, and how long it took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) name: String,
-    pub(crate) time: Duration,
 }
 
 /// A machine as it was found.

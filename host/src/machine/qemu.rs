@@ -23,7 +23,7 @@ use protocol::event::Check;
 use protocol::request::Running;
 use protocol::{Failure, Request};
 
-use super::{Look, QUESTION, State, clock};
+use super::{Look, QUESTION, State, clock, step};
 use crate::agent::Agent;
 use crate::home::Home;
 use crate::printer::Printer;
@@ -150,7 +150,7 @@ impl Qemu {
         };
         Look {
             transport: Some(self.folder.transport().to_owned()),
-            steps: self.folder.steps(),
+            steps: step::load(&self.folder.steps()),
             ..look
         }
     }

@@ -15,7 +15,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::event::Check;
 use protocol::hello::Token;
@@ -23,7 +23,8 @@ use protocol::{Failure, build_id::Architecture};
 
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile};
-use super::{Look, QUESTION, State, Step};
+use super::step::{self, Steps};
+use super::{Look, QUESTION, State};
 use crate::agent::{Agent, AgentError};
 use crate::home::Home;
 use crate::printer::Printer;
@@ -122,7 +123,7 @@ impl Wsl2 {
         if program.names(&[], QUESTION).await?.contains(NAME) {
             return Ok(());
         }
-        let since = Instant::now();
+        let mut steps = Steps::begin();
         let place = self.folder.join("disk");
         let left = place.join("ext4.vhdx");
         let place = program::text(&place)?;
@@ -140,11 +141,14 @@ impl Wsl2 {
             let import = ["--import", NAME, place, root, "--version", "2"];
             program.run(&import, IMPORT).await?;
         }
-        printer.machine_step(&Step {
-            name: "import".to_owned(),
-            time: since.elapsed(),
-        });
-        Ok(())
+        steps.end("import", printer);
+        let saved = steps.save(&self.steps());
+        saved.map_err(WslError::io("write down how long it took"))
+    }
+
+    /// The steps that made it.
+    fn steps(&self) -> PathBuf {
+        self.folder.join("steps.json")
     }
 
     /// Looks without starting anything.
@@ -156,6 +160,7 @@ impl Wsl2 {
         let fault = |error: WslError| Look::without_agent(State::Unreachable, Some(error.into()));
         Look {
             transport: Some("wsl.exe".to_owned()),
+            steps: step::load(&self.steps()),
             ..look.unwrap_or_else(fault)
         }
     }

@@ -29,7 +29,9 @@ impl Lima {
     }
 
     fn status(&self) -> (String, serde_json::Value) {
-        let output = self.locald(["vm", "status", "--json"]).succeed();
+        let output = self
+            .locald(["vm", "status", "--timings", "--json"])
+            .succeed();
         let status = output.json().remove(0);
         (status["state"].as_str().unwrap().to_owned(), status)
     }
@@ -60,6 +62,7 @@ fn a_machine_of_lima_works_heals_and_goes() {
         started.stderr
     );
     let (state, status) = lima.status();
+    assert_eq!(status["start"].as_array().unwrap().len(), 4, "{status}");
     assert_eq!((&*state, &status["transport"]), ("running", &"ssh".into()));
     assert!(
         status["clock-offset-milliseconds"].as_i64().unwrap().abs() < 1000,

@@ -1,14 +1,14 @@
 //! Starts the machine, and says how that goes.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::error::{LimaError, is_of_kvm};
 use super::limactl::{Instance, Limactl, message, reason};
 use super::{Lima, NO_KVM, template};
-use crate::machine::Step;
+use crate::machine::step::Steps;
 use crate::printer::Printer;
 
 /// The whole start, the download of the guest's image included.
@@ -93,21 +93,17 @@ async fn boot(
         return Ok(());
     };
     let mut lines = BufReader::new(said).lines();
-    let (mut all, mut since) = (Vec::new(), Instant::now());
+    let (mut all, mut steps) = (Vec::new(), Steps::begin());
     while let Ok(Some(line)) = lines.next_line().await {
         let text = message(&line);
         if let Some((_, name)) = STEPS.iter().find(|(words, _)| text.contains(words)) {
-            printer.machine_step(&Step {
-                name: (*name).to_owned(),
-                time: since.elapsed(),
-            });
-            since = Instant::now();
+            steps.end(name, printer);
         }
         all.push(line);
     }
     let status = child.wait().await.map_err(LimaError::Program)?;
     if status.success() {
-        return Ok(());
+        return steps.save(&machine.steps()).map_err(LimaError::Folder);
     }
     Err(failed(machine, &all))
 }

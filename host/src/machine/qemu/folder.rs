@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::QemuError;
-use crate::machine::{Step, size};
+use crate::machine::size;
 use crate::settings::Shape;
 use crate::state_file;
 
@@ -121,9 +121,7 @@ impl Folder {
             return Ok(token);
         }
         let mut token = [0; TOKEN];
-        let random = fs_err::File::open("/dev/urandom")
-            .and_then(|mut random| io::Read::read_exact(&mut random, &mut token));
-        random.map_err(step())?;
+        getrandom::fill(&mut token).map_err(|error| step()(error.into()))?;
         let mut options = std::fs::OpenOptions::new();
         let file = options
             .write(true)
@@ -150,19 +148,9 @@ impl Folder {
         size::save(&file, new).map_err(QemuError::io(format!("write {}", file.display())))
     }
 
-    pub(super) fn steps(&self) -> Vec<Step> {
-        let steps: Vec<(String, u64)> = self.read("run/steps.json").unwrap_or_default();
-        let step = |(name, millis)| Step {
-            name,
-            time: std::time::Duration::from_millis(millis),
-        };
-        steps.into_iter().map(step).collect()
-    }
-
-    pub(super) fn save_steps(&self, steps: &[Step]) -> Result<(), QemuError> {
-        let millis = |step: &Step| u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
-        let steps: Vec<_> = steps.iter().map(|it| (&it.name, millis(it))).collect();
-        self.write("run/steps.json", &steps)
+    /// The steps of this run's start.
+    pub(super) fn steps(&self) -> PathBuf {
+        self.run().join("steps.json")
     }
 
     pub(super) fn transport(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::command_line::{self, Acceleration, CERTIFICATES, Programs};
 use super::console::{self, Heard};
@@ -11,7 +11,7 @@ use super::folder::{Folder, LISTENS, Transport};
 use super::guest::Guest;
 use super::life::Life;
 use super::{QemuError, probe, supervisor};
-use crate::machine::Step;
+use crate::machine::step::Steps;
 use crate::printer::Printer;
 use crate::settings::Shape;
 
@@ -43,8 +43,7 @@ pub(super) async fn start(
         shape,
         guest,
         printer,
-        steps: Vec::new(),
-        since: Instant::now(),
+        steps: Steps::begin(),
     };
     start.run().await
 }
@@ -54,8 +53,7 @@ struct Start<'a> {
     shape: &'a Shape,
     guest: &'a Guest,
     printer: &'a mut Printer,
-    steps: Vec<Step>,
-    since: Instant,
+    steps: Steps,
 }
 
 impl Start<'_> {
@@ -64,7 +62,7 @@ impl Start<'_> {
         let accelerations = probe::accelerations(self.folder);
         self.announce(accelerations[0]);
         self.prepare(transport)?;
-        self.step("disk");
+        self.steps.end("disk", self.printer);
         for (number, acceleration) in accelerations.iter().enumerate() {
             let is_last = number + 1 == accelerations.len();
             match self.boot(&programs, *acceleration, transport).await {
@@ -79,7 +77,9 @@ impl Start<'_> {
                 }
             }
         }
-        self.folder.save_steps(&self.steps)
+        let path = self.folder.steps();
+        let saved = self.steps.save(&path);
+        saved.map_err(QemuError::io(format!("write {}", path.display())))
     }
 
     fn announce(&mut self, acceleration: Acceleration) {
@@ -133,21 +133,10 @@ impl Start<'_> {
             Acceleration::Emulation => EMULATION,
         };
         listen(folder, time, KERNEL).await?;
-        self.step("kernel");
+        self.steps.end("kernel", self.printer);
         listen(folder, time, LISTENS).await?;
-        self.step("agent");
+        self.steps.end("agent", self.printer);
         Ok(())
-    }
-
-    /// Tells how long a step took.
-    fn step(&mut self, name: &str) {
-        let step = Step {
-            name: name.to_owned(),
-            time: self.since.elapsed(),
-        };
-        self.since = Instant::now();
-        self.printer.machine_step(&step);
-        self.steps.push(step);
     }
 }
 

@@ -1,0 +1,34 @@
+//! What tells this user's locald from others at one agent: two of them may have
+//! different projects at the same path.
+
+use std::io;
+use std::path::Path;
+
+/// Random bytes of an identity.
+const LENGTH: usize = 16;
+
+/// The identity in a file; made at its first use.
+pub(crate) fn of(file: &Path) -> io::Result<String> {
+    match fs_err::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(file),
+        read => read,
+    }
+}
+
+fn make(file: &Path) -> io::Result<String> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).map_err(io::Error::from)?;
+    let id = format!("{:032x}", u128::from_ne_bytes(bytes));
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs_err::create_dir_all(folder)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    io::Write::write_all(&mut new, id.as_bytes())?;
+    match new.persist_noclobber(file) {
+        Ok(_) => Ok(id),
+        // Somebody else was faster.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            fs_err::read_to_string(file)
+        }
+        Err(error) => Err(error.error),
+    }
+}

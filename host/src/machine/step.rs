@@ -1,0 +1,61 @@
+//! The steps of a machine's start, and how long each took.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::printer::Printer;
+use crate::state_file;
+
+/// One step of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) time: Duration,
+}
+
+/// The steps of a start so far.
+#[derive(Debug)]
+pub(super) struct Steps {
+    done: Vec<Step>,
+    since: Instant,
+}
+
+impl Steps {
+    /// A start begins.
+    pub(super) fn begin() -> Self {
+        Self {
+            done: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+
+    /// A step has ended, and the next one begins.
+    pub(super) fn end(&mut self, name: &str, printer: &mut Printer) {
+        let step = Step {
+            name: name.to_owned(),
+            time: self.since.elapsed(),
+        };
+        self.since = Instant::now();
+        printer.machine_step(&step);
+        self.done.push(step);
+    }
+
+    /// Keeps them for `vm status --timings`.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let millis = |step: &Step| u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
+        let steps: Vec<_> = self.done.iter().map(|it| (&it.name, millis(it))).collect();
+        state_file::write(path, &steps)
+    }
+}
+
+/// The steps of the last start, if they are known.
+pub(super) fn load(path: &Path) -> Vec<Step> {
+    let bytes = fs_err::read(path).unwrap_or_default();
+    let steps: Vec<(String, u64)> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let step = |(name, millis)| Step {
+        name,
+        time: Duration::from_millis(millis),
+    };
+    steps.into_iter().map(step).collect()
+}
