@@ -104,7 +104,7 @@ fn rust_analyzer_understands_the_project_in_a_shell() {
         "fn works() { let x: u8 = \"x\"; }",
     );
     let said = project.develop(&["sh", "-c", "rust-analyzer diagnostics . || true"]);
-    assert!(said.contains("expected u8, found &str"), "{said}");
+    assert!(said.contains("E0308"), "{said}");
 }
 
 #[test]
