@@ -1,6 +1,8 @@
 //! The host's end of the protocol: a connected agent, and one exchange for
 //! each request.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use protocol::frame::{self, Frame};
 use protocol::hello::{self, HelloError, Token};
@@ -8,7 +10,12 @@ use protocol::{
     Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, GATHERED, Input, Outcome,
     Reply, Request, Stream, build_id,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadHalf, WriteHalf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadHalf, WriteHalf,
+};
+
+/// After its last message an agent ends the stream in this time.
+const END: Duration = Duration::from_secs(1);
 
 /// An agent that understands us.
 #[derive(Debug)]
@@ -146,10 +153,20 @@ impl Receiver {
     /// The next message. Not safe to cancel: half a frame would be lost.
     pub(crate) async fn next(&mut self) -> Result<Message, AgentError> {
         match frame::read::<Event>(&mut self.0).await? {
-            Some(Frame::Message(Event::Outcome(outcome))) => Ok(Message::Outcome(outcome)),
+            Some(Frame::Message(Event::Outcome(outcome))) => {
+                self.end().await;
+                Ok(Message::Outcome(outcome))
+            }
             Some(Frame::Message(event)) => Ok(Message::Event(event)),
             Some(Frame::Data(channel, bytes)) => Ok(Message::Data(channel, bytes)),
             None => Err(AgentError::NoOutcome),
         }
+    }
+
+    /// Waits until the agent has said that this was all. A connection must not
+    /// be closed while the other side still writes: `vhost-device-vsock` 0.3
+    /// then never tells the guest that it is closed.
+    async fn end(&mut self) {
+        let _ = tokio::time::timeout(END, self.0.read(&mut [0])).await;
     }
 }
