@@ -75,10 +75,7 @@ impl Store {
         ] {
             error::create_dir_all(&root.join(directory))?;
         }
-        if let Err(error) = sweep_temporary(&root.join("tmp")) {
-            // A store that cannot be written can still be read.
-            tracing::debug!(%error, "what a killed process left stays");
-        }
+        sweep_temporary(&root.join("tmp"))?;
         let inner = Inner {
             root: root.to_owned(),
             scratch: OnceLock::new(),
@@ -207,12 +204,15 @@ fn sweep_temporary(parent: &Path) -> Result<(), StoreError> {
         if unborn || !owner.exists() {
             continue;
         }
-        match Lock::try_exclusive(&owner) {
-            Ok(Some(_lock)) => remove_tree(&entry.path())?,
-            Ok(None) => {}
-            // Its owner has just removed it.
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        let swept = match Lock::try_exclusive(&owner) {
+            Ok(Some(_lock)) => remove_tree(&entry.path()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        // Its owner may have just removed it, and a store that cannot be written
+        // can still be read.
+        if let Err(error) = swept {
+            tracing::debug!(%error, "what a killed process left stays");
         }
     }
     Ok(())

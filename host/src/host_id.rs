@@ -17,7 +17,7 @@ pub(crate) fn of(file: &Path) -> io::Result<String> {
 
 fn make(file: &Path) -> io::Result<String> {
     let mut bytes = [0; LENGTH];
-    getrandom::fill(&mut bytes).map_err(io::Error::from)?;
+    getrandom::fill(&mut bytes)?;
     let id = format!("{:032x}", u128::from_ne_bytes(bytes));
     let folder = file.parent().unwrap_or(Path::new("."));
     fs_err::create_dir_all(folder)?;

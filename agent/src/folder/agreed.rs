@@ -34,9 +34,11 @@ impl Agreement {
     /// What is in a file; absent when there is none. One that cannot be read
     /// knows nothing: then contents decide.
     pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
-        let exists = fs_err::exists(path)?;
-        let noted = note::read(path)?;
-        Ok(exists.then(|| noted.unwrap_or_default()))
+        match fs_err::read(path) {
+            Ok(bytes) => Ok(Some(note::decode(&bytes).unwrap_or_default())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {

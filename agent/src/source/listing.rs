@@ -118,7 +118,7 @@ impl Listing {
     /// The listing in a file; absent when there is none that can be read. One
     /// of an earlier boot has only what is in the tree.
     pub(super) fn load(path: &Path, tree: &Path) -> Option<Self> {
-        let (boot, paths): Noted<_> = note::read(path).ok()??;
+        let (boot, paths): Noted<_> = note::decode(&fs_err::read(path).ok()?)?;
         let mut listing = Self(paths);
         if boot.is_none() || boot.as_deref() != boot::id().ok() {
             survival::compare(&mut listing, &TreeDir::open(tree).ok()?);

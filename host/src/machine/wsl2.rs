@@ -28,6 +28,7 @@ use super::{Look, QUESTION, State};
 use crate::agent::{Agent, AgentError};
 use crate::home::Home;
 use crate::printer::Printer;
+use crate::state_file;
 
 use code::Code;
 use error::WslError;
@@ -229,6 +230,8 @@ impl Wsl2 {
             | Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
+        state_file::remove(&self.steps())
+            .map_err(WslError::io("forget how long the start took"))?;
         match fs_err::remove_dir_all(self.folder.join("disk")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(WslError::io("remove the machine's folder")(error).into())
