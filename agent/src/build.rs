@@ -14,7 +14,7 @@ mod unchanged;
 mod weight;
 
 use protocol::event::{Built, ImageRole};
-use protocol::request::BuildRequest;
+use protocol::request::{BuildNetwork, BuildRequest};
 use protocol::{Event, Failure, FailureKind, Reply};
 
 pub use directory::{BuildDir, ProjectLayout};
@@ -22,6 +22,9 @@ pub(crate) use layer_env::apply as apply_layer_env;
 pub use record::Record;
 
 use crate::Agent;
+use crate::container::Network;
+use crate::container::network::LoopbackNetwork;
+use crate::container::pasta::PrivateNetwork;
 use crate::crash::{self, Point};
 use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
@@ -162,6 +165,10 @@ impl Build<'_> {
     ) -> Result<Digest, Failure> {
         let images = &materials.images;
         let store = &self.agent.store;
+        let private = match self.plan.request.network {
+            BuildNetwork::Private => Some(PrivateNetwork::start().await?),
+            BuildNetwork::Host | BuildNetwork::None => None,
+        };
         images
             .fetch_layers(&self.plan, store, &self.registry)
             .await?;
@@ -169,7 +176,7 @@ impl Build<'_> {
         let names: Vec<&ImageRef> = self.plan.names.iter().chain([&images.run_name]).collect();
         let names = Names::of(names);
         let identity = Identity::new(&names.hosts)?;
-        let network = crate::container::network::LoopbackNetwork::new(&names.ports)?;
+        let network = LoopbackNetwork::new(&names.ports)?;
         let content = Content {
             store: store.clone(),
             scope: images.scope(&self.plan, store)?,
@@ -195,6 +202,11 @@ impl Build<'_> {
                 self.plan.request.access.extra_ca.as_deref(),
             ),
             namespace: network.namespace,
+            build_network: match (&private, self.plan.request.network) {
+                (Some(private), _) => private.network(),
+                (None, BuildNetwork::Host) => Network::Host,
+                (None, _) => Network::Isolated,
+            },
             state: self.agent.store.temporary()?,
         };
         match publication {

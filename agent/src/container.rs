@@ -28,6 +28,7 @@ mod landlock;
 mod limits;
 mod message;
 pub mod network;
+pub mod pasta;
 mod payload;
 mod plan;
 mod process;

@@ -11,7 +11,9 @@ use protocol::{Event, Failure, Reply};
 
 use crate::Agent;
 use crate::container::network::LoopbackNetwork;
-use crate::container::{self, Container, ContainerError, ContainerSpec, Network, Upper, User};
+use crate::container::{
+    self, Container, ContainerError, ContainerSpec, Network, Upper, User, pasta,
+};
 use crate::dialogue::Dialogue;
 use crate::namespace::Privilege;
 use crate::store::{Store, StoreError};
@@ -49,6 +51,7 @@ pub async fn run(agent: &Agent, dialogue: &Dialogue) -> Result<Reply, Failure> {
         let check = judge_container(name, tried, millis);
         dialogue.event(Event::Check(check)).await?;
     }
+    dialogue.event(Event::Check(private_network())).await?;
     dialogue.event(Event::Check(limits())).await?;
     dialogue.event(Event::Check(sockets())).await?;
     Ok(Reply::Nothing)
@@ -104,10 +107,19 @@ fn writable(store: &Store) -> Result<(), StoreError> {
 }
 
 fn judge_network<E: std::error::Error>(network: &Result<LoopbackNetwork, E>) -> Check {
-    let name = "private network";
+    let name = "network of phases";
     match network {
         Ok(_) => Check::good(name, "phases see the agent's registry, and nothing else"),
         Err(error) => bad(name, error, Some(OUTSIDE)),
+    }
+}
+
+/// Nothing but `--network private` needs it.
+fn private_network() -> Check {
+    let name = "pasta";
+    match pasta::find() {
+        Ok(program) => Check::good(name, program.display().to_string()),
+        Err(error) => Check::good(name, format!("no `--network private`: {error}")),
     }
 }
 

@@ -150,7 +150,7 @@ impl From<LayerError> for Failure {
         match error {
             LayerError::Store(error) => error.into(),
             LayerError::Write { ref source, .. } => {
-                let full = crate::store::is_full(source);
+                let full = protocol::is_full(source);
                 let kind = if full {
                     FailureKind::DiskFull
                 } else {

@@ -1,7 +1,10 @@
 //! Work that must run in a fresh process of one thread is done by this same
 //! program, executed again with a hidden first argument.
 
+use std::io;
 use std::process::Command;
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::container;
 
@@ -10,15 +13,18 @@ use crate::container;
 pub(crate) enum Task {
     /// Start a container and wait for its end.
     Container,
+    /// Carry a private network.
+    Pasta,
 }
 
 impl Task {
-    const ALL: [Self; 1] = [Self::Container];
+    const ALL: [Self; 2] = [Self::Container, Self::Pasta];
 
     /// The hidden first argument.
     const fn word(self) -> &'static str {
         match self {
             Self::Container => "__locald-container",
+            Self::Pasta => "__locald-pasta",
         }
     }
 
@@ -38,6 +44,7 @@ pub fn dispatch() {
     match task {
         None => {}
         Some(Task::Container) => container::run_here(),
+        Some(Task::Pasta) => container::pasta::run_here(),
     }
 }
 
@@ -46,6 +53,16 @@ pub(crate) fn command(task: Task) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg(task.word()).env_clear();
     command
+}
+
+/// Ends this process when its parent ends. The death signal is not sent when
+/// the parent has died before: then this fails.
+pub(crate) fn die_with(parent: i32) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == Pid::from_raw(parent) {
+        return Ok(());
+    }
+    Err(io::Error::other("the agent has gone"))
 }
 
 #[cfg(test)]

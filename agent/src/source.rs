@@ -314,9 +314,7 @@ pub(crate) fn write_error(path: &Path, source: io::Error) -> SourceError {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         let kind = match &error {
-            SourceError::Write { source, .. } if crate::store::is_full(source) => {
-                FailureKind::DiskFull
-            }
+            SourceError::Write { source, .. } if protocol::is_full(source) => FailureKind::DiskFull,
             SourceError::Write { .. } => FailureKind::Store,
             SourceError::HostGone(_) => FailureKind::Cancelled,
             _ => FailureKind::Source,

@@ -36,7 +36,7 @@ use std::sync::{Arc, OnceLock};
 use crate::crash::{self, Point};
 
 pub use blob::{BlobReader, BlobWriter};
-pub use error::{StoreError, is_full};
+pub use error::StoreError;
 pub use garbage::{Space, disk_usage};
 pub use image::{Descriptor, Image, ImageConfig, Manifest, RuntimeConfig};
 pub use index::{StoredImage, seconds_since_epoch};

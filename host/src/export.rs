@@ -101,9 +101,7 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         let kind = match &error {
             ExportError::Exists(_) => FailureKind::Invalid,
-            ExportError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                FailureKind::DiskFull
-            }
+            ExportError::Write { source, .. } if protocol::is_full(source) => FailureKind::DiskFull,
             ExportError::Write { .. } => FailureKind::Store,
             ExportError::Feed { .. } => FailureKind::Machine,
             ExportError::Path(_) => FailureKind::Internal,

@@ -88,3 +88,10 @@ pub enum FailureKind {
     /// The peer does not know this kind of message.
     Unsupported,
 }
+
+/// Whether an error says that a file system or a quota is exhausted.
+pub fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    // Its code is out of reach where a path has been added to the error.
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}

@@ -23,7 +23,7 @@ pub mod source;
 
 pub use connection::{Broken, Connection, Stream};
 pub use event::{Event, Outcome, Reply};
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureKind, is_full};
 pub use frame::{Frame, FrameError};
 pub use input::Input;
 pub use request::Request;

@@ -232,6 +232,9 @@ pub enum BuildNetwork {
     Host,
     /// A loopback device only.
     None,
+    /// One of its own that reaches what the machine reaches, but nothing that
+    /// listens on the machine.
+    Private,
 }
 
 /// When a registry is asked whether a reference has moved.

@@ -23,7 +23,7 @@ use super::plan::Plan;
 use crate::lifecycle;
 use crate::namespace::Privilege;
 use crate::source::Source;
-use crate::store::{Store, is_full, remove_tree};
+use crate::store::{Store, remove_tree};
 
 /// Paths of a project's directory.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl ProjectLayout {
 
     /// A failure to work in this directory.
     pub fn failure(&self, action: &str, error: &io::Error) -> Failure {
-        let kind = if is_full(error) {
+        let kind = if protocol::is_full(error) {
             FailureKind::DiskFull
         } else {
             FailureKind::Store

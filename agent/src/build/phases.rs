@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::event::Phase;
-use protocol::request::{BuildNetwork, EnvVar, Stdio};
+use protocol::request::{EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
 
 use super::directory::BuildDir;
@@ -61,6 +61,8 @@ pub(super) struct Phases<'a> {
     /// trusts.
     pub(super) trusted: Option<Bundle>,
     pub(super) namespace: Arc<OwnedFd>,
+    /// What the build phase reaches.
+    pub(super) build_network: Network,
     /// A directory for what the containers need.
     pub(super) state: Temporary,
 }
@@ -287,8 +289,8 @@ impl Phases<'_> {
 
     fn network(&self, phase: Phase) -> Network {
         match phase {
-            Phase::Build if self.plan.request.network == BuildNetwork::Host => Network::Host,
-            Phase::Detect | Phase::Build => Network::Isolated,
+            Phase::Build => self.build_network.clone(),
+            Phase::Detect => Network::Isolated,
             _ => Network::Namespace(Arc::clone(&self.namespace)),
         }
     }

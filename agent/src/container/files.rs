@@ -2,25 +2,47 @@
 
 use std::fmt::Write as _;
 
-use super::message::{Attachment, ProvidedFile};
-use super::spec::ContainerSpec;
+use super::message::ProvidedFile;
+use super::pasta;
+use super::spec::{ContainerSpec, Network};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What the agent provides for this container.
-pub(super) fn provided(spec: &ContainerSpec, network: Attachment) -> Vec<ProvidedFile> {
+pub(super) fn provided(spec: &ContainerSpec) -> Vec<ProvidedFile> {
     let mut files = vec![
         file("hostname", format!("{}\n", spec.hostname)),
         file("hosts", hosts(spec)),
     ];
-    // Without the machine's network its name servers cannot be reached.
-    if network == Attachment::Host {
-        match fs_err::read_to_string(RESOLV_CONF) {
-            Ok(content) => files.push(file("resolv.conf", content)),
-            Err(error) => tracing::warn!(%error, "the container gets no name servers"),
+    files.extend(name_servers(&spec.network).map(|content| file("resolv.conf", content)));
+    files
+}
+
+/// Where the machine's network cannot be reached, its name servers cannot.
+fn name_servers(network: &Network) -> Option<String> {
+    let is_private = match network {
+        Network::Host => false,
+        Network::Private(_) => true,
+        Network::Isolated | Network::Namespace(_) => return None,
+    };
+    match fs_err::read_to_string(RESOLV_CONF) {
+        Ok(content) if is_private => Some(behind_pasta(&content)),
+        Ok(content) => Some(content),
+        Err(error) => {
+            tracing::warn!(%error, "the container gets no name servers");
+            None
         }
     }
-    files
+}
+
+/// The same, asked by pasta: a server may listen on this machine alone.
+fn behind_pasta(content: &str) -> String {
+    let lines = content
+        .lines()
+        .filter(|line| !line.starts_with("nameserver"));
+    let first = format!("nameserver {}", pasta::NAME_SERVER);
+    let lines: Vec<&str> = std::iter::once(&*first).chain(lines).collect();
+    lines.join("\n") + "\n"
 }
 
 fn file(name: &str, content: String) -> ProvidedFile {

@@ -42,7 +42,9 @@ impl Prepared {
         let (network, namespace) = match &spec.network {
             Network::Host => (Attachment::Host, None),
             Network::Isolated => (Attachment::Isolated, None),
-            Network::Namespace(namespace) => (Attachment::Joined, Some(Arc::clone(namespace))),
+            Network::Namespace(namespace) | Network::Private(namespace) => {
+                (Attachment::Joined, Some(Arc::clone(namespace)))
+            }
         };
         let plan = Plan {
             id,
@@ -52,7 +54,7 @@ impl Prepared {
             lowers: spec.lowers.clone(),
             upper: spec.upper.clone(),
             mounts: spec.mounts.clone(),
-            files: files::provided(spec, network),
+            files: files::provided(spec),
             hostname: spec.hostname.clone(),
             network,
             processes: limits::processes(),

@@ -1,12 +1,12 @@
-//! The runner's process, as the agent holds it: it dies with its handle, and
-//! everything in the container with it.
+//! Processes that the agent holds: they die with their handles. With a runner
+//! everything in its container dies.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{LazyLock, PoisonError};
 use std::thread;
@@ -34,27 +34,22 @@ pub(super) struct Runner {
     init: Option<OwnedFd>,
 }
 
-/// A request to the thread that starts runners.
-struct Job {
-    control: OwnedFd,
-    answer: oneshot::Sender<io::Result<Runner>>,
-}
+/// A process that does something for a container; killed when dropped.
+#[derive(Debug)]
+pub(super) struct Helper(Option<Child>);
 
+type Job = Box<dyn FnOnce() + Send>;
 type Thread<T> = LazyLock<std::sync::Mutex<io::Result<mpsc::Sender<T>>>>;
 
-/// A runner dies when the thread that started it ends: this one lasts.
-static SPAWNER: Thread<Job> = LazyLock::new(|| {
-    worker("container-spawner", |job: Job| {
-        // Whoever asked may have gone; then the runner goes, too.
-        let _ = job.answer.send(Runner::spawn_here(job.control));
-    })
-});
+/// A process that is to die with the agent dies when the thread that started
+/// it ends: this one lasts.
+static SPAWNER: Thread<Job> = LazyLock::new(|| worker("container-spawner", |job: Job| job()));
 
-/// Waits for killed runners, so that none stays as a zombie.
+/// Waits for killed processes, so that none stays as a zombie.
 static REAPER: Thread<Child> = LazyLock::new(|| {
     worker("container-reaper", |mut child: Child| {
         if let Err(error) = child.wait() {
-            tracing::warn!(%error, "a container's runner cannot be waited for");
+            tracing::warn!(%error, "a container's process cannot be waited for");
         }
     })
 });
@@ -82,14 +77,31 @@ fn hand_over<T>(thread: &Thread<T>, job: T) -> io::Result<()> {
     }
 }
 
+/// Runs on the thread that lasts. Whoever asked may have gone meanwhile; then
+/// what was started goes, too.
+async fn spawn<T: Send + 'static>(
+    start: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (answer, answered) = oneshot::channel();
+    let job = move || drop(answer.send(start()));
+    hand_over(&SPAWNER, Box::new(job))?;
+    answered
+        .await
+        .map_err(|_| io::Error::other("the thread for containers has ended"))?
+}
+
+/// The last lines that a process wrote to a log of its own.
+pub(super) fn last_lines(log: &File) -> Vec<String> {
+    let mut bytes = vec![0; MAX_LOG];
+    let read = log.read_at(&mut bytes, 0).unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
+    text.lines().map(str::to_owned).collect()
+}
+
 impl Runner {
     /// Starts a runner that reads its plan from `control`.
     pub(super) async fn spawn(control: OwnedFd) -> io::Result<Self> {
-        let (answer, answered) = oneshot::channel();
-        hand_over(&SPAWNER, Job { control, answer })?;
-        answered
-            .await
-            .map_err(|_| io::Error::other("the thread for containers has ended"))?
+        spawn(|| Self::spawn_here(control)).await
     }
 
     /// No code runs between fork and exec, so the standard library can use
@@ -157,10 +169,7 @@ impl Runner {
 
     /// The last lines that the runner wrote to its standard error.
     pub(super) fn log(&self) -> Vec<String> {
-        let mut bytes = vec![0; MAX_LOG];
-        let read = self.log.read_at(&mut bytes, 0).unwrap_or_default();
-        let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
-        text.lines().map(str::to_owned).collect()
+        last_lines(&self.log)
     }
 }
 
@@ -177,6 +186,24 @@ impl Drop for Runner {
         }
         if let Err(error) = hand_over(&REAPER, child) {
             tracing::warn!(%error, "a container's runner cannot be waited for");
+        }
+    }
+}
+
+impl Helper {
+    pub(super) async fn spawn(mut command: Command) -> io::Result<Self> {
+        spawn(move || Ok(Self(Some(command.spawn()?)))).await
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let Some(mut child) = self.0.take() else {
+            return;
+        };
+        let killed = child.kill();
+        if let Err(error) = killed.and_then(|()| hand_over(&REAPER, child)) {
+            tracing::warn!(%error, "a container's helper cannot be ended");
         }
     }
 }

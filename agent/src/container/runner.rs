@@ -7,10 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, pidfd_open,
-    set_parent_process_death_signal, waitpid,
-};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, waitpid};
 use rustix::thread::UnshareFlags;
 
 mod bundle;
@@ -25,7 +22,7 @@ mod root;
 
 use super::message::{self, Attachment, Birth, Plan, Report, Start};
 use super::{limits, network};
-use crate::{namespace, syscall};
+use crate::{namespace, reexec, syscall};
 use bundle::Bundle;
 use error::RunnerError;
 use log::Log;
@@ -65,7 +62,7 @@ fn take_control() -> io::Result<OwnedFd> {
 fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     syscall::assert_single_thread().map_err(RunnerError::Threads)?;
     let (plan, gifts) = receive_plan(control).map_err(RunnerError::Plan)?;
-    die_with(plan.agent)?;
+    reexec::die_with(plan.agent).map_err(RunnerError::Plan)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     limits::volunteer();
     let log = Log::start().map_err(RunnerError::Log)?;
@@ -115,17 +112,6 @@ fn await_start(control: &OwnedFd) -> Result<(), RunnerError> {
     match message::receive(control).map_err(RunnerError::Plan)? {
         Some((Start, _)) => Ok(()),
         None => Err(RunnerError::Plan(io::Error::other("the agent has gone"))),
-    }
-}
-
-/// The death signal is not sent when the agent has died before.
-fn die_with(agent: i32) -> Result<(), RunnerError> {
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| RunnerError::Plan(error.into()))?;
-    if getppid() == Pid::from_raw(agent) {
-        Ok(())
-    } else {
-        Err(RunnerError::Plan(io::Error::other("the agent has gone")))
     }
 }
 

@@ -125,6 +125,9 @@ pub enum Network {
     /// A prepared namespace, see
     /// [`LoopbackNetwork`](crate::container::network::LoopbackNetwork).
     Namespace(Arc<OwnedFd>),
+    /// The namespace of a
+    /// [`PrivateNetwork`](crate::container::pasta::PrivateNetwork).
+    Private(Arc<OwnedFd>),
 }
 
 /// Why a container is refused before anything is started.

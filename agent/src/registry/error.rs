@@ -195,7 +195,7 @@ fn full_or(kind: FailureKind, error: &RegistryError) -> FailureKind {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>();
-        if io.is_some_and(crate::store::is_full) {
+        if io.is_some_and(protocol::is_full) {
             return FailureKind::DiskFull;
         }
         cause = error.source();

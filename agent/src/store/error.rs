@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use protocol::{Failure, FailureKind};
+use protocol::{Failure, FailureKind, is_full};
 
 use crate::digest::Digest;
 
@@ -104,13 +104,6 @@ impl StoreError {
             _ => None,
         }
     }
-}
-
-/// Whether an error says that a file system or a quota is exhausted.
-pub fn is_full(error: &io::Error) -> bool {
-    // Its code is out of reach where a path has been added to the error.
-    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    full.contains(&error.kind())
 }
 
 impl From<StoreError> for Failure {

@@ -97,8 +97,12 @@ impl BuildOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum NetworkChoice {
+    /// No network
     None,
+    /// The machine's own
     Host,
+    /// One of its own, without what listens on this machine (needs pasta)
+    Private,
 }
 
 impl From<NetworkChoice> for BuildNetwork {
@@ -106,6 +110,7 @@ impl From<NetworkChoice> for BuildNetwork {
         match choice {
             NetworkChoice::None => Self::None,
             NetworkChoice::Host => Self::Host,
+            NetworkChoice::Private => Self::Private,
         }
     }
 }

@@ -8,6 +8,7 @@
 mod command_line;
 mod console;
 mod dial;
+mod download;
 mod error;
 mod folder;
 mod guest;
@@ -67,7 +68,7 @@ impl Qemu {
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
-        let guest = Guest::find(self.shape.local_guest().map_err(QemuError::from)?)?;
+        let guest = Guest::get(self.shape.guest.as_ref(), &self.folder, printer).await?;
         let agent = self.running_agent(&guest, printer).await?;
         if agent.build == guest.agent {
             clock::set(&agent).await?;
@@ -211,6 +212,6 @@ impl Qemu {
     }
 
     pub(super) fn doctor(&self) -> Vec<Check> {
-        probe::checks(&self.folder, self.shape.local_guest())
+        probe::checks(&self.folder, self.shape.guest.as_ref())
     }
 }

@@ -48,10 +48,10 @@ pub(crate) struct Shape {
 pub(crate) enum GuestImage {
     /// A disk image, or a folder with a kernel and its file systems.
     Path(PathBuf),
-    /// A disk image to be downloaded.
+    /// The same to be downloaded, a folder as an archive.
     Url {
         url: String,
-        /// `sha256:…` or `sha512:…`
+        /// `sha256:…`; lima knows `sha512:…`, too.
         digest: Option<String>,
     },
 }

@@ -41,7 +41,7 @@ impl Hostile {
         hostile
     }
 
-    fn build(&self, name: &str, options: &[&str]) -> Locald {
+    pub(super) fn build(&self, name: &str, options: &[&str]) -> Locald {
         self.build_with(&builder(), name, options)
     }
 

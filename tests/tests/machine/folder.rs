@@ -6,7 +6,7 @@ use harness::{App, Locald, Remote, Vm, await_that, builder, free_port};
 use rustix::process::Signal;
 
 /// What is the same in every machine.
-fn is_live(machine: &dyn Fn(&[&str]) -> Locald) {
+pub(crate) fn is_live(machine: &dyn Fn(&[&str]) -> Locald) {
     let app = App::web();
     app.write("notes", "old\n");
     app.write("gone", "");

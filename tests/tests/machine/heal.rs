@@ -30,17 +30,28 @@ fn a_machine_that_was_killed_starts_again() {
 #[test]
 fn a_suspended_machine_goes_on_with_the_right_time() {
     let vm = Vm::default();
-    works(&vm);
+    let image = busybox();
+    vm.locald(["pull", &image]).succeed();
     // As after the sleep of a system whose clock stands still meanwhile.
     inside(&vm, "date -s '2020-01-01 00:00:00'").succeed();
     assert!(offset(&vm) < -31_000_000_000);
+    let mut running = vm
+        .locald(run(&image, "echo up; /bin/busybox sleep 2; echo done"))
+        .start();
+    running.await_output("up");
     vm.signal("qemu", Signal::STOP);
     let start = Instant::now();
     assert_eq!(vm.status().0, "suspended");
     assert!(start.elapsed() < Duration::from_secs(3));
     vm.locald(["vm", "stop"]).fail(121, "--force");
+    if std::env::var_os("LOCALD_TEST_ALL").is_some() {
+        std::thread::sleep(Duration::from_mins(1));
+    }
     assert!(works(&vm).contains("it goes on"));
     assert!(offset(&vm).abs() < 500);
+    let output = running.wait();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stdout.contains("done"), "{}", output.stdout);
     // Whichever way it is wrong.
     inside(&vm, "date -s '2037-01-01 00:00:00'").succeed();
     works(&vm);

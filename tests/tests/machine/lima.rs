@@ -95,6 +95,7 @@ fn a_machine_of_lima_works_heals_and_goes() {
         lima.kill("ha.pid");
         let again = lima.locald(["image", "ls"]).succeed();
         assert!(again.stdout.contains("test/busybox"), "{}", again.stdout);
+        super::folder::is_live(&|arguments| lima.locald(arguments));
     }
     lima.locald(["vm", "reset", "--yes"]).succeed();
     assert_eq!(lima.status().0, "absent");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{Reader, Vm, builder, setting};
+use harness::{FileServer, Reader, Vm, builder, setting};
 
 fn guest() -> PathBuf {
     setting("LOCALD_TEST_GUEST").into()
@@ -55,6 +55,63 @@ pub(crate) fn other_agent(old: &str) -> (tempfile::TempDir, PathBuf, String) {
 fn describe(guest: &Path, agent: &str, architecture: &str) {
     let text = format!("{{\"agent\": \"{agent}\", \"architecture\": \"{architecture}\"}}");
     fs_err::write(guest.join("guest.json"), text).unwrap();
+}
+
+/// A machine whose guest is downloaded.
+fn vm_from(url: &str, digest: &str) -> Vm {
+    let size = "memory = \"512MiB\"\ndisk = \"8GiB\"";
+    let guest = format!("guest = \"{url}\"\nguest-digest = \"{digest}\"");
+    let mut vm = Vm::new(&format!("{size}\n{guest}\n"));
+    vm.use_guest(Path::new(""));
+    vm
+}
+
+#[test]
+fn a_guest_is_downloaded_once_and_only_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = |name: &str, files: &[&str]| {
+        let path = folder.path().join(name);
+        let guest = guest();
+        let start = [
+            "-czf",
+            path.to_str().unwrap(),
+            "-C",
+            guest.to_str().unwrap(),
+        ];
+        Reader("tar").run(&[&start, files].concat());
+        let sum = Reader("sha256sum").run(&[path.to_str().unwrap()]);
+        format!("sha256:{}", sum.split(' ').next().unwrap())
+    };
+    let digest = archive("guest.tar.gz", &["."]);
+    let lacking = archive("lacking.tar.gz", &["vmlinuz", "guest.json"]);
+    let (text, wrong) = (folder.path().join("text"), format!("sha256:{:064}", 0));
+    fs_err::write(&text, "no archive").unwrap();
+    let sum = Reader("sha256sum").run(&[text.to_str().unwrap()]);
+    let no_archive = format!("sha256:{}", sum.split(' ').next().unwrap());
+
+    let server = FileServer::start(vec![folder.path().to_owned()]);
+    let url = |name: &str| format!("{}/{name}", server.url());
+    let refused = |name: &str, digest: &str, words: &str| {
+        let vm = vm_from(&url(name), digest);
+        vm.locald(["vm", "start"]).fail(121, words);
+        let kept = vm.folder().join("qemu/guests");
+        let kept = fs_err::read_dir(kept).map_or(0, Iterator::count);
+        assert_eq!(kept, 0, "{name}");
+    };
+    refused("guest.tar.gz", "sha256:12", "not a SHA-256 digest");
+    refused("guest.tar.gz", &wrong, &format!("is {digest}, not {wrong}"));
+    refused("nothing.tar.gz", &digest, "404");
+    refused("lacking.tar.gz", &lacking, "has no initramfs");
+    refused("text", &no_archive, "is no .tar.gz of a guest");
+
+    let vm = vm_from(&url("guest.tar.gz"), &digest);
+    let start = vm.locald(["vm", "start"]).succeed();
+    assert!(start.stderr.contains("Downloading"), "{}", start.stderr);
+    assert_eq!(vm.status().0, "running");
+    vm.locald(["vm", "stop"]).succeed();
+    fs_err::remove_file(folder.path().join("guest.tar.gz")).unwrap();
+    let again = vm.locald(["vm", "start"]).succeed();
+    assert!(!again.stderr.contains("Downloading"), "{}", again.stderr);
 }
 
 #[test]

@@ -127,6 +127,15 @@ fn an_application_of_the_crates_registry() {
 }
 
 #[test]
+fn a_private_network_is_enough_for_crates() {
+    let main = "fn main() { println!(\"{}\", itoa::Buffer::new().format(7)); }";
+    let project = CargoProject::new("private", "itoa = \"1\"", main);
+    project.lock();
+    project.build(&["--network", "private"]);
+    assert_eq!(project.run(&[]).stdout, "7\n");
+}
+
+#[test]
 fn settings_choose_features_profile_and_examples() {
     let project = CargoProject::empty("chosen");
     let manifest = "[package]\nname = \"chosen\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{CargoProject, FileServer, builder, rust_builder, setting};
+use harness::{CargoProject, FileServer, Reader, builder, rust_builder, setting};
 
 fn dist() -> PathBuf {
     setting("LOCALD_TEST_RUST_DIST").into()
@@ -78,4 +78,49 @@ fn what_a_server_does_not_have_or_has_wrong_is_named() {
     assert!(said.contains("a shell will lack that"), "{said}");
     let offline = project("offline", "[toolchain]\nchannel = \"stable\"\n");
     offline.locald(&nobody).fail(51, "cannot be asked");
+}
+
+/// The real compiler, made for a C library that nobody has yet.
+#[test]
+fn a_toolchain_for_a_newer_c_library_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let entries = fs_err::read_dir(dist().join("dist")).unwrap().flatten();
+    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let archive = names.find(|name| name.starts_with("rustc-")).unwrap();
+    let original = dist().join("dist").join(&archive);
+    let top = archive.strip_suffix(".tar").unwrap();
+    Reader("tar").run(&["-xzf", original.to_str().unwrap(), "-C", &path("")]);
+    let compiler = path(&format!("{top}/rustc/bin/rustc"));
+    let mut bytes = fs_err::read(&compiler).unwrap();
+    let (old, new) = (b"GLIBC_2.17", b"GLIBC_9.17");
+    let at = bytes.windows(old.len()).position(|it| it == old).unwrap();
+    bytes[at..at + new.len()].copy_from_slice(new);
+    fs_err::write(&compiler, bytes).unwrap();
+    fs_err::create_dir(path("dist")).unwrap();
+    let changed_archive = path(&format!("dist/{archive}"));
+    let pack = [
+        "--use-compress-program=gzip -1",
+        "-cf",
+        &changed_archive,
+        "-C",
+        &path(""),
+        top,
+    ];
+    Reader("tar").run(&pack);
+    let digest = |file: &str| Reader("sha256sum").run(&[file])[..64].to_owned();
+    changed(directory.path(), |manifest| {
+        manifest.replace(
+            &digest(original.to_str().unwrap()),
+            &digest(&changed_archive),
+        )
+    });
+    let server = FileServer::start(vec![directory.path().to_owned(), dist()]);
+    let variable = format!("RUSTUP_DIST_SERVER={}", server.url());
+    let output = project("future", "[toolchain]\nchannel = \"beta\"\n")
+        .locald(&["-e", &variable])
+        .fail(51, "does not run in this image");
+    for words in ["GLIBC_9.17", "C library is too old"] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
 }

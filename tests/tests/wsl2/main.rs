@@ -6,6 +6,7 @@
 mod build;
 mod console;
 mod faults;
+mod folder;
 mod life;
 mod windows;
 

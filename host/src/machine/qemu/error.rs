@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use protocol::{Failure, FailureKind};
 
+use super::download::DownloadError;
 use crate::agent::AgentError;
-use crate::settings::machine::RemoteGuest;
 
 /// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub(super) enum QemuError {
         wanted: &'static str,
     },
     #[error(transparent)]
-    RemoteGuest(#[from] RemoteGuest),
+    Download(#[from] DownloadError),
     #[error("cannot {step}")]
     Io {
         step: String,
@@ -69,6 +69,14 @@ impl QemuError {
         move |source| Self::Io { step, source }
     }
 
+    fn is_disk_full(&self) -> bool {
+        let (Self::Io { source, .. } | Self::Download(DownloadError::Store { source, .. })) = self
+        else {
+            return false;
+        };
+        protocol::is_full(source)
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Missing { program } => return Some(format!("install it: {}", package(program))),
@@ -83,12 +91,9 @@ impl QemuError {
             }
             Self::Crashed { .. } => "the next command starts it again; `locald vm logs` shows more",
             Self::Agent(_) => "`locald vm restart` starts it again",
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some space on this system's disk"
-            }
-            Self::GuestArchitecture { .. } | Self::RemoteGuest(_) => {
-                "name another folder as guest in [machine]"
-            }
+            _ if self.is_disk_full() => "free some space on this system's disk",
+            Self::GuestArchitecture { .. } => "name another folder as guest in [machine]",
+            Self::Download(error) => error.hint(),
             _ => return None,
         };
         Some(hint.to_owned())
@@ -107,9 +112,7 @@ pub(super) fn package(program: &str) -> String {
 impl From<QemuError> for Failure {
     fn from(error: QemuError) -> Self {
         let kind = match &error {
-            QemuError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                FailureKind::DiskFull
-            }
+            _ if error.is_disk_full() => FailureKind::DiskFull,
             QemuError::Shrink { .. } => FailureKind::Invalid,
             _ => FailureKind::Machine,
         };

@@ -6,6 +6,7 @@
 //! size.json        what `vm resize` wants
 //! acceleration     whether KVM works here, found out by starting it
 //! start.lock       held by who starts or removes the machine
+//! guests/          the guest, when it was downloaded
 //! run/             of the current or last run: lock, sockets, logs
 //! ```
 
@@ -68,6 +69,10 @@ impl Folder {
 
     pub(super) fn disk(&self) -> PathBuf {
         self.root.join("data.qcow2")
+    }
+
+    pub(super) fn guests(&self) -> PathBuf {
+        self.root.join("guests")
     }
 
     pub(super) fn acceleration(&self) -> PathBuf {

@@ -6,11 +6,21 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::QemuError;
+use super::download::Remote;
+use super::folder::Folder;
+use crate::printer::Printer;
+use crate::settings::GuestImage;
 
 /// The variable that names another folder.
 const VARIABLE: &str = "LOCALD_GUEST";
 /// Where the guest is that comes with locald, seen from the program's folder.
 const PLACES: [&str; 3] = ["guest", "../share/locald/guest", "../lib/locald/guest"];
+
+/// What the folder of a guest holds.
+pub(super) const FILES: [&str; 3] = [KERNEL, INITRAMFS, DESCRIPTION];
+const KERNEL: &str = "vmlinuz";
+const INITRAMFS: &str = "initramfs";
+const DESCRIPTION: &str = "guest.json";
 
 /// A guest's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,16 +39,30 @@ struct Description {
 }
 
 impl Guest {
-    /// The guest of the configuration, of the environment, or the one that
+    /// The guest of the environment, of the configuration, or the one that
     /// comes with locald.
-    pub(super) fn find(configured: Option<&Path>) -> Result<Self, QemuError> {
-        let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
-        let named = named.map(PathBuf::from).or(configured.map(Path::to_owned));
-        let folder = match named {
-            Some(folder) => folder,
-            None => own()?,
+    pub(super) async fn get(
+        configured: Option<&GuestImage>,
+        machine: &Folder,
+        printer: &mut Printer,
+    ) -> Result<Self, QemuError> {
+        let folder = match Place::of(configured)? {
+            Place::Here(folder) => folder,
+            Place::Elsewhere(remote) => remote.get(machine, printer).await?,
         };
         Self::read(&folder)
+    }
+
+    /// The same, where nothing may be downloaded: absent when it would be.
+    pub(super) fn find(
+        configured: Option<&GuestImage>,
+        machine: &Folder,
+    ) -> Result<Option<Self>, QemuError> {
+        let folder = match Place::of(configured)? {
+            Place::Here(folder) => Some(folder),
+            Place::Elsewhere(remote) => remote.stored(machine),
+        };
+        folder.map(|folder| Self::read(&folder)).transpose()
     }
 
     fn read(folder: &Path) -> Result<Self, QemuError> {
@@ -54,8 +78,8 @@ impl Guest {
                 Err(missing(name))
             }
         };
-        let (kernel, initramfs) = (file("vmlinuz")?, file("initramfs")?);
-        let path = file("guest.json")?;
+        let (kernel, initramfs) = (file(KERNEL)?, file(INITRAMFS)?);
+        let path = file(DESCRIPTION)?;
         let step = format!("read {}", path.display());
         let text = fs_err::read(&path).map_err(QemuError::io(&step))?;
         let description: Description =
@@ -76,6 +100,26 @@ impl Guest {
     }
 }
 
+/// Where a guest is.
+enum Place<'a> {
+    Here(PathBuf),
+    Elsewhere(Remote<'a>),
+}
+
+impl<'a> Place<'a> {
+    fn of(configured: Option<&'a GuestImage>) -> Result<Self, QemuError> {
+        let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
+        Ok(match (named, configured) {
+            (Some(folder), _) => Self::Here(folder.into()),
+            (None, Some(GuestImage::Path(path))) => Self::Here(path.clone()),
+            (None, Some(GuestImage::Url { url, digest })) => {
+                Self::Elsewhere(Remote::new(url, digest.as_deref())?)
+            }
+            (None, None) => Self::Here(own()?),
+        })
+    }
+}
+
 /// The first place that has one, else the one where it should be.
 fn own() -> Result<PathBuf, QemuError> {
     let program = std::env::current_exe()
@@ -83,6 +127,6 @@ fn own() -> Result<PathBuf, QemuError> {
         .map_err(QemuError::io("find this program"))?;
     let folder = program.parent().unwrap_or(Path::new("/"));
     let mut places = PLACES.iter().map(|place| folder.join(place));
-    let found = places.find(|place| place.join("guest.json").is_file());
+    let found = places.find(|place| place.join(DESCRIPTION).is_file());
     Ok(found.unwrap_or_else(|| folder.join(PLACES[0])))
 }

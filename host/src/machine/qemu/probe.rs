@@ -9,7 +9,7 @@ use super::command_line::{Acceleration, Programs};
 use super::error::package;
 use super::folder::{Folder, Transport};
 use super::guest::Guest;
-use crate::settings::machine::RemoteGuest;
+use crate::settings::GuestImage;
 
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-vsock";
@@ -98,7 +98,7 @@ pub(super) fn certificates() -> Option<PathBuf> {
 }
 
 /// The checks of `vm doctor`.
-pub(super) fn checks(folder: &Folder, guest: Result<Option<&Path>, RemoteGuest>) -> Vec<Check> {
+pub(super) fn checks(folder: &Folder, guest: Option<&GuestImage>) -> Vec<Check> {
     let program = |program: &'static str| match find(program) {
         Ok(path) => Check::good(program, path),
         Err(error) => Check::bad(program, error.to_string(), Some(package(program))),
@@ -110,7 +110,7 @@ pub(super) fn checks(folder: &Folder, guest: Result<Option<&Path>, RemoteGuest>)
         checks.push(program(DEVICE));
     }
     checks.push(kvm(folder));
-    checks.push(guest_check(guest));
+    checks.push(guest_check(guest, folder));
     checks.push(match certificates() {
         Some(path) => Check::good("certificates", path.display().to_string()),
         None => Check {
@@ -147,12 +147,13 @@ fn kvm(folder: &Folder) -> Check {
     }
 }
 
-fn guest_check(configured: Result<Option<&Path>, RemoteGuest>) -> Check {
-    match configured.map_err(QemuError::from).and_then(Guest::find) {
-        Ok(guest) => {
+fn guest_check(configured: Option<&GuestImage>, machine: &Folder) -> Check {
+    match Guest::find(configured, machine) {
+        Ok(Some(guest)) => {
             let folder = guest.kernel.parent().unwrap_or(Path::new("/"));
             Check::good("guest", folder.display().to_string())
         }
+        Ok(None) => Check::good("guest", "the first start downloads it"),
         Err(error) => {
             let remedy = Some("vm-images/guest FOLDER".to_owned());
             Check::bad("guest", error.to_string(), remedy)

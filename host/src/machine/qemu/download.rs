@@ -1,0 +1,217 @@
+//! A guest that is downloaded: a `.tar.gz` of what `vm-images/guest` makes,
+//! known by its digest, and kept in the machine's folder under it.
+
+use std::io::{self, Read, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent::digest::{BadDigest, Digest, Hasher};
+use flate2::read::GzDecoder;
+use reqwest::Client;
+
+use super::QemuError;
+use super::folder::Folder;
+use super::guest::FILES;
+use crate::printer::Printer;
+
+/// A connection is made, and the next bytes come, in this time.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The most bytes of an archive, and of each file in it: a guest has twenty
+/// million.
+const LIMIT: u64 = 1 << 30;
+
+/// Why a guest could not be downloaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DownloadError {
+    #[error("the guest at {url} has no guest-digest: only a known guest is started")]
+    NoDigest { url: String },
+    #[error("guest-digest is not understood")]
+    BadDigest(#[from] BadDigest),
+    #[error("the guest cannot be downloaded from {url}")]
+    Http {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("the guest from {url} has more than {} MiB", LIMIT >> 20)]
+    TooLarge { url: String },
+    #[error("the guest from {url} is {found}, not {wanted}")]
+    OtherDigest {
+        url: String,
+        found: Digest,
+        wanted: Digest,
+    },
+    #[error("the guest from {url} is no .tar.gz of a guest")]
+    NoArchive {
+        url: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the archive from {url} has no {file}")]
+    Lacks { url: String, file: &'static str },
+    #[error("the guest cannot be stored in {}", folder.display())]
+    Store {
+        folder: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl DownloadError {
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            Self::NoDigest { .. } | Self::BadDigest(_) => {
+                "set guest-digest = \"sha256:…\" beside guest in [machine]: `sha256sum` prints it"
+            }
+            Self::OtherDigest { .. } => {
+                "the file has been replaced, or was damaged on its way: ask who serves it for its digest"
+            }
+            Self::Http { .. } => "try again, or name a folder as guest in [machine]",
+            Self::TooLarge { .. } | Self::NoArchive { .. } | Self::Lacks { .. } => {
+                "it is made by: vm-images/guest FOLDER && tar -czf guest.tar.gz -C FOLDER ."
+            }
+            Self::Store { .. } => "see that this user can write there",
+        }
+    }
+}
+
+/// A guest that somewhere else has, and only this one.
+#[derive(Debug)]
+pub(super) struct Remote<'a> {
+    url: &'a str,
+    digest: Digest,
+}
+
+impl<'a> Remote<'a> {
+    pub(super) fn new(url: &'a str, digest: Option<&str>) -> Result<Self, DownloadError> {
+        let Some(digest) = digest else {
+            let url = url.to_owned();
+            return Err(DownloadError::NoDigest { url });
+        };
+        let digest = digest.parse()?;
+        Ok(Self { url, digest })
+    }
+
+    /// The folder that has it, if it is here.
+    pub(super) fn stored(&self, folder: &Folder) -> Option<PathBuf> {
+        let place = folder.guests().join(self.digest.hex());
+        place.is_dir().then_some(place)
+    }
+
+    /// The folder that has it. Others that were downloaded before go.
+    pub(super) async fn get(
+        &self,
+        folder: &Folder,
+        printer: &mut Printer,
+    ) -> Result<PathBuf, QemuError> {
+        if let Some(place) = self.stored(folder) {
+            return Ok(place);
+        }
+        let waiting = || printer.note("Waiting for another locald that starts the machine");
+        let _lock = folder.lock(waiting).await?;
+        if let Some(place) = self.stored(folder) {
+            return Ok(place);
+        }
+        printer.note(&format!("Downloading the machine's guest: {}", self.url));
+        Ok(self.store(&folder.guests()).await?)
+    }
+
+    async fn store(&self, guests: &Path) -> Result<PathBuf, DownloadError> {
+        let failed = |source| DownloadError::Store {
+            folder: guests.to_owned(),
+            source,
+        };
+        let empty = match fs_err::remove_dir_all(guests) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs_err::create_dir_all(guests),
+        };
+        empty.map_err(failed)?;
+        let mut archive = tempfile::tempfile_in(guests).map_err(failed)?;
+        self.download(&mut archive, failed).await?;
+        let new = tempfile::tempdir_in(guests).map_err(failed)?;
+        self.unpack(&mut archive, new.path(), failed)?;
+        let place = guests.join(self.digest.hex());
+        fs_err::rename(new.path(), &place).map_err(failed)?;
+        Ok(place)
+    }
+
+    async fn download(
+        &self,
+        archive: &mut std::fs::File,
+        failed: impl Fn(io::Error) -> DownloadError,
+    ) -> Result<(), DownloadError> {
+        let url = || self.url.to_owned();
+        let broken = |source: reqwest::Error| DownloadError::Http {
+            url: url(),
+            source: source.without_url(),
+        };
+        // The agent, which is in this program, installs the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
+            .build()
+            .map_err(broken)?;
+        let response = client.get(self.url).send().await;
+        let response = response.and_then(reqwest::Response::error_for_status);
+        let mut response = response.map_err(broken)?;
+        let (mut hash, mut size) = (Hasher::new(), 0);
+        while let Some(bytes) = response.chunk().await.map_err(broken)? {
+            size += bytes.len() as u64;
+            if size > LIMIT {
+                return Err(DownloadError::TooLarge { url: url() });
+            }
+            hash.update(&bytes);
+            archive.write_all(&bytes).map_err(&failed)?;
+        }
+        let found = hash.finish();
+        if found == self.digest {
+            return Ok(());
+        }
+        Err(DownloadError::OtherDigest {
+            url: url(),
+            found,
+            wanted: self.digest,
+        })
+    }
+
+    /// Of an archive's entries only the guest's files, by their last name.
+    fn unpack(
+        &self,
+        archive: &mut std::fs::File,
+        new: &Path,
+        failed: impl Fn(io::Error) -> DownloadError,
+    ) -> Result<(), DownloadError> {
+        let broken = |source| DownloadError::NoArchive {
+            url: self.url.to_owned(),
+            source,
+        };
+        archive.rewind().map_err(&failed)?;
+        let mut archive = tar::Archive::new(GzDecoder::new(archive));
+        for entry in archive.entries().map_err(broken)? {
+            let mut entry = entry.map_err(broken)?;
+            let path = entry.path().map_err(broken)?;
+            let name = FILES.into_iter().find(|name| path.ends_with(name));
+            let Some(name) = name.filter(|_| entry.header().entry_type().is_file()) else {
+                continue;
+            };
+            let mut file = fs_err::File::create(new.join(name)).map_err(&failed)?;
+            let mut chunk = vec![0; 1 << 16];
+            let mut content = entry.by_ref().take(LIMIT);
+            loop {
+                match content.read(&mut chunk).map_err(broken)? {
+                    0 => break,
+                    read => file.write_all(&chunk[..read]).map_err(&failed)?,
+                }
+            }
+            file.sync_all().map_err(&failed)?;
+        }
+        match FILES.into_iter().find(|name| !new.join(name).is_file()) {
+            None => Ok(()),
+            Some(file) => Err(DownloadError::Lacks {
+                url: self.url.to_owned(),
+                file,
+            }),
+        }
+    }
+}
