@@ -168,14 +168,16 @@ fn parse(text: &str) -> Result<ImageRef, &'static str> {
     if tag.is_some_and(|tag| !is_tag(tag)) {
         return Err("its tag has other characters than letters, digits, `_`, `.` and `-`");
     }
-    if registry.len() + path.len() >= LONGEST_NAME {
-        return Err("it is too long");
-    }
     let is_short = registry == DOCKER_HUB && !path.contains('/');
     let prefix = if is_short { "library/" } else { "" };
+    let repository = format!("{prefix}{path}");
+    // As it is written out: that must be a name, too.
+    if registry.len() + repository.len() >= LONGEST_NAME {
+        return Err("it is too long");
+    }
     Ok(ImageRef {
         registry: registry.to_owned(),
-        repository: format!("{prefix}{path}"),
+        repository,
         version: match digest {
             Some(digest) => Version::Digest(digest),
             None => Version::Tag(tag.unwrap_or("latest").to_owned()),
@@ -306,7 +308,18 @@ mod tests {
 
     #[test]
     fn bad_names_are_refused_by_name() {
-        for text in ["", "App", "a b", "app:", "app@sha256:12", "-/x", "a/../b"] {
+        // Which has more characters when it is written out.
+        let long = "a".repeat(240);
+        for text in [
+            "",
+            "App",
+            "a b",
+            "app:",
+            "app@sha256:12",
+            "-/x",
+            "a/../b",
+            &long,
+        ] {
             let error = text.parse::<ImageRef>().unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }

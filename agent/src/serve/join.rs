@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use super::LISTENS;
@@ -44,14 +44,33 @@ fn failed(action: &'static str) -> impl FnOnce(io::Error) -> JoinError {
 /// and end.
 pub async fn join() -> Result<(), JoinError> {
     let socket = socket()?;
-    let mut agent = match UnixStream::connect(&socket).await {
+    let agent = match UnixStream::connect(&socket).await {
         Ok(agent) => agent,
         Err(_) => start(&socket).await?,
     };
-    let mut host = super::standard();
-    // Either side may go away without a word.
-    let _ = tokio::io::copy_bidirectional(&mut host, &mut agent).await;
+    carry(tokio::io::stdin(), tokio::io::stdout(), agent).await;
     Ok(())
+}
+
+/// Carries bytes in both directions until the agent ends the connection, which
+/// it also does when the host has ended its side. The end of the host's side
+/// is not waited for then: the host waits for this one.
+async fn carry(
+    mut from_host: impl AsyncRead + Unpin,
+    mut to_host: impl AsyncWrite + Unpin,
+    agent: impl AsyncRead + AsyncWrite,
+) {
+    let (mut from_agent, mut to_agent) = tokio::io::split(agent);
+    let speak = async {
+        // Either side may go away without a word.
+        let _ = tokio::io::copy(&mut from_host, &mut to_agent).await;
+        let _ = to_agent.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = tokio::io::copy(&mut from_agent, &mut to_host) => {}
+        () = speak => {}
+    }
 }
 
 fn socket() -> Result<PathBuf, JoinError> {
@@ -104,4 +123,48 @@ async fn lock(path: &Path) -> Result<std::fs::File, JoinError> {
     });
     let locked = locking.await.unwrap_or_else(|error| Err(error.into()));
     locked.map_err(failed("lock the start of the machine's agent"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_agent_said_last_arrives_and_its_end_is_the_end() {
+        let (host, theirs) = tokio::io::duplex(64);
+        let (agent, ours) = tokio::io::duplex(64);
+        let (from_host, to_host) = tokio::io::split(theirs);
+        let carried = tokio::spawn(carry(from_host, to_host, ours));
+        let (mut from_agent, mut to_agent) = tokio::io::split(host);
+        let (mut asked, mut answer) = tokio::io::split(agent);
+        to_agent.write_all(b"stop").await.unwrap();
+        let mut heard = [0; 4];
+        asked.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"stop");
+        answer.write_all(b"gone").await.unwrap();
+        drop((asked, answer));
+        // The host still has its side open.
+        carried.await.unwrap();
+        from_agent.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"gone");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_host_reaches_the_agent_which_may_still_speak() {
+        let (host, theirs) = tokio::io::duplex(64);
+        let (mut agent, ours) = tokio::io::duplex(64);
+        let carried = tokio::spawn(carry(tokio::io::empty(), theirs, ours));
+        let mut heard = Vec::new();
+        agent.read_to_end(&mut heard).await.unwrap();
+        agent.write_all(b"last").await.unwrap();
+        drop(agent);
+        carried.await.unwrap();
+        let mut host = host;
+        host.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"last");
+    }
 }
