@@ -13,6 +13,8 @@ mod trust;
 mod unchanged;
 mod weight;
 
+use std::sync::Arc;
+
 use protocol::event::{Built, ImageRole};
 use protocol::request::{BuildNetwork, BuildRequest};
 use protocol::{Event, Failure, FailureKind, Reply};
@@ -165,9 +167,10 @@ impl Build<'_> {
     ) -> Result<Digest, Failure> {
         let images = &materials.images;
         let store = &self.agent.store;
-        let private = match self.plan.request.network {
-            BuildNetwork::Private => Some(PrivateNetwork::start().await?),
-            BuildNetwork::Host | BuildNetwork::None => None,
+        let build_network = match self.plan.request.network {
+            BuildNetwork::Host => Network::Host,
+            BuildNetwork::None => Network::Isolated,
+            BuildNetwork::Private => Network::Private(Arc::new(PrivateNetwork::start().await?)),
         };
         images
             .fetch_layers(&self.plan, store, &self.registry)
@@ -202,11 +205,7 @@ impl Build<'_> {
                 self.plan.request.access.extra_ca.as_deref(),
             ),
             namespace: network.namespace,
-            build_network: match (&private, self.plan.request.network) {
-                (Some(private), _) => private.network(),
-                (None, BuildNetwork::Host) => Network::Host,
-                (None, _) => Network::Isolated,
-            },
+            build_network,
             state: self.agent.store.temporary()?,
         };
         match publication {

@@ -20,7 +20,7 @@ mod private_registry;
 mod reader;
 
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use app::App;
@@ -96,6 +96,12 @@ pub fn page(port: &str) -> String {
         asked.is_ok() && stream.read_to_string(&mut page).is_ok() && !page.is_empty()
     });
     page
+}
+
+/// The SHA-256 of a file, in hexadecimal digits, as coreutils have it.
+pub fn sha256(file: &Path) -> String {
+    let said = Reader("sha256sum").run(&[file.to_str().unwrap()]);
+    said.split(' ').next().unwrap().to_owned()
 }
 
 /// Processes whose command line holds a text.

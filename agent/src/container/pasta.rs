@@ -20,7 +20,6 @@ use tokio::net::unix::pipe;
 
 use super::network::{LoopbackNetwork, NetworkError};
 use super::process::{Helper, last_lines};
-use super::spec::Network;
 use crate::reexec::{self, Task};
 use crate::syscall;
 
@@ -139,9 +138,9 @@ impl PrivateNetwork {
         Ok((pasta, log, pipe::Receiver::from_owned_fd(ready)?))
     }
 
-    /// The network for a container's specification.
-    pub fn network(&self) -> Network {
-        Network::Private(Arc::clone(&self.namespace))
+    /// What a container joins.
+    pub(super) fn namespace(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.namespace)
     }
 }
 

@@ -42,9 +42,8 @@ impl Prepared {
         let (network, namespace) = match &spec.network {
             Network::Host => (Attachment::Host, None),
             Network::Isolated => (Attachment::Isolated, None),
-            Network::Namespace(namespace) | Network::Private(namespace) => {
-                (Attachment::Joined, Some(Arc::clone(namespace)))
-            }
+            Network::Namespace(namespace) => (Attachment::Joined, Some(Arc::clone(namespace))),
+            Network::Private(private) => (Attachment::Joined, Some(private.namespace())),
         };
         let plan = Plan {
             id,

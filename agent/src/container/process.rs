@@ -25,8 +25,7 @@ const MAX_LOG: usize = 16 * 1024;
 /// A runner; killed when dropped.
 #[derive(Debug)]
 pub(super) struct Runner {
-    /// Always there until the process is handed to the reaper.
-    child: Option<Child>,
+    child: Helper,
     process: OwnedFd,
     /// What the runner writes to its standard error.
     log: File,
@@ -34,7 +33,8 @@ pub(super) struct Runner {
     init: Option<OwnedFd>,
 }
 
-/// A process that does something for a container; killed when dropped.
+/// A process that does something for a container; killed when dropped. Always
+/// there until it is handed to the reaper.
 #[derive(Debug)]
 pub(super) struct Helper(Option<Child>);
 
@@ -108,27 +108,21 @@ impl Runner {
     /// `posix_spawn`, whose cost does not grow with the agent's memory.
     fn spawn_here(control: OwnedFd) -> io::Result<Self> {
         let log = File::from(rustix::fs::memfd_create("runner-log", MemfdFlags::CLOEXEC)?);
-        let mut child = reexec::command(Task::Container)
+        let mut command = reexec::command(Task::Container);
+        command
             .stdin(control)
             .stdout(Stdio::null())
             .stderr(log.try_clone()?)
             // Ctrl-C at a terminal goes to all of a process group: what becomes
             // of the container is the host's word.
-            .process_group(0)
-            .spawn()?;
-        match open_process(child.id()) {
-            Ok(process) => Ok(Self {
-                child: Some(child),
-                process,
-                log,
-                init: None,
-            }),
-            Err(error) => {
-                child.kill()?;
-                child.wait()?;
-                Err(error)
-            }
-        }
+            .process_group(0);
+        let child = Helper::spawn_here(command)?;
+        Ok(Self {
+            process: open_process(child.id())?,
+            child,
+            log,
+            init: None,
+        })
     }
 
     /// Remembers the container's init.
@@ -136,9 +130,9 @@ impl Runner {
         self.init = Some(init);
     }
 
-    /// Its process id; that of no process when it was given up.
+    /// Its process id.
     pub(super) fn id(&self) -> u32 {
-        self.child.as_ref().map_or(0, Child::id)
+        self.child.id()
     }
 
     /// Sends a signal to the container's init, which passes it on.
@@ -153,10 +147,7 @@ impl Runner {
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
         let process = syscall::watch(self.process.try_clone()?, Interest::READABLE)?;
         drop(process.readable().await?);
-        match &mut self.child {
-            Some(child) => child.wait(),
-            None => Err(io::Error::other("the runner was already given up")),
-        }
+        self.child.wait()
     }
 
     /// Kills the container, its init and the runner.
@@ -175,24 +166,34 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        if let Err(error) = self.kill() {
+        // The runner itself goes with its handle.
+        if let Some(init) = &self.init
+            && let Err(error) = send_signal(init, Signal::KILL)
+        {
             tracing::warn!(%error, "a container cannot be killed");
-        }
-        if let Err(error) = hand_over(&REAPER, child) {
-            tracing::warn!(%error, "a container's runner cannot be waited for");
         }
     }
 }
 
 impl Helper {
-    pub(super) async fn spawn(mut command: Command) -> io::Result<Self> {
-        spawn(move || Ok(Self(Some(command.spawn()?)))).await
+    pub(super) async fn spawn(command: Command) -> io::Result<Self> {
+        spawn(|| Self::spawn_here(command)).await
+    }
+
+    fn spawn_here(mut command: Command) -> io::Result<Self> {
+        Ok(Self(Some(command.spawn()?)))
+    }
+
+    /// Its process id; that of no process when it was given up.
+    fn id(&self) -> u32 {
+        self.0.as_ref().map_or(0, Child::id)
+    }
+
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.0 {
+            Some(child) => child.wait(),
+            None => Err(io::Error::other("the process was already given up")),
+        }
     }
 }
 
@@ -201,9 +202,12 @@ impl Drop for Helper {
         let Some(mut child) = self.0.take() else {
             return;
         };
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let killed = child.kill();
         if let Err(error) = killed.and_then(|()| hand_over(&REAPER, child)) {
-            tracing::warn!(%error, "a container's helper cannot be ended");
+            tracing::warn!(%error, "a container's process cannot be ended");
         }
     }
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use protocol::request::Stdio;
 use serde::{Deserialize, Serialize};
 
+use super::pasta::PrivateNetwork;
+
 /// The most layers that overlayfs accepts.
 const MAX_LOWERS: usize = 500;
 /// The most bytes of a host name (`HOST_NAME_MAX`).
@@ -125,9 +127,8 @@ pub enum Network {
     /// A prepared namespace, see
     /// [`LoopbackNetwork`](crate::container::network::LoopbackNetwork).
     Namespace(Arc<OwnedFd>),
-    /// The namespace of a
-    /// [`PrivateNetwork`](crate::container::pasta::PrivateNetwork).
-    Private(Arc<OwnedFd>),
+    /// One of its own, which lasts as long as anything holds it.
+    Private(Arc<PrivateNetwork>),
 }
 
 /// Why a container is refused before anything is started.

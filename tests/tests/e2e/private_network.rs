@@ -1,7 +1,7 @@
 //! `--network private`: pasta carries it. tests/tests/rust fetches crates by
 //! one.
 
-use harness::{App, await_that, builder, locald, unique};
+use harness::{App, await_that, builder, locald, processes, unique};
 use rustix::process::Signal;
 
 use super::hostile::{Hostile, assert_nothing_gained, outcomes};
@@ -16,23 +16,18 @@ fn nothing_of_the_machine_is_in_it() {
     assert_nothing_gained(&runs[1], &[]);
 }
 
-/// The processes below one, by their names.
-fn below(ancestor: u32) -> Vec<(u32, String)> {
-    let table = harness::Reader("ps").run(&["-eo", "pid=,ppid=,comm="]);
-    let rows = table.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let mut number = || words.next()?.parse::<u32>().ok();
-        Some((number()?, number()?, words.next()?.to_owned()))
-    });
-    let rows: Vec<_> = rows.collect();
-    let mut found = vec![(ancestor, String::new())];
-    let mut next = 0;
-    while let Some((parent, _)) = found.get(next).cloned() {
-        let children = rows.iter().filter(|(_, of, _)| *of == parent);
-        found.extend(children.map(|(id, _, name)| (*id, name.clone())));
-        next += 1;
-    }
-    found
+/// Whether a process belongs to another, or to one of that's.
+fn belongs(process: &str, to: u32) -> bool {
+    let status = fs_err::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t"));
+    parent.is_some_and(|parent| parent == to.to_string() || belongs(parent, to))
+}
+
+/// The ids of all pastas.
+fn pastas() -> Vec<String> {
+    let lines = processes("--netns-only");
+    let id = |line: &String| line.split(':').next().map(str::to_owned);
+    lines.iter().filter_map(id).collect()
 }
 
 #[test]
@@ -43,16 +38,11 @@ fn it_ends_with_whoever_builds() {
     let line = ["build", &folder, "-t", &name, "--builder", &builder(), "-v"];
     let mut building = locald([&line[..], &PRIVATE].concat()).start();
     building.await_output("up");
-    // It is passt under another name.
-    let is_pasta = |(_, name): &(u32, String)| name.starts_with("pas");
-    let (pasta, _) = below(building.id()).into_iter().find(is_pasta).unwrap();
+    let mut running = pastas().into_iter();
+    let pasta = running.find(|it| belongs(it, building.id())).unwrap();
     building.signal(Signal::KILL);
     building.wait();
-    await_that("pasta is gone", || {
-        let status = fs_err::read_to_string(format!("/proc/{pasta}/stat"));
-        status.is_ok_and(|it| it.contains(") Z "))
-            || !fs_err::exists(format!("/proc/{pasta}")).unwrap()
-    });
+    await_that("pasta is gone", || !pastas().contains(&pasta));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{FileServer, Reader, Vm, builder, setting};
+use harness::{FileServer, Reader, Vm, builder, setting, sha256};
 
 fn guest() -> PathBuf {
     setting("LOCALD_TEST_GUEST").into()
@@ -79,15 +79,13 @@ fn a_guest_is_downloaded_once_and_only_the_right_one() {
             guest.to_str().unwrap(),
         ];
         Reader("tar").run(&[&start, files].concat());
-        let sum = Reader("sha256sum").run(&[path.to_str().unwrap()]);
-        format!("sha256:{}", sum.split(' ').next().unwrap())
+        format!("sha256:{}", sha256(&path))
     };
     let digest = archive("guest.tar.gz", &["."]);
     let lacking = archive("lacking.tar.gz", &["vmlinuz", "guest.json"]);
     let (text, wrong) = (folder.path().join("text"), format!("sha256:{:064}", 0));
     fs_err::write(&text, "no archive").unwrap();
-    let sum = Reader("sha256sum").run(&[text.to_str().unwrap()]);
-    let no_archive = format!("sha256:{}", sum.split(' ').next().unwrap());
+    let no_archive = format!("sha256:{}", sha256(&text));
 
     let server = FileServer::start(vec![folder.path().to_owned()]);
     let url = |name: &str| format!("{}/{name}", server.url());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{CargoProject, FileServer, locald, run, shared_home};
+use harness::{CargoProject, FileServer, locald, run, sha256, shared_home};
 
 const TOKEN: &str = "token-of-a-private-registry-3f9c";
 /// In the program, to know that the search finds what is there.
@@ -24,8 +24,7 @@ fn publish(root: &Path, url: &str) {
     let place = root.join("secrets/0.1.0");
     fs_err::create_dir_all(&place).unwrap();
     fs_err::copy(archive, place.join("download")).unwrap();
-    let sum = run(&place, "sha256sum", &["download"]);
-    let sum = sum.split(' ').next().unwrap();
+    let sum = sha256(&place.join("download"));
     let entry = format!(
         "{{\"name\":\"secrets\",\"vers\":\"0.1.0\",\"deps\":[],\"cksum\":\"{sum}\",\"features\":{{}},\"yanked\":false}}\n"
     );

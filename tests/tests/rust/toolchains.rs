@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{CargoProject, FileServer, Reader, builder, rust_builder, setting};
+use harness::{CargoProject, FileServer, Reader, builder, rust_builder, setting, sha256};
 
 fn dist() -> PathBuf {
     setting("LOCALD_TEST_RUST_DIST").into()
@@ -108,12 +108,8 @@ fn a_toolchain_for_a_newer_c_library_is_named() {
         top,
     ];
     Reader("tar").run(&pack);
-    let digest = |file: &str| Reader("sha256sum").run(&[file])[..64].to_owned();
     changed(directory.path(), |manifest| {
-        manifest.replace(
-            &digest(original.to_str().unwrap()),
-            &digest(&changed_archive),
-        )
+        manifest.replace(&sha256(&original), &sha256(changed_archive.as_ref()))
     });
     let server = FileServer::start(vec![directory.path().to_owned(), dist()]);
     let variable = format!("RUSTUP_DIST_SERVER={}", server.url());

@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 use reqwest::Client;
 
 use super::QemuError;
-use super::folder::Folder;
+use super::folder::{Folder, remove_all};
 use super::guest::FILES;
 use crate::printer::Printer;
 
@@ -121,10 +121,8 @@ impl<'a> Remote<'a> {
             folder: guests.to_owned(),
             source,
         };
-        let empty = match fs_err::remove_dir_all(guests) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => fs_err::create_dir_all(guests),
-        };
+        let removed = remove_all(guests);
+        let empty = removed.and_then(|()| fs_err::create_dir_all(guests));
         empty.map_err(failed)?;
         let mut archive = tempfile::tempfile_in(guests).map_err(failed)?;
         self.download(&mut archive, failed).await?;

@@ -203,13 +203,16 @@ impl Folder {
     /// Removes everything. What is removed last is what says that there is a
     /// machine, so that a removal that failed half-way can be repeated.
     pub(super) fn remove(&self) -> Result<(), QemuError> {
-        match fs_err::remove_dir_all(&self.root) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(QemuError::io(format!(
-                "remove {}",
-                self.root.display()
-            ))(error)),
-            _ => Ok(()),
-        }
+        let removed = remove_all(&self.root);
+        removed.map_err(QemuError::io(format!("remove {}", self.root.display())))
+    }
+}
+
+/// Removes a folder, and all in it, that may not be there.
+pub(super) fn remove_all(path: &Path) -> io::Result<()> {
+    match fs_err::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
