@@ -15,7 +15,7 @@ use crate::container::{
     self, Container, ContainerError, ContainerSpec, Network, Upper, User, pasta,
 };
 use crate::dialogue::Dialogue;
-use crate::namespace::Privilege;
+use crate::namespace::{Privilege, share};
 use crate::store::{Store, StoreError};
 
 /// The program that is not there.
@@ -25,6 +25,7 @@ const CNB_UID: u32 = 1000;
 /// Free bytes that a builder, a run image and an application may need.
 const ENOUGH: u64 = 5_000_000_000;
 const GIGABYTE: u64 = 1_000_000_000;
+const MEGABYTE: u64 = 1_000_000;
 
 const OUTSIDE: &str = "run locald outside of a container, or in one that is privileged";
 
@@ -123,11 +124,15 @@ fn private_network() -> Check {
     }
 }
 
-/// No cgroup is used, whether one is delegated or not.
+/// Nothing that a build needs.
 fn limits() -> Check {
     let processes = container::most_processes();
+    let memory = match share::memory() {
+        Some(bytes) => format!("all have at most {} MB of memory", bytes / MEGABYTE),
+        None => "memory has no limit, as locald has no cgroup of its own".to_owned(),
+    };
     let detail = format!(
-        "a container has at most {processes} processes; memory has no limit, but runs out for containers first"
+        "a container has at most {processes} processes; {memory}; it runs out for containers first"
     );
     Check::good("limits", detail)
 }

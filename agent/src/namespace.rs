@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::syscall;
 
 mod cause;
-mod cgroup;
+pub(crate) mod cgroup;
+pub(crate) mod share;
 
 pub use cause::Cause;
 
@@ -101,6 +102,7 @@ impl From<NamespaceError> for Failure {
 /// Call it before any thread starts.
 pub fn enter() -> Result<Privilege, NamespaceError> {
     syscall::assert_single_thread().map_err(NamespaceError::Threads)?;
+    share::limit();
     let privilege = Privilege::of_this_process().map_err(NamespaceError::IdMap)?;
     if privilege == Privilege::Root && may_mount() {
         syscall::unshare(UnshareFlags::NEWNS).map_err(NamespaceError::MountNamespace)?;

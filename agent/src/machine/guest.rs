@@ -10,7 +10,8 @@ mod files;
 mod network;
 
 use std::io;
-use std::path::Path;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,7 @@ pub fn is_init() -> bool {
 /// Runs the guest until it is to be switched off. Never returns an exit code:
 /// the machine ends first.
 pub fn run() -> ExitCode {
-    match start().and_then(|()| supervise()) {
+    match start().and_then(|cgroup| supervise(&cgroup)) {
         Ok(()) => files::say("switching off"),
         Err(error) => files::say(&format!("{error}: {}", error.source)),
     }
@@ -75,7 +76,8 @@ pub fn run() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start() -> Result<(), Failed> {
+/// Returns the agent's cgroup.
+fn start() -> Result<PathBuf, Failed> {
     files::mount_kernel_file_systems()?;
     files::say("modules");
     files::load_modules()?;
@@ -84,15 +86,16 @@ fn start() -> Result<(), Failed> {
     disk::mount(&Path::new(files::NEW_ROOT).join(&HOME[1..]))?;
     files::enter_root()?;
     files::say("network");
-    network::configure()
+    network::configure()?;
+    files::make_cgroup()
 }
 
 /// Keeps an agent running until one ends by itself.
-fn supervise() -> Result<(), Failed> {
+fn supervise(cgroup: &Path) -> Result<(), Failed> {
     let mut early = 0;
     while early < ATTEMPTS {
         let started = Instant::now();
-        let agent = start_agent().step(|| "start the agent".to_owned())?;
+        let agent = start_agent(cgroup).step(|| "start the agent".to_owned())?;
         if reap(agent.id()).step(|| "wait for the agent".to_owned())? {
             return Ok(());
         }
@@ -107,7 +110,10 @@ fn supervise() -> Result<(), Failed> {
     Err(source).step(|| "keep the agent running".to_owned())
 }
 
-fn start_agent() -> io::Result<Child> {
+fn start_agent(cgroup: &Path) -> io::Result<Child> {
+    let members = fs_err::OpenOptions::new()
+        .write(true)
+        .open(cgroup.join("cgroup.procs"))?;
     let mut command = Command::new("/proc/self/exe");
     let port = PORT.to_string();
     command.args(["serve", "--own-machine", "--vsock", &port, "--token-file"]);
@@ -125,6 +131,11 @@ fn start_agent() -> io::Result<Child> {
             files::setting("log").unwrap_or("warn".to_owned()),
         )
         .env(LOOPBACK_OF_HOST, network::GATEWAY);
+    // SAFETY: between fork and exec only one system call is made, which
+    // neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(move || Ok(rustix::io::write(&members, b"0").map(drop)?));
+    }
     command.spawn()
 }
 

@@ -12,7 +12,7 @@ use rustix::mount::{
     fsconfig_create, fsmount, fsopen, mount, move_mount, unmount,
 };
 
-const CGROUP: &str = "/sys/fs/cgroup";
+pub(crate) const CGROUP: &str = "/sys/fs/cgroup";
 
 /// Detaches the machine's hierarchies and puts nothing in their place.
 pub(super) fn hide() -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::Event;
 use protocol::event::PullEvent;
+use tokio::sync::mpsc;
 
 use super::download::{Chunks, download, pipe};
 use super::{Registry, RegistryError};
@@ -50,19 +51,21 @@ impl Registry {
             bytes: missing.iter().map(remote_size).sum(),
         };
         self.dialogue.event(Event::Pull(resolved)).await?;
+        let (extracted, publishing) = mpsc::unbounded_channel();
         let fetches: Vec<_> = missing
             .iter()
             .map(|(blob, diff_id)| self.fetch_layer(store, name, blob, diff_id))
             .collect();
-        stream::iter(fetches)
-            .buffer_unordered(PARALLEL)
-            .try_collect::<()>()
-            .await?;
+        let fetching = async move {
+            let mut layers = stream::iter(fetches).buffer_unordered(PARALLEL);
+            while let Some(diff_id) = layers.try_next().await? {
+                // Nobody listens when publishing has failed, which ends this, too.
+                let _ = extracted.send(diff_id);
+            }
+            Ok(())
+        };
+        tokio::try_join!(fetching, publish(store, publishing))?;
         crash::at(Point::LayersFetched);
-        // One sync for all layers: none is used before it is on the disk.
-        let diff_ids: Vec<DiffId> = missing.iter().map(|(_, diff_id)| **diff_id).collect();
-        let publishing = store.clone();
-        blocking(move || publishing.publish_layers(&diff_ids)).await?;
         let done = PullEvent::Done {
             image: name.familiar(),
             digest: image.digest.to_string(),
@@ -76,7 +79,7 @@ impl Registry {
         name: &ImageRef,
         blob: &Descriptor,
         diff_id: &DiffId,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<DiffId, RegistryError> {
         let broken = |source| RegistryError::Layer {
             image: name.familiar(),
             digest: blob.digest.to_string(),
@@ -97,15 +100,16 @@ impl Registry {
                 drop(sink);
                 sent
             };
-            let (sent, extracted) = tokio::join!(downloading, extracting);
+            let (sent, read) = tokio::join!(downloading, extracting);
             sent?;
-            extracted.map_err(broken)?;
+            read.map_err(broken)?;
         }
         let done = PullEvent::LayerDone {
             image: name.familiar(),
             layer: blob.digest.to_string(),
         };
-        Ok(self.dialogue.event(Event::Pull(done)).await?)
+        self.dialogue.event(Event::Pull(done)).await?;
+        Ok(*diff_id)
     }
 
     /// Fetches the blob of a layer, unless it is in the store.
@@ -160,6 +164,21 @@ impl Registry {
 }
 
 /// Runs what blocks on a thread of its own.
+/// Publishes extracted layers as they come, those that come during one sync
+/// with the next: the disk is at work while other layers are fetched, and
+/// little is left to write when the last one is there.
+async fn publish(
+    store: &Store,
+    mut extracted: mpsc::UnboundedReceiver<DiffId>,
+) -> Result<(), RegistryError> {
+    let mut diff_ids = Vec::new();
+    while extracted.recv_many(&mut diff_ids, usize::MAX).await > 0 {
+        let (store, batch) = (store.clone(), std::mem::take(&mut diff_ids));
+        blocking(move || store.publish_layers(&batch)).await?;
+    }
+    Ok(())
+}
+
 async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,

@@ -3,8 +3,9 @@
 //! A tree has its final name only when it is on the disk. One sync for each
 //! tree would make a pull several times slower, so that trees wait beside their
 //! places, under the name of this start of the machine, until one sync has
-//! served them all. A power cut may tear a tree that waits; nobody takes it for
-//! one, since the machine has started again, and garbage collection removes it.
+//! served all that wait. A power cut may tear a tree that waits; nobody takes it
+//! for one, since the machine has started again, and garbage collection removes
+//! it.
 
 use std::io::Read;
 use std::path::PathBuf;

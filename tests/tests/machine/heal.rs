@@ -63,6 +63,27 @@ fn inside(vm: &Vm, script: &str) -> Locald {
     vm.locald(["vm", "ssh", "--", "sh", "-c", script])
 }
 
+#[test]
+fn a_program_without_measure_leaves_the_agent_its_memory() {
+    let vm = Vm::new("memory = \"1GiB\"\ncpus = 2\ndisk = \"8GiB\"\n");
+    let image = busybox();
+    vm.locald(["pull", &image]).succeed();
+    let uptime = || vm.status().1["uptime-milliseconds"].as_u64().unwrap();
+    let before = uptime();
+    let glutton = run(
+        &image,
+        "/bin/busybox dd if=/dev/zero of=/dev/null bs=900M count=1; echo $?",
+    );
+    let output = vm.locald(glutton).succeed();
+    assert_eq!(output.stdout, "137\n", "{}", output.stderr);
+    assert!(uptime() > before, "the agent is another one");
+    // It was not the machine that had no memory left.
+    let events = "cat /proc/1/root/sys/fs/cgroup/agent/memory.events";
+    let events = inside(&vm, events).succeed().stdout;
+    let reached = events.lines().find_map(|it| it.strip_prefix("oom "));
+    assert!(reached.is_some_and(|it| it != "0"), "{events}");
+}
+
 /// Milliseconds by which the machine's clock is ahead.
 fn offset(vm: &Vm) -> i64 {
     let status = vm.status().1;

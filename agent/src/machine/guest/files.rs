@@ -1,11 +1,13 @@
 //! File systems, kernel modules and settings of a guest.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, mount, mount_move};
 
 use super::{Failed, Step};
+use crate::namespace::cgroup::CGROUP;
+use crate::namespace::share;
 
 /// Where the file system is made that becomes `/`. An initramfs cannot stay:
 /// containers could not leave it, as it has no parent.
@@ -135,6 +137,20 @@ pub(super) fn enter_root() -> Result<(), Failed> {
     attach("tmpfs", Path::new("/tmp"), "mode=1777")?;
     rustix::system::sethostname(b"locald").step(|| "set the host name".to_owned())?;
     link_commands().step(|| "link busybox".to_owned())
+}
+
+/// A cgroup for the agent and its containers, so that they cannot take all
+/// memory from the rest of the guest.
+pub(super) fn make_cgroup() -> Result<PathBuf, Failed> {
+    attach("cgroup2", Path::new(CGROUP), "")?;
+    let cgroup = Path::new(CGROUP).join("agent");
+    let limit = || {
+        share::enable(Path::new(CGROUP))?;
+        fs_err::create_dir(&cgroup)?;
+        share::set(&cgroup)
+    };
+    limit().step(|| "limit the agent's memory".to_owned())?;
+    Ok(cgroup)
 }
 
 /// All commands of busybox by their names.

@@ -1,0 +1,89 @@
+//! How much memory, and how many processes, the agent and its containers have
+//! together, where a cgroup tells.
+//!
+//! The agent limits itself where its cgroup is delegated to it, and is nobody
+//! else's: it moves into a child of it once, and its containers are born there,
+//! which costs them nothing. What is out of memory ends a container's program
+//! before the agent (see `container::limits`). Source: Linux,
+//! Documentation/admin-guide/cgroup-v2.rst, "Delegation".
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::cgroup::CGROUP;
+use crate::container;
+
+/// The child's name.
+const CHILD: &str = "locald";
+
+static MEMORY: OnceLock<u64> = OnceLock::new();
+
+/// Bytes of memory that the agent and its containers can have together; absent
+/// when no cgroup limits them.
+pub(crate) fn memory() -> Option<u64> {
+    MEMORY.get().copied()
+}
+
+/// Finds out the limit of this process, or sets one where it may.
+pub(super) fn limit() {
+    let limited = own().and_then(|own| match memory_of(&own) {
+        Some(bytes) => Ok(bytes),
+        None => claim(&own),
+    });
+    match limited {
+        Ok(bytes) => drop(MEMORY.set(bytes)),
+        Err(error) => tracing::debug!(%error, "no cgroup limits memory"),
+    }
+}
+
+/// Limits a cgroup to what leaves the machine some for others. Returns bytes of
+/// memory.
+pub(crate) fn set(cgroup: &Path) -> io::Result<u64> {
+    let system = rustix::system::sysinfo();
+    let all = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
+    let bytes = all - all / 8;
+    fs_err::write(cgroup.join("memory.max"), bytes.to_string())?;
+    let processes = container::most_processes().to_string();
+    fs_err::write(cgroup.join("pids.max"), processes)?;
+    Ok(bytes)
+}
+
+/// Lets the children of a cgroup, which may have no process of its own, be
+/// limited.
+pub(crate) fn enable(cgroup: &Path) -> io::Result<()> {
+    fs_err::write(cgroup.join("cgroup.subtree_control"), "+memory +pids")
+}
+
+/// The cgroup of this process in the unified hierarchy.
+fn own() -> io::Result<PathBuf> {
+    let text = fs_err::read_to_string("/proc/self/cgroup")?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"));
+    let path = path.ok_or_else(|| io::Error::other("there is no unified hierarchy"))?;
+    Ok(Path::new(CGROUP).join(path.trim_start_matches('/')))
+}
+
+fn memory_of(cgroup: &Path) -> Option<u64> {
+    let text = fs_err::read_to_string(cgroup.join("memory.max")).ok()?;
+    text.trim().parse().ok()
+}
+
+fn claim(own: &Path) -> io::Result<u64> {
+    let processes = fs_err::read_to_string(own.join("cgroup.procs"))?;
+    if processes.trim() != std::process::id().to_string() {
+        return Err(io::Error::other("the cgroup has other processes"));
+    }
+    let child = own.join(CHILD);
+    fs_err::create_dir(&child)?;
+    let claimed = enter(&child)
+        .and_then(|()| enable(own))
+        .and_then(|()| set(&child));
+    if claimed.is_err() {
+        let _ = enter(own).and_then(|()| fs_err::remove_dir(&child));
+    }
+    claimed
+}
+
+fn enter(cgroup: &Path) -> io::Result<()> {
+    fs_err::write(cgroup.join("cgroup.procs"), "0")
+}
