@@ -84,6 +84,29 @@ fn a_program_without_measure_leaves_the_agent_its_memory() {
     assert!(reached.is_some_and(|it| it != "0"), "{events}");
 }
 
+/// As by `systemd-run --user --scope -p Delegate=yes`, which needs a unified
+/// hierarchy of cgroups: the guest has one.
+#[test]
+fn an_agent_limits_the_memory_of_a_cgroup_that_is_delegated_to_it_alone() {
+    let vm = Vm::default();
+    inside(&vm, "echo user:x:1000:1000::/tmp:/bin/sh >>/etc/passwd").succeed();
+    let limit = |name: &str, before: &str| {
+        let agent = "exec env LOCALD_HOME=/tmp/$1 /init stdio </dev/null >/dev/null 2>&1";
+        let script = format!(
+            "cd /sys/fs/cgroup && mkdir $1 && chown -R 1000 $1 && \
+             (echo 0 >$1/cgroup.procs && {before} su -s /bin/sh -c \"{agent}\" user; :); \
+             cat $1/locald/memory.max || echo none"
+        );
+        let script = format!("nsenter -t 1 -m sh -c '{script}' - {name}");
+        inside(&vm, &script).succeed().stdout
+    };
+    let bytes: u64 = limit("alone", "exec").trim().parse().unwrap();
+    let total = vm.status().1["memory-total"].as_u64().unwrap();
+    assert_eq!(bytes / 4096, (total - total / 8) / 4096);
+    // Somebody else's limits are nobody's business.
+    assert_eq!(limit("shared", ""), "none\n");
+}
+
 /// Milliseconds by which the machine's clock is ahead.
 fn offset(vm: &Vm) -> i64 {
     let status = vm.status().1;
