@@ -44,7 +44,13 @@ pub(crate) enum AgentError {
 
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
-        Self::from_error(FailureKind::Machine, &error)
+        let failure = Self::from_error(FailureKind::Machine, &error);
+        match error {
+            AgentError::Broken(_) | AgentError::NoOutcome => failure.with_hint(
+                "give the command again; `locald vm logs` may tell why, as may a lack of memory",
+            ),
+            AgentError::Hello(_) | AgentError::Frame(_) => failure,
+        }
     }
 }
 

@@ -15,13 +15,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitOptions, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 use rustix::system::RebootCommand;
 
 use crate::registry::address::LOOPBACK_OF_HOST;
 
 /// The port that the agent listens on.
 pub const PORT: u32 = 1024;
+/// How the kernel ends a process when there is no memory left.
+const KILLED: i32 = Signal::KILL.as_raw();
 /// Where the data disk is mounted.
 const HOME: &str = "/var/lib/locald";
 /// An agent that ends earlier has a fault that another start does not mend.
@@ -96,10 +98,14 @@ fn supervise(cgroup: &Path) -> Result<(), Failed> {
     while early < ATTEMPTS {
         let started = Instant::now();
         let agent = start_agent(cgroup).step(|| "start the agent".to_owned())?;
-        if reap(agent.id()).step(|| "wait for the agent".to_owned())? {
-            return Ok(());
+        let status = reap(agent.id()).step(|| "wait for the agent".to_owned())?;
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(0), _) => return Ok(()),
+            (_, Some(KILLED)) => {
+                files::say("the agent was killed, perhaps for want of memory: it is started again");
+            }
+            _ => files::say("the agent died: it is started again"),
         }
-        files::say("the agent died: it is started again");
         early = if started.elapsed() < TOO_EARLY {
             early + 1
         } else {
@@ -140,14 +146,13 @@ fn start_agent(cgroup: &Path) -> io::Result<Child> {
 }
 
 /// Waits for children, also those that others left, until the agent ends.
-/// True: it ended as it was asked to.
-fn reap(agent: u32) -> io::Result<bool> {
+fn reap(agent: u32) -> io::Result<WaitStatus> {
     loop {
         let Some((pid, status)) = wait(WaitOptions::empty())? else {
             continue;
         };
         if u32::try_from(Pid::as_raw(Some(pid))).ok() == Some(agent) {
-            return Ok(status.exit_status() == Some(0));
+            return Ok(status);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use harness::{Locald, Vm, await_that, busybox, in_busybox as run, processes};
+use harness::{Locald, Vm, await_that, builder, busybox, in_busybox as run, processes};
 use rustix::process::Signal;
 
 /// A command that works only with a machine that does.
@@ -105,6 +105,33 @@ fn an_agent_limits_the_memory_of_a_cgroup_that_is_delegated_to_it_alone() {
     assert_eq!(bytes / 4096, (total - total / 8) / 4096);
     // Somebody else's limits are nobody's business.
     assert_eq!(limit("shared", ""), "none\n");
+}
+
+#[test]
+fn an_agent_without_memory_is_told_and_loses_nothing() {
+    let vm = Vm::default();
+    let (image, builder) = (busybox(), builder());
+    vm.locald(["pull", &image]).succeed();
+    let limit = |bytes: &str| {
+        let file = "/sys/fs/cgroup/agent/memory.max";
+        let script = format!("nsenter -t 1 -m sh -c 'echo {bytes} >{file}'");
+        inside(&vm, &script)
+    };
+    // What of it cannot be had back is what it has now.
+    limit("12M").run();
+    vm.locald(["pull", &builder]).fail(121, "lack of memory");
+    let logs = vm.locald(["vm", "logs"]).succeed();
+    assert!(
+        logs.stdout.contains("for want of memory"),
+        "{}",
+        logs.stdout
+    );
+    limit("max").succeed();
+    let verified = vm.locald(["store", "verify"]).succeed();
+    assert!(verified.stdout.contains("sound"), "{}", verified.stdout);
+    vm.locald(["pull", &builder]).succeed();
+    let said = vm.locald(run(&image, "echo whole")).succeed();
+    assert_eq!(said.stdout, "whole\n");
 }
 
 /// Milliseconds by which the machine's clock is ahead.
