@@ -273,7 +273,7 @@ pub(crate) async fn receive_file(
             ));
         }
     };
-    let mut file = directory.file(&wanted.entry.path)?;
+    let mut file = directory.file(wanted.entry)?;
     let mut hasher = Hasher::new();
     let mut left = size;
     while left > 0 {
@@ -300,7 +300,7 @@ pub(crate) async fn receive_file(
     } else {
         Time::New(wanted.times)
     };
-    file.finish(wanted.entry, time)?;
+    file.finish(time)?;
     Ok((digest, size))
 }
 

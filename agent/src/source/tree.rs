@@ -22,6 +22,10 @@ const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// No set-id bits: they belong to other users.
 const PERMISSIONS: u32 = 0o777;
 
+/// The modes of systems that have none.
+const PROGRAM: Mode = Mode::from_raw_mode(0o755);
+const TEXT: Mode = Mode::from_raw_mode(0o644);
+
 /// Bytes that tell a program.
 const START: usize = 4;
 
@@ -37,6 +41,9 @@ pub(crate) struct TreeDir {
 pub(super) struct NewFile {
     file: File,
     path: String,
+    /// What the host says of it.
+    mode: u16,
+    modified: i64,
     /// Its first bytes.
     start: Vec<u8>,
     /// The time of the file that it replaces.
@@ -86,7 +93,7 @@ impl TreeDir {
 
     /// Makes a directory, or gives one its mode.
     pub(crate) fn put_directory(&self, path: &[u8], mode: u16) -> Result<(), Errno> {
-        let mode = Mode::from_raw_mode(u32::from(mode) & PERMISSIONS);
+        let mode = permissions(mode);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.at(path, |parent, name| {
             match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
@@ -136,17 +143,25 @@ impl TreeDir {
 
     /// Starts a file anew. The old one is replaced, not written into: it may
     /// be in use as part of a running container.
-    pub(super) fn file(&self, path: &[u8]) -> Result<NewFile, SourceError> {
+    pub(super) fn file(&self, entry: &Entry) -> Result<NewFile, SourceError> {
+        let EntryKind::File { mode, modified, .. } = entry.kind else {
+            return Err(SourceError::Protocol("content for what is no file"));
+        };
+        let path = &entry.path;
+        let first_mode = match mode {
+            MODE_BY_CONTENT => TEXT,
+            mode => permissions(mode),
+        };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut before = None;
         let opened = self.at(path, |parent, name| {
-            let open = || rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
+            let open = || rustix::fs::openat(parent, name, flags, first_mode);
             match open() {
                 Err(Errno::EXIST) => {}
                 opened => return opened,
             }
             let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            before = Some(modified(&stat));
+            before = Some(time_of(&stat));
             rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
             open()
         });
@@ -154,6 +169,8 @@ impl TreeDir {
         Ok(NewFile {
             file: File::from(file),
             path: String::from_utf8_lossy(path).into_owned(),
+            mode,
+            modified,
             start: Vec::new(),
             before,
         })
@@ -208,19 +225,23 @@ impl NewFile {
     }
 
     /// Gives the file its mode and time.
-    pub(super) fn finish(self, entry: &Entry, time: Time) -> Result<(), SourceError> {
-        let EntryKind::File { mode, modified, .. } = entry.kind else {
-            return Err(SourceError::Protocol("content for what is no file"));
+    pub(super) fn finish(self, time: Time) -> Result<(), SourceError> {
+        let mode = match self.mode {
+            MODE_BY_CONTENT if is_program(&self.start) => PROGRAM,
+            MODE_BY_CONTENT => TEXT,
+            mode => permissions(mode),
         };
-        let mode = match mode {
-            MODE_BY_CONTENT if is_program(&self.start) => 0o755,
-            MODE_BY_CONTENT => 0o644,
-            mode => u32::from(mode) & PERMISSIONS,
-        };
-        let mode = Mode::from_raw_mode(mode);
         let time = match time {
             Time::Before => self.before,
-            Time::New(times) => times.of_host(modified).map(timespec),
+            Time::New(times) => times.of_host(self.modified).map(timespec),
+        };
+        // The umask may have taken something from it. To look is much cheaper
+        // than to change, which goes through the file system's journal.
+        let set_mode = |is: rustix::fs::Stat| {
+            if Mode::from_raw_mode(is.st_mode) == mode {
+                return Ok(());
+            }
+            rustix::fs::fchmod(&self.file, mode)
         };
         let set_time = |time: Timespec| {
             let times = Timestamps {
@@ -229,7 +250,8 @@ impl NewFile {
             };
             rustix::fs::futimens(&self.file, &times)
         };
-        rustix::fs::fchmod(&self.file, mode)
+        rustix::fs::fstat(&self.file)
+            .and_then(set_mode)
             .and_then(|()| time.map_or(Ok(()), set_time))
             .map_err(|errno| self.failed(errno.into()))
     }
@@ -250,11 +272,15 @@ fn timespec(time: SystemTime) -> Timespec {
     }
 }
 
+fn permissions(mode: u16) -> Mode {
+    Mode::from_raw_mode(u32::from(mode) & PERMISSIONS)
+}
+
 fn is_program(start: &[u8]) -> bool {
     start.starts_with(b"#!") || start.starts_with(b"\x7fELF")
 }
 
-fn modified(stat: &rustix::fs::Stat) -> Timespec {
+fn time_of(stat: &rustix::fs::Stat) -> Timespec {
     Timespec {
         tv_sec: stat.st_mtime,
         tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or_default(),
@@ -297,11 +323,11 @@ mod tests {
                     stamp: 0,
                 },
             };
-            let mut file = tree.file(name.as_bytes()).unwrap();
+            let mut file = tree.file(&entry).unwrap();
             for part in parts {
                 file.write(part).unwrap();
             }
-            file.finish(&entry, Time::Before).unwrap();
+            file.finish(Time::Before).unwrap();
             let metadata = fs_err::metadata(root.path().join(name)).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o7777, expected, "{name}");
         }

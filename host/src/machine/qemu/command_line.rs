@@ -90,7 +90,10 @@ fn arguments(
         )
         .option("-kernel", &guest.kernel.display().to_string())
         .option("-initrd", &guest.initramfs.display().to_string())
-        .option("-append", "console=ttyS0 quiet panic=-1")
+        .option(
+            "-append",
+            "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check",
+        )
         .option("-serial", "file:serial.log");
     line.option(
         "-drive",
