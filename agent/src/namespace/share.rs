@@ -17,6 +17,10 @@ use crate::container;
 /// The child's name.
 const CHILD: &str = "locald";
 
+/// Bytes of memory that a guest takes for its kernel and all that is not the
+/// agent's.
+const LEAST_FOR_OTHERS: u64 = 256 * 1024 * 1024;
+
 static MEMORY: OnceLock<u64> = OnceLock::new();
 
 /// Bytes of memory that the agent and its containers can have together; absent
@@ -42,7 +46,7 @@ pub(super) fn limit() {
 pub(crate) fn set(cgroup: &Path) -> io::Result<u64> {
     let system = rustix::system::sysinfo();
     let all = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
-    let bytes = all - all / 8;
+    let bytes = all - (all / 8).max(LEAST_FOR_OTHERS).min(all / 2);
     fs_err::write(cgroup.join("memory.max"), bytes.to_string())?;
     let processes = container::most_processes().to_string();
     fs_err::write(cgroup.join("pids.max"), processes)?;

@@ -102,7 +102,7 @@ fn an_agent_limits_the_memory_of_a_cgroup_that_is_delegated_to_it_alone() {
     };
     let bytes: u64 = limit("alone", "exec").trim().parse().unwrap();
     let total = vm.status().1["memory-total"].as_u64().unwrap();
-    assert_eq!(bytes / 4096, (total - total / 8) / 4096);
+    assert_eq!(bytes / 4096, total / 2 / 4096);
     // Somebody else's limits are nobody's business.
     assert_eq!(limit("shared", ""), "none\n");
 }
