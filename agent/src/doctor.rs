@@ -124,7 +124,7 @@ fn private_network() -> Check {
     }
 }
 
-/// Nothing that a build needs.
+/// What containers can take; nothing that a build needs.
 fn limits() -> Check {
     let processes = container::most_processes();
     let memory = match share::memory() {

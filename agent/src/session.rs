@@ -8,9 +8,7 @@ use protocol::{
     Channel, Connection, Event, Failure, FailureKind, FrameError, GATHERED, Input, Outcome, Reply,
     Request, Stream,
 };
-use tokio::io::{
-    AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter, ReadHalf, WriteHalf,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -60,8 +58,7 @@ async fn serve_each<F: Future<Output = Result<(), FrameError>> + Send + 'static>
 }
 
 async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameError> {
-    let (reader, writer) = tokio::io::split(stream);
-    let mut reader = BufReader::with_capacity(GATHERED, reader);
+    let (mut reader, writer) = tokio::io::split(stream);
     let mut writer = BufWriter::with_capacity(GATHERED, writer);
     let request = match frame::read::<Request>(&mut reader).await {
         Ok(Some(Frame::Message(request))) => request,
@@ -115,7 +112,7 @@ async fn send(
 
 /// Hands everything that the host says to a request. Ends when the host ends
 /// the stream, which cancels the request.
-async fn receive(reader: &mut BufReader<ReadHalf<Stream>>, ends: &Ends) -> Result<(), FrameError> {
+async fn receive(reader: &mut ReadHalf<Stream>, ends: &Ends) -> Result<(), FrameError> {
     while let Some(frame) = frame::read::<Input>(reader).await? {
         let incoming = match frame {
             Frame::Message(input) => Incoming::Input(input),

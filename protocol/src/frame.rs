@@ -6,9 +6,6 @@
 //! `length` counts the payload. Kind 0 is a message (bincode, standard
 //! configuration), 1 to 4 are bytes of a [`Channel`].
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bincode::error::DecodeError;
@@ -102,13 +99,7 @@ pub async fn read<M: Decode<()>>(
     if stream.read(&mut header[..1]).await? == 0 {
         return Ok(None);
     }
-    let mut rest = pin!(read_rest(stream, &mut header));
-    // What is here already needs no clock, which is slow in emulated machines.
-    let ready = poll_fn(|context| Poll::Ready(rest.as_mut().poll(context)));
-    if let Poll::Ready(frame) = ready.await {
-        return frame.map(Some);
-    }
-    match tokio::time::timeout(DEADLINE, rest).await {
+    match tokio::time::timeout(DEADLINE, read_rest(stream, &mut header)).await {
         Ok(frame) => frame.map(Some),
         Err(_) => Err(FrameError::Deadline),
     }

@@ -45,6 +45,11 @@ impl Vm {
             .env("LOCALD_GUEST", self.guest.to_str().unwrap())
     }
 
+    /// A script that the machine's own shell runs, as root.
+    pub fn inside(&self, script: &str) -> Locald {
+        self.locald(["vm", "ssh", "--", "sh", "-c", script])
+    }
+
     /// The state that `vm status` tells, and all that it tells.
     pub fn status(&self) -> (String, serde_json::Value) {
         let output = self.locald(["vm", "status", "--json"]).succeed();

@@ -10,8 +10,7 @@ mod files;
 mod network;
 
 use std::io;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -63,7 +62,7 @@ pub fn is_init() -> bool {
 /// Runs the guest until it is to be switched off. Never returns an exit code:
 /// the machine ends first.
 pub fn run() -> ExitCode {
-    match start().and_then(|cgroup| supervise(&cgroup)) {
+    match start().and_then(|()| supervise()) {
         Ok(()) => files::say("switching off"),
         Err(error) => files::say(&format!("{error}: {}", error.source)),
     }
@@ -78,8 +77,7 @@ pub fn run() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Returns the agent's cgroup.
-fn start() -> Result<PathBuf, Failed> {
+fn start() -> Result<(), Failed> {
     files::mount_kernel_file_systems()?;
     files::say("modules");
     files::load_modules()?;
@@ -89,15 +87,15 @@ fn start() -> Result<PathBuf, Failed> {
     files::enter_root()?;
     files::say("network");
     network::configure()?;
-    files::make_cgroup()
+    files::limit_memory()
 }
 
 /// Keeps an agent running until one ends by itself.
-fn supervise(cgroup: &Path) -> Result<(), Failed> {
+fn supervise() -> Result<(), Failed> {
     let mut early = 0;
     while early < ATTEMPTS {
         let started = Instant::now();
-        let agent = start_agent(cgroup).step(|| "start the agent".to_owned())?;
+        let agent = start_agent().step(|| "start the agent".to_owned())?;
         let status = reap(agent.id()).step(|| "wait for the agent".to_owned())?;
         match (status.exit_status(), status.terminating_signal()) {
             (Some(0), _) => return Ok(()),
@@ -116,10 +114,7 @@ fn supervise(cgroup: &Path) -> Result<(), Failed> {
     Err(source).step(|| "keep the agent running".to_owned())
 }
 
-fn start_agent(cgroup: &Path) -> io::Result<Child> {
-    let members = fs_err::OpenOptions::new()
-        .write(true)
-        .open(cgroup.join("cgroup.procs"))?;
+fn start_agent() -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     let port = PORT.to_string();
     command.args(["serve", "--own-machine", "--vsock", &port, "--token-file"]);
@@ -137,11 +132,6 @@ fn start_agent(cgroup: &Path) -> io::Result<Child> {
             files::setting("log").unwrap_or("warn".to_owned()),
         )
         .env(LOOPBACK_OF_HOST, network::GATEWAY);
-    // SAFETY: between fork and exec only one system call is made, which
-    // neither allocates nor takes a lock.
-    unsafe {
-        command.pre_exec(move || Ok(rustix::io::write(&members, b"0").map(drop)?));
-    }
     command.spawn()
 }
 

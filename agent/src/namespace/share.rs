@@ -41,22 +41,21 @@ pub(super) fn limit() {
     }
 }
 
-/// Limits a cgroup to what leaves the machine some for others. Returns bytes of
-/// memory.
-pub(crate) fn set(cgroup: &Path) -> io::Result<u64> {
-    let system = rustix::system::sysinfo();
-    let all = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
-    let bytes = all - (all / 8).max(LEAST_FOR_OTHERS).min(all / 2);
-    fs_err::write(cgroup.join("memory.max"), bytes.to_string())?;
-    let processes = container::most_processes().to_string();
-    fs_err::write(cgroup.join("pids.max"), processes)?;
-    Ok(bytes)
-}
-
-/// Lets the children of a cgroup, which may have no process of its own, be
-/// limited.
-pub(crate) fn enable(cgroup: &Path) -> io::Result<()> {
-    fs_err::write(cgroup.join("cgroup.subtree_control"), "+memory +pids")
+/// Moves this process, and so what it starts from now on, into a child of a
+/// cgroup, which is limited to what leaves the machine some for others. Returns
+/// bytes of memory. What has limited children may have no process of its own,
+/// but at the top of the hierarchy.
+pub(crate) fn move_into_child(cgroup: &Path) -> io::Result<u64> {
+    let child = cgroup.join(CHILD);
+    fs_err::create_dir(&child)?;
+    let control = cgroup.join("cgroup.subtree_control");
+    let limited = enter(&child)
+        .and_then(|()| fs_err::write(control, "+memory +pids"))
+        .and_then(|()| set(&child));
+    if limited.is_err() {
+        let _ = enter(cgroup).and_then(|()| fs_err::remove_dir(&child));
+    }
+    limited
 }
 
 /// The cgroup of this process in the unified hierarchy.
@@ -77,17 +76,19 @@ fn claim(own: &Path) -> io::Result<u64> {
     if processes.trim() != std::process::id().to_string() {
         return Err(io::Error::other("the cgroup has other processes"));
     }
-    let child = own.join(CHILD);
-    fs_err::create_dir(&child)?;
-    let claimed = enter(&child)
-        .and_then(|()| enable(own))
-        .and_then(|()| set(&child));
-    if claimed.is_err() {
-        let _ = enter(own).and_then(|()| fs_err::remove_dir(&child));
-    }
-    claimed
+    move_into_child(own)
 }
 
 fn enter(cgroup: &Path) -> io::Result<()> {
     fs_err::write(cgroup.join("cgroup.procs"), "0")
+}
+
+fn set(cgroup: &Path) -> io::Result<u64> {
+    let system = rustix::system::sysinfo();
+    let all = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
+    let bytes = all - (all / 8).max(LEAST_FOR_OTHERS).min(all / 2);
+    fs_err::write(cgroup.join("memory.max"), bytes.to_string())?;
+    let processes = container::most_processes().to_string();
+    fs_err::write(cgroup.join("pids.max"), processes)?;
+    Ok(bytes)
 }

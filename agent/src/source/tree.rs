@@ -22,10 +22,6 @@ const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// No set-id bits: they belong to other users.
 const PERMISSIONS: u32 = 0o777;
 
-/// The modes of systems that have none.
-const PROGRAM: Mode = Mode::from_raw_mode(0o755);
-const TEXT: Mode = Mode::from_raw_mode(0o644);
-
 /// Bytes that tell a program.
 const START: usize = 4;
 
@@ -148,10 +144,7 @@ impl TreeDir {
             return Err(SourceError::Protocol("content for what is no file"));
         };
         let path = &entry.path;
-        let first_mode = match mode {
-            MODE_BY_CONTENT => TEXT,
-            mode => permissions(mode),
-        };
+        let first_mode = file_mode(mode, &[]);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut before = None;
         let opened = self.at(path, |parent, name| {
@@ -226,11 +219,7 @@ impl NewFile {
 
     /// Gives the file its mode and time.
     pub(super) fn finish(self, time: Time) -> Result<(), SourceError> {
-        let mode = match self.mode {
-            MODE_BY_CONTENT if is_program(&self.start) => PROGRAM,
-            MODE_BY_CONTENT => TEXT,
-            mode => permissions(mode),
-        };
+        let mode = file_mode(self.mode, &self.start);
         let time = match time {
             Time::Before => self.before,
             Time::New(times) => times.of_host(self.modified).map(timespec),
@@ -274,6 +263,15 @@ fn timespec(time: SystemTime) -> Timespec {
 
 fn permissions(mode: u16) -> Mode {
     Mode::from_raw_mode(u32::from(mode) & PERMISSIONS)
+}
+
+/// A file's mode, by its first bytes where the host has none.
+fn file_mode(mode: u16, start: &[u8]) -> Mode {
+    permissions(match mode {
+        MODE_BY_CONTENT if is_program(start) => 0o755,
+        MODE_BY_CONTENT => 0o644,
+        mode => mode,
+    })
 }
 
 fn is_program(start: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use harness::{Locald, Vm, await_that, builder, busybox, in_busybox as run, processes};
+use harness::{Vm, await_that, busybox, in_busybox as run, processes};
 use rustix::process::Signal;
 
 /// A command that works only with a machine that does.
@@ -33,7 +33,7 @@ fn a_suspended_machine_goes_on_with_the_right_time() {
     let image = busybox();
     vm.locald(["pull", &image]).succeed();
     // As after the sleep of a system whose clock stands still meanwhile.
-    inside(&vm, "date -s '2020-01-01 00:00:00'").succeed();
+    vm.inside("date -s '2020-01-01 00:00:00'").succeed();
     assert!(offset(&vm) < -31_000_000_000);
     let mut running = vm
         .locald(run(&image, "echo up; /bin/busybox sleep 2; echo done"))
@@ -53,85 +53,9 @@ fn a_suspended_machine_goes_on_with_the_right_time() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(output.stdout.contains("done"), "{}", output.stdout);
     // Whichever way it is wrong.
-    inside(&vm, "date -s '2037-01-01 00:00:00'").succeed();
+    vm.inside("date -s '2037-01-01 00:00:00'").succeed();
     works(&vm);
     assert!(offset(&vm).abs() < 500);
-}
-
-/// A command line of the machine itself.
-fn inside(vm: &Vm, script: &str) -> Locald {
-    vm.locald(["vm", "ssh", "--", "sh", "-c", script])
-}
-
-#[test]
-fn a_program_without_measure_leaves_the_agent_its_memory() {
-    let vm = Vm::new("memory = \"1GiB\"\ncpus = 2\ndisk = \"8GiB\"\n");
-    let image = busybox();
-    vm.locald(["pull", &image]).succeed();
-    let uptime = || vm.status().1["uptime-milliseconds"].as_u64().unwrap();
-    let before = uptime();
-    let glutton = run(
-        &image,
-        "/bin/busybox dd if=/dev/zero of=/dev/null bs=900M count=1; echo $?",
-    );
-    let output = vm.locald(glutton).succeed();
-    assert_eq!(output.stdout, "137\n", "{}", output.stderr);
-    assert!(uptime() > before, "the agent is another one");
-    // It was not the machine that had no memory left.
-    let events = "cat /proc/1/root/sys/fs/cgroup/agent/memory.events";
-    let events = inside(&vm, events).succeed().stdout;
-    let reached = events.lines().find_map(|it| it.strip_prefix("oom "));
-    assert!(reached.is_some_and(|it| it != "0"), "{events}");
-}
-
-/// As by `systemd-run --user --scope -p Delegate=yes`, which needs a unified
-/// hierarchy of cgroups: the guest has one.
-#[test]
-fn an_agent_limits_the_memory_of_a_cgroup_that_is_delegated_to_it_alone() {
-    let vm = Vm::default();
-    inside(&vm, "echo user:x:1000:1000::/tmp:/bin/sh >>/etc/passwd").succeed();
-    let limit = |name: &str, before: &str| {
-        let agent = "exec env LOCALD_HOME=/tmp/$1 /init stdio </dev/null >/dev/null 2>&1";
-        let script = format!(
-            "cd /sys/fs/cgroup && mkdir $1 && chown -R 1000 $1 && \
-             (echo 0 >$1/cgroup.procs && {before} su -s /bin/sh -c \"{agent}\" user; :); \
-             cat $1/locald/memory.max || echo none"
-        );
-        let script = format!("nsenter -t 1 -m sh -c '{script}' - {name}");
-        inside(&vm, &script).succeed().stdout
-    };
-    let bytes: u64 = limit("alone", "exec").trim().parse().unwrap();
-    let total = vm.status().1["memory-total"].as_u64().unwrap();
-    assert_eq!(bytes / 4096, total / 2 / 4096);
-    // Somebody else's limits are nobody's business.
-    assert_eq!(limit("shared", ""), "none\n");
-}
-
-#[test]
-fn an_agent_without_memory_is_told_and_loses_nothing() {
-    let vm = Vm::default();
-    let (image, builder) = (busybox(), builder());
-    vm.locald(["pull", &image]).succeed();
-    let limit = |bytes: &str| {
-        let file = "/sys/fs/cgroup/agent/memory.max";
-        let script = format!("nsenter -t 1 -m sh -c 'echo {bytes} >{file}'");
-        inside(&vm, &script)
-    };
-    // What of it cannot be had back is what it has now.
-    limit("12M").run();
-    vm.locald(["pull", &builder]).fail(121, "lack of memory");
-    let logs = vm.locald(["vm", "logs"]).succeed();
-    assert!(
-        logs.stdout.contains("for want of memory"),
-        "{}",
-        logs.stdout
-    );
-    limit("max").succeed();
-    let verified = vm.locald(["store", "verify"]).succeed();
-    assert!(verified.stdout.contains("sound"), "{}", verified.stdout);
-    vm.locald(["pull", &builder]).succeed();
-    let said = vm.locald(run(&image, "echo whole")).succeed();
-    assert_eq!(said.stdout, "whole\n");
 }
 
 /// Milliseconds by which the machine's clock is ahead.
@@ -154,7 +78,7 @@ fn an_agent_that_was_killed_is_started_again_inside() {
     // after it. The console belongs to the agent, and ends with it.
     let kill = "for it in /proc/[0-9]*; do \
                 grep -q own-machin[e] $it/cmdline && kill -9 ${it#/proc/}; done";
-    inside(&vm, kill).fail(121, "agent");
+    vm.inside(kill).fail(121, "agent");
     let ended = running.wait();
     assert_eq!(ended.code, 121, "{}", ended.stderr);
     let listed = vm.locald(["image", "ls"]).succeed();
@@ -162,7 +86,7 @@ fn an_agent_that_was_killed_is_started_again_inside() {
     assert!(!listed.stderr.contains("Starting"), "{}", listed.stderr);
     assert_eq!(vm.process("qemu"), qemu);
     // What belonged to the agent has gone with it.
-    let left = inside(&vm, "ps | grep -c 'sleep 70[0]'").run();
+    let left = vm.inside("ps | grep -c 'sleep 70[0]'").run();
     assert_eq!(left.stdout, "0\n", "{}", left.stderr);
     let logs = vm.locald(["vm", "logs"]).succeed();
     assert!(logs.stdout.contains("started again"), "{}", logs.stdout);
@@ -173,9 +97,9 @@ fn a_kernel_that_panics_ends_the_machine_and_the_next_command_starts_it() {
     let vm = Vm::default();
     works(&vm);
     // Signals of processes in it cannot end a machine's first process.
-    let alive = inside(&vm, "kill -9 1; echo alive").succeed();
+    let alive = vm.inside("kill -9 1; echo alive").succeed();
     assert_eq!(alive.stdout, "alive\n");
-    inside(&vm, "echo c > /proc/sysrq-trigger").fail(121, "");
+    vm.inside("echo c > /proc/sysrq-trigger").fail(121, "");
     vm.await_end();
     assert_eq!(vm.status().0, "crashed");
     assert!(works(&vm).contains("Starting the machine"));

@@ -5,6 +5,7 @@ mod folder;
 mod heal;
 mod life;
 mod lima;
+mod memory;
 mod power;
 mod ssh;
 mod wrong;

@@ -1,7 +1,7 @@
 //! File systems, kernel modules and settings of a guest.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::mount::{MountFlags, mount, mount_move};
 
@@ -139,18 +139,14 @@ pub(super) fn enter_root() -> Result<(), Failed> {
     link_commands().step(|| "link busybox".to_owned())
 }
 
-/// A cgroup for the agent and its containers, so that they cannot take all
-/// memory from the rest of the guest.
-pub(super) fn make_cgroup() -> Result<PathBuf, Failed> {
+/// Limits what the agent and its containers, all that is started from now on,
+/// take from the kernel.
+pub(super) fn limit_memory() -> Result<(), Failed> {
     attach("cgroup2", Path::new(CGROUP), "")?;
-    let cgroup = Path::new(CGROUP).join("agent");
-    let limit = || {
-        share::enable(Path::new(CGROUP))?;
-        fs_err::create_dir(&cgroup)?;
-        share::set(&cgroup)
-    };
-    limit().step(|| "limit the agent's memory".to_owned())?;
-    Ok(cgroup)
+    let limited = share::move_into_child(Path::new(CGROUP));
+    limited
+        .map(drop)
+        .step(|| "limit the agent's memory".to_owned())
 }
 
 /// All commands of busybox by their names.
