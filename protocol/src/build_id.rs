@@ -29,6 +29,22 @@ impl Architecture {
             Self::Aarch64 => "aarch64",
         }
     }
+
+    /// What this program is built for.
+    pub const fn own() -> Self {
+        if cfg!(target_arch = "aarch64") {
+            Self::Aarch64
+        } else {
+            Self::X86_64
+        }
+    }
+
+    /// The one that has such a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::X86_64, Self::Aarch64]
+            .into_iter()
+            .find(|it| it.name() == name)
+    }
 }
 
 /// The name of a build, without the file of the program: its version alone.

@@ -3,23 +3,34 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::{Reader, registry};
+use crate::{Reader, registry, setting};
 
 /// The name of an image with busybox, and nothing else.
 pub fn busybox() -> String {
-    static NAME: LazyLock<String> = LazyLock::new(make);
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let name = format!("{}/test/busybox", registry());
+        make(&name, &program("busybox"), "amd64");
+        name
+    });
     NAME.clone()
 }
 
-fn make() -> String {
-    let name = format!("{}/test/busybox", registry());
+/// The same, for arm64.
+pub fn busybox_arm64() -> String {
+    let name = format!("{}/test/busybox-arm64", registry());
+    let busybox = setting("LOCALD_TEST_ARM64_BUSYBOX");
+    make(&name, Path::new(&busybox), "arm64");
+    name
+}
+
+fn make(name: &str, busybox: &Path, architecture: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let root = folder.path().join("root");
     for directory in ["bin", "tmp"] {
         fs_err::create_dir_all(root.join(directory)).unwrap();
     }
-    fs_err::copy(program("busybox"), root.join("bin/busybox")).unwrap();
+    fs_err::copy(busybox, root.join("bin/busybox")).unwrap();
     std::os::unix::fs::symlink("busybox", root.join("bin/sh")).unwrap();
     let (tar, root) = (path("root.tar"), path("root"));
     Reader("tar").run(&["-cf", &tar, "-C", &root, "."]);
@@ -29,13 +40,20 @@ fn make() -> String {
         "--insecure",
         "--oci-empty-base",
         "-t",
-        &name,
+        name,
         "-f",
         &tar,
     ]);
-    let platform = ["--set-platform", "linux/amd64"];
-    crane.run(&[&["mutate", "--insecure", &name, "-t", &name][..], &platform].concat());
-    name
+    let platform = format!("linux/{architecture}");
+    crane.run(&[
+        "mutate",
+        "--insecure",
+        name,
+        "-t",
+        name,
+        "--set-platform",
+        &platform,
+    ]);
 }
 
 fn program(name: &str) -> std::path::PathBuf {

@@ -2,6 +2,8 @@
 //! where QEMU works: so none of them is too long for a socket, or has a comma
 //! in it.
 
+use protocol::build_id::Architecture;
+
 use super::dial::SOCKET;
 use super::folder::Transport;
 use super::guest::Guest;
@@ -66,18 +68,28 @@ fn arguments(
     transport: Transport,
 ) -> Vec<String> {
     let memory = format!("{}M", shape.memory >> 20);
-    let (accelerator, processor, clock) = match acceleration {
-        Acceleration::Kvm => ("kvm", "host", ""),
+    let (machine, console) = match guest.architecture {
+        Architecture::X86_64 => ("q35", "ttyS0"),
+        // As many processors as are wanted, by the newest interrupt controller.
+        Architecture::Aarch64 => ("virt,gic-version=max", "ttyAMA0"),
+    };
+    let accelerator = match acceleration {
+        Acceleration::Kvm => "kvm",
+        Acceleration::Emulation => "tcg,thread=multi",
+    };
+    let (processor, clock) = match (acceleration, guest.architecture) {
+        (Acceleration::Kvm, _) => ("host", ""),
         // Programs copy by `rep movsb` where it is said to be fast. Emulated, it
         // copies byte by byte: without, transfers take half the time. The time
         // stamp counters of emulated processors agree, which Linux does not
         // believe: it would ask a device for the time, which is slow. Nor is a
         // timer broken whose interrupts come late.
-        Acceleration::Emulation => (
-            "tcg,thread=multi",
-            "max,-erms,-fsrm",
-            " tsc=reliable no_timer_check",
-        ),
+        (Acceleration::Emulation, Architecture::X86_64) => {
+            ("max,-erms,-fsrm", " tsc=reliable no_timer_check")
+        }
+        // Pointers are signed at each call: by the usual cipher, that takes half
+        // of the time.
+        (Acceleration::Emulation, Architecture::Aarch64) => ("max,pauth-impdef=on", ""),
     };
     let mut line = Line::default();
     line.word("-nodefaults")
@@ -85,7 +97,7 @@ fn arguments(
         .word("-no-reboot");
     line.option("-name", "locald")
         .option("-display", "none")
-        .option("-machine", "q35,memory-backend=memory")
+        .option("-machine", &format!("{machine},memory-backend=memory"))
         .option("-accel", accelerator)
         .option("-cpu", processor)
         .option("-smp", &shape.cpus.to_string())
@@ -97,7 +109,10 @@ fn arguments(
         )
         .option("-kernel", &guest.kernel.display().to_string())
         .option("-initrd", &guest.initramfs.display().to_string())
-        .option("-append", &format!("console=ttyS0 quiet panic=-1{clock}"))
+        .option(
+            "-append",
+            &format!("console={console} quiet panic=-1{clock}"),
+        )
         .option("-serial", "file:serial.log");
     line.option(
         "-drive",

@@ -16,12 +16,8 @@ pub(super) enum QemuError {
     Missing { program: &'static str },
     #[error("there is no guest for the machine: {} has no {file}", folder.display())]
     NoGuest { folder: PathBuf, file: &'static str },
-    #[error("the guest in {} is for {found}, not for {wanted}", folder.display())]
-    GuestArchitecture {
-        folder: PathBuf,
-        found: String,
-        wanted: &'static str,
-    },
+    #[error("the guest in {} is for {found}, not for x86_64 or aarch64", folder.display())]
+    GuestArchitecture { folder: PathBuf, found: String },
     #[error(transparent)]
     Download(#[from] DownloadError),
     #[error("cannot {step}")]

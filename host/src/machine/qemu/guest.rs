@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::build_id::Architecture;
 use serde::Deserialize;
 
 use super::QemuError;
@@ -29,6 +30,8 @@ pub(super) struct Guest {
     pub(super) initramfs: PathBuf,
     /// The build of the agent in it.
     pub(super) agent: String,
+    /// What it is made for.
+    pub(super) architecture: Architecture,
 }
 
 /// `guest.json`
@@ -84,18 +87,16 @@ impl Guest {
         let text = fs_err::read(&path).map_err(QemuError::io(&step))?;
         let description: Description =
             serde_json::from_slice(&text).map_err(|error| QemuError::io(&step)(error.into()))?;
-        let wanted = std::env::consts::ARCH;
-        if description.architecture != wanted {
-            return Err(QemuError::GuestArchitecture {
-                folder: folder.to_owned(),
-                found: description.architecture,
-                wanted,
-            });
-        }
+        let architecture = Architecture::named(&description.architecture);
+        let architecture = architecture.ok_or_else(|| QemuError::GuestArchitecture {
+            folder: folder.to_owned(),
+            found: description.architecture,
+        })?;
         Ok(Self {
             kernel,
             initramfs,
             agent: description.agent,
+            architecture,
         })
     }
 }

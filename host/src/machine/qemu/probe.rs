@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::build_id::Architecture;
 use protocol::event::{Check, Verdict};
 
 use super::QemuError;
@@ -23,11 +24,11 @@ const CERTIFICATES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// QEMU's name here.
-fn qemu() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "qemu-system-aarch64",
-        _ => "qemu-system-x86_64",
+/// QEMU's name for a guest.
+const fn qemu(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Aarch64 => "qemu-system-aarch64",
+        Architecture::X86_64 => "qemu-system-x86_64",
     }
 }
 
@@ -37,8 +38,8 @@ fn find(program: &'static str) -> Result<String, QemuError> {
 }
 
 /// The programs of a run, and how its agent will be reached.
-pub(super) fn programs() -> Result<(Programs, Transport), QemuError> {
-    let qemu = find(qemu())?;
+pub(super) fn programs(guest: Architecture) -> Result<(Programs, Transport), QemuError> {
+    let qemu = find(qemu(guest))?;
     if let Some(cid) = kernel_vsock() {
         return Ok((Programs { qemu, device: None }, Transport::Kernel(cid)));
     }
@@ -65,12 +66,12 @@ pub(super) fn image_tool() -> Result<String, QemuError> {
     find("qemu-img")
 }
 
-/// What is worth trying, best first. That KVM is there does not say that it
+/// What is worth trying for a guest, best first. That KVM is there does not say that it
 /// works: what an earlier start found out is remembered until the kernel
 /// changes.
-pub(super) fn accelerations(folder: &Folder) -> Vec<Acceleration> {
+pub(super) fn accelerations(folder: &Folder, guest: Architecture) -> Vec<Acceleration> {
     let known = fs_err::read_to_string(folder.acceleration()).unwrap_or_default();
-    if !is_usable(KVM) || known == broken_kvm() {
+    if guest != Architecture::own() || !is_usable(KVM) || known == broken_kvm() {
         return vec![Acceleration::Emulation];
     }
     vec![Acceleration::Kvm, Acceleration::Emulation]
@@ -103,14 +104,19 @@ pub(super) fn checks(folder: &Folder, guest: Option<&GuestImage>) -> Vec<Check> 
         Ok(path) => Check::good(program, path),
         Err(error) => Check::bad(program, error.to_string(), Some(package(program))),
     };
-    let mut checks = vec![program(qemu()), program("qemu-img")];
+    let guest = Guest::find(guest, folder);
+    let architecture = match &guest {
+        Ok(Some(guest)) => guest.architecture,
+        _ => Architecture::own(),
+    };
+    let mut checks = vec![program(qemu(architecture)), program("qemu-img")];
     if is_usable(VHOST) {
         checks.push(Check::good("vsock", format!("{VHOST} is usable")));
     } else {
         checks.push(program(DEVICE));
     }
-    checks.push(kvm(folder));
-    checks.push(guest_check(guest, folder));
+    checks.push(kvm(folder, architecture));
+    checks.push(guest_check(guest));
     checks.push(match certificates() {
         Some(path) => Check::good("certificates", path.display().to_string()),
         None => Check {
@@ -122,12 +128,17 @@ pub(super) fn checks(folder: &Folder, guest: Option<&GuestImage>) -> Vec<Check> 
     checks
 }
 
-fn kvm(folder: &Folder) -> Check {
+fn kvm(folder: &Folder, guest: Architecture) -> Check {
     let slow = "builds take several times as long without it";
-    if accelerations(folder).contains(&Acceleration::Kvm) {
+    if accelerations(folder, guest).contains(&Acceleration::Kvm) {
         return Check::good("KVM", format!("{KVM} is usable"));
     }
-    let (detail, remedy) = if is_usable(KVM) {
+    let (detail, remedy) = if guest != Architecture::own() {
+        (
+            format!("the guest is for {}: {slow}", guest.name()),
+            "vm-images/guest FOLDER",
+        )
+    } else if is_usable(KVM) {
         (
             format!("QEMU could not start with it: {slow}"),
             "locald vm logs",
@@ -147,8 +158,8 @@ fn kvm(folder: &Folder) -> Check {
     }
 }
 
-fn guest_check(configured: Option<&GuestImage>, machine: &Folder) -> Check {
-    match Guest::find(configured, machine) {
+fn guest_check(guest: Result<Option<Guest>, QemuError>) -> Check {
+    match guest {
         Ok(Some(guest)) => {
             let folder = guest.kernel.parent().unwrap_or(Path::new("/"));
             Check::good("guest", folder.display().to_string())

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use protocol::build_id::Architecture;
+
 use super::command_line::{self, Acceleration, CERTIFICATES, Programs};
 use super::console::{self, Heard};
 use super::dial;
@@ -58,8 +60,8 @@ struct Start<'a> {
 
 impl Start<'_> {
     async fn run(&mut self) -> Result<(), QemuError> {
-        let (programs, transport) = probe::programs()?;
-        let accelerations = probe::accelerations(self.folder);
+        let (programs, transport) = probe::programs(self.guest.architecture)?;
+        let accelerations = probe::accelerations(self.folder, self.guest.architecture);
         self.announce(accelerations[0]);
         self.prepare(transport)?;
         self.steps.end("disk", self.printer);
@@ -88,7 +90,11 @@ impl Start<'_> {
             many => format!("{many} processors"),
         };
         let text = format!(
-            "Starting the machine: {processors}, {} MiB of memory, {}",
+            "Starting the machine: {processors}{}, {} MiB of memory, {}",
+            match self.guest.architecture {
+                own if own == Architecture::own() => String::new(),
+                other => format!(" ({})", other.name()),
+            },
             self.shape.memory >> 20,
             acceleration.name()
         );
