@@ -7,6 +7,7 @@
 
 pub(crate) mod address;
 mod auth;
+mod base;
 mod client;
 mod documents;
 mod download;

@@ -184,7 +184,7 @@ impl Update {
         if !same {
             Listing::remove(&self.listing).map_err(|source| write_error(&self.listing, source))?;
             let tree = TreeDir::open(&self.path)?;
-            for path in self.known.take_vanished(&self.entries) {
+            for path in self.known.take_vanished(&self.entries, &kept) {
                 tree.remove(&path)?;
             }
             let mut files = Vec::new();

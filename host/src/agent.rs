@@ -49,6 +49,9 @@ impl From<AgentError> for Failure {
             AgentError::Broken(_) | AgentError::NoOutcome => failure.with_hint(
                 "give the command again; `locald vm logs` may tell why, as may a lack of memory",
             ),
+            AgentError::Hello(HelloError::Version { .. }) => failure.with_hint(
+                "use the locald and the agent of one release; `locald vm upgrade` brings the agent of this locald",
+            ),
             AgentError::Hello(_) | AgentError::Frame(_) => failure,
         }
     }

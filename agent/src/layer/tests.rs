@@ -10,6 +10,7 @@ mod whiteouts;
 use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use tar::{Builder, EntryType, Header};
 
@@ -308,6 +309,18 @@ fn devices_are_skipped_and_pipes_are_kept() {
     assert!(!extracted.path("null").exists() && !extracted.path("disk").exists());
     let pipe = fs_err::symlink_metadata(extracted.path("pipe")).unwrap();
     assert!(pipe.file_type().is_fifo());
+}
+
+#[test]
+fn a_device_that_is_skipped_is_told() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = Mutex::new(log.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+    let layer = Layer::new().raw(EntryType::Char, b"odd/null", b"", b"");
+    let extracted = tracing::subscriber::with_default(subscriber, || layer.extract());
+    assert!(!extracted.path("odd/null").exists());
+    let said = fs_err::read_to_string(log.path()).unwrap();
+    assert!(said.contains("WARN") && said.contains("odd/null"), "{said}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
-use rustix::fs::{XattrFlags, mkdirat, mknodat, openat, openat2, unlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{Uid, XattrFlags, mkdirat, mknodat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 
 use super::entry::{Entry, Kind};
@@ -35,9 +35,20 @@ pub(super) struct Tree {
     /// hide.
     pub(super) whiteouts: Vec<(OsString, OsString)>,
     /// Directories get their modes and times when all is written.
-    directories: Vec<(OsString, Entry)>,
+    directories: Vec<Directory>,
     buffer: Vec<u8>,
 }
+
+/// A directory that an entry describes.
+struct Directory {
+    path: OsString,
+    /// Which it is: by the end, a link may lead the path elsewhere.
+    identity: Identity,
+    entry: Entry,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
 
 impl Tree {
     /// Makes the root.
@@ -86,11 +97,11 @@ impl Tree {
         let name = OsStr::from_bytes(name);
         match entry.kind {
             Kind::Directory => {
-                self.make_directory(parent, name)
-                    .map_err(|errno| write_error(entry, errno))?;
                 let path = Path::new(parent_path).join(name).into_os_string();
-                self.directories.push((path, entry.metadata()));
-                Ok(())
+                self.make_directory(parent, name)
+                    .and_then(|()| rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW))
+                    .map(|stat| self.remember(path, &stat, entry))
+                    .map_err(|errno| write_error(entry, errno))
             }
             Kind::File { size } => self.file(parent, name, entry, content, size),
             Kind::Symlink => self.symlink(parent, name, entry),
@@ -113,9 +124,17 @@ impl Tree {
         if entry.kind != Kind::Directory {
             return Err(entry.refuse("it replaces the root directory"));
         }
-        self.directories
-            .push((OsString::from("."), entry.metadata()));
+        let stat = rustix::fs::fstat(&self.root).map_err(|errno| write_error(entry, errno))?;
+        self.remember(OsString::from("."), &stat, entry);
         Ok(())
+    }
+
+    fn remember(&mut self, path: OsString, stat: &Stat, entry: &Entry) {
+        self.directories.push(Directory {
+            path,
+            identity: (stat.st_dev, stat.st_ino),
+            entry: entry.metadata(),
+        });
     }
 
     /// The directory for an entry; made when the archive did not list it.
@@ -300,18 +319,24 @@ impl Tree {
     /// Removes needless whiteouts, and gives directories their modes and times.
     pub(super) fn finish(self) -> Result<(), LayerError> {
         self.sweep_whiteouts();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        for (path, entry) in self.directories.iter().rev() {
-            let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
-            let set = |file: OwnedFd| self.set_metadata(file.as_fd(), entry);
-            match openat2(&self.root, path, flags, Mode::empty(), resolve).and_then(set) {
-                // A later entry has put something else in its place, or its
-                // parent is a link, whose target keeps its own mode.
+        for directory in self.directories.iter().rev() {
+            match self.describe(directory) {
+                // A later entry has put something else in its place.
                 Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(errno) => return Err(write_error(entry, errno)),
+                Err(errno) => return Err(write_error(&directory.entry, errno)),
             }
         }
         Ok(())
+    }
+
+    fn describe(&self, directory: &Directory) -> Result<(), Errno> {
+        let path = &directory.path;
+        let file = openat2(&self.root, path, DIRECTORY_FLAGS, Mode::empty(), RESOLVE)?;
+        let stat = rustix::fs::fstat(&file)?;
+        if (stat.st_dev, stat.st_ino) != directory.identity {
+            return Ok(());
+        }
+        self.set_metadata(file.as_fd(), &directory.entry)
     }
 }
 

@@ -7,8 +7,11 @@ use crate::reference::DOCKER_HUB;
 /// The variable that a guest's init sets.
 pub(crate) const LOOPBACK_OF_HOST: &str = "LOCALD_LOOPBACK_OF_HOST";
 
-/// Base URLs of a registry, in the order in which they are asked.
-pub(super) fn bases(registry: &str, settings: Option<&RegistrySettings>) -> Vec<String> {
+/// Base URLs of a registry's mirror and of itself.
+pub(super) fn bases(
+    registry: &str,
+    settings: Option<&RegistrySettings>,
+) -> (Option<String>, String) {
     let plain = settings.is_some_and(|settings| settings.insecure) || is_local(registry);
     let scheme = if plain { "http" } else { "https" };
     // The name in references is not the host that answers.
@@ -31,10 +34,7 @@ pub(super) fn bases(registry: &str, settings: Option<&RegistrySettings>) -> Vec<
             format!("https://{mirror}")
         }
     });
-    mirror
-        .into_iter()
-        .chain([format!("{scheme}://{host}")])
-        .collect()
+    (mirror, format!("{scheme}://{host}"))
 }
 
 /// In a virtual machine `localhost` means the host of its user: the address by
@@ -77,12 +77,13 @@ mod tests {
 
     #[test]
     fn plain_http_is_spoken_on_this_machine_only() {
-        assert_eq!(bases("localhost:5000", None), ["http://localhost:5000"]);
-        assert_eq!(bases("ghcr.io", None), ["https://ghcr.io"]);
-        assert_eq!(
-            bases("localhost.example", None),
-            ["https://localhost.example"]
-        );
+        for (registry, url) in [
+            ("localhost:5000", "http://localhost:5000"),
+            ("ghcr.io", "https://ghcr.io"),
+            ("localhost.example", "https://localhost.example"),
+        ] {
+            assert_eq!(bases(registry, None), (None, url.to_owned()));
+        }
     }
 
     #[test]
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_is_asked_first() {
+    fn a_mirror_has_an_address_of_its_own() {
         let settings = RegistrySettings {
             name: "docker.io".to_owned(),
             mirror: Some("http://localhost:5000/".to_owned()),
@@ -125,7 +126,10 @@ mod tests {
         };
         assert_eq!(
             bases(DOCKER_HUB, Some(&settings)),
-            ["http://localhost:5000", "https://registry-1.docker.io"]
+            (
+                Some("http://localhost:5000".to_owned()),
+                "https://registry-1.docker.io".to_owned()
+            )
         );
     }
 }

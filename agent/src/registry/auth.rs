@@ -7,7 +7,8 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
 use super::RegistryError;
-use super::remote::{Operation, Remote};
+use super::base::Base;
+use super::remote::{Operation, Question, Remote};
 
 /// What a registry wants, from its `WWW-Authenticate` header.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,20 +51,24 @@ pub(crate) fn realm(header: &str) -> Option<String> {
 /// challenge cannot be met.
 pub(super) async fn answer(
     remote: &Remote,
+    base: &Base,
     response: &reqwest::Response,
-    repository: &str,
-    operation: Operation,
+    question: &Question<'_>,
 ) -> Result<Option<HeaderValue>, RegistryError> {
+    let (repository, operation) = (question.repository, question.operation);
     let header = response.headers().get(WWW_AUTHENTICATE);
     let header = header.and_then(|header| header.to_str().ok());
     let Some(challenge) = header.and_then(Challenge::parse) else {
         return Ok(None);
     };
-    let credential = remote.credential().await?;
+    let credential = base.credential(remote.dialogue()).await?;
     match challenge {
         Challenge::Basic => Ok(credential.as_ref().and_then(basic)),
         Challenge::Bearer { realm, service } => {
-            remote.check_realm(&realm)?;
+            if let Some(refusal) = base.refusal_of(&realm) {
+                let reason = format!("its token server {realm:?} {refusal}");
+                return Err(remote.nonsense("a request", reason));
+            }
             let token = match credential {
                 Some(Credential::Identity { token }) => {
                     refresh(remote, &realm, &service, &token, repository, operation).await?

@@ -1,18 +1,15 @@
 //! One registry: where it is, how it is reached, and patience with it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::event::PullEvent;
-use protocol::input::Credential;
 use protocol::request::{RegistryAccess, RegistrySettings};
 use protocol::{DATA_CAP, Event};
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use tokio::sync::OnceCell;
 
-use super::address::{bases, is_internal};
+use super::address::bases;
+use super::base::Base;
 use super::client::client;
 use super::{RegistryError, auth};
 use crate::dialogue::Dialogue;
@@ -52,12 +49,11 @@ pub(super) struct Question<'a> {
 pub(super) struct Remote {
     /// As image references have it.
     registry: String,
-    /// Base URLs, the mirror's first.
-    bases: Vec<String>,
+    /// Asked when it can answer.
+    mirror: Option<Base>,
+    base: Base,
     client: Client,
     dialogue: Dialogue,
-    credential: OnceCell<Option<Credential>>,
-    answers: Mutex<HashMap<(String, Operation), HeaderValue>>,
 }
 
 impl Remote {
@@ -77,13 +73,13 @@ impl Remote {
             let registry = registry_name(registry).to_owned();
             RegistryError::Settings { registry, source }
         })?;
+        let (mirror, base) = bases(registry, settings);
         Ok(Self {
             registry: registry.to_owned(),
-            bases: bases(registry, settings),
+            mirror: mirror.map(Base::of_mirror),
+            base: Base::of_registry(base, registry_name(registry)),
             client,
             dialogue,
-            credential: OnceCell::new(),
-            answers: Mutex::default(),
         })
     }
 
@@ -92,36 +88,12 @@ impl Remote {
         registry_name(&self.registry)
     }
 
-    pub(super) fn is_plain(&self) -> bool {
-        self.bases[0].starts_with("http://")
-    }
-
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The host is asked once, and only when the registry wants to know.
-    pub(super) async fn credential(&self) -> Result<Option<Credential>, RegistryError> {
-        let ask = || self.dialogue.credential(self.name());
-        Ok(self.credential.get_or_try_init(ask).await?.clone())
-    }
-
-    /// A token server must be as safe as the registry that names it, and one of
-    /// the internet names none in the network of who asks.
-    pub(super) fn check_realm(&self, realm: &str) -> Result<(), RegistryError> {
-        if !(realm.starts_with("https://") || (self.is_plain() && realm.starts_with("http://"))) {
-            let reason = format!("its token server {realm:?} is not an https address");
-            return Err(self.nonsense("a request", reason));
-        }
-        let host = |url: &str| Some(reqwest::Url::parse(url).ok()?.host_str()?.to_owned());
-        let own = host(&self.bases[0]);
-        let internal =
-            host(realm).is_some_and(|host| is_internal(&host) && Some(&host) != own.as_ref());
-        if internal && !own.is_some_and(|own| is_internal(&own)) {
-            let reason = format!("its token server {realm:?} is in this machine's own network");
-            return Err(self.nonsense("a request", reason));
-        }
-        Ok(())
+    pub(super) fn dialogue(&self) -> &Dialogue {
+        &self.dialogue
     }
 
     pub(super) fn unreachable(&self, source: reqwest::Error) -> RegistryError {
@@ -203,42 +175,38 @@ impl Remote {
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, reqwest::Error> {
         let reads = matches!(question.method, Method::GET | Method::HEAD);
-        let (last, mirrors) = self.bases.split_last().unwrap_or((&self.registry, &[]));
-        for mirror in mirrors.iter().filter(|_| reads) {
+        if let Some(mirror) = self.mirror.as_ref().filter(|_| reads) {
             match self.ask_base(mirror, question, extend).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => tracing::debug!(mirror, status = %response.status(), "mirror"),
-                Err(error) => tracing::debug!(mirror, %error, "mirror"),
+                Ok(response) => tracing::debug!(status = %response.status(), "mirror"),
+                Err(error) => tracing::debug!(%error, "mirror"),
             }
         }
-        self.ask_base(last, question, extend).await
+        self.ask_base(&self.base, question, extend).await
     }
 
     async fn ask_base(
         &self,
-        base: &str,
+        base: &Base,
         question: &Question<'_>,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, reqwest::Error> {
         let url = if question.path.contains("://") {
             question.path.to_owned()
         } else {
-            format!("{base}/v2/{}/{}", question.repository, question.path)
+            format!("{}/v2/{}/{}", base.url, question.repository, question.path)
         };
         let key = (question.repository.to_owned(), question.operation);
-        let known = self.known_answer(&key);
+        let known = base.answer(&key);
         let request = || extend(self.client.request(question.method.clone(), &url));
         let response = auth::authorize(request(), known.as_ref()).send().await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        match auth::answer(self, &response, question.repository, question.operation).await {
+        match auth::answer(self, base, &response, question).await {
             Ok(Some(answer)) if Some(&answer) != known.as_ref() => {
                 let repeated = auth::authorize(request(), Some(&answer)).send().await?;
-                self.answers
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(key, answer);
+                base.remember(key, answer);
                 Ok(repeated)
             }
             Ok(_) => Ok(response),
@@ -247,11 +215,6 @@ impl Remote {
                 Ok(response)
             }
         }
-    }
-
-    fn known_answer(&self, key: &(String, Operation)) -> Option<HeaderValue> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(key).cloned()
     }
 
     /// The error that an answer stands for.

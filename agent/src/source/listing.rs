@@ -160,24 +160,27 @@ impl Listing {
     }
 
     /// Forgets the paths that must go before the new entries can be put in
-    /// place, and returns them, those in a directory before it.
-    pub(super) fn take_vanished(&mut self, entries: &[Entry]) -> Vec<Vec<u8>> {
-        let stays = |entry: &&Entry| {
+    /// place, and returns them, those in a directory before it. `kept` says of
+    /// each entry whether it is in the tree already.
+    pub(super) fn take_vanished(&mut self, entries: &[Entry], kept: &[bool]) -> Vec<Vec<u8>> {
+        let is_replaced = |entry: &Entry| {
             let known = self.0.get(&entry.path);
-            match (known, &entry.kind) {
+            matches!(
+                (known, &entry.kind),
                 (Some(Known::File { .. }), EntryKind::File { .. })
-                | (Some(Known::Directory { .. }), EntryKind::Directory { .. }) => true,
-                _ => self.keeps(entry),
-            }
+                    | (Some(Known::Directory { .. }), EntryKind::Directory { .. })
+            )
         };
-        let staying: HashSet<&[u8]> = entries
+        let staying: Vec<&Entry> = entries
             .iter()
-            .filter(stays)
-            .map(|entry| &*entry.path)
+            .zip(kept)
+            .filter(|(entry, kept)| **kept || is_replaced(entry))
+            .map(|(entry, _)| entry)
             .collect();
         if staying.len() == self.0.len() {
             return Vec::new();
         }
+        let staying: HashSet<&[u8]> = staying.iter().map(|entry| &*entry.path).collect();
         let gone = self.0.extract_if(.., |path, _| !staying.contains(&**path));
         let mut paths: Vec<_> = gone.map(|(path, _)| path).collect();
         paths.reverse();

@@ -161,3 +161,23 @@ fn check(expected: &Digest, actual: Digest) -> Result<(), StoreError> {
     let expected = *expected;
     Err(StoreError::Mismatch { expected, actual })
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use super::*;
+
+    #[test]
+    fn a_blob_that_has_changed_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let digest = store.write_blob(b"{}").unwrap();
+        assert_eq!(store.read_blob(&digest, 2).unwrap(), b"{}");
+        fs_err::write(store.blob_path(&digest), "[]").unwrap();
+        let error = store.read_blob(&digest, 2).unwrap_err();
+        assert!(matches!(error, StoreError::Mismatch { .. }), "{error}");
+        fs_err::write(store.blob_path(&digest), "{ }").unwrap();
+        let error = store.read_blob(&digest, 2).unwrap_err();
+        assert!(matches!(error, StoreError::Size { .. }), "{error}");
+    }
+}

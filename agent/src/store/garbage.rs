@@ -195,3 +195,22 @@ pub fn disk_usage(path: &Path) -> u64 {
     let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
     own + entries.map(|entry| disk_usage(&entry.path())).sum::<u64>()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_goes_while_the_store_is_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let lease = store.in_use().await.unwrap();
+        let digest = store.write_blob(b"without a name yet").unwrap();
+        assert_eq!(store.collect_garbage().unwrap(), None);
+        assert!(store.has_blob(&digest));
+        drop(lease);
+        assert!(store.collect_garbage().unwrap().is_some());
+        assert!(!store.has_blob(&digest));
+    }
+}

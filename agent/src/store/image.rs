@@ -269,6 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn more_layers_than_can_be_stacked_are_refused() {
+        let text = manifest("", media_type::LAYER_GZIP);
+        let (before, layer) = text.split_once("\"layers\":[").unwrap();
+        let layer = layer.strip_suffix("]}").unwrap();
+        let parsed = |count| {
+            let layers = vec![layer; count].join(",");
+            let text = format!("{before}\"layers\":[{layers}]}}");
+            Manifest::parse(&digest(), text.as_bytes())
+        };
+        assert_eq!(parsed(500).unwrap().layers.len(), 500);
+        for count in [501, 100_000] {
+            let error = parsed(count).unwrap_err().to_string();
+            assert!(error.contains(&format!("{count} layers")), "{error}");
+        }
+    }
+
+    #[test]
     fn layers_and_diff_ids_must_pair_up() {
         let config =
             r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}"#;

@@ -145,6 +145,35 @@ mod tests {
         assert_eq!(names(&store), [diff_id.0.hex()]);
     }
 
+    /// An archive that is read only while others must wait.
+    struct Locked<'a> {
+        bytes: &'a [u8],
+        lock: PathBuf,
+    }
+
+    impl Read for Locked<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            match Lock::try_exclusive(&self.lock).unwrap() {
+                Some(_) => Err(std::io::Error::other("nobody has to wait")),
+                None => self.bytes.read(buffer),
+            }
+        }
+    }
+
+    #[test]
+    fn two_do_not_extract_one_layer_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let (diff_id, bytes) = archive();
+        let archive = Locked {
+            bytes: &bytes,
+            lock: store.lock_path(&format!("layer-{}.lock", diff_id.0.hex())),
+        };
+        store
+            .extract_layer(&diff_id, Compression::None, archive)
+            .unwrap();
+    }
+
     #[test]
     fn what_a_power_cut_left_is_not_taken_for_a_layer() {
         let directory = tempfile::tempdir().unwrap();

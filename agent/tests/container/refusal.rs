@@ -75,6 +75,8 @@ async fn working_directory(stage: &Stage) {
     for path in [
         "/nowhere",
         "/proc/self/fd/3",
+        "/proc/self/root",
+        "/proc/self/cwd",
         "/proc/1/root",
         "/usr/bin/env",
     ] {

@@ -4,8 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use protocol::request::{EnvVar, RegistrySettings};
 use protocol::{Event, FailureKind};
 
+use crate::clock::{self, HOST};
 use crate::fixture::{Client, TestImage};
 use crate::stand_in::{Answer, StandIn};
 
@@ -233,4 +235,84 @@ async fn a_second_challenge_cannot_send_the_account_elsewhere() {
     let failure = client.pull(&format!("{}/app", server.registry())).await;
     assert_eq!(failure.unwrap_err().kind, FailureKind::Unauthorized);
     assert!(elsewhere.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_has_an_account_of_its_own() {
+    let (mirror, registry) = (
+        StandIn::start(|_| challenge()),
+        StandIn::start(|_| challenge()),
+    );
+    let mut client = Client::with_account("me", "secret");
+    client.access.registries.push(RegistrySettings {
+        name: registry.registry(),
+        mirror: Some(format!("http://{}/all/", mirror.registry())),
+        insecure: true,
+        ca: None,
+    });
+    let failure = client.pull(&format!("{}/app", registry.registry())).await;
+    assert_eq!(failure.unwrap_err().kind, FailureKind::Unauthorized);
+    let events = client.events.lock().unwrap();
+    let wanted = events.iter().filter_map(|event| match event {
+        Event::CredentialWanted { registry } => Some(registry.clone()),
+        _ => None,
+    });
+    assert_eq!(
+        wanted.collect::<Vec<_>>(),
+        [mirror.registry(), registry.registry()]
+    );
+}
+
+/// A registry that speaks https, and a token server that does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_does_not_leave_https() {
+    let plain = StandIn::start(|_| Answer::new(200, r#"{"token":"t"}"#));
+    let realm = format!("Bearer realm=\"http://{}/token\"", plain.address);
+    let answer = format!(
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {realm}\r\n\
+         Connection: close\r\nContent-Length: 0\r\n\r\n"
+    );
+    let (port, authority) = clock::server(2020, 2090, answer);
+    let mut client = Client::with_account("me", "secret");
+    client.access.registries.push(RegistrySettings {
+        name: format!("{HOST}:{port}"),
+        mirror: None,
+        insecure: false,
+        ca: Some(authority),
+    });
+    let failure = client.pull(&format!("{HOST}:{port}/app")).await;
+    let failure = failure.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");
+    assert!(plain.asked().is_empty(), "{:?}", plain.asked());
+}
+
+/// A registry of the internet, here behind a proxy, and a token server in the
+/// network of who asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_is_not_sent_into_the_own_network() {
+    let inside = StandIn::start(|_| Answer::new(200, r#"{"token":"t"}"#));
+    let realm = format!("Bearer realm=\"http://{}/token\"", inside.address);
+    let proxy =
+        StandIn::start(move |_| Answer::new(401, "").header("WWW-Authenticate", realm.clone()));
+    let mut client = Client::with_account("me", "secret");
+    let variables = [
+        ("HTTP_PROXY", format!("http://{}", proxy.registry())),
+        ("NO_PROXY", "127.0.0.1".to_owned()),
+    ];
+    client.access.proxies = variables
+        .map(|(name, value)| EnvVar {
+            name: name.to_owned(),
+            value,
+        })
+        .into();
+    client.access.registries.push(RegistrySettings {
+        name: "registry.example".to_owned(),
+        mirror: None,
+        insecure: true,
+        ca: None,
+    });
+    let failure = client.pull("registry.example/app").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");
+    assert!(!proxy.asked().is_empty());
+    assert!(inside.asked().is_empty(), "{:?}", inside.asked());
 }

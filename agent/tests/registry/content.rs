@@ -1,11 +1,32 @@
 //! Content that is, or is not, what it claims to be.
 
 use agent::digest::Digest;
+use agent::store::Descriptor;
 use protocol::FailureKind;
 use serde_json::{Value, json};
 
-use crate::fixture::{Client, TestImage};
+use crate::fixture::{Client, MANIFEST, TestImage};
 use crate::stand_in::{Answer, StandIn};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// An image in an index.
+fn entry(image: &TestImage, architecture: &str) -> Value {
+    let manifest = image.manifest.to_string();
+    json!({
+        "mediaType": MANIFEST,
+        "digest": Digest::of(manifest.as_bytes()).to_string(),
+        "size": manifest.len(),
+        "platform": {"os": "linux", "architecture": architecture},
+    })
+}
+
+fn own_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "amd64",
+    }
+}
 
 async fn refused(image: &TestImage) -> protocol::Failure {
     let (server, client) = (image.serve(|_| None), Client::new());
@@ -104,14 +125,16 @@ async fn a_manifest_pulled_by_digest_must_have_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_that_lie_are_refused() {
-    let changes: [fn(&mut Value); 7] = [
+    let changes: [fn(&mut Value); 9] = [
         |it| it["layers"][0]["size"] = (-1).into(),
         |it| it["layers"] = json!([]),
         |it| it["layers"].as_array_mut().unwrap().truncate(2),
         |it| it["layers"][0]["digest"] = "sha256:../../../etc/passwd".into(),
         |it| it["layers"][0]["mediaType"] = "text/html".into(),
+        |it| it["config"]["mediaType"] = "text/html".into(),
         |it| it["manifests"] = json!([]),
         |it| it["schemaVersion"] = 1.into(),
+        |it| it["mediaType"] = "text/html".into(),
     ];
     for change in changes {
         let mut image = TestImage::new();
@@ -154,31 +177,20 @@ async fn an_image_for_another_machine_names_both() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_leads_to_the_image_for_this_machine() {
     let (here, other) = (TestImage::new(), TestImage::for_platform("linux", "s390x"));
-    let entry = |image: &TestImage, architecture: &str| {
-        let manifest = image.manifest.to_string();
-        json!({
-            "mediaType": crate::fixture::MANIFEST,
-            "digest": Digest::of(manifest.as_bytes()).to_string(),
-            "size": manifest.len(),
-            "platform": {"os": "linux", "architecture": architecture},
-        })
-    };
-    let architecture = match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        _ => "amd64",
-    };
     let index_of = |entries: Vec<Value>| {
-        let media_type = "application/vnd.oci.image.index.v1+json";
-        json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries}).to_string()
+        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string()
     };
-    let both = index_of(vec![entry(&other, "s390x"), entry(&here, architecture)]);
+    let both = index_of(vec![
+        entry(&other, "s390x"),
+        entry(&here, own_architecture()),
+    ]);
     let only_other = index_of(vec![entry(&other, "s390x")]);
     for (index, expected) in [(both, true), (only_other, false)] {
         let server = here.serve(move |asked| {
-            asked.path.ends_with("/manifests/latest").then(|| {
-                Answer::new(200, index.clone())
-                    .header("Content-Type", "application/vnd.oci.image.index.v1+json")
-            })
+            asked
+                .path
+                .ends_with("/manifests/latest")
+                .then(|| Answer::new(200, index.clone()).header("Content-Type", INDEX))
         });
         let pulled = Client::new()
             .pull(&format!("{}/app", server.registry()))
@@ -216,4 +228,61 @@ async fn a_blob_with_another_digest_is_refused_though_its_files_are_the_same() {
     let failure = client.pull(&name).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
     assert!(all(&failure).contains(&gzip), "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_with_another_digest_is_refused() {
+    let image = TestImage::new();
+    let config = image.manifest["config"]["digest"].as_str().unwrap();
+    let (config, mut other) = (config.to_owned(), image.blobs[config].clone());
+    // It says the same.
+    other.push(b' ');
+    let path = config.clone();
+    let server = image.serve(move |asked| {
+        let wanted = asked.path.ends_with(&path);
+        wanted.then(|| Answer::new(200, other.clone()))
+    });
+    let client = Client::new();
+    let name = format!("{}/app", server.registry());
+    let failure = client.pull(&name).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
+    assert!(all(&failure).contains(&config), "{failure:?}");
+    assert!(client.extracted().is_empty());
+}
+
+/// As a push, an export and a repair fetch what the store lacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_only_stored_must_have_its_digest_too() {
+    let image = TestImage::new();
+    let layer: Descriptor = serde_json::from_value(image.manifest["layers"][0].clone()).unwrap();
+    let mut other = image.blobs[&image.layer(0)].clone();
+    other[9] ^= 1;
+    let server = image.serve(move |_| Some(Answer::new(200, other.clone())));
+    let client = Client::new();
+    let name = format!("{}/app", server.registry()).parse().unwrap();
+    let fetched = client
+        .registry()
+        .fetch_blob(&client.store, &name, &layer)
+        .await;
+    let failure = protocol::Failure::from(fetched.unwrap_err());
+    assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
+    assert!(client.store.blobs().unwrap().is_empty());
+}
+
+/// What one reads as an index and another as an image is neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_with_layers_is_refused() {
+    let image = TestImage::new();
+    let mut both = image.manifest.clone();
+    both["mediaType"] = INDEX.into();
+    both["manifests"] = json!([entry(&image, own_architecture())]);
+    let server = image.serve(move |asked| {
+        let named = asked.path.ends_with("/manifests/latest");
+        named.then(|| Answer::new(200, both.to_string()).header("Content-Type", INDEX))
+    });
+    let pulled = Client::new()
+        .pull(&format!("{}/app", server.registry()))
+        .await;
+    let failure = pulled.unwrap_err();
+    assert!(failure.message.contains("at once"), "{failure:?}");
 }

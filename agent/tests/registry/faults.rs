@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::FailureKind;
+use protocol::event::PullEvent;
 use protocol::request::RegistrySettings;
+use protocol::{Event, FailureKind};
 
 use crate::fixture::{Client, TestImage};
 use crate::stand_in::{Answer, StandIn};
@@ -87,6 +88,27 @@ async fn a_registry_that_never_has_time_is_given_up() {
     assert_eq!(failure.kind, FailureKind::Registry);
     assert!(failure.message.contains("503"), "{failure:?}");
     assert!((3..=10).contains(&server.asked().len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_does_not_say_that_a_day_is_waited() {
+    let server = StandIn::start(|_| Answer::new(429, "").header("Retry-After", "86400"));
+    let (client, name) = (Client::new(), format!("{}/app", server.registry()));
+    let told = async {
+        while client.retries().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = client.pull(&name) => panic!("{ended:?}"),
+        told = tokio::time::timeout(Duration::from_secs(10), told) => told.unwrap(),
+    }
+    let events = client.events.lock().unwrap();
+    let mut pauses = events.iter().filter_map(|event| match event {
+        Event::Pull(PullEvent::Retry { millis, .. }) => Some(*millis),
+        _ => None,
+    });
+    assert_eq!(pauses.next(), Some(60_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

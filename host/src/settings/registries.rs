@@ -46,9 +46,9 @@ impl RegistryTable {
 pub(crate) struct Registries {
     /// For the agent.
     pub(crate) settings: Vec<RegistrySettings>,
-    /// Registries whose address or trust a project's file decides. That file
-    /// comes with the project's source: a user who builds somebody else's
-    /// source must not lose an account to a mirror that it names.
+    /// Registries and mirrors whose address or trust a project's file decides.
+    /// That file comes with the project's source: a user who builds somebody
+    /// else's source must not lose an account by what it says.
     pub(crate) redirected: BTreeSet<String>,
 }
 
@@ -67,9 +67,20 @@ impl Registries {
         let settings = tables.iter().map(|(name, table)| table.settings(name));
         Ok(Self {
             settings: settings.collect::<Result<_, _>>()?,
-            redirected: project.keys().cloned().collect(),
+            redirected: project
+                .iter()
+                .flat_map(|(name, table)| [Some(name), table.mirror.as_ref()])
+                .flatten()
+                .map(|name| host(name).to_owned())
+                .collect(),
         })
     }
+}
+
+/// Of a name or an address.
+fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
 }
 
 /// Proxies by the names that the agent knows; the lower-case spelling wins, as

@@ -210,7 +210,7 @@ fn only_the_project_redirects_without_an_account() {
     assert_eq!(names, ["docker.io", "ghcr.io"]);
     assert_eq!(
         registries.redirected.iter().collect::<Vec<_>>(),
-        ["docker.io"]
+        ["docker.io", "localhost:5000"]
     );
 }
 

@@ -56,31 +56,3 @@ fn the_network_can_be_taken_away() {
     let said = inside(script, &["--network", "none"]);
     assert!(said.contains("devices: ['lo']"), "{said}");
 }
-
-#[test]
-fn no_credential_is_inside() {
-    let canary = "canary-7f3a9";
-    let script = "tr '\\0' '\\n' < /proc/self/environ; cat /platform/* 2>/dev/null; find / -xdev -name '*.json' -size -100k 2>/dev/null | xargs grep -l canary-7f3a9 2>/dev/null; true";
-    let config = tempfile::tempdir().unwrap();
-    let auths = format!(
-        "{{\"auths\":{{\"{}\":{{\"auth\":\"{}\"}}}}}}",
-        harness::registry(),
-        canary
-    );
-    fs_err::write(config.path().join("config.json"), auths).unwrap();
-    let (app, name) = (App::probe(script), unique("canary"));
-    let arguments = [
-        "build",
-        &app.text(),
-        "-t",
-        &name,
-        "--builder",
-        &builder(),
-        "-v",
-    ];
-    let output = locald(arguments)
-        .env("DOCKER_CONFIG", config.path().to_str().unwrap())
-        .run();
-    let said = format!("{}{}", output.stdout, output.stderr);
-    assert!(!said.contains(canary), "{said}");
-}

@@ -68,6 +68,28 @@ fn what_a_shell_changes_in_the_layers_is_forgotten() {
 }
 
 #[test]
+fn a_terminal_is_given_back_as_it_was() {
+    let app = App::web();
+    build(&app, &unique("raw"));
+    let line = format!(
+        "stty -g; {} shell '{}' -- sh -c 'exit 7'; echo $?; stty -g",
+        harness::setting("LOCALD_BIN"),
+        app.text()
+    );
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]);
+    command.env("LOCALD_HOME", harness::shared_home());
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut lines = said.lines().map(str::trim_end);
+    let before = lines.next();
+    let (after, code) = (lines.next_back(), lines.next_back());
+    // The end of its own input is echoed, too.
+    assert!(code.is_some_and(|it| it.ends_with('7')), "{said}");
+    assert_eq!(after, before, "{said}");
+}
+
+#[test]
 fn a_terminal_is_a_terminal() {
     let app = App::web();
     build(&app, &unique("tty"));

@@ -93,6 +93,39 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     assert!(refused.contains("sparse"), "{refused}");
 }
 
+/// The same bytes, again and again.
+struct Repeated {
+    bytes: Vec<u8>,
+    at: usize,
+    times: u64,
+}
+
+impl Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.bytes.len() {
+            (self.at, self.times) = (0, self.times - 1);
+        }
+        if self.times == 0 {
+            return Ok(0);
+        }
+        let count = (&self.bytes[self.at..]).read(buffer)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// Also of those that leave nothing.
+#[test]
+fn more_entries_than_a_layer_may_have_are_refused() {
+    let stream = Repeated {
+        bytes: announcing(EntryType::XGlobalHeader, 0).repeat(1000),
+        at: 0,
+        times: 5001,
+    };
+    let refused = extract_at(stream, Compression::None).unwrap_err();
+    assert!(refused.to_string().contains("5 million"), "{refused}");
+}
+
 /// What follows the end of an archive is part of its digest, but has one too.
 #[test]
 fn what_follows_the_end_has_an_end() {

@@ -45,6 +45,15 @@ fn a_mode_is_not_given_to_what_a_link_leads_to() {
         .extract();
     let link = fs_err::symlink_metadata(extracted.path("link")).unwrap();
     assert!(link.is_dir());
+    // One that a link has replaced gives nothing to the link's target.
+    let extracted = Layer::new()
+        .pax(&[("mtime", b"5")])
+        .directory("link/")
+        .symlink("link", "target")
+        .directory("target/")
+        .extract();
+    let target = fs_err::metadata(extracted.path("target")).unwrap();
+    assert_eq!(target.mtime(), 1_000_000_000);
 }
 
 #[test]
@@ -139,6 +148,8 @@ fn modes_do_not_depend_on_the_umask() {
             .file("listed/file", "x")
             .file("implied/file", "x")
             .raw(EntryType::Fifo, b"pipe", b"", b"")
+            .symlink("link", "listed")
+            .directory("link/inner/")
     };
     if let Ok(root) = std::env::var(UMASK_ROOT) {
         extract(&*layer().bytes(), Compression::None, root.as_ref()).unwrap();
@@ -165,9 +176,14 @@ fn modes_do_not_depend_on_the_umask() {
             "implied",
             "implied/file",
             "pipe",
+            "listed/inner",
         ]
         .map(mode);
-        assert_eq!(modes, [0o755, 0o755, 0o644, 0o755, 0o644, 0o644], "{umask}");
+        assert_eq!(
+            modes,
+            [0o755, 0o755, 0o644, 0o755, 0o644, 0o644, 0o755],
+            "{umask}"
+        );
     }
 }
 
