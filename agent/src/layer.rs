@@ -8,6 +8,7 @@
 
 mod archive;
 mod entry;
+mod metadata;
 mod tree;
 mod whiteout;
 pub mod within;

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
-use rustix::fs::{Uid, XattrFlags, mkdirat, mknodat, openat, openat2, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{mkdirat, mknodat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 
 use super::entry::{Entry, Kind};
+use super::metadata::{self, Directories};
 use super::{LayerError, whiteout};
 use crate::namespace::Privilege;
 use crate::store::StoreError;
@@ -35,20 +36,9 @@ pub(super) struct Tree {
     /// hide.
     pub(super) whiteouts: Vec<(OsString, OsString)>,
     /// Directories get their modes and times when all is written.
-    directories: Vec<Directory>,
+    directories: Directories,
     buffer: Vec<u8>,
 }
-
-/// A directory that an entry describes.
-struct Directory {
-    path: OsString,
-    /// Which it is: by the end, a link may lead the path elsewhere.
-    identity: Identity,
-    entry: Entry,
-}
-
-/// Device and inode.
-type Identity = (u64, u64);
 
 impl Tree {
     /// Makes the root.
@@ -65,7 +55,7 @@ impl Tree {
             privilege: Privilege::of_this_process().unwrap_or(Privilege::Rootless),
             parent: None,
             whiteouts: Vec::new(),
-            directories: Vec::new(),
+            directories: Directories::default(),
             buffer: vec![0; BUFFER],
         })
     }
@@ -100,7 +90,7 @@ impl Tree {
                 let path = Path::new(parent_path).join(name).into_os_string();
                 self.make_directory(parent, name)
                     .and_then(|()| rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW))
-                    .map(|stat| self.remember(path, &stat, entry))
+                    .map(|stat| self.directories.add(path, &stat, entry))
                     .map_err(|errno| write_error(entry, errno))
             }
             Kind::File { size } => self.file(parent, name, entry, content, size),
@@ -125,16 +115,8 @@ impl Tree {
             return Err(entry.refuse("it replaces the root directory"));
         }
         let stat = rustix::fs::fstat(&self.root).map_err(|errno| write_error(entry, errno))?;
-        self.remember(OsString::from("."), &stat, entry);
+        self.directories.add(OsString::from("."), &stat, entry);
         Ok(())
-    }
-
-    fn remember(&mut self, path: OsString, stat: &Stat, entry: &Entry) {
-        self.directories.push(Directory {
-            path,
-            identity: (stat.st_dev, stat.st_ino),
-            entry: entry.metadata(),
-        });
     }
 
     /// The directory for an entry; made when the archive did not list it.
@@ -212,7 +194,7 @@ impl Tree {
                 })?;
             left = left.saturating_sub(read as u64);
         }
-        self.set_metadata(file.as_fd(), entry)
+        metadata::set(file.as_fd(), entry, self.privilege)
             .map_err(|errno| write_error(entry, errno))
     }
 
@@ -228,13 +210,7 @@ impl Tree {
         }
         let failed = |errno| write_error(entry, errno);
         rustix::fs::symlinkat(OsStr::from_bytes(&entry.link), parent, name).map_err(failed)?;
-        if self.privilege == Privilege::Root {
-            let (uid, gid) = owner(entry);
-            rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(failed)?;
-        }
-        rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(failed)
+        metadata::set_link(parent, name, entry, self.privilege).map_err(failed)
     }
 
     fn hardlink(
@@ -293,62 +269,16 @@ impl Tree {
         entry: &Entry,
     ) -> Result<(), LayerError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let set = |file: OwnedFd| self.set_metadata(file.as_fd(), entry);
+        let set = |file: OwnedFd| metadata::set(file.as_fd(), entry, self.privilege);
         openat(parent, name, flags, Mode::empty())
             .and_then(set)
             .map_err(|errno| write_error(entry, errno))
     }
 
-    fn set_metadata(&self, file: BorrowedFd<'_>, entry: &Entry) -> Result<(), Errno> {
-        if self.privilege == Privilege::Root {
-            let (uid, gid) = owner(entry);
-            rustix::fs::fchown(file, uid, gid)?;
-        }
-        // After the owner: a change of owner clears set-id bits.
-        rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
-        for (name, value) in &entry.xattrs {
-            match rustix::fs::fsetxattr(file, name.as_str(), value, XattrFlags::empty()) {
-                // Not every file system has them, and only root sets capabilities.
-                Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        rustix::fs::futimens(file, &times(entry))
-    }
-
     /// Removes needless whiteouts, and gives directories their modes and times.
     pub(super) fn finish(self) -> Result<(), LayerError> {
         self.sweep_whiteouts();
-        for directory in self.directories.iter().rev() {
-            match self.describe(directory) {
-                // A later entry has put something else in its place.
-                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(errno) => return Err(write_error(&directory.entry, errno)),
-            }
-        }
-        Ok(())
-    }
-
-    fn describe(&self, directory: &Directory) -> Result<(), Errno> {
-        let path = &directory.path;
-        let file = openat2(&self.root, path, DIRECTORY_FLAGS, Mode::empty(), RESOLVE)?;
-        let stat = rustix::fs::fstat(&file)?;
-        if (stat.st_dev, stat.st_ino) != directory.identity {
-            return Ok(());
-        }
-        self.set_metadata(file.as_fd(), &directory.entry)
-    }
-}
-
-impl Entry {
-    /// The entry without its link.
-    fn metadata(&self) -> Self {
-        Self {
-            path: self.path.clone(),
-            link: Vec::new(),
-            xattrs: self.xattrs.clone(),
-            ..*self
-        }
+        self.directories.finish(&self.root, self.privilege)
     }
 }
 
@@ -369,26 +299,6 @@ fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), Laye
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::NOTEMPTY) => Err(entry.refuse("it replaces a directory that is not empty")),
         Err(errno) => Err(write_error(entry, errno)),
-    }
-}
-
-fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    let id = |id: u64| u32::try_from(id).ok();
-    (
-        id(entry.uid).map(Uid::from_raw),
-        id(entry.gid).map(Gid::from_raw),
-    )
-}
-
-fn times(entry: &Entry) -> Timestamps {
-    let (seconds, nanoseconds) = entry.modified;
-    let time = Timespec {
-        tv_sec: seconds,
-        tv_nsec: i64::from(nanoseconds),
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
     }
 }
 

@@ -30,6 +30,8 @@ use stage::Stage;
 
 /// Long enough for a busy machine, short enough for one that hangs.
 const DEADLINE: Duration = Duration::from_mins(5);
+/// What has ended is reaped in this time.
+const ENDING: Duration = Duration::from_secs(5);
 /// Nobody: has no entry in `/etc/passwd` or `/etc/subuid`.
 const ORDINARY_USER: u32 = 54_321;
 
@@ -126,8 +128,17 @@ fn run_all(filters: &[&str], privilege: Privilege) -> usize {
             started.elapsed().as_millis()
         );
     }
-    drop(runtime);
-    let left = stage::descendants(std::process::id());
+    // The runner of a container that was refused is reaped a moment later.
+    let ended = Instant::now();
+    let left = runtime.block_on(async {
+        loop {
+            let left = stage::descendants(std::process::id());
+            if left.is_empty() || ended.elapsed() > ENDING {
+                return left;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
     println!("processes left: {left:?}");
     failed + left.len()
 }

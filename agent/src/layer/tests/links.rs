@@ -57,6 +57,17 @@ fn a_mode_is_not_given_to_what_a_link_leads_to() {
 }
 
 #[test]
+fn the_last_entry_of_a_directory_counts() {
+    let extracted = Layer::new()
+        .pax(&[("mtime", b"5")])
+        .directory("twice/")
+        .directory("twice/")
+        .extract();
+    let twice = fs_err::metadata(extracted.path("twice")).unwrap();
+    assert_eq!(twice.mtime(), 1_000_000_000);
+}
+
+#[test]
 fn a_whiteout_through_a_link_stays_inside() {
     let extracted = Layer::new()
         .directory("real/")
