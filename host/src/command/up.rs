@@ -85,6 +85,7 @@ async fn publish(folder: Folder, board: Board) -> Result<(), Failure> {
     loop {
         let statuses = look.borrow_and_update().clone();
         tokio::task::block_in_place(|| folder.write(&statuses))?;
+        board.is_written(statuses);
         if look.changed().await.is_err() {
             return Ok(());
         }

@@ -65,7 +65,11 @@ pub(crate) type Statuses = BTreeMap<String, Status>;
 
 /// The board; a clone is the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Board(watch::Sender<Statuses>);
+pub(crate) struct Board {
+    statuses: watch::Sender<Statuses>,
+    /// What other processes see of it.
+    written: watch::Sender<Statuses>,
+}
 
 impl Board {
     /// All wait.
@@ -79,12 +83,15 @@ impl Board {
             };
             (name.to_owned(), status)
         };
-        Self(watch::Sender::new(services.map(waiting).collect()))
+        Self {
+            statuses: watch::Sender::new(services.map(waiting).collect()),
+            written: watch::Sender::default(),
+        }
     }
 
     /// A service is in another state.
     pub(super) fn set(&self, service: &str, state: State) {
-        self.0.send_if_modified(|statuses| {
+        self.statuses.send_if_modified(|statuses| {
             let Some(status) = statuses.get_mut(service) else {
                 return false;
             };
@@ -99,7 +106,7 @@ impl Board {
 
     /// A service starts again after a crash.
     pub(super) fn count_restart(&self, service: &str) {
-        self.0.send_modify(|statuses| {
+        self.statuses.send_modify(|statuses| {
             if let Some(status) = statuses.get_mut(service) {
                 status.restarts += 1;
             }
@@ -113,12 +120,25 @@ impl Board {
             wanted.all(|status| status.state.is_ready())
         };
         // The board itself is held: it does not go.
-        let _ = self.0.subscribe().wait_for(ready).await;
+        let _ = self.statuses.subscribe().wait_for(ready).await;
     }
 
     /// Whoever looks at it from now on.
     pub(crate) fn look(&self) -> watch::Receiver<Statuses> {
-        self.0.subscribe()
+        self.statuses.subscribe()
+    }
+
+    /// Others see this from now on.
+    pub(crate) fn is_written(&self, statuses: Statuses) {
+        self.written.send_replace(statuses);
+    }
+
+    /// Waits until others see all of it: what is told afterwards is no news to
+    /// them.
+    pub(super) async fn written(&self) {
+        let is_all = |written: &Statuses| *written == *self.statuses.borrow();
+        // The board itself is held: it does not go.
+        let _ = self.written.subscribe().wait_for(is_all).await;
     }
 }
 
@@ -149,5 +169,17 @@ mod tests {
         assert!(is_ready().await);
         board.set("db", State::Resting);
         assert!(!is_ready().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_written_is_not_told() {
+        let board = Board::new([("db", None)].into_iter());
+        board.is_written(board.look().borrow().clone());
+        board.written().await;
+        board.set("db", State::Healthy);
+        let moment = std::time::Duration::from_millis(1);
+        assert!(tokio::time::timeout(moment, board.written()).await.is_err());
+        board.is_written(board.look().borrow().clone());
+        board.written().await;
     }
 }

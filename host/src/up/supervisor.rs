@@ -81,7 +81,7 @@ impl Supervisor {
             match order {
                 Order::Start if self.held => {}
                 Order::Start => self.keep().await?,
-                Order::Stop(done) => self.hold(done),
+                Order::Stop(done) => self.hold(done).await,
                 Order::Kill => {}
             }
         }
@@ -104,7 +104,7 @@ impl Supervisor {
                     continue;
                 }
                 Turn::Ended { code, .. } if code == 0 || self.on_exit == OnExit::Wait => {
-                    self.ended(code);
+                    self.ended(code).await;
                     return Ok(());
                 }
                 Turn::Failed if self.on_exit == OnExit::Wait => {
@@ -117,7 +117,7 @@ impl Supervisor {
                 Turn::Failed => (format!("{name} is not up"), backoff.rest(None)),
             };
             let again = format!("{what}; it starts again in {}", duration(rest));
-            self.tell(State::Resting, &again);
+            self.tell(State::Resting, &again).await;
             match self.unless_told(tokio::time::sleep(rest)).await {
                 Told::Nothing => {}
                 Told::Start => backoff.forget(),
@@ -148,7 +148,7 @@ impl Supervisor {
             order = self.orders.recv() => match order {
                 Some(Order::Start) => Told::Start,
                 Some(Order::Stop(done)) => {
-                    self.hold(done);
+                    self.hold(done).await;
                     Told::Stop
                 }
                 Some(Order::Kill) | None => {
@@ -160,9 +160,10 @@ impl Supervisor {
     }
 
     /// Stays stopped: nothing ran.
-    fn hold(&mut self, done: oneshot::Sender<()>) {
+    async fn hold(&mut self, done: oneshot::Sender<()>) {
         self.held = true;
         self.board.set(&self.launch.name, State::Stopped);
+        self.board.written().await;
         // Nobody may wait for it.
         let _ = done.send(());
     }
@@ -224,12 +225,12 @@ impl Supervisor {
                     match found {
                         Ok(()) => {
                             healthy = Some(Instant::now());
-                            self.healthy(start.elapsed());
+                            self.healthy(start.elapsed()).await;
                         }
                         Err(last) => {
                             self.unhealthy(&last);
                             let stop = process.stop(&mut self.orders, launch.stop_signal).await?;
-                            return Ok(self.stopped(stop, Turn::Failed));
+                            return Ok(self.stopped(stop, Turn::Failed).await);
                         }
                     }
                 }
@@ -245,7 +246,7 @@ impl Supervisor {
                         Some(Order::Stop(done)) => stop.waiting.push(done),
                         Some(Order::Kill) | None => stop.is_final = true,
                     }
-                    return Ok(self.stopped(stop, Turn::Anew));
+                    return Ok(self.stopped(stop, Turn::Anew).await);
                 }
             }
         }
@@ -271,7 +272,7 @@ impl Supervisor {
 
     /// What follows when a process was stopped: `turn`, unless somebody wanted
     /// it to be for good.
-    fn stopped(&mut self, stop: Stop, turn: Turn) -> Turn {
+    async fn stopped(&mut self, stop: Stop, turn: Turn) -> Turn {
         let name = &self.launch.name;
         if stop.took_too_long {
             let text = format!("{name} did not stop in time, and was killed");
@@ -281,7 +282,8 @@ impl Supervisor {
             return turn;
         }
         self.held = true;
-        self.tell(State::Stopped, &format!("{name} stopped"));
+        let text = format!("{name} stopped");
+        self.tell(State::Stopped, &text).await;
         for done in stop.waiting {
             // Nobody may wait for it.
             let _ = done.send(());

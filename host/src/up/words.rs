@@ -10,7 +10,7 @@ use crate::printer::duration;
 use crate::settings::Probe;
 
 impl Supervisor {
-    pub(super) fn healthy(&mut self, time: Duration) {
+    pub(super) async fn healthy(&mut self, time: Duration) {
         let name = &self.launch.name;
         let time = duration(time);
         let place = match self.launch.port {
@@ -22,7 +22,7 @@ impl Supervisor {
             (OnExit::Restart, Probe::Started) => format!("{name} has started"),
             (OnExit::Restart, _) => format!("{name} is up{place} ({time})"),
         };
-        self.tell(State::Healthy, &text);
+        self.tell(State::Healthy, &text).await;
     }
 
     pub(super) fn unhealthy(&mut self, last: &str) {
@@ -37,7 +37,7 @@ impl Supervisor {
         self.printer.failure(&failure);
     }
 
-    pub(super) fn ended(&mut self, code: u8) {
+    pub(super) async fn ended(&mut self, code: u8) {
         let name = &self.launch.name;
         let text = match self.on_exit {
             OnExit::Restart => format!("{name} ended with {code}"),
@@ -45,11 +45,13 @@ impl Supervisor {
                 format!("{name} ended with {code}: a change of the source starts it again")
             }
         };
-        self.tell(State::Ended(code), &text);
+        self.tell(State::Ended(code), &text).await;
     }
 
-    pub(super) fn tell(&mut self, state: State, text: &str) {
+    /// Who reads it, and asks for the states then, finds this one.
+    pub(super) async fn tell(&mut self, state: State, text: &str) {
         self.board.set(&self.launch.name, state);
+        self.board.written().await;
         self.printer
             .service_state(&self.launch.name, state.name(), text);
     }
