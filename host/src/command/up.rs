@@ -44,7 +44,7 @@ pub(super) fn run(
         let journal = Journal::create(&folder.journal()).map_err(failed)?;
         let control = Control::listen(&folder.control()).map_err(|error| no_control(&error))?;
         let ports = services.all.iter().map(|it| (it.name.as_str(), it.port));
-        let board = Board::new(ports);
+        let board = Board::new(ports).shared();
         let mut tasks = JoinSet::new();
         tasks.spawn(publish(folder.clone(), board.clone()));
         let signals =

@@ -67,8 +67,8 @@ pub(crate) type Statuses = BTreeMap<String, Status>;
 #[derive(Debug, Clone)]
 pub(crate) struct Board {
     statuses: watch::Sender<Statuses>,
-    /// What other processes see of it.
-    written: watch::Sender<Statuses>,
+    /// What other processes see of it, if they see anything.
+    written: Option<watch::Sender<Statuses>>,
 }
 
 impl Board {
@@ -85,7 +85,15 @@ impl Board {
         };
         Self {
             statuses: watch::Sender::new(services.map(waiting).collect()),
-            written: watch::Sender::default(),
+            written: None,
+        }
+    }
+
+    /// The same, for other processes to see: somebody writes it down.
+    pub(crate) fn shared(self) -> Self {
+        Self {
+            written: Some(watch::Sender::default()),
+            ..self
         }
     }
 
@@ -130,15 +138,19 @@ impl Board {
 
     /// Others see this from now on.
     pub(crate) fn is_written(&self, statuses: Statuses) {
-        self.written.send_replace(statuses);
+        if let Some(written) = &self.written {
+            written.send_replace(statuses);
+        }
     }
 
     /// Waits until others see all of it: what is told afterwards is no news to
     /// them.
     pub(super) async fn written(&self) {
         let is_all = |written: &Statuses| *written == *self.statuses.borrow();
-        // The board itself is held: it does not go.
-        let _ = self.written.subscribe().wait_for(is_all).await;
+        if let Some(written) = &self.written {
+            // The board itself is held: it does not go.
+            let _ = written.subscribe().wait_for(is_all).await;
+        }
     }
 }
 
@@ -173,7 +185,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_written_is_not_told() {
-        let board = Board::new([("db", None)].into_iter());
+        let alone = Board::new([("db", None)].into_iter());
+        alone.written().await;
+        let board = alone.shared();
         board.is_written(board.look().borrow().clone());
         board.written().await;
         board.set("db", State::Healthy);
