@@ -179,3 +179,20 @@ impl Receiver {
         let _ = tokio::time::timeout(END, self.0.read(&mut [0])).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_of_another_release_is_told_with_the_next_step() {
+        let error = HelloError::Version {
+            build_id: "locald/9".to_owned(),
+            low: 8,
+            high: 9,
+        };
+        let failure = Failure::from(AgentError::Hello(error));
+        let hint = failure.hint.unwrap_or_default();
+        assert!(hint.contains("locald vm upgrade"), "{hint}");
+    }
+}

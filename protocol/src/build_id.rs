@@ -22,6 +22,9 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// All that locald is built for.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
     /// As `uname -m` says it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,9 +44,7 @@ impl Architecture {
 
     /// The one that has such a name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::X86_64, Self::Aarch64]
-            .into_iter()
-            .find(|it| it.name() == name)
+        Self::ALL.into_iter().find(|it| it.name() == name)
     }
 }
 

@@ -285,6 +285,15 @@ pub struct RegistrySettings {
     pub ca: Option<String>,
 }
 
+impl RegistrySettings {
+    /// Host and port of the mirror: under this name it has an account.
+    pub fn mirror_name(&self) -> Option<&str> {
+        let url = self.mirror.as_deref()?;
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        rest.split('/').next()
+    }
+}
+
 /// A process of an application image.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RunRequest {

@@ -31,7 +31,7 @@ pub use fault_proxy::{Fault, FaultProxy};
 pub use file_server::FileServer;
 pub use gate::Gate;
 pub use git_server::GitServer;
-pub use locald::{Locald, Output, Running, locald};
+pub use locald::{Locald, Output, Running, in_terminal, locald};
 pub use machine::{Remote, Vm};
 pub use private_registry::PrivateRegistry;
 pub use reader::Reader;

@@ -170,6 +170,18 @@ impl Locald {
     }
 }
 
+/// What a command line of a shell says in a terminal of its own, which `script`
+/// makes.
+pub fn in_terminal(line: &str) -> String {
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", line, "/dev/null"])
+        .env("LOCALD_HOME", crate::shared_home())
+        .env("TERM", "xterm")
+        .stdin(Stdio::null());
+    String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
+}
+
 impl Running {
     /// Process id.
     pub fn id(&self) -> u32 {

@@ -29,19 +29,13 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) fn of_registry(url: String, name: &str) -> Self {
+    pub(super) fn new(url: String, name: &str) -> Self {
         Self {
             url,
             name: name.to_owned(),
             credential: OnceCell::new(),
             answers: Mutex::default(),
         }
-    }
-
-    pub(super) fn of_mirror(url: String) -> Self {
-        let name = url.split_once("://").map_or(&*url, |(_, rest)| rest);
-        let name = name.split('/').next().unwrap_or_default().to_owned();
-        Self::of_registry(url, &name)
     }
 
     /// The host is asked once, and only when somebody wants to know.

@@ -76,8 +76,10 @@ impl Remote {
         let (mirror, base) = bases(registry, settings);
         Ok(Self {
             registry: registry.to_owned(),
-            mirror: mirror.map(Base::of_mirror),
-            base: Base::of_registry(base, registry_name(registry)),
+            mirror: mirror
+                .zip(settings.and_then(RegistrySettings::mirror_name))
+                .map(|(url, name)| Base::new(url, name)),
+            base: Base::new(base, registry_name(registry)),
             client,
             dialogue,
         })

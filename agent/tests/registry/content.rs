@@ -5,7 +5,7 @@ use agent::store::Descriptor;
 use protocol::FailureKind;
 use serde_json::{Value, json};
 
-use crate::fixture::{Client, MANIFEST, TestImage};
+use crate::fixture::{Client, MANIFEST, TestImage, go_name};
 use crate::stand_in::{Answer, StandIn};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -21,15 +21,24 @@ fn entry(image: &TestImage, architecture: &str) -> Value {
     })
 }
 
-fn own_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        _ => "amd64",
-    }
-}
-
 async fn refused(image: &TestImage) -> protocol::Failure {
     let (server, client) = (image.serve(|_| None), Client::new());
+    let name = format!("{}/app", server.registry());
+    client.pull(&name).await.unwrap_err()
+}
+
+/// Why an image is refused, one of whose blobs is another than its digest says.
+async fn refused_for(
+    client: &Client,
+    image: &TestImage,
+    digest: &str,
+    other: Vec<u8>,
+) -> protocol::Failure {
+    let path = digest.to_owned();
+    let server = image.serve(move |asked| {
+        let wanted = asked.path.ends_with(&path);
+        wanted.then(|| Answer::new(200, other.clone()))
+    });
     let name = format!("{}/app", server.registry());
     client.pull(&name).await.unwrap_err()
 }
@@ -182,7 +191,7 @@ async fn an_index_leads_to_the_image_for_this_machine() {
     };
     let both = index_of(vec![
         entry(&other, "s390x"),
-        entry(&here, own_architecture()),
+        entry(&here, go_name(std::env::consts::ARCH)),
     ]);
     let only_other = index_of(vec![entry(&other, "s390x")]);
     for (index, expected) in [(both, true), (only_other, false)] {
@@ -218,14 +227,7 @@ async fn a_blob_with_another_digest_is_refused_though_its_files_are_the_same() {
     let mut other = image.blobs[&gzip].clone();
     // The system that packed it (RFC 1952, "OS").
     other[9] ^= 1;
-    let path = gzip.clone();
-    let server = image.serve(move |asked| {
-        let wanted = asked.path.ends_with(&path);
-        wanted.then(|| Answer::new(200, other.clone()))
-    });
-    let client = Client::new();
-    let name = format!("{}/app", server.registry());
-    let failure = client.pull(&name).await.unwrap_err();
+    let failure = refused_for(&Client::new(), &image, &gzip, other).await;
     assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
     assert!(all(&failure).contains(&gzip), "{failure:?}");
 }
@@ -237,14 +239,8 @@ async fn a_configuration_with_another_digest_is_refused() {
     let (config, mut other) = (config.to_owned(), image.blobs[config].clone());
     // It says the same.
     other.push(b' ');
-    let path = config.clone();
-    let server = image.serve(move |asked| {
-        let wanted = asked.path.ends_with(&path);
-        wanted.then(|| Answer::new(200, other.clone()))
-    });
     let client = Client::new();
-    let name = format!("{}/app", server.registry());
-    let failure = client.pull(&name).await.unwrap_err();
+    let failure = refused_for(&client, &image, &config, other).await;
     assert_eq!(failure.kind, FailureKind::Integrity, "{failure:?}");
     assert!(all(&failure).contains(&config), "{failure:?}");
     assert!(client.extracted().is_empty());
@@ -275,7 +271,7 @@ async fn an_index_with_layers_is_refused() {
     let image = TestImage::new();
     let mut both = image.manifest.clone();
     both["mediaType"] = INDEX.into();
-    both["manifests"] = json!([entry(&image, own_architecture())]);
+    both["manifests"] = json!([entry(&image, go_name(std::env::consts::ARCH))]);
     let server = image.serve(move |asked| {
         let named = asked.path.ends_with("/manifests/latest");
         named.then(|| Answer::new(200, both.to_string()).header("Content-Type", INDEX))

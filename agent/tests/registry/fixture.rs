@@ -49,6 +49,15 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
+/// An architecture as images call it.
+pub(crate) fn go_name(architecture: &str) -> &str {
+    match architecture {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 impl TestImage {
     /// Three layers: gzip, zstd, and plain.
     pub(crate) fn new() -> Self {
@@ -56,11 +65,7 @@ impl TestImage {
     }
 
     pub(crate) fn for_platform(os: &str, architecture: &str) -> Self {
-        let architecture = match architecture {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
+        let architecture = go_name(architecture);
         let plain = [
             layer("gzip", &noise(300_000)),
             layer("zstd", b"zstd"),

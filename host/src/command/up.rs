@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::{Failure, FailureKind};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::images::Images;
@@ -22,7 +22,7 @@ use crate::project::Project;
 use crate::signals::{self, Signals};
 use crate::terminal;
 use crate::up::{
-    Ask, Board, Control, Folder, Journal, OnExit, Order, State, StopAnswer, Supervisor,
+    Ask, Board, Control, Folder, Journal, OnExit, Order, State, Statuses, StopAnswer, Supervisor,
 };
 
 pub(super) fn run(
@@ -44,9 +44,9 @@ pub(super) fn run(
         let journal = Journal::create(&folder.journal()).map_err(failed)?;
         let control = Control::listen(&folder.control()).map_err(|error| no_control(&error))?;
         let ports = services.all.iter().map(|it| (it.name.as_str(), it.port));
-        let board = Board::new(ports).shared();
+        let (board, writer) = Board::new(ports).shared();
         let mut tasks = JoinSet::new();
-        tasks.spawn(publish(folder.clone(), board.clone()));
+        tasks.spawn(publish(folder.clone(), board.look(), writer));
         let signals =
             Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
         let mut up = Up {
@@ -80,12 +80,15 @@ fn no_control(error: &std::io::Error) -> Failure {
 }
 
 /// Writes down how the services are, whenever that changes.
-async fn publish(folder: Folder, board: Board) -> Result<(), Failure> {
-    let mut look = board.look();
+async fn publish(
+    folder: Folder,
+    mut look: watch::Receiver<Statuses>,
+    writer: watch::Sender<Statuses>,
+) -> Result<(), Failure> {
     loop {
         let statuses = look.borrow_and_update().clone();
         tokio::task::block_in_place(|| folder.write(&statuses))?;
-        board.is_written(statuses);
+        writer.send_replace(statuses);
         if look.changed().await.is_err() {
             return Ok(());
         }

@@ -65,22 +65,19 @@ impl Registries {
                 .map(|(name, table)| (name.clone(), table.clone())),
         );
         let settings = tables.iter().map(|(name, table)| table.settings(name));
+        let settings = settings.collect::<Result<Vec<_>, _>>()?;
+        let redirected = settings
+            .iter()
+            .filter(|it| project.contains_key(&it.name))
+            .flat_map(|it| [Some(&*it.name), it.mirror_name()])
+            .flatten()
+            .map(str::to_owned)
+            .collect();
         Ok(Self {
-            settings: settings.collect::<Result<_, _>>()?,
-            redirected: project
-                .iter()
-                .flat_map(|(name, table)| [Some(name), table.mirror.as_ref()])
-                .flatten()
-                .map(|name| host(name).to_owned())
-                .collect(),
+            settings,
+            redirected,
         })
     }
-}
-
-/// Of a name or an address.
-fn host(address: &str) -> &str {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
 }
 
 /// Proxies by the names that the agent knows; the lower-case spelling wins, as

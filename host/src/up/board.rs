@@ -67,8 +67,8 @@ pub(crate) type Statuses = BTreeMap<String, Status>;
 #[derive(Debug, Clone)]
 pub(crate) struct Board {
     statuses: watch::Sender<Statuses>,
-    /// What other processes see of it, if they see anything.
-    written: Option<watch::Sender<Statuses>>,
+    /// What other processes see of it, as long as somebody writes it down.
+    written: watch::Receiver<Statuses>,
 }
 
 impl Board {
@@ -85,16 +85,15 @@ impl Board {
         };
         Self {
             statuses: watch::Sender::new(services.map(waiting).collect()),
-            written: None,
+            written: watch::channel(Statuses::new()).1,
         }
     }
 
-    /// The same, for other processes to see: somebody writes it down.
-    pub(crate) fn shared(self) -> Self {
-        Self {
-            written: Some(watch::Sender::default()),
-            ..self
-        }
+    /// The same, for other processes to see. Who writes it down says what they
+    /// see.
+    pub(crate) fn shared(self) -> (Self, watch::Sender<Statuses>) {
+        let (writer, written) = watch::channel(Statuses::new());
+        (Self { written, ..self }, writer)
     }
 
     /// A service is in another state.
@@ -136,21 +135,12 @@ impl Board {
         self.statuses.subscribe()
     }
 
-    /// Others see this from now on.
-    pub(crate) fn is_written(&self, statuses: Statuses) {
-        if let Some(written) = &self.written {
-            written.send_replace(statuses);
-        }
-    }
-
     /// Waits until others see all of it: what is told afterwards is no news to
     /// them.
     pub(super) async fn written(&self) {
         let is_all = |written: &Statuses| *written == *self.statuses.borrow();
-        if let Some(written) = &self.written {
-            // The board itself is held: it does not go.
-            let _ = written.subscribe().wait_for(is_all).await;
-        }
+        // Where nobody writes, nobody is waited for.
+        let _ = self.written.clone().wait_for(is_all).await;
     }
 }
 
@@ -187,13 +177,17 @@ mod tests {
     async fn what_is_not_written_is_not_told() {
         let alone = Board::new([("db", None)].into_iter());
         alone.written().await;
-        let board = alone.shared();
-        board.is_written(board.look().borrow().clone());
+        let (board, writer) = alone.shared();
+        writer.send_replace(board.look().borrow().clone());
         board.written().await;
         board.set("db", State::Healthy);
         let moment = std::time::Duration::from_millis(1);
         assert!(tokio::time::timeout(moment, board.written()).await.is_err());
-        board.is_written(board.look().borrow().clone());
+        writer.send_replace(board.look().borrow().clone());
+        board.written().await;
+        // Who cannot write any more holds nobody up.
+        board.set("db", State::Stopped);
+        drop(writer);
         board.written().await;
     }
 }

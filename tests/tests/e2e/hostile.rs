@@ -191,7 +191,6 @@ fn a_phase_does_not_steer_the_terminal() {
     let script =
         "printf '\\033]0;TITLE\\007\\033]52;c;CLIPBOARD\\007\\033[5n\\033[31mred\\n'; exit 1";
     let app = App::probe(script);
-    // `script` gives locald a terminal of its own.
     let line = format!(
         "{} build '{}' -t {} --builder {} -v",
         harness::setting("LOCALD_BIN"),
@@ -199,13 +198,7 @@ fn a_phase_does_not_steer_the_terminal() {
         unique("steer"),
         builder()
     );
-    let mut command = std::process::Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]);
-    command
-        .env("LOCALD_HOME", shared_home())
-        .env("TERM", "xterm");
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = harness::in_terminal(&line);
     assert!(said.contains("red"), "{said:?}");
     for steering in ["\u{1b}]", "TITLE", "CLIPBOARD", "\u{1b}[5n"] {
         assert!(!said.contains(steering), "{said:?}");

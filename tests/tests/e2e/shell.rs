@@ -76,11 +76,7 @@ fn a_terminal_is_given_back_as_it_was() {
         harness::setting("LOCALD_BIN"),
         app.text()
     );
-    let mut command = std::process::Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]);
-    command.env("LOCALD_HOME", harness::shared_home());
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = harness::in_terminal(&line);
     let mut lines = said.lines().map(str::trim_end);
     let before = lines.next();
     let (after, code) = (lines.next_back(), lines.next_back());
@@ -93,18 +89,11 @@ fn a_terminal_is_given_back_as_it_was() {
 fn a_terminal_is_a_terminal() {
     let app = App::web();
     build(&app, &unique("tty"));
-    // `script` gives locald a terminal of its own.
     let line = format!(
         "{} shell '{}' -- sh -c 'tty; stty size; echo $TERM'",
         harness::setting("LOCALD_BIN"),
         app.text()
     );
-    let mut command = std::process::Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]);
-    command
-        .env("LOCALD_HOME", harness::shared_home())
-        .env("TERM", "xterm");
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = harness::in_terminal(&line);
     assert!(said.contains("/dev/pts/0"), "{said}");
 }
