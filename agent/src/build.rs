@@ -13,6 +13,7 @@ mod trust;
 mod unchanged;
 mod weight;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::event::{Built, ImageRole};
@@ -175,7 +176,9 @@ impl Build<'_> {
         images
             .fetch_layers(&self.plan, store, &self.registry)
             .await?;
-        let directory = self.prepare(materials)?;
+        let state = store.temporary()?;
+        let lowers = images.lowers(store, state.path())?;
+        let directory = self.prepare(materials, &lowers)?;
         let names: Vec<&ImageRef> = self.plan.names.iter().chain([&images.run_name]).collect();
         let names = Names::of(names);
         let identity = Identity::new(&names.hosts)?;
@@ -200,13 +203,11 @@ impl Build<'_> {
             directory: &directory,
             names: &names,
             authority: &identity.authority,
-            trusted: trust::bundle(
-                &images.lowers(store),
-                self.plan.request.access.extra_ca.as_deref(),
-            ),
+            trusted: trust::bundle(&lowers, self.plan.request.access.extra_ca.as_deref()),
             namespace: network.namespace,
             build_network,
-            state: self.agent.store.temporary()?,
+            lowers,
+            state,
         };
         match publication {
             None => phases.run().await?,
@@ -226,12 +227,13 @@ impl Build<'_> {
         Ok(digest)
     }
 
-    fn prepare(&self, materials: &Materials) -> Result<BuildDir, Failure> {
+    fn prepare(&self, materials: &Materials, lowers: &[PathBuf]) -> Result<BuildDir, Failure> {
         let store = &self.agent.store;
         let choice = order::Choice {
             store,
             plan: &self.plan,
             images: &materials.images,
+            lowers,
             sources: &materials.sources,
         };
         let prepare = directory::Prepare {

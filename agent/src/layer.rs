@@ -9,12 +9,13 @@
 mod archive;
 mod entry;
 mod metadata;
+pub mod stack;
 mod tree;
 mod whiteout;
 pub mod within;
 
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
 
@@ -109,20 +110,30 @@ impl Compression {
     }
 }
 
-/// Extracts an archive into a directory that does not exist yet; returns the
-/// digest of what was in it. The directory is of no use after an error.
+/// What an archive was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extraction {
+    /// The digest of what was in it.
+    pub diff_id: DiffId,
+    /// Directories that it has, but does not list: see [`stack`].
+    pub implied: Vec<PathBuf>,
+}
+
+/// Extracts an archive into a directory that does not exist yet. The directory
+/// is of no use after an error.
 pub fn extract(
     archive: impl Read + Send,
     compression: Compression,
     root: &Path,
-) -> Result<DiffId, LayerError> {
+) -> Result<Extraction, LayerError> {
     let plain = compression.reader(archive).map_err(LayerError::Archive)?;
     let mut hashed = BufReader::with_capacity(BUFFER, Hashed::new(plain));
     let mut tree = tree::Tree::new(root)?;
     archive::apply(&mut hashed, &mut tree)?;
-    tree.finish()?;
+    let implied = tree.finish()?;
     archive::read_padding(&mut hashed)?;
-    Ok(DiffId(hashed.into_inner().hasher.finish()))
+    let diff_id = DiffId(hashed.into_inner().hasher.finish());
+    Ok(Extraction { diff_id, implied })
 }
 
 /// Hashes what is read through it.

@@ -32,15 +32,9 @@ pub async fn run(
     let (stored, image) = image::load(&agent.store, &request.image)?;
     let registry = Registry::new(request.access.clone(), dialogue.clone());
     extract(agent, &registry, &stored, &image).await?;
-    let layers = image.config.diff_ids().iter().rev();
-    let lowers = layers.map(|diff_id| agent.store.layer_path(diff_id));
     let state = agent.store.temporary()?;
-    let spec = specification(
-        &request,
-        image.config.runtime(),
-        lowers.collect(),
-        state.path(),
-    )?;
+    let lowers = agent.store.stack(image.config.diff_ids(), state.path())?;
+    let spec = specification(&request, image.config.runtime(), lowers, state.path())?;
     if let Upper::Directory { upper, work } = &spec.upper {
         for directory in [upper, work] {
             fs_err::create_dir(directory)

@@ -73,9 +73,8 @@ pub async fn shell(
         mounts.push(mount(BUILD_CACHE, Access::ReadWrite, kind));
     }
     mounts.extend(reused_layers(agent, &app, &layout.layers())?);
-    let diff_ids = builder.config.diff_ids().iter().rev();
     let spec = ContainerSpec {
-        lowers: diff_ids.map(|id| agent.store.layer_path(id)).collect(),
+        lowers: agent.store.stack(builder.config.diff_ids(), state.path())?,
         upper: Upper::Directory {
             upper: directory("root")?,
             work: directory("root-work")?,

@@ -1,7 +1,7 @@
 //! The images that a build is made from.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::Failure;
@@ -10,11 +10,11 @@ use protocol::event::ImageRole;
 use super::plan::Plan;
 use crate::builder::{Builder, BuilderError};
 use crate::buildpackage::Buildpackage;
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::endpoint::{Fetch, Scope};
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Resolved, Want};
-use crate::store::{Image, Store};
+use crate::store::{Image, Store, StoreError};
 
 /// The documents of all images of a build. Layers are fetched when something
 /// needs them.
@@ -76,17 +76,18 @@ impl Images {
 
     /// The directories of the phases' root file system, the uppermost first:
     /// the builder's below those of the buildpacks. An overlay may have each
-    /// but once.
-    pub(super) fn lowers(&self, store: &Store) -> Vec<PathBuf> {
+    /// but once. What they need beside layers is made in `scratch`.
+    pub(super) fn lowers(&self, store: &Store, scratch: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let packages = self.buildpackages.iter().rev();
         let images = packages.map(|package| &package.image);
         let mut seen = HashSet::new();
-        images
+        let mut diff_ids: Vec<&DiffId> = images
             .chain([&self.builder_image.image])
             .flat_map(|image| image.config.diff_ids().iter().rev())
             .filter(|diff_id| seen.insert(**diff_id))
-            .map(|diff_id| store.layer_path(diff_id))
-            .collect()
+            .collect();
+        diff_ids.reverse();
+        store.stack(diff_ids, scratch)
     }
 
     /// What the phases may see: the run image and the image of the last build;

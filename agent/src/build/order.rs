@@ -39,6 +39,8 @@ pub(super) struct Choice<'a> {
     pub(super) store: &'a Store,
     pub(super) plan: &'a Plan,
     pub(super) images: &'a Images,
+    /// The phases' root file system.
+    pub(super) lowers: &'a [PathBuf],
     pub(super) sources: &'a [Source],
 }
 
@@ -114,8 +116,7 @@ impl Choice<'_> {
     /// `/cnb/order.toml` of the builder: what the topmost layer has of it.
     fn own_order(&self) -> String {
         let read = |layer: &PathBuf| within::read(layer, "cnb/order.toml", CAP);
-        let layers = self.images.lowers(self.store);
-        layers.iter().find_map(read).unwrap_or_default()
+        self.lowers.iter().find_map(read).unwrap_or_default()
     }
 
     fn unusable(&self, reason: &str) -> Failure {

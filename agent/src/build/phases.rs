@@ -63,6 +63,8 @@ pub(super) struct Phases<'a> {
     pub(super) namespace: Arc<OwnedFd>,
     /// What the build phase reaches.
     pub(super) build_network: Network,
+    /// Their root file system: the uppermost directory first.
+    pub(super) lowers: Vec<PathBuf>,
     /// A directory for what the containers need.
     pub(super) state: Temporary,
 }
@@ -160,7 +162,7 @@ impl Phases<'_> {
             .scratch(phase)
             .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
         Ok(ContainerSpec {
-            lowers: self.images.lowers(&self.agent.store),
+            lowers: self.lowers.clone(),
             upper: Upper::Directory { upper, work },
             mounts: self.mounts(phase),
             args: lifecycle::arguments(phase, &options),

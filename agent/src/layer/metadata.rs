@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, openat2};
 use rustix::io::Errno;
@@ -11,11 +13,20 @@ use rustix::io::Errno;
 use super::LayerError;
 use super::entry::Entry;
 use super::tree::{DIRECTORY_FLAGS, RESOLVE, write_error};
+use super::whiteout::OPAQUE_ATTRIBUTES;
 use crate::namespace::Privilege;
 
-/// Directories that entries describe.
+/// What an attribute, or the names of all, may have in bytes: `XATTR_SIZE_MAX`.
+const XATTR_CAP: usize = 65_536;
+
+/// Directories of a layer.
 #[derive(Default)]
-pub(super) struct Directories(Vec<Directory>);
+pub(super) struct Directories {
+    /// Those that entries describe.
+    described: Vec<Directory>,
+    /// Those that were made because entries are in them.
+    implied: Vec<(OsString, Identity)>,
+}
 
 struct Directory {
     path: OsString,
@@ -29,7 +40,7 @@ type Identity = (u64, u64);
 
 impl Directories {
     pub(super) fn add(&mut self, path: OsString, stat: &Stat, entry: &Entry) {
-        self.0.push(Directory {
+        self.described.push(Directory {
             path,
             identity: identity(stat),
             entry: Entry {
@@ -41,12 +52,29 @@ impl Directories {
         });
     }
 
+    pub(super) fn add_implied(&mut self, path: OsString, stat: &Stat) {
+        self.implied.push((path, identity(stat)));
+    }
+
+    /// Paths of the directories that no entry describes.
+    pub(super) fn implied(&self, root: &OwnedFd) -> Vec<PathBuf> {
+        let described = self.described.iter().map(|it| it.identity);
+        let described: HashSet<Identity> = described.collect();
+        let implied = self.implied.iter().filter(|it| !described.contains(&it.1));
+        implied
+            .filter_map(|(path, identity)| {
+                let directory = open(root, path, *identity).ok()??;
+                path_of(&directory, root).ok()?
+            })
+            .collect()
+    }
+
     /// Gives each what the last entry says of it. What has been replaced since
     /// is left alone.
     pub(super) fn finish(&self, root: &OwnedFd, privilege: Privilege) -> Result<(), LayerError> {
         let mut done = HashSet::new();
         // A directory that forbids to look into it comes after what is in it.
-        for directory in self.0.iter().rev() {
+        for directory in self.described.iter().rev() {
             if !done.insert(directory.identity) {
                 continue;
             }
@@ -61,12 +89,25 @@ impl Directories {
 
 impl Directory {
     fn set(&self, root: &OwnedFd, privilege: Privilege) -> Result<(), Errno> {
-        let file = openat2(root, &self.path, DIRECTORY_FLAGS, Mode::empty(), RESOLVE)?;
-        if identity(&rustix::fs::fstat(&file)?) != self.identity {
-            return Ok(());
+        match open(root, &self.path, self.identity)? {
+            Some(directory) => set(directory.as_fd(), &self.entry, privilege),
+            None => Ok(()),
         }
-        set(file.as_fd(), &self.entry, privilege)
     }
+}
+
+/// Opens a directory of the layer, unless another one has its path.
+fn open(root: &OwnedFd, path: &OsStr, expected: Identity) -> Result<Option<OwnedFd>, Errno> {
+    let directory = openat2(root, path, DIRECTORY_FLAGS, Mode::empty(), RESOLVE)?;
+    let is_same = identity(&rustix::fs::fstat(&directory)?) == expected;
+    Ok(is_same.then_some(directory))
+}
+
+/// Where a directory is, below the root: no link is in that path.
+fn path_of(directory: &OwnedFd, root: &OwnedFd) -> io::Result<Option<PathBuf>> {
+    let path = |of: &OwnedFd| fs_err::read_link(format!("/proc/self/fd/{}", of.as_raw_fd()));
+    let (path, root) = (path(directory)?, path(root)?);
+    Ok(path.strip_prefix(root).ok().map(Path::to_owned))
 }
 
 fn identity(stat: &Stat) -> Identity {
@@ -103,6 +144,47 @@ pub(super) fn set_link(
         rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     }
     rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Gives a directory what another one has; that it is opaque only when it shall
+/// be, too.
+pub(super) fn copy(from: &Path, to: BorrowedFd<'_>, opaque: bool) -> Result<(), Errno> {
+    let stat = rustix::fs::lstat(from)?;
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    rustix::fs::fchown(to, Some(uid), Some(gid))?;
+    rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
+    let mut buffer = vec![0; XATTR_CAP];
+    let length = match rustix::fs::llistxattr(from, &mut buffer) {
+        Err(Errno::NOTSUP) => 0,
+        length => length?,
+    };
+    for name in buffer[..length].split(|byte| *byte == 0) {
+        let is_opaque = OPAQUE_ATTRIBUTES.iter().any(|it| it.as_bytes() == name);
+        if name.is_empty() || is_opaque && !opaque {
+            continue;
+        }
+        let mut value = vec![0; XATTR_CAP];
+        let length = rustix::fs::lgetxattr(from, name, &mut value)?;
+        match rustix::fs::fsetxattr(to, name, &value[..length], XattrFlags::empty()) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    let times = Timestamps {
+        last_access: Timespec {
+            tv_sec: stat.st_atime,
+            tv_nsec: nanoseconds(stat.st_atime_nsec),
+        },
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime,
+            tv_nsec: nanoseconds(stat.st_mtime_nsec),
+        },
+    };
+    rustix::fs::futimens(to, &times)
+}
+
+fn nanoseconds(of_stat: u64) -> i64 {
+    i64::try_from(of_stat).unwrap_or_default()
 }
 
 fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {

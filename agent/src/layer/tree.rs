@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::fs::{mkdirat, mknodat, openat, openat2, unlinkat};
@@ -16,7 +16,7 @@ use super::{LayerError, whiteout};
 use crate::namespace::Privilege;
 use crate::store::StoreError;
 
-const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+pub(super) const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 pub(super) const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -138,7 +138,7 @@ impl Tree {
         }
     }
 
-    fn make_parents(&self, components: &[&[u8]], entry: &Entry) -> Result<OwnedFd, LayerError> {
+    fn make_parents(&mut self, components: &[&[u8]], entry: &Entry) -> Result<OwnedFd, LayerError> {
         let failed = |errno| write_error(entry, errno);
         let mut parent = self.open_directory(OsStr::new(".")).map_err(failed)?;
         for depth in 1..=components.len() {
@@ -146,7 +146,8 @@ impl Tree {
             parent = match self.open_directory(&path) {
                 Err(Errno::NOENT | Errno::NOTDIR) => {
                     let name = OsStr::from_bytes(components[depth - 1]);
-                    self.make_implied(parent.as_fd(), name).map_err(failed)?;
+                    self.make_implied(parent.as_fd(), name, path.clone())
+                        .map_err(failed)?;
                     self.open_directory(&path).map_err(failed)?
                 }
                 opened => opened.map_err(failed)?,
@@ -254,10 +255,17 @@ impl Tree {
         self.make_opaque(made.as_fd())
     }
 
-    /// Makes a directory that no entry gives a mode.
-    fn make_implied(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    /// Makes a directory that no entry has given a mode yet.
+    fn make_implied(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        path: OsString,
+    ) -> Result<(), Errno> {
         self.make_directory(parent, name)?;
         let made = openat(parent, name, DIRECTORY_FLAGS, Mode::empty())?;
+        self.directories
+            .add_implied(path, &rustix::fs::fstat(&made)?);
         // Whatever the umask is.
         rustix::fs::fchmod(made, NEW_DIRECTORY)
     }
@@ -275,10 +283,13 @@ impl Tree {
             .map_err(|errno| write_error(entry, errno))
     }
 
-    /// Removes needless whiteouts, and gives directories their modes and times.
-    pub(super) fn finish(self) -> Result<(), LayerError> {
+    /// Removes needless whiteouts, and gives directories their modes and times;
+    /// returns the directories that no entry describes.
+    pub(super) fn finish(self) -> Result<Vec<PathBuf>, LayerError> {
         self.sweep_whiteouts();
-        self.directories.finish(&self.root, self.privilege)
+        let implied = self.directories.implied(&self.root);
+        self.directories.finish(&self.root, self.privilege)?;
+        Ok(implied)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::namespace::Privilege;
 /// With which names begin that hide something.
 pub(super) const PREFIX: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// What root, and what others, mark an opaque directory with.
+pub(super) const OPAQUE_ATTRIBUTES: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 
 impl Tree {
     /// Turns a whiteout of the OCI layer format into one of overlayfs.
@@ -66,8 +68,8 @@ impl Tree {
     /// What makes a directory opaque.
     fn attribute(&self) -> &'static str {
         match self.privilege {
-            Privilege::Root => "trusted.overlay.opaque",
-            Privilege::Rootless => "user.overlay.opaque",
+            Privilege::Root => OPAQUE_ATTRIBUTES[0],
+            Privilege::Rootless => OPAQUE_ATTRIBUTES[1],
         }
     }
 
@@ -109,6 +111,12 @@ impl Tree {
         };
         opened.and_then(read).is_ok()
     }
+}
+
+/// Whether a directory of an extracted layer hides what layers below have in it.
+pub(super) fn is_opaque(directory: &Path) -> bool {
+    let has = |name: &&str| rustix::fs::lgetxattr(directory, *name, &mut [0_u8; 8]).is_ok();
+    OPAQUE_ATTRIBUTES.iter().any(has)
 }
 
 /// The path of a directory of the layer; the root has none.

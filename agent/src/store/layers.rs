@@ -42,12 +42,12 @@ impl Store {
         }
         let temporary = self.temporary()?;
         let root = temporary.path().join("root");
-        let actual = layer::extract(archive, compression, &root)?;
-        if actual != *diff_id {
-            let expected = *diff_id;
+        let extracted = layer::extract(archive, compression, &root)?;
+        if extracted.diff_id != *diff_id {
+            let (expected, actual) = (*diff_id, extracted.diff_id);
             return Err(LayerError::Mismatch { expected, actual });
         }
-        self.note_tree(diff_id, &root)?;
+        self.note_tree(diff_id, &root, &extracted.implied)?;
         crash::at(Point::LayerExtracted);
         let path = self.waiting_path(diff_id)?;
         fs_err::rename(&root, &path).map_err(|source| StoreError::io("keep", &path, source).into())

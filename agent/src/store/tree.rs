@@ -6,7 +6,10 @@
 //! That shows files which a power cut has left empty, and whatever a program has
 //! changed, added or removed, without reading gigabytes; a disk that returns
 //! other bytes than were written is for the file system to find.
+//!
+//! Beside it stands which directories the archive did not list.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,6 +17,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Store, StoreError};
 use crate::digest::{DiffId, Digest, Hasher};
+use crate::layer::stack;
+use crate::note;
+
+/// The digest of a tree, and the paths of the directories that are implied.
+type Noted = (Digest, Vec<Vec<u8>>);
 
 /// What is known about a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,18 +41,53 @@ impl Store {
     }
 
     /// Notes what a tree is, before it becomes visible as a layer.
-    pub(super) fn note_tree(&self, diff_id: &DiffId, root: &Path) -> Result<(), StoreError> {
+    pub(super) fn note_tree(
+        &self,
+        diff_id: &DiffId,
+        root: &Path,
+        implied: &[PathBuf],
+    ) -> Result<(), StoreError> {
         let note = self.tree_note(diff_id);
         let digest = digest(root).map_err(|source| StoreError::io("examine", root, source))?;
+        let implied = implied.iter().map(|it| it.as_os_str().as_bytes().to_vec());
+        let noted: Noted = (digest, implied.collect());
         // As lasting as the tree: both are synced together. Half a note is none.
-        fs_err::write(&note, digest.to_string())
+        note::encode(&noted)
+            .and_then(|bytes| fs_err::write(&note, bytes))
             .map_err(|source| StoreError::io("write", &note, source))
+    }
+
+    fn noted(&self, diff_id: &DiffId) -> Option<Noted> {
+        note::decode(&fs_err::read(self.tree_note(diff_id)).ok()?)
+    }
+
+    /// The directories that overlayfs makes a tree of, the uppermost first, from
+    /// layers, the lowest first. What it needs beside them is made in `scratch`.
+    pub fn stack<'a>(
+        &self,
+        diff_ids: impl IntoIterator<Item = &'a DiffId>,
+        scratch: &Path,
+    ) -> Result<Vec<PathBuf>, StoreError> {
+        let layer = |diff_id| {
+            let (_, implied) = self
+                .noted(diff_id)
+                .unwrap_or_else(|| (Digest::of(b""), Vec::new()));
+            stack::Layer {
+                root: self.layer_path(diff_id),
+                implied: implied
+                    .iter()
+                    .map(|it| OsStr::from_bytes(it).into())
+                    .collect(),
+            }
+        };
+        let layers: Vec<_> = diff_ids.into_iter().map(layer).collect();
+        stack::lowers(&layers, scratch)
+            .map_err(|source| StoreError::io("stack layers in", scratch, source))
     }
 
     /// Compares a layer's tree with what was noted.
     pub fn tree_state(&self, diff_id: &DiffId) -> Result<TreeState, StoreError> {
-        let note = fs_err::read_to_string(self.tree_note(diff_id)).unwrap_or_default();
-        let Ok(noted) = note.parse::<Digest>() else {
+        let Some((noted, _)) = self.noted(diff_id) else {
             return Ok(TreeState::Unknown);
         };
         let root = self.layer_path(diff_id);
@@ -126,7 +169,7 @@ mod tests {
         fs_err::write(root.join("folder/file"), "content").unwrap();
         std::os::unix::fs::symlink("file", root.join("folder/link")).unwrap();
         assert_eq!(store.tree_state(&diff_id).unwrap(), TreeState::Unknown);
-        let note = || store.note_tree(&diff_id, &root).unwrap();
+        let note = || store.note_tree(&diff_id, &root, &[]).unwrap();
         let file = root.join("folder/file");
         let truncate = || {
             let time = fs_err::metadata(&file).unwrap().modified().unwrap();

@@ -1,5 +1,5 @@
-//! Random stacks of layers, as tools that make images write them: each layer
-//! lists the directories that its entries are in.
+//! Random stacks of layers, as tools that make images write them: most list the
+//! directories that their entries are in, some do not.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,16 @@ pub(crate) struct Node {
     mode: u32,
     owner: u64,
     modified: u64,
+    is_listed: bool,
+}
+
+/// Whether layers list the directories that their entries are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parents {
+    Listed,
+    /// Half of them. Each link leads to a place of its own, so that no two
+    /// entries of a layer have the same one.
+    Gaps,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,36 +56,42 @@ struct Wish {
     node: (u32, u64, u64),
     length: usize,
     which: prop::sample::Index,
+    lists_parents: bool,
 }
 
-pub(crate) fn stacks() -> impl Strategy<Value = Stack> {
+/// No later time is in a stack.
+pub(crate) const LATEST: u64 = 1_700_000_000;
+
+pub(crate) fn stacks(parents: Parents) -> impl Strategy<Value = Stack> {
     let path = prop::collection::vec(0_u8..4, 1..4);
-    let node = (0_u32..0o10000, 0_u64..3, 1_u64..2_000_000_000);
+    let node = (0_u32..0o10000, 0_u64..3, 1..LATEST);
     let wish = (
         path,
         0_u8..16,
         node,
         0_usize..3000,
         any::<prop::sample::Index>(),
+        any::<bool>(),
     );
-    let wish = wish.prop_map(|(path, kind, node, length, which)| Wish {
+    let wish = wish.prop_map(|(path, kind, node, length, which, lists_parents)| Wish {
         path,
         kind,
         node,
         length,
         which,
+        lists_parents,
     });
     let layer = prop::collection::vec(wish, 1..14);
-    prop::collection::vec(layer, 1..5).prop_map(|wishes| Stack::of(&wishes))
+    prop::collection::vec(layer, 1..5).prop_map(move |wishes| Stack::of(&wishes, parents))
 }
 
 impl Stack {
-    fn of(wishes: &[Vec<Wish>]) -> Self {
+    fn of(wishes: &[Vec<Wish>], parents: Parents) -> Self {
         let mut layers: Vec<Layer> = Vec::new();
         for wishes in wishes {
             let mut layer = Layer::new();
             for wish in wishes {
-                wish.grant(&mut layer, &layers);
+                wish.grant(&mut layer, &layers, parents);
             }
             layers.push(layer);
         }
@@ -98,7 +114,7 @@ impl Stack {
 }
 
 impl Wish {
-    fn grant(&self, layer: &mut Layer, below: &[Layer]) {
+    fn grant(&self, layer: &mut Layer, below: &[Layer], of: Parents) {
         let names: Vec<String> = self.path.iter().map(|it| format!("n{it}")).collect();
         let path = names.join("/");
         let parents: Vec<String> = (1..names.len()).map(|it| names[..it].join("/")).collect();
@@ -107,23 +123,31 @@ impl Wish {
         if layer.contains_key(&path) || parents.iter().any(blocked) {
             return;
         }
-        let Some(kind) = self.kind(&path, layer, below) else {
+        let Some(mut kind) = self.kind(&path, layer, below) else {
             return;
         };
+        if let (Kind::Symlink(target), Parents::Gaps) = (&mut kind, of) {
+            *target = format!("/links/{}", names.join("-"));
+        }
         let (mode, owner, modified) = self.node;
         let node = |kind: Kind| Node {
-            // Whoever extracts must be able to.
-            mode: if is_directory(&kind) {
-                mode | 0o700
-            } else {
-                mode
+            mode: match (is_directory(&kind), of) {
+                // Whoever extracts must be able to.
+                (true, Parents::Listed) => mode | 0o700,
+                // What a program makes in one that is set-gid becomes so, too.
+                (true, Parents::Gaps) => mode & !0o2000 | 0o700,
+                (false, _) => mode,
             },
             kind,
             owner,
             modified,
+            is_listed: true,
         };
         for parent in parents {
-            layer.entry(parent).or_insert_with(|| node(Kind::Directory));
+            layer.entry(parent).or_insert_with(|| Node {
+                is_listed: self.lists_parents || of == Parents::Listed,
+                ..node(Kind::Directory)
+            });
         }
         layer.insert(path, node(kind));
     }
@@ -172,7 +196,7 @@ fn is_visible(path: &str, layers: &[Layer]) -> bool {
 
 fn archive(layer: &Layer) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
-    for (path, node) in layer {
+    for (path, node) in layer.iter().filter(|(_, node)| node.is_listed) {
         append(&mut builder, path, node);
     }
     builder.into_inner().unwrap()

@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use agent::digest::Digest;
-use agent::layer::{Compression, extract};
+use agent::layer::{Compression, extract, stack};
 use agent::namespace::Privilege;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;
 
-use crate::layer_stack::{Stack, stacks};
+use crate::layer_stack::{LATEST, Parents, Stack, stacks};
 use crate::stage::Stage;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("layers::umoci_makes_the_same_tree", |stage| {
         Box::pin(async { umoci_makes_the_same_tree(stage) })
+    }),
+    ("layers::umoci_makes_the_same_tree_of_gaps", |stage| {
+        Box::pin(async { umoci_makes_the_same_tree_of_gaps(stage) })
     }),
     ("layers::tar_makes_the_same_tree", |stage| {
         Box::pin(async { tar_makes_the_same_tree(stage) })
@@ -34,7 +37,8 @@ const STACKS: u32 = 40;
 struct Seen {
     mode: u32,
     owner: (u32, u32),
-    modified: (i64, i64),
+    /// Absent when the program has decided it.
+    modified: Option<(i64, i64)>,
     content: Vec<u8>,
     /// The first of the paths that are the same file.
     same_as: PathBuf,
@@ -42,22 +46,37 @@ struct Seen {
 }
 
 fn umoci_makes_the_same_tree(stage: &Stage) {
-    check(stage, "umoci", |stack, directory| {
-        let layout = directory.join("layout");
-        write_layout(stack, &layout);
-        let mut command = Command::new("umoci");
-        command.arg("unpack").arg("--image").arg(&layout);
-        if stage.privilege == Privilege::Rootless {
-            command.arg("--rootless");
-        }
-        run(command.arg(directory.join("bundle")));
-        directory.join("bundle/rootfs")
+    check(stage, "umoci", Parents::Listed, |stack, directory| {
+        Some(umoci(stage, stack, directory).unwrap())
     });
+}
+
+/// `umoci` does not take a file for the directory that a layer says nothing of.
+fn umoci_makes_the_same_tree_of_gaps(stage: &Stage) {
+    check(stage, "umoci-gaps", Parents::Gaps, |stack, directory| {
+        umoci(stage, stack, directory).ok()
+    });
+}
+
+/// What `umoci` makes of a stack, or what it says.
+fn umoci(stage: &Stage, stack: &Stack, directory: &Path) -> Result<PathBuf, String> {
+    let layout = directory.join("layout");
+    write_layout(stack, &layout);
+    let mut command = Command::new("umoci");
+    command.arg("unpack").arg("--image").arg(&layout);
+    if stage.privilege == Privilege::Rootless {
+        command.arg("--rootless");
+    }
+    let output = command.arg(directory.join("bundle")).output().unwrap();
+    if output.status.success() {
+        return Ok(directory.join("bundle/rootfs"));
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// GNU tar knows no whiteouts: it gets the lowest layer only.
 fn tar_makes_the_same_tree(stage: &Stage) {
-    check(stage, "tar", |stack, directory| {
+    check(stage, "tar", Parents::Listed, |stack, directory| {
         stack.layers.truncate(1);
         stack.show_all();
         let (archive, root) = (directory.join("layer.tar"), directory.join("by-tar"));
@@ -69,12 +88,17 @@ fn tar_makes_the_same_tree(stage: &Stage) {
             command.arg("--no-same-owner");
         }
         run(command.args(options).arg(&archive).arg("-C").arg(&root));
-        root
+        Some(root)
     });
 }
 
 /// Compares our tree of random stacks with another program's.
-fn check(stage: &Stage, name: &str, other: impl Fn(&mut Stack, &Path) -> PathBuf) {
+fn check(
+    stage: &Stage,
+    name: &str,
+    parents: Parents,
+    other: impl Fn(&mut Stack, &Path) -> Option<PathBuf>,
+) {
     let config = Config {
         cases: STACKS,
         failure_persistence: None,
@@ -83,11 +107,17 @@ fn check(stage: &Stage, name: &str, other: impl Fn(&mut Stack, &Path) -> PathBuf
     };
     let parent = stage.directory(&format!("stacks-{name}"));
     TestRunner::new(config)
-        .run(&stacks(), |mut stack| {
+        .run(&stacks(parents), |mut stack| {
             let directory = tempfile::tempdir_in(&parent).unwrap();
-            let theirs = snapshot(&other(&mut stack, directory.path()), stage.privilege);
-            let ours = merged(&stack, directory.path(), stage.privilege);
+            let Some(theirs) = other(&mut stack, directory.path()) else {
+                return Err(TestCaseError::reject("the other program refuses it"));
+            };
+            let theirs = snapshot(&theirs, stage.privilege);
+            let mut ours = merged(&stack, directory.path(), stage.privilege);
             for (path, seen) in &theirs {
+                if let (Some(ours), None) = (ours.get_mut(path), seen.modified) {
+                    ours.modified = None;
+                }
                 if ours.get(path) != Some(seen) {
                     let message = format!("{}: {:?}, not {seen:?}", path.display(), ours.get(path));
                     return Err(TestCaseError::fail(message));
@@ -111,17 +141,26 @@ fn merged(stack: &Stack, directory: &Path, privilege: Privilege) -> BTreeMap<Pat
     let roots: Vec<PathBuf> = (0..archives.len())
         .map(|number| directory.join(number.to_string()))
         .collect();
-    std::thread::scope(|scope| {
-        for (archive, root) in archives.iter().zip(&roots) {
-            scope.spawn(|| extract(&**archive, Compression::None, root).unwrap());
-        }
+    let layers: Vec<stack::Layer> = std::thread::scope(|scope| {
+        let extract = |(archive, root): (&Vec<u8>, PathBuf)| {
+            let extraction = extract(&**archive, Compression::None, &root).unwrap();
+            let implied = extraction.implied;
+            stack::Layer { root, implied }
+        };
+        let threads: Vec<_> = archives
+            .iter()
+            .zip(roots)
+            .map(|layer| scope.spawn(move || extract(layer)))
+            .collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
     });
+    let mut lowers = stack::lowers(&layers, directory).unwrap();
     // A stack has at least two directories.
     let (below, place) = (directory.join("below"), directory.join("merged"));
     fs_err::create_dir(&below).unwrap();
     fs_err::create_dir(&place).unwrap();
-    let lowers = roots.iter().rev().chain([&below]);
-    let lowers: Vec<&str> = lowers.map(|path| path.to_str().unwrap()).collect();
+    lowers.push(below);
+    let lowers: Vec<&str> = lowers.iter().map(|path| path.to_str().unwrap()).collect();
     let own = match privilege {
         Privilege::Root => "",
         Privilege::Rootless => ",userxattr",
@@ -178,7 +217,8 @@ fn look(
         let found = Seen {
             mode: metadata.mode(),
             owner,
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            modified: (metadata.mtime() <= LATEST.cast_signed())
+                .then(|| (metadata.mtime(), metadata.mtime_nsec())),
             content,
             same_as,
             attribute: attribute.map(|length| value[..length].to_vec()),

@@ -14,7 +14,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn extract_at(archive: impl Read + Send, compression: Compression) -> Result<DiffId, LayerError> {
+fn extract_at(
+    archive: impl Read + Send,
+    compression: Compression,
+) -> Result<Extraction, LayerError> {
     let directory = tempfile::tempdir().unwrap();
     extract(archive, compression, &directory.path().join("root"))
 }

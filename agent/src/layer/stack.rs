@@ -1,0 +1,360 @@
+//! Stacks of layers, where a layer does not list the directories that its
+//! entries are in.
+//!
+//! A layer that brings `lib/x` may say nothing of `lib`, which then is what the
+//! layers below have there: a link, or a directory with a mode of its own. A
+//! layer's own tree has a plain directory, which overlayfs puts above both. A
+//! *correction* is a directory above such a layer's tree, with the link and, where
+//! that leads, what the layer brings; and with directories that are as they were.
+//! Files in it are hard links: it takes no space.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{linkat, mkdirat, openat2};
+use rustix::io::Errno;
+
+use super::tree::NEW_DIRECTORY;
+use super::{metadata, whiteout};
+
+/// Links in a row that are followed, as by Linux.
+const LINKS: usize = 40;
+/// No link leads out of a correction, or to another place in it.
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// An extracted layer.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Its tree.
+    pub root: PathBuf,
+    /// Directories that it does not list, below the root.
+    pub implied: Vec<PathBuf>,
+}
+
+/// The directories that overlayfs makes an image's tree of, the uppermost first,
+/// from its layers, the lowest first. Corrections are made in `scratch`, on the
+/// layers' file system.
+pub fn lowers(layers: &[Layer], scratch: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut lowers: Vec<PathBuf> = Vec::new();
+    for (number, layer) in layers.iter().enumerate() {
+        let place = scratch.join(format!("above-{number}"));
+        let correction = correct(layer, &lowers, place)?;
+        lowers.push(layer.root.clone());
+        lowers.extend(correction);
+    }
+    lowers.reverse();
+    Ok(lowers)
+}
+
+/// Makes the correction of a layer; none when it needs none.
+fn correct(layer: &Layer, below: &[PathBuf], place: PathBuf) -> io::Result<Option<PathBuf>> {
+    if layer.implied.is_empty() || below.is_empty() {
+        return Ok(None);
+    }
+    fs_err::create_dir(&place)?;
+    let mut correction = Correction {
+        layer: &layer.root,
+        implied: layer.implied.iter().map(PathBuf::as_path).collect(),
+        leading: layer.implied.iter().flat_map(|it| it.ancestors()).collect(),
+        below: Below(below),
+        root: rustix::fs::open(&place, DIRECTORY, Mode::empty())?,
+        made: vec![Made {
+            path: PathBuf::from("."),
+            like: Some(layer.root.clone()),
+            is_opaque: false,
+        }],
+    };
+    correction.walk(Path::new(""), Path::new(""), Reach::Stays)?;
+    correction.finish()?;
+    if fs_err::read_dir(&place)?.next().is_some() {
+        return Ok(Some(place));
+    }
+    fs_err::remove_dir(&place)?;
+    Ok(None)
+}
+
+/// A correction in the making. Paths are relative to the roots of trees.
+struct Correction<'a> {
+    layer: &'a Path,
+    implied: HashSet<&'a Path>,
+    /// The implied directories, and what they are in.
+    leading: HashSet<&'a Path>,
+    below: Below<'a>,
+    root: OwnedFd,
+    made: Vec<Made>,
+}
+
+/// A directory of a correction.
+struct Made {
+    path: PathBuf,
+    /// The directory that it is to be like, if there is one.
+    like: Option<PathBuf>,
+    is_opaque: bool,
+}
+
+/// What becomes of a directory of the layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// It is where the layer has it.
+    Stays,
+    /// It goes where a link of a layer below leads.
+    Moves,
+    /// It goes there, and hides what layers below have at its place.
+    MovesHiding,
+}
+
+impl Correction<'_> {
+    /// Corrects what is in a directory of the layer, whose place in the stack is
+    /// `place`.
+    fn walk(&mut self, directory: &Path, place: &Path, reach: Reach) -> io::Result<()> {
+        for entry in fs_err::read_dir(self.layer.join(directory))? {
+            let entry = entry?;
+            let (from, to) = (
+                directory.join(entry.file_name()),
+                place.join(entry.file_name()),
+            );
+            if entry.file_type()?.is_dir() {
+                self.directory(&from, &to, reach)?;
+            } else if reach != Reach::Stays {
+                self.link(&self.layer.join(&from), &to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, from: &Path, to: &Path, reach: Reach) -> io::Result<()> {
+        let moves = reach != Reach::Stays;
+        if !moves && !self.leading.contains(from) {
+            return Ok(());
+        }
+        let own = self.layer.join(from);
+        let hides = reach == Reach::MovesHiding || whiteout::is_opaque(&own);
+        let found = if hides { None } else { self.below.find(to)? };
+        let is_implied = self.implied.contains(from);
+        let (below, hides) = match found {
+            Some(Found::Directory(below)) => (Some(below), false),
+            Some(Found::Link(link)) if is_implied => {
+                if let Some(target) = self.below.resolve(to)? {
+                    self.link(&link, to)?;
+                    self.make_as_shown(&target)?;
+                    return self.walk(from, &target, Reach::Moves);
+                }
+                (None, true)
+            }
+            _ => (None, true),
+        };
+        match below {
+            Some(below) if is_implied => self.make(to, Some(below), false)?,
+            _ if moves => {
+                let is_opaque = whiteout::is_opaque(&own);
+                self.make(to, Some(own), is_opaque)?;
+            }
+            _ => {}
+        }
+        match (moves, hides) {
+            // Nothing that the layer has there is above anything.
+            (false, true) => Ok(()),
+            (false, false) => self.walk(from, to, Reach::Stays),
+            (true, false) => self.walk(from, to, Reach::Moves),
+            (true, true) => self.walk(from, to, Reach::MovesHiding),
+        }
+    }
+
+    /// Puts what is at a path of a layer into the correction. What is there
+    /// already stays: two entries have one place.
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (parent, name) = self.parent(to)?;
+        match linkat(CWD, from, parent, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn make(&mut self, path: &Path, like: Option<PathBuf>, is_opaque: bool) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        match mkdirat(parent, &name, Mode::RWXU) {
+            Err(Errno::EXIST) => return Ok(()),
+            made => made?,
+        }
+        self.made.push(Made {
+            path: path.to_owned(),
+            like,
+            is_opaque,
+        });
+        Ok(())
+    }
+
+    /// Makes a directory as the stack has it.
+    fn make_as_shown(&mut self, path: &Path) -> io::Result<()> {
+        if path.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let like = self.shown(path)?;
+        self.make(path, like, false)
+    }
+
+    /// The directory that a path is in, which is made when it is missing.
+    fn parent(&mut self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
+        let name = path.file_name().unwrap_or_default().to_owned();
+        let parent = path.parent().unwrap_or(Path::new(""));
+        match self.open(parent) {
+            Err(Errno::NOENT) => {
+                self.make_as_shown(parent)?;
+                Ok((self.open(parent)?, name))
+            }
+            opened => Ok((opened?, name)),
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        openat2(&self.root, path, DIRECTORY, Mode::empty(), RESOLVE)
+    }
+
+    /// The directory that the stack shows at a path.
+    fn shown(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let own = self.layer.join(path);
+        let is_own = Below(&[self.layer.to_owned()]).find(path)?;
+        let is_own = matches!(is_own, Some(Found::Directory(_)));
+        if is_own && !self.implied.contains(path) {
+            return Ok(Some(own));
+        }
+        match self.below.find(path)? {
+            Some(Found::Directory(below)) => Ok(Some(below)),
+            _ => Ok(is_own.then_some(own)),
+        }
+    }
+
+    /// Gives directories their modes and times, when all is in them.
+    fn finish(&self) -> io::Result<()> {
+        for made in self.made.iter().rev() {
+            let directory = self.open(&made.path)?;
+            match &made.like {
+                Some(like) => metadata::copy(like, directory.as_fd(), made.is_opaque)?,
+                None => rustix::fs::fchmod(directory, NEW_DIRECTORY)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directories below a layer, the lowest first.
+struct Below<'a>(&'a [PathBuf]);
+
+/// What is at a path, by where a layer has it.
+enum Found {
+    Directory(PathBuf),
+    Link(PathBuf),
+    Other,
+}
+
+impl Below<'_> {
+    /// What a stack shows at a path; no link in it is followed.
+    fn find(&self, path: &Path) -> io::Result<Option<Found>> {
+        for layer in self.0.iter().rev() {
+            match find_in(layer, path)? {
+                InLayer::Found(found) => return Ok(Some(found)),
+                InLayer::Hidden => return Ok(None),
+                InLayer::Nothing => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where a path leads in a stack, of which some may be missing; nothing when
+    /// it is no path of a directory.
+    fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let mut done = PathBuf::new();
+        let mut left = reversed(path);
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            if name == OsStr::new("..") {
+                done.pop();
+                continue;
+            }
+            let next = done.join(&name);
+            match self.find(&next)? {
+                Some(Found::Link(link)) => {
+                    links += 1;
+                    if links > LINKS {
+                        return Ok(None);
+                    }
+                    let target = fs_err::read_link(link)?;
+                    if target.is_absolute() {
+                        done.clear();
+                    }
+                    left.extend(reversed(&target));
+                }
+                Some(Found::Other) => return Ok(None),
+                Some(Found::Directory(_)) | None => done = next,
+            }
+        }
+        Ok(Some(done))
+    }
+}
+
+/// A path's components, the last first.
+fn reversed(path: &Path) -> Vec<OsString> {
+    let components = path.components().rev();
+    let names = components.filter(|it| matches!(it, Component::Normal(_) | Component::ParentDir));
+    names.map(|it| it.as_os_str().to_owned()).collect()
+}
+
+/// What one layer says of a path.
+enum InLayer {
+    Found(Found),
+    /// Nothing, and layers below cannot say anything either.
+    Hidden,
+    Nothing,
+}
+
+fn find_in(layer: &Path, path: &Path) -> io::Result<InLayer> {
+    let mut at = layer.to_owned();
+    let mut hides = false;
+    let mut components = path.components().peekable();
+    while let Some(component) = components.next() {
+        at.push(component);
+        let metadata = match fs_err::symlink_metadata(&at) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(if hides {
+                    InLayer::Hidden
+                } else {
+                    InLayer::Nothing
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let is_last = components.peek().is_none();
+        let kind = metadata.file_type();
+        if kind.is_char_device() && metadata.rdev() == 0 {
+            return Ok(InLayer::Hidden);
+        }
+        if is_last {
+            return Ok(InLayer::Found(if kind.is_dir() {
+                Found::Directory(at)
+            } else if kind.is_symlink() {
+                Found::Link(at)
+            } else {
+                Found::Other
+            }));
+        }
+        if !kind.is_dir() {
+            return Ok(InLayer::Hidden);
+        }
+        hides |= whiteout::is_opaque(&at);
+    }
+    Ok(InLayer::Nothing)
+}
