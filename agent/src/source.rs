@@ -19,11 +19,13 @@ mod listing;
 mod survival;
 mod times;
 mod tree;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Channel, Event, Failure, FailureKind, Input};
 
@@ -34,11 +36,14 @@ pub(crate) use listing::{Known, check};
 pub(crate) use times::Times;
 use tree::Time;
 pub(crate) use tree::TreeDir;
+use writers::{Arrived, Writers};
 
 /// The most paths of all trees together.
 pub(crate) const ENTRY_CAP: usize = 2_000_000;
 /// Indices asked for at a time.
 const ASKED: usize = 4096;
+/// Bytes of a file that is written when all of it has come.
+const WHOLE: u64 = 256 * 1024;
 
 /// A received tree.
 #[derive(Debug, Clone)]
@@ -202,22 +207,7 @@ impl Update {
                     }
                 }
             }
-            for asked in files.chunks(ASKED) {
-                ask(dialogue, self.tree, asked).await?;
-                for index in asked {
-                    let entry = &self.entries[*index];
-                    let wanted = Wanted {
-                        tree: self.tree,
-                        index: *index,
-                        entry,
-                        before: self.known.digest_of(entry),
-                        times: self.times,
-                    };
-                    let digest = receive_file(&wanted, &tree, inputs).await?;
-                    received += digest.1;
-                    self.known.add(entry, Some(digest.0));
-                }
-            }
+            received = self.receive_files(&files, &tree, dialogue, inputs).await?;
             self.known
                 .save(&self.listing)
                 .map_err(|source| write_error(&self.listing, source))?;
@@ -228,6 +218,44 @@ impl Update {
             files: self.known.files(),
         };
         Ok((source, received))
+    }
+
+    /// Receives files by their numbers; returns their bytes.
+    async fn receive_files(
+        &mut self,
+        files: &[usize],
+        directory: &TreeDir,
+        dialogue: &Dialogue,
+        inputs: &mut Inputs,
+    ) -> Result<u64, SourceError> {
+        let mut writers = Writers::start(directory, self.times)?;
+        let mut received = 0;
+        for asked in files.chunks(ASKED) {
+            ask(dialogue, self.tree, asked).await?;
+            for index in asked {
+                let entry = &self.entries[*index];
+                let wanted = Wanted {
+                    tree: self.tree,
+                    index: *index,
+                    entry,
+                    before: self.known.digest_of(entry),
+                    times: self.times,
+                };
+                let size = receive_size(&wanted, inputs).await?;
+                received += size;
+                if size <= WHOLE {
+                    let file = receive_whole(&wanted, size, inputs).await?;
+                    writers.write(file).await;
+                } else {
+                    let digest = receive_content(&wanted, size, directory, inputs).await?;
+                    self.known.add(entry, Some(digest));
+                }
+            }
+        }
+        for (index, digest) in writers.finish().await? {
+            self.known.add(&self.entries[index], Some(digest));
+        }
+        Ok(received)
     }
 }
 
@@ -257,51 +285,81 @@ pub(crate) async fn receive_file(
     directory: &TreeDir,
     inputs: &mut Inputs,
 ) -> Result<(Digest, u64), SourceError> {
-    let Wanted { tree, index, .. } = *wanted;
-    let size = match inputs.recv().await.ok_or(HostGone)? {
-        Incoming::Input(Input::SourceFile {
-            tree: of,
-            index: which,
-            size,
-        }) if of == tree && usize::try_from(which) == Ok(index) => size,
+    let size = receive_size(wanted, inputs).await?;
+    let digest = receive_content(wanted, size, directory, inputs).await?;
+    Ok((digest, size))
+}
+
+async fn receive_size(wanted: &Wanted<'_>, inputs: &mut Inputs) -> Result<u64, SourceError> {
+    match inputs.recv().await.ok_or(HostGone)? {
+        Incoming::Input(Input::SourceFile { tree, index, size })
+            if tree == wanted.tree && usize::try_from(index) == Ok(wanted.index) =>
+        {
+            Ok(size)
+        }
+        Incoming::Input(Input::SourceLost { message, .. }) => Err(SourceError::Lost(message)),
+        _ => Err(SourceError::Protocol(
+            "something else than a wanted file came",
+        )),
+    }
+}
+
+/// Receives the content of a file that is small.
+async fn receive_whole(
+    wanted: &Wanted<'_>,
+    size: u64,
+    inputs: &mut Inputs,
+) -> Result<Arrived, SourceError> {
+    let mut bytes = Vec::new();
+    let mut left = size;
+    while left > 0 {
+        bytes.extend_from_slice(&receive_bytes(&mut left, inputs).await?);
+    }
+    Ok(Arrived {
+        index: wanted.index,
+        entry: wanted.entry.clone(),
+        before: wanted.before,
+        bytes,
+    })
+}
+
+/// Receives the content of a file while it is written.
+async fn receive_content(
+    wanted: &Wanted<'_>,
+    size: u64,
+    directory: &TreeDir,
+    inputs: &mut Inputs,
+) -> Result<Digest, SourceError> {
+    let mut file = directory.file(wanted.entry)?;
+    let mut hasher = Hasher::new();
+    let mut left = size;
+    while left > 0 {
+        let bytes = receive_bytes(&mut left, inputs).await?;
+        hasher.update(&bytes);
+        file.write(&bytes)?;
+    }
+    let digest = hasher.finish();
+    file.finish(Time::of(digest, wanted.before, wanted.times))?;
+    Ok(digest)
+}
+
+/// Receives some of the bytes that are left of a file.
+async fn receive_bytes(left: &mut u64, inputs: &mut Inputs) -> Result<Bytes, SourceError> {
+    let bytes = match inputs.recv().await.ok_or(HostGone)? {
+        Incoming::Data(Channel::Bulk, bytes) => bytes,
         Incoming::Input(Input::SourceLost { message, .. }) => {
             return Err(SourceError::Lost(message));
         }
         _ => {
             return Err(SourceError::Protocol(
-                "something else than a wanted file came",
+                "something else than a file's content came",
             ));
         }
     };
-    let mut file = directory.file(wanted.entry)?;
-    let mut hasher = Hasher::new();
-    let mut left = size;
-    while left > 0 {
-        let bytes = match inputs.recv().await.ok_or(HostGone)? {
-            Incoming::Data(Channel::Bulk, bytes) => bytes,
-            Incoming::Input(Input::SourceLost { message, .. }) => {
-                return Err(SourceError::Lost(message));
-            }
-            _ => {
-                return Err(SourceError::Protocol(
-                    "something else than a file's content came",
-                ));
-            }
-        };
-        left = left
-            .checked_sub(bytes.len() as u64)
-            .ok_or(SourceError::Protocol("a file is longer than announced"))?;
-        hasher.update(&bytes);
-        file.write(&bytes)?;
-    }
-    let digest = hasher.finish();
-    let time = if wanted.before == Some(digest) {
-        Time::Before
-    } else {
-        Time::New(wanted.times)
-    };
-    file.finish(time)?;
-    Ok((digest, size))
+    *left = left
+        .checked_sub(bytes.len() as u64)
+        .ok_or(SourceError::Protocol("a file is longer than announced"))?;
+    Ok(bytes)
 }
 
 pub(crate) fn write_error(path: &Path, source: io::Error) -> SourceError {

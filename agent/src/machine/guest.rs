@@ -79,6 +79,7 @@ pub fn run() -> ExitCode {
 
 fn start() -> Result<(), Failed> {
     files::mount_kernel_file_systems()?;
+    files::quieten();
     files::say("modules");
     files::load_modules()?;
     files::say("disk");

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::SourceError;
 use super::times::Times;
+use crate::digest::Digest;
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -55,7 +56,26 @@ pub(super) enum Time {
     New(Times),
 }
 
+impl Time {
+    /// For a file that holds this, and has held that.
+    pub(super) fn of(digest: Digest, before: Option<Digest>, times: Times) -> Self {
+        if before == Some(digest) {
+            Self::Before
+        } else {
+            Self::New(times)
+        }
+    }
+}
+
 impl TreeDir {
+    /// The same tree, for another thread.
+    pub(super) fn again(&self) -> Result<Self, SourceError> {
+        let root = self.root.try_clone();
+        let root = root.map_err(|source| super::write_error(Path::new("."), source))?;
+        let parent = Mutex::default();
+        Ok(Self { root, parent })
+    }
+
     pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
         let root = rustix::fs::open(path, PARENT, Mode::empty())
             .map_err(|errno| super::write_error(path, errno.into()))?;

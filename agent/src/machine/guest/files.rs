@@ -25,6 +25,14 @@ const KEPT: [&str; 2] = ["init", "bin/busybox"];
 /// What the kernel shows, and where.
 const KERNEL: [(&str, &str); 3] = [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev")];
 
+/// What the kernel otherwise does several times a second, though nothing
+/// happens: it compacts memory before anybody asks, and adds up its counters.
+/// That keeps the host's processor awake.
+const QUIET: [(&str, &str); 2] = [
+    ("/proc/sys/vm/compaction_proactiveness", "0"),
+    ("/proc/sys/vm/stat_interval", "60"),
+];
+
 /// Says something on the console.
 pub(super) fn say(text: &str) {
     let console = fs_err::OpenOptions::new().write(true).open("/dev/console");
@@ -39,6 +47,15 @@ pub(super) fn mount_kernel_file_systems() -> Result<(), Failed> {
         attach(kind, Path::new(&target), "")?;
     }
     Ok(())
+}
+
+/// Lets an idle machine rest, as far as its kernel can.
+pub(super) fn quieten() {
+    for (path, value) in QUIET {
+        if let Err(error) = fs_err::write(path, value) {
+            say(&error.to_string());
+        }
+    }
 }
 
 /// Makes a directory and mounts a file system on it.
