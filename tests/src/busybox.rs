@@ -23,6 +23,17 @@ pub fn busybox_arm64() -> String {
     name
 }
 
+/// An image with busybox and layers above it, the lowest first: archives.
+pub fn busybox_below(name: &str, layers: &[&Path]) -> String {
+    let (base, name) = (busybox(), format!("{}/test/{name}", registry()));
+    let mut arguments = vec!["append", "--insecure", "-b", &base, "-t", &name];
+    for layer in layers {
+        arguments.extend(["-f", layer.to_str().unwrap()]);
+    }
+    Reader("crane").run(&arguments);
+    name
+}
+
 fn make(name: &str, busybox: &Path, architecture: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use app::App;
 pub use bait::{Bait, CANARY};
-pub use busybox::{busybox, busybox_arm64, in_busybox};
+pub use busybox::{busybox, busybox_arm64, busybox_below, in_busybox};
 pub use cargo_project::{CargoProject, compiled, run, rust_builder};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use file_server::FileServer;

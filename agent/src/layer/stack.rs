@@ -171,7 +171,9 @@ impl Correction<'_> {
     /// Puts what is at a path of a layer into the correction. What is there
     /// already stays: two entries have one place.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let (parent, name) = self.parent(to)?;
+        let Some((parent, name)) = self.parent(to)? else {
+            return Ok(());
+        };
         match linkat(CWD, from, parent, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -179,7 +181,9 @@ impl Correction<'_> {
     }
 
     fn make(&mut self, path: &Path, like: Option<PathBuf>, is_opaque: bool) -> io::Result<()> {
-        let (parent, name) = self.parent(path)?;
+        let Some((parent, name)) = self.parent(path)? else {
+            return Ok(());
+        };
         match mkdirat(parent, &name, Mode::RWXU) {
             Err(Errno::EXIST) => return Ok(()),
             made => made?,
@@ -201,16 +205,18 @@ impl Correction<'_> {
         self.make(path, like, false)
     }
 
-    /// The directory that a path is in, which is made when it is missing.
-    fn parent(&mut self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
+    /// The directory that a path is in, which is made when it is missing, and
+    /// the name there; nothing when another entry has the place of the directory.
+    fn parent(&mut self, path: &Path) -> io::Result<Option<(OwnedFd, OsString)>> {
         let name = path.file_name().unwrap_or_default().to_owned();
         let parent = path.parent().unwrap_or(Path::new(""));
+        if matches!(self.open(parent), Err(Errno::NOENT)) {
+            self.make_as_shown(parent)?;
+        }
         match self.open(parent) {
-            Err(Errno::NOENT) => {
-                self.make_as_shown(parent)?;
-                Ok((self.open(parent)?, name))
-            }
-            opened => Ok((opened?, name)),
+            Ok(parent) => Ok(Some((parent, name))),
+            Err(Errno::LOOP | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(errno.into()),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod links;
+mod stacks;
 mod whiteouts;
 
 use std::io::Write as _;

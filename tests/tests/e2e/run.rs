@@ -108,3 +108,28 @@ fn a_killed_host_leaves_no_process() {
         harness::processes(&format!("sleep {mark}")).is_empty()
     });
 }
+
+/// Some tools write layers without the directories that their files are in.
+#[test]
+fn a_layer_that_lists_no_directories_leaves_them_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "set -e; cd \"$1\"
+        mkdir -p below/usr/lib above/lib above/tmp
+        ln -s usr/lib below/lib
+        echo below > below/usr/lib/below
+        touch below/usr/lib/gone above/lib/.wh.gone above/tmp/file
+        mkdir -m 1777 below/tmp
+        echo above > above/lib/above
+        tar -cf below.tar -C below .
+        tar -cf above.tar -C above --no-recursion lib/above lib/.wh.gone tmp/file";
+    let path = folder.path().to_str().unwrap();
+    harness::Reader("sh").run(&["-c", script, "layers", path]);
+    let layers = ["below.tar", "above.tar"].map(|name| folder.path().join(name));
+    let image = harness::busybox_below("gaps", &layers.each_ref().map(|path| path.as_path()));
+    locald(["pull", &image]).succeed();
+    let script = "cd /lib; PATH=; /bin/busybox pwd -P; for file in *; do echo $file; done
+        /bin/busybox stat -c %a /tmp; /bin/busybox cat /usr/lib/above below";
+    let output = locald(harness::in_busybox(&image, script)).succeed();
+    let expected = "/usr/lib\nabove\nbelow\n1777\nabove\nbelow\n";
+    assert_eq!(output.stdout, expected);
+}
