@@ -140,9 +140,24 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::os::unix::fs::PermissionsExt as _;
+
     use rustix::io::Errno;
 
     use super::*;
+
+    #[test]
+    fn nobody_else_reaches_what_images_hold() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = parent.path().join("home");
+        create_private(&home.join("store")).unwrap();
+        for made in [home.join("store"), home] {
+            let mode = fs_err::metadata(made).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+    }
 
     #[test]
     fn what_is_exhausted_is_told_also_behind_a_path() {
