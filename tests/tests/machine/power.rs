@@ -70,10 +70,14 @@ fn a_power_cut_at_any_moment_keeps_what_was_there() {
     assert!(!target.exists());
     assert_kept(&vm);
 
-    // Right after a pull.
+    // Right after a pull. The other name makes the file system write down which
+    // files there are, so that a layer whose files are not on the disk would be
+    // there, with empty ones.
     let image = busybox();
     vm.locald(["pull", &image]).succeed();
+    vm.locald(["image", "tag", &image, "other"]).succeed();
     cut(&vm);
+    vm.locald(["store", "verify"]).succeed();
     let said = vm.locald(in_busybox(&image, "echo whole")).succeed();
     assert_eq!(said.stdout, "whole\n");
 }
