@@ -4,7 +4,8 @@
 //! ```text
 //! oci-layout, index.json, blobs/sha256/HEX   OCI image layout
 //! layers/HEX/                                a layer's tree, by its diffID
-//! trees/HEX                                  what that tree was when it was made
+//! trees/HEX                                  what that tree was when it was made, and
+//!                                            which directories are not listed
 //! projects/ID/                               source, caches, last build
 //! locks/, tmp/
 //! ```

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agent::layer::{Compression, extract};
+use agent::layer::{Compression, extract, stack};
 
 /// Bytes of a tar header, and of what an entry's content is padded to.
 const BLOCK: usize = 512;
@@ -20,7 +20,7 @@ pub(crate) fn tar_headers(bytes: &[u8]) {
             block[CHECKSUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
     }
-    apply(&archive);
+    apply(&[archive]);
 }
 
 /// Entries with names, links and kinds of the fuzzer's choice, in an archive
@@ -42,9 +42,10 @@ pub(crate) fn layer_apply(bytes: &[u8]) {
         let content: &[u8] = if *kind % 8 == 0 { link } else { b"" };
         header.set_size(content.len() as u64);
         header.set_cksum();
+        let archive = &mut archives[usize::from(*kind >> 7)];
         archive.append(&header, content).expect("memory takes all");
     }
-    apply(&archive.into_inner().expect("memory takes all"));
+    apply(&archives.map(|it| it.into_inner().expect("memory takes all")));
 }
 
 fn entry_type(kind: u8) -> tar::EntryType {
@@ -65,20 +66,30 @@ fn put(field: &mut [u8], bytes: &[u8]) {
     field[..length].copy_from_slice(&bytes[..length]);
 }
 
-/// Extracts an archive beside a canary, which must not change.
-fn apply(archive: &[u8]) {
+/// Extracts archives beside a canary, which must not change, and stacks them.
+fn apply(archives: &[Vec<u8>]) {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let canary = directory.path().join("canary");
     fs_err::create_dir(&canary).expect("a directory can be made");
     fs_err::write(canary.join("file"), "alive").expect("a file can be written");
     let before = tree(&canary);
-    let root = directory.path().join("root");
-    // What is refused is as good as what is not: it must be so without harm.
-    let _ = extract(archive, Compression::None, &root);
+    let mut layers = Vec::new();
+    for (number, archive) in archives.iter().enumerate() {
+        let root = directory.path().join(format!("root-{number}"));
+        // What is refused is as good as what is not: it must be so without harm.
+        if let Ok(extraction) = extract(&**archive, Compression::None, &root) {
+            let implied = extraction.implied;
+            layers.push(stack::Layer { root, implied });
+        }
+    }
+    let scratch = directory.path().join("root-above");
+    fs_err::create_dir(&scratch).expect("a directory can be made");
+    // Without root, a directory may forbid to look into it.
+    let _ = stack::lowers(&layers, &scratch);
     assert_eq!(before, tree(&canary), "the canary has changed");
     let mut names = tree(directory.path());
-    names.retain(|entry| !entry.0.starts_with("root/"));
-    assert!(names.len() <= 4, "something is beside the root: {names:?}");
+    names.retain(|entry| !entry.0.starts_with("root-"));
+    assert!(names.len() <= 3, "something is beside the roots: {names:?}");
     // Directories that the archive made unreadable would stay.
     let removed = agent::store::remove_tree(directory.path());
     removed.expect("what was extracted can be removed");

@@ -115,8 +115,9 @@ impl Correction<'_> {
     /// Corrects what is in a directory of the layer, whose place in the stack is
     /// `place`.
     fn walk(&mut self, directory: &Path, place: &Path, reach: Reach) -> io::Result<()> {
-        for entry in fs_err::read_dir(self.layer.join(directory))? {
-            let entry = entry?;
+        // All at once: a deep tree must not take as many descriptors.
+        let entries = fs_err::read_dir(self.layer.join(directory))?;
+        for entry in entries.collect::<io::Result<Vec<_>>>()? {
             let (from, to) = (
                 directory.join(entry.file_name()),
                 place.join(entry.file_name()),
