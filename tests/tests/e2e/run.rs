@@ -125,7 +125,7 @@ fn a_layer_that_lists_no_directories_leaves_them_as_they_are() {
     let path = folder.path().to_str().unwrap();
     harness::Reader("sh").run(&["-c", script, "layers", path]);
     let layers = ["below.tar", "above.tar"].map(|name| folder.path().join(name));
-    let image = harness::busybox_below("gaps", &layers.each_ref().map(|path| path.as_path()));
+    let image = harness::busybox_below("gaps", &layers.each_ref().map(std::path::PathBuf::as_path));
     locald(["pull", &image]).succeed();
     let script = "cd /lib; PATH=; /bin/busybox pwd -P; for file in *; do echo $file; done
         /bin/busybox stat -c %a /tmp; /bin/busybox cat /usr/lib/above below";
