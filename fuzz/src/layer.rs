@@ -24,9 +24,10 @@ pub(crate) fn tar_headers(bytes: &[u8]) {
 }
 
 /// Entries with names, links and kinds of the fuzzer's choice, in an archive
-/// that is well formed. Each entry is `KIND MODE PATH NUL LINK NUL`.
+/// that is well formed. Each entry is `KIND MODE PATH NUL LINK NUL`; those of the
+/// upper half of kinds are in a layer above the others.
 pub(crate) fn layer_apply(bytes: &[u8]) {
-    let mut archive = tar::Builder::new(Vec::new());
+    let mut archives = [(); 2].map(|()| tar::Builder::new(Vec::new()));
     let mut rest = bytes;
     while let [kind, mode, after @ ..] = rest {
         let mut parts = after.splitn(3, |byte| *byte == 0);
