@@ -15,6 +15,7 @@
 //! Listings come from the other side of the wire: nothing in them leads out of
 //! the tree.
 
+mod arrival;
 mod listing;
 mod survival;
 mod times;
@@ -25,18 +26,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use protocol::source::{Entry, EntryKind, Tree};
-use protocol::{Channel, Event, Failure, FailureKind, Input};
+use protocol::{Event, Failure, FailureKind, Input};
 
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
+pub(crate) use arrival::{Wanted, receive_file};
+use arrival::{receive_content, receive_size, receive_whole};
 use listing::Listing;
 pub(crate) use listing::{Known, check};
 pub(crate) use times::Times;
-use tree::Time;
 pub(crate) use tree::TreeDir;
-use writers::{Arrived, Writers};
+use writers::Writers;
 
 /// The most paths of all trees together.
 pub(crate) const ENTRY_CAP: usize = 2_000_000;
@@ -263,103 +264,6 @@ async fn ask(dialogue: &Dialogue, tree: Tree, indices: &[usize]) -> Result<(), H
     let index = |index: &usize| u32::try_from(*index).unwrap_or(u32::MAX);
     let indices = indices.iter().map(index).collect();
     dialogue.event(Event::SourceWanted { tree, indices }).await
-}
-
-/// A file that was asked for.
-pub(crate) struct Wanted<'a> {
-    /// In which tree.
-    pub(crate) tree: Tree,
-    /// By which number it was asked for.
-    pub(crate) index: usize,
-    /// Where it goes.
-    pub(crate) entry: &'a Entry,
-    /// What it held when it came the last time.
-    pub(crate) before: Option<Digest>,
-    /// What times can be taken from the host.
-    pub(crate) times: Times,
-}
-
-/// Receives one file; returns its digest and size.
-pub(crate) async fn receive_file(
-    wanted: &Wanted<'_>,
-    directory: &TreeDir,
-    inputs: &mut Inputs,
-) -> Result<(Digest, u64), SourceError> {
-    let size = receive_size(wanted, inputs).await?;
-    let digest = receive_content(wanted, size, directory, inputs).await?;
-    Ok((digest, size))
-}
-
-async fn receive_size(wanted: &Wanted<'_>, inputs: &mut Inputs) -> Result<u64, SourceError> {
-    match inputs.recv().await.ok_or(HostGone)? {
-        Incoming::Input(Input::SourceFile { tree, index, size })
-            if tree == wanted.tree && usize::try_from(index) == Ok(wanted.index) =>
-        {
-            Ok(size)
-        }
-        Incoming::Input(Input::SourceLost { message, .. }) => Err(SourceError::Lost(message)),
-        _ => Err(SourceError::Protocol(
-            "something else than a wanted file came",
-        )),
-    }
-}
-
-/// Receives the content of a file that is small.
-async fn receive_whole(
-    wanted: &Wanted<'_>,
-    size: u64,
-    inputs: &mut Inputs,
-) -> Result<Arrived, SourceError> {
-    let mut bytes = Vec::new();
-    let mut left = size;
-    while left > 0 {
-        bytes.extend_from_slice(&receive_bytes(&mut left, inputs).await?);
-    }
-    Ok(Arrived {
-        index: wanted.index,
-        entry: wanted.entry.clone(),
-        before: wanted.before,
-        bytes,
-    })
-}
-
-/// Receives the content of a file while it is written.
-async fn receive_content(
-    wanted: &Wanted<'_>,
-    size: u64,
-    directory: &TreeDir,
-    inputs: &mut Inputs,
-) -> Result<Digest, SourceError> {
-    let mut file = directory.file(wanted.entry)?;
-    let mut hasher = Hasher::new();
-    let mut left = size;
-    while left > 0 {
-        let bytes = receive_bytes(&mut left, inputs).await?;
-        hasher.update(&bytes);
-        file.write(&bytes)?;
-    }
-    let digest = hasher.finish();
-    file.finish(Time::of(digest, wanted.before, wanted.times))?;
-    Ok(digest)
-}
-
-/// Receives some of the bytes that are left of a file.
-async fn receive_bytes(left: &mut u64, inputs: &mut Inputs) -> Result<Bytes, SourceError> {
-    let bytes = match inputs.recv().await.ok_or(HostGone)? {
-        Incoming::Data(Channel::Bulk, bytes) => bytes,
-        Incoming::Input(Input::SourceLost { message, .. }) => {
-            return Err(SourceError::Lost(message));
-        }
-        _ => {
-            return Err(SourceError::Protocol(
-                "something else than a file's content came",
-            ));
-        }
-    };
-    *left = left
-        .checked_sub(bytes.len() as u64)
-        .ok_or(SourceError::Protocol("a file is longer than announced"))?;
-    Ok(bytes)
 }
 
 pub(crate) fn write_error(path: &Path, source: io::Error) -> SourceError {

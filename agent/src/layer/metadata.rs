@@ -146,9 +146,8 @@ pub(super) fn set_link(
     rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// Gives a directory what another one has; that it is opaque only when it shall
-/// be, too.
-pub(super) fn copy(from: &Path, to: BorrowedFd<'_>, opaque: bool) -> Result<(), Errno> {
+/// Gives a directory what another one has, but that it is opaque.
+pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let stat = rustix::fs::lstat(from)?;
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     rustix::fs::fchown(to, Some(uid), Some(gid))?;
@@ -160,7 +159,7 @@ pub(super) fn copy(from: &Path, to: BorrowedFd<'_>, opaque: bool) -> Result<(), 
     };
     for name in buffer[..length].split(|byte| *byte == 0) {
         let is_opaque = OPAQUE_ATTRIBUTES.iter().any(|it| it.as_bytes() == name);
-        if name.is_empty() || is_opaque && !opaque {
+        if name.is_empty() || is_opaque {
             continue;
         }
         let mut value = vec![0; XATTR_CAP];

@@ -8,12 +8,13 @@
 //! that leads, what the layer brings; and with directories that are as they were.
 //! Files in it are hard links: it takes no space.
 
+mod below;
+
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::fs::{linkat, mkdirat, openat2};
@@ -21,9 +22,8 @@ use rustix::io::Errno;
 
 use super::tree::NEW_DIRECTORY;
 use super::{metadata, whiteout};
+use below::{Below, Found};
 
-/// Links in a row that are followed, as by Linux.
-const LINKS: usize = 40;
 /// No link leads out of a correction, or to another place in it.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const DIRECTORY: OFlags = OFlags::RDONLY
@@ -66,11 +66,7 @@ fn correct(layer: &Layer, below: &[PathBuf], place: PathBuf) -> io::Result<Optio
         leading: layer.implied.iter().flat_map(|it| it.ancestors()).collect(),
         below: Below(below),
         root: rustix::fs::open(&place, DIRECTORY, Mode::empty())?,
-        made: vec![Made {
-            path: PathBuf::from("."),
-            like: Some(layer.root.clone()),
-            is_opaque: false,
-        }],
+        made: vec![(PathBuf::from("."), Like::Directory(layer.root.clone()))],
     };
     correction.walk(Path::new(""), Path::new(""), Reach::Stays)?;
     correction.finish()?;
@@ -89,15 +85,18 @@ struct Correction<'a> {
     leading: HashSet<&'a Path>,
     below: Below<'a>,
     root: OwnedFd,
-    made: Vec<Made>,
+    /// Directories, and what they are to be like.
+    made: Vec<(PathBuf, Like)>,
 }
 
-/// A directory of a correction.
-struct Made {
-    path: PathBuf,
-    /// The directory that it is to be like, if there is one.
-    like: Option<PathBuf>,
-    is_opaque: bool,
+/// What a directory of a correction is like.
+enum Like {
+    /// Nothing that exists.
+    New,
+    /// This one, though it hides nothing.
+    Directory(PathBuf),
+    /// This one, of which it takes the place.
+    Moved(PathBuf),
 }
 
 /// What becomes of a directory of the layer.
@@ -153,11 +152,8 @@ impl Correction<'_> {
             _ => (None, true),
         };
         match below {
-            Some(below) if is_implied => self.make(to, Some(below), false)?,
-            _ if moves => {
-                let is_opaque = whiteout::is_opaque(&own);
-                self.make(to, Some(own), is_opaque)?;
-            }
+            Some(below) if is_implied => self.make(to, Like::Directory(below))?,
+            _ if moves => self.make(to, Like::Moved(own))?,
             _ => {}
         }
         match (moves, hides) {
@@ -181,7 +177,7 @@ impl Correction<'_> {
         }
     }
 
-    fn make(&mut self, path: &Path, like: Option<PathBuf>, is_opaque: bool) -> io::Result<()> {
+    fn make(&mut self, path: &Path, like: Like) -> io::Result<()> {
         let Some((parent, name)) = self.parent(path)? else {
             return Ok(());
         };
@@ -189,11 +185,7 @@ impl Correction<'_> {
             Err(Errno::EXIST) => return Ok(()),
             made => made?,
         }
-        self.made.push(Made {
-            path: path.to_owned(),
-            like,
-            is_opaque,
-        });
+        self.made.push((path.to_owned(), like));
         Ok(())
     }
 
@@ -203,7 +195,7 @@ impl Correction<'_> {
             return Ok(());
         }
         let like = self.shown(path)?;
-        self.make(path, like, false)
+        self.make(path, like.map_or(Like::New, Like::Directory))
     }
 
     /// The directory that a path is in, which is made when it is missing, and
@@ -246,122 +238,17 @@ impl Correction<'_> {
 
     /// Gives directories their modes and times, when all is in them.
     fn finish(&self) -> io::Result<()> {
-        for made in self.made.iter().rev() {
-            let directory = self.open(&made.path)?;
-            match &made.like {
-                Some(like) => metadata::copy(like, directory.as_fd(), made.is_opaque)?,
-                None => rustix::fs::fchmod(directory, NEW_DIRECTORY)?,
+        for (path, like) in self.made.iter().rev() {
+            let directory = self.open(path)?;
+            match like {
+                Like::New => rustix::fs::fchmod(directory, NEW_DIRECTORY)?,
+                Like::Directory(from) => metadata::copy(from, directory.as_fd())?,
+                Like::Moved(from) => {
+                    whiteout::copy_opaque(from, directory.as_fd())?;
+                    metadata::copy(from, directory.as_fd())?;
+                }
             }
         }
         Ok(())
     }
-}
-
-/// The directories below a layer, the lowest first.
-struct Below<'a>(&'a [PathBuf]);
-
-/// What is at a path, by where a layer has it.
-enum Found {
-    Directory(PathBuf),
-    Link(PathBuf),
-    Other,
-}
-
-impl Below<'_> {
-    /// What a stack shows at a path; no link in it is followed.
-    fn find(&self, path: &Path) -> io::Result<Option<Found>> {
-        for layer in self.0.iter().rev() {
-            match find_in(layer, path)? {
-                InLayer::Found(found) => return Ok(Some(found)),
-                InLayer::Hidden => return Ok(None),
-                InLayer::Nothing => {}
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where a path leads in a stack, of which some may be missing; nothing when
-    /// it is no path of a directory.
-    fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        let mut done = PathBuf::new();
-        let mut left = reversed(path);
-        let mut links = 0;
-        while let Some(name) = left.pop() {
-            if name == OsStr::new("..") {
-                done.pop();
-                continue;
-            }
-            let next = done.join(&name);
-            match self.find(&next)? {
-                Some(Found::Link(link)) => {
-                    links += 1;
-                    if links > LINKS {
-                        return Ok(None);
-                    }
-                    let target = fs_err::read_link(link)?;
-                    if target.is_absolute() {
-                        done.clear();
-                    }
-                    left.extend(reversed(&target));
-                }
-                Some(Found::Other) => return Ok(None),
-                Some(Found::Directory(_)) | None => done = next,
-            }
-        }
-        Ok(Some(done))
-    }
-}
-
-/// A path's components, the last first.
-fn reversed(path: &Path) -> Vec<OsString> {
-    let components = path.components().rev();
-    let names = components.filter(|it| matches!(it, Component::Normal(_) | Component::ParentDir));
-    names.map(|it| it.as_os_str().to_owned()).collect()
-}
-
-/// What one layer says of a path.
-enum InLayer {
-    Found(Found),
-    /// Nothing, and layers below cannot say anything either.
-    Hidden,
-    Nothing,
-}
-
-fn find_in(layer: &Path, path: &Path) -> io::Result<InLayer> {
-    let mut at = layer.to_owned();
-    let mut hides = false;
-    let mut components = path.components().peekable();
-    while let Some(component) = components.next() {
-        at.push(component);
-        let metadata = match fs_err::symlink_metadata(&at) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(if hides {
-                    InLayer::Hidden
-                } else {
-                    InLayer::Nothing
-                });
-            }
-            Err(error) => return Err(error),
-        };
-        let is_last = components.peek().is_none();
-        let kind = metadata.file_type();
-        if kind.is_char_device() && metadata.rdev() == 0 {
-            return Ok(InLayer::Hidden);
-        }
-        if is_last {
-            return Ok(InLayer::Found(if kind.is_dir() {
-                Found::Directory(at)
-            } else if kind.is_symlink() {
-                Found::Link(at)
-            } else {
-                Found::Other
-            }));
-        }
-        if !kind.is_dir() {
-            return Ok(InLayer::Hidden);
-        }
-        hides |= whiteout::is_opaque(&at);
-    }
-    Ok(InLayer::Nothing)
 }

@@ -119,6 +119,16 @@ pub(super) fn is_opaque(directory: &Path) -> bool {
     OPAQUE_ATTRIBUTES.iter().any(has)
 }
 
+/// Makes a directory as opaque as another one.
+pub(super) fn copy_opaque(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    for name in OPAQUE_ATTRIBUTES {
+        if rustix::fs::lgetxattr(from, name, &mut [0_u8; 8]).is_ok() {
+            rustix::fs::fsetxattr(to, name, b"y", XattrFlags::empty())?;
+        }
+    }
+    Ok(())
+}
+
 /// The path of a directory of the layer; the root has none.
 fn in_root(path: &OsStr) -> &OsStr {
     if path.is_empty() {

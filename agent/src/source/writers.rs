@@ -129,3 +129,67 @@ fn write(arrived: &Arrived, tree: &TreeDir, times: Times) -> Result<Digest, Sour
     file.finish(Time::of(digest, arrived.before, times))?;
     Ok(digest)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use protocol::source::EntryKind;
+
+    use super::*;
+
+    fn file(index: usize, path: &str) -> Arrived {
+        let kind = EntryKind::File {
+            size: 0,
+            mode: 0o640,
+            modified: 0,
+            stamp: 0,
+        };
+        Arrived {
+            index,
+            entry: Entry {
+                path: path.into(),
+                kind,
+            },
+            before: None,
+            bytes: path.into(),
+        }
+    }
+
+    async fn write(root: &std::path::Path, files: Vec<Arrived>) -> Result<Written, SourceError> {
+        let tree = TreeDir::open(root).unwrap();
+        let times = Times::begin(&root.join("times")).unwrap();
+        let mut writers = Writers::start(&tree, times)?;
+        for file in files {
+            writers.write(file).await;
+        }
+        writers.finish().await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_file_is_written_once() {
+        let root = tempfile::tempdir().unwrap();
+        for directory in 0..5 {
+            fs_err::create_dir(root.path().join(directory.to_string())).unwrap();
+        }
+        let path = |index| format!("{}/{index}", index % 5);
+        let files: Vec<Arrived> = (0..500).map(|index| file(index, &path(index))).collect();
+        let mut written = write(root.path(), files).await.unwrap();
+        written.sort_by_key(|(index, _)| *index);
+        assert_eq!(written.len(), 500);
+        for (number, (index, digest)) in written.iter().enumerate() {
+            assert_eq!(*index, number);
+            let content = fs_err::read_to_string(root.path().join(path(number))).unwrap();
+            assert_eq!(content, path(number));
+            assert_eq!(*digest, Digest::of(content.as_bytes()));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_written_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let files = (0..1000).map(|index| file(index, "no/such/file"));
+        let error = write(root.path(), files.collect()).await.unwrap_err();
+        assert!(error.to_string().contains("no/such/file"), "{error}");
+    }
+}
