@@ -152,6 +152,19 @@ pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     rustix::fs::fchown(to, Some(uid), Some(gid))?;
     rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
+    copy_attributes(from, to)?;
+    let time = |seconds, nanoseconds| Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
+    };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    };
+    rustix::fs::futimens(to, &times)
+}
+
+fn copy_attributes(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut buffer = vec![0; XATTR_CAP];
     let length = match rustix::fs::llistxattr(from, &mut buffer) {
         Err(Errno::NOTSUP) => 0,
@@ -169,21 +182,7 @@ pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
             Err(errno) => return Err(errno),
         }
     }
-    let times = Timestamps {
-        last_access: Timespec {
-            tv_sec: stat.st_atime,
-            tv_nsec: nanoseconds(stat.st_atime_nsec),
-        },
-        last_modification: Timespec {
-            tv_sec: stat.st_mtime,
-            tv_nsec: nanoseconds(stat.st_mtime_nsec),
-        },
-    };
-    rustix::fs::futimens(to, &times)
-}
-
-fn nanoseconds(of_stat: u64) -> i64 {
-    i64::try_from(of_stat).unwrap_or_default()
+    Ok(())
 }
 
 fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {

@@ -69,9 +69,8 @@ impl Store {
         scratch: &Path,
     ) -> Result<Vec<PathBuf>, StoreError> {
         let layer = |diff_id| {
-            let (_, implied) = self
-                .noted(diff_id)
-                .unwrap_or_else(|| (Digest::of(b""), Vec::new()));
+            let noted = self.noted(diff_id);
+            let implied = noted.map(|(_, implied)| implied).unwrap_or_default();
             stack::Layer {
                 root: self.layer_path(diff_id),
                 implied: implied
