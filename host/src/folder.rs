@@ -5,6 +5,7 @@
 //! changed, and makes the changes that it is asked for.
 
 mod change;
+mod company;
 mod listing;
 mod report;
 mod round;
@@ -21,6 +22,7 @@ use crate::agent::{Agent, AgentError, Exchange, Message};
 use crate::watch::Watch;
 use round::Side;
 
+pub(crate) use company::Company;
 pub(crate) use report::Report;
 
 /// Messages of the agent that wait.
@@ -41,6 +43,7 @@ impl Live {
         agent: &Agent,
         project: request::Project,
         root: PathBuf,
+        company: Company,
     ) -> Result<Self, Failure> {
         let request = Request::Folder { project };
         let Exchange {
@@ -64,7 +67,11 @@ impl Live {
         if let Some(polling) = polling {
             side.report.polling(polling);
         }
-        let work = Work { side, watch };
+        let work = Work {
+            side,
+            watch,
+            company,
+        };
         let work = tokio::spawn(work.run(ready, ended));
         // Without a beginning there is an end that says why.
         if begun.await.is_err() {
@@ -109,6 +116,7 @@ impl Messages {
 struct Work {
     side: Side,
     watch: Watch,
+    company: Company,
 }
 
 impl Work {
@@ -123,9 +131,12 @@ impl Work {
             tokio::select! {
                 message = self.side.messages.next() => match message? {
                     Message::Event(Event::Folder(FolderEvent::Ready)) => is_ours = true,
-                    // The other session brings what this one would.
                     Message::Event(Event::Folder(FolderEvent::Shared)) => {
-                        let _ = ready.take().map(|it| it.send(()));
+                        // The other session brings what this one would, unless
+                        // it was killed: then its agent's end is awaited.
+                        if self.company.has_others()? {
+                            let _ = ready.take().map(|it| it.send(()));
+                        }
                     }
                     _ => return Err(unexpected()),
                 },

@@ -19,6 +19,8 @@ pub(crate) struct Home {
     pub(crate) logs: PathBuf,
     /// What is kept of running services.
     pub(crate) services: PathBuf,
+    /// Which folders shells show in a machine.
+    pub(crate) folders: PathBuf,
     /// Virtual machines.
     pub(crate) machines: PathBuf,
     /// lima's own folder: paths of sockets in it must be short.
@@ -55,6 +57,7 @@ impl Home {
             host_id: home.join("host-id"),
             logs: home.join("logs"),
             services: home.join("services"),
+            folders: home.join("folders"),
             machines: home.join("machines"),
             lima: home.join("lima"),
         }
@@ -70,6 +73,7 @@ impl Home {
             host_id: state.join("host-id"),
             logs: state.join("logs"),
             services: state.join("services"),
+            folders: state.join("folders"),
             machines: folders.data_local_dir().join("machines"),
             lima: base.home_dir().join(".locald/lima"),
         })

@@ -11,7 +11,8 @@ use super::run::{refuse_json, variables};
 use super::{Start, block_on};
 use crate::cli::{BuildOptions, ShellOptions};
 use crate::client::Client;
-use crate::folder::Live;
+use crate::folder::{Company, Live};
+use crate::home::Home;
 use crate::machine::Kind;
 use crate::printer::Printer;
 use crate::project::Project;
@@ -49,6 +50,7 @@ pub(super) fn run(
         let client = setup.connect(printer).await?;
         let shell = Shell {
             client: &client,
+            home: &home,
             folder: &project.folder,
             request,
         };
@@ -70,6 +72,7 @@ pub(super) fn run(
 /// A shell that is ready to be asked for.
 struct Shell<'a> {
     client: &'a Client,
+    home: &'a Home,
     folder: &'a Path,
     request: ShellRequest,
 }
@@ -81,10 +84,12 @@ impl Shell<'_> {
         if !self.client.is_elsewhere {
             return self.attach(self.request.clone(), printer).await;
         }
+        let company = Company::join(&self.home.folders, &self.request.project.id)?;
         let begin = Live::begin(
             &self.client.agent,
             self.request.project.clone(),
             self.folder.to_owned(),
+            company,
         );
         let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
         let folder = String::new();

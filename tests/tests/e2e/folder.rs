@@ -193,6 +193,30 @@ fn a_killed_host_loses_nothing() {
     assert_eq!(text(&app, "after"), "after\n");
 }
 
+/// An agent may hear late that a host was killed. What it keeps in step no longer
+/// is what the next shell is to see.
+#[test]
+fn a_session_whose_host_was_killed_is_waited_for() {
+    let app = app("left");
+    app.write("left-behind", "old\n");
+    shell(&app, "true").succeed();
+    let tree = copy("left-behind").unwrap();
+    let project = tree.ancestors().nth(2).unwrap().file_name().unwrap();
+    let lock = format!("store/locks/folder-{}.lock", project.to_str().unwrap());
+    let lock = harness::shared_home().join(lock);
+    let mut held = Command::new("flock");
+    let mut held = held.arg(&lock).args(["sleep", "3"]).spawn().unwrap();
+    await_that("the lock is held", || {
+        let mut tried = Command::new("flock");
+        let tried = tried.arg("--nonblock").arg(&lock).arg("true").status();
+        !tried.unwrap().success()
+    });
+    app.write("left-behind", "new\n");
+    let output = shell(&app, "cat left-behind").succeed();
+    assert_eq!(output.stdout, "new\n");
+    assert!(held.wait().unwrap().success());
+}
+
 #[test]
 fn a_big_file_and_many_small_ones_travel_both_ways() {
     let app = app("big");
