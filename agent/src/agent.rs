@@ -8,6 +8,7 @@ use std::time::Instant;
 use protocol::event::Status;
 use protocol::{Failure, FailureKind, build_id};
 
+use crate::folder::Holders;
 use crate::machine::Ownership;
 use crate::store::{Store, StoreError};
 use crate::work::Work;
@@ -22,6 +23,8 @@ pub struct Agent {
     pub store: Store,
     /// What it is doing.
     pub(crate) work: Work,
+    /// Whose folders it keeps in step.
+    pub(crate) folders: Holders,
     ownership: Ownership,
     started: Instant,
 }
@@ -32,6 +35,7 @@ impl Agent {
         Ok(Self {
             store: Store::open(&home.join("store"))?,
             work: Work::default(),
+            folders: Holders::default(),
             ownership,
             started: Instant::now(),
         })

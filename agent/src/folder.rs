@@ -15,6 +15,7 @@
 mod agreed;
 mod copy;
 mod give;
+mod holders;
 mod reconcile;
 mod round;
 mod scan;
@@ -34,8 +35,10 @@ use protocol::{Event, Failure, Input, Reply};
 use crate::Agent;
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::source::{ENTRY_CAP, SourceError, check};
+use crate::store::{Lock, ProjectDir};
 use agreed::Agreement;
 use copy::Copy;
+pub(crate) use holders::Holders;
 use scan::Found;
 use watch::Watch;
 
@@ -72,12 +75,56 @@ pub(crate) async fn folder(
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
     let _lease = agent.store.in_use().await?;
-    let project = agent.store.project(&project.id.parse()?)?;
-    let _lock = project
-        .lock_folder(async || -> Result<(), Failure> {
-            Ok(dialogue.event(Event::Folder(FolderEvent::Shared)).await?)
-        })
-        .await?;
+    let id = project.id;
+    let project = agent.store.project(&id.parse()?)?;
+    let Some(_lock) = lock(agent, &project, &id, &dialogue, &mut inputs).await? else {
+        return Ok(Reply::Nothing);
+    };
+    let holder = agent.folders.begin(&id);
+    tokio::select! {
+        reply = keep(agent, &project, &dialogue, &mut inputs) => reply,
+        // Its host is gone, as another one says.
+        () = holder.ended() => Err(HostGone.into()),
+    }
+}
+
+/// Waits until no other session keeps the folder in step; none when the host
+/// wants it no more.
+async fn lock(
+    agent: &Agent,
+    project: &ProjectDir,
+    id: &str,
+    dialogue: &Dialogue,
+    inputs: &mut Inputs,
+) -> Result<Option<Lock>, Failure> {
+    let locking = project.lock_folder(async || -> Result<(), Failure> {
+        Ok(dialogue.event(Event::Folder(FolderEvent::Shared)).await?)
+    });
+    tokio::pin!(locking);
+    loop {
+        let incoming = tokio::select! {
+            lock = &mut locking => return lock.map(Some),
+            incoming = inputs.recv() => incoming.ok_or(HostGone)?,
+        };
+        match incoming {
+            Incoming::Input(Input::Folder(FolderInput::TakeOver)) => agent.folders.end(id),
+            Incoming::Input(Input::StdinClosed) => return Ok(None),
+            Incoming::Input(_) | Incoming::Data(..) => {
+                return Err(
+                    SourceError::Protocol("something else than a wish to wait came").into(),
+                );
+            }
+        }
+    }
+}
+
+/// Keeps the folder in step until the host ends it.
+async fn keep(
+    agent: &Agent,
+    project: &ProjectDir,
+    dialogue: &Dialogue,
+    inputs: &mut Inputs,
+) -> Result<Reply, Failure> {
     let mut folder = Folder::open(project.path())?;
     let mut watch = Watch::start(folder.copy.root());
     dialogue.event(Event::Folder(FolderEvent::Ready)).await?;
@@ -105,7 +152,7 @@ pub(crate) async fn folder(
             Incoming::Input(Input::SourceListed) => {
                 is_told = false;
                 watch.reset();
-                let again = folder.round(agent, &dialogue, &mut inputs).await?;
+                let again = folder.round(agent, dialogue, inputs).await?;
                 let settled = FolderEvent::Settled { again };
                 dialogue.event(Event::Folder(settled)).await?;
             }

@@ -12,7 +12,7 @@ mod round;
 
 use std::path::PathBuf;
 
-use protocol::folder::FolderEvent;
+use protocol::folder::{FolderEvent, FolderInput};
 use protocol::{Event, Failure, FailureKind, Input, Request, request};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -133,9 +133,11 @@ impl Work {
                     Message::Event(Event::Folder(FolderEvent::Ready)) => is_ours = true,
                     Message::Event(Event::Folder(FolderEvent::Shared)) => {
                         // The other session brings what this one would, unless
-                        // it was killed: then its agent's end is awaited.
+                        // its host was killed.
                         if self.company.has_others()? {
                             let _ = ready.take().map(|it| it.send(()));
+                        } else {
+                            self.side.say(&Input::Folder(FolderInput::TakeOver)).await?;
                         }
                     }
                     _ => return Err(unexpected()),

@@ -31,12 +31,16 @@ pub enum FolderInput {
     },
     /// Answers [`FolderEvent::Change`], in their order.
     Answer(Answer),
+    /// After [`FolderEvent::Shared`]: no other process of this host is there, so
+    /// the host of the other session was killed, which is to be ended.
+    TakeOver,
 }
 
 /// What the agent says about a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FolderEvent {
-    /// Another session keeps the folder in step; this one waits for its end.
+    /// Another session keeps the folder in step; this one waits for its end, or
+    /// for [`FolderInput::TakeOver`].
     Shared,
     /// The host may begin its first round.
     Ready,

@@ -198,9 +198,10 @@ fn a_killed_host_loses_nothing() {
 #[test]
 fn a_session_whose_host_was_killed_is_waited_for() {
     let app = app("left");
-    app.write("left-behind", "old\n");
+    let marker = unique("left");
+    app.write(&marker, "old\n");
     shell(&app, "true").succeed();
-    let tree = copy("left-behind").unwrap();
+    let tree = copy(&marker).unwrap();
     let project = tree.ancestors().nth(2).unwrap().file_name().unwrap();
     let lock = format!("store/locks/folder-{}.lock", project.to_str().unwrap());
     let lock = harness::shared_home().join(lock);
@@ -211,8 +212,8 @@ fn a_session_whose_host_was_killed_is_waited_for() {
         let tried = tried.arg("--nonblock").arg(&lock).arg("true").status();
         !tried.unwrap().success()
     });
-    app.write("left-behind", "new\n");
-    let output = shell(&app, "cat left-behind").succeed();
+    app.write(&marker, "new\n");
+    let output = shell(&app, &format!("cat {marker}")).succeed();
     assert_eq!(output.stdout, "new\n");
     assert!(held.wait().unwrap().success());
 }
