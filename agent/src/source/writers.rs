@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::tree::{Time, TreeDir};
 use super::{SourceError, Times};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 
 /// No more threads than this.
 const THREADS: usize = 4;
@@ -80,28 +80,26 @@ impl Writers {
     /// Waits until all is written.
     pub(super) async fn finish(mut self) -> Result<Written, SourceError> {
         self.flush().await;
-        tokio::task::block_in_place(|| self.join())
-    }
-
-    fn join(&mut self) -> Result<Written, SourceError> {
-        self.jobs = None;
         let mut all = Written::new();
-        for thread in self.threads.drain(..) {
-            match thread.join() {
+        for ended in tokio::task::block_in_place(|| self.join()) {
+            match ended {
                 Ok(written) => all.extend(written?),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
         Ok(all)
     }
+
+    /// Waits for all threads, whatever becomes of one of them.
+    fn join(&mut self) -> Vec<std::thread::Result<Result<Written, SourceError>>> {
+        self.jobs = None;
+        self.threads.drain(..).map(JoinHandle::join).collect()
+    }
 }
 
 impl Drop for Writers {
     fn drop(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
+        let _ = self.join();
     }
 }
 
@@ -123,9 +121,7 @@ fn write_all(tree: &TreeDir, jobs: &Jobs, times: Times) -> Result<Written, Sourc
 fn write(arrived: &Arrived, tree: &TreeDir, times: Times) -> Result<Digest, SourceError> {
     let mut file = tree.file(&arrived.entry)?;
     file.write(&arrived.bytes)?;
-    let mut hasher = Hasher::new();
-    hasher.update(&arrived.bytes);
-    let digest = hasher.finish();
+    let digest = Digest::of(&arrived.bytes);
     file.finish(Time::of(digest, arrived.before, times))?;
     Ok(digest)
 }
