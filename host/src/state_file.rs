@@ -1,6 +1,7 @@
 //! Small files in which locald remembers something: replaced in one step, and
-//! removed whether or not they are there.
+//! removed whether or not they are there; and files that are locked.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -21,4 +22,14 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Opens a file that is only there to be locked: by its owner, as whoever can
+/// open it can hold the lock.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = fs_err::OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    Ok(options.open(path)?.into_parts().0)
 }

@@ -163,7 +163,6 @@ impl Registry {
     }
 }
 
-/// Runs what blocks on a thread of its own.
 /// Publishes extracted layers as they come, those that come during one sync
 /// with the next: the disk is at work while other layers are fetched, and
 /// little is left to write when the last one is there.
@@ -179,6 +178,7 @@ async fn publish(
     Ok(())
 }
 
+/// Runs what blocks on a thread of its own.
 async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,

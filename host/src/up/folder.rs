@@ -139,15 +139,7 @@ impl Folder {
     }
 
     fn open_lock(&self) -> io::Result<File> {
-        let mut options = fs_err::OpenOptions::new();
-        let create = self.path.is_dir();
-        let options = options
-            .create(create)
-            .truncate(false)
-            .read(true)
-            .write(true);
-        let file = options.open(self.path.join("lock"))?;
-        Ok(file.into_parts().0)
+        state_file::open_lock(&self.path.join("lock"))
     }
 
     fn failed(&self) -> impl Fn(io::Error) -> FolderError {

@@ -95,7 +95,7 @@ impl Folder {
         let mut on_wait = Some(on_wait);
         loop {
             self.create()?;
-            let file = open_lock(&path).map_err(step())?;
+            let file = state_file::open_lock(&path).map_err(step())?;
             let (file, waited) = match file.try_lock() {
                 Ok(()) => (file, false),
                 Err(TryLockError::WouldBlock) => {
@@ -214,18 +214,6 @@ pub(super) fn remove_all(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Opens a file that is only there to be locked.
-pub(super) fn open_lock(path: &Path) -> io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600);
-    options.open(path)
 }
 
 /// Whether an open file is the one that has this name.

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::QemuError;
-use super::folder::{Folder, LISTENS, SWITCHED_OFF, open_lock};
+use super::folder::{Folder, LISTENS, SWITCHED_OFF};
 use crate::state_file;
 
 /// The lock that everybody holds who belongs to a running machine.
@@ -79,7 +79,7 @@ impl Folder {
             return Ok(());
         }
         let step = format!("lock {}", path.display());
-        let wait = move || open_lock(&path)?.lock_shared();
+        let wait = move || state_file::open_lock(&path)?.lock_shared();
         let waited = tokio::task::spawn_blocking(wait).await;
         waited
             .unwrap_or_else(|error| Err(error.into()))

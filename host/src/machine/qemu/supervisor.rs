@@ -13,7 +13,7 @@ use rustix::fs::inotify;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
-use super::folder::{is_file, open_lock};
+use super::folder::is_file;
 use super::life::{ALIVE, End, Processes};
 use crate::state_file;
 
@@ -78,7 +78,7 @@ pub(crate) fn dispatch() -> bool {
 fn supervise(run: &Path) -> io::Result<String> {
     // Without a terminal there is no hangup.
     let _ = rustix::process::setsid();
-    let lock = open_lock(&run.join(ALIVE))?;
+    let lock = state_file::open_lock(&run.join(ALIVE))?;
     lock.lock()?;
     // Children hold the lock, too: the machine lives as long as one of them.
     rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())?;

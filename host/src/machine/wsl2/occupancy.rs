@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::WslError;
+use crate::state_file;
 
 /// A lock, held until it is dropped.
 #[derive(Debug)]
@@ -44,10 +45,7 @@ impl Occupancy {
 
 fn open(folder: &Path) -> Result<File, WslError> {
     fs_err::create_dir_all(folder).map_err(failed)?;
-    let mut options = fs_err::OpenOptions::new();
-    let options = options.create(true).truncate(false).read(true).write(true);
-    let file = options.open(folder.join("in-use.lock")).map_err(failed)?;
-    Ok(file.into_parts().0)
+    state_file::open_lock(&folder.join("in-use.lock")).map_err(failed)
 }
 
 async fn blocking(
