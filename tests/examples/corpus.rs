@@ -86,7 +86,7 @@ fn shares(weights: &[f64]) -> Vec<usize> {
 
 /// Words, so that it is compressed as programs and texts are.
 fn text(chance: &mut Chance) -> Vec<u8> {
-    let words: Vec<Vec<u8>> = (0..2_000).map(|_| word(chance)).collect();
+    let words: Vec<Vec<u8>> = (0..1_000).map(|_| word(chance)).collect();
     let mut text = Vec::with_capacity(TEXT + 16);
     while text.len() < TEXT {
         text.extend(&words[chance.below(words.len())]);

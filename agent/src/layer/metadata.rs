@@ -114,14 +114,21 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino)
 }
 
-/// Gives a file what its entry says of it.
+/// Gives a file what its entry says of it. To look first is cheaper than to set
+/// what it has: most files of an image are made as they are to be.
 pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry, privilege: Privilege) -> Result<(), Errno> {
-    if privilege == Privilege::Root {
+    let made = rustix::fs::fstat(file)?;
+    let is_owned = (u64::from(made.st_uid), u64::from(made.st_gid)) == (entry.uid, entry.gid);
+    let change_owner = privilege == Privilege::Root && !is_owned;
+    if change_owner {
         let (uid, gid) = owner(entry);
         rustix::fs::fchown(file, uid, gid)?;
     }
-    // After the owner: a change of owner clears set-id bits.
-    rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
+    let mode = Mode::from_raw_mode(entry.mode);
+    // A change of owner has cleared set-id bits.
+    if change_owner || Mode::from_raw_mode(made.st_mode) != mode {
+        rustix::fs::fchmod(file, mode)?;
+    }
     for (name, value) in &entry.xattrs {
         match rustix::fs::fsetxattr(file, name.as_str(), value, XattrFlags::empty()) {
             // Not every file system has them, and only root sets capabilities.

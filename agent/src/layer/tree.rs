@@ -170,7 +170,7 @@ impl Tree {
     ) -> Result<(), LayerError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let mode = Mode::from_raw_mode(entry.mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO);
         let file = match openat(parent, name, flags, mode) {
             Err(Errno::EXIST) => {
                 clear(parent, name, entry)?;
