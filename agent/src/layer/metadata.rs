@@ -115,10 +115,10 @@ fn identity(stat: &Stat) -> Identity {
 }
 
 /// Gives a file what its entry says of it. To look first is cheaper than to set
-/// what it has: most files of an image are made as they are to be.
+/// what it has: most files of an image are made with it.
 pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry, privilege: Privilege) -> Result<(), Errno> {
-    let made = rustix::fs::fstat(file)?;
-    let is_owned = (u64::from(made.st_uid), u64::from(made.st_gid)) == (entry.uid, entry.gid);
+    let now = rustix::fs::fstat(file)?;
+    let is_owned = (u64::from(now.st_uid), u64::from(now.st_gid)) == (entry.uid, entry.gid);
     let change_owner = privilege == Privilege::Root && !is_owned;
     if change_owner {
         let (uid, gid) = owner(entry);
@@ -126,7 +126,7 @@ pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry, privilege: Privilege) -> 
     }
     let mode = Mode::from_raw_mode(entry.mode);
     // A change of owner has cleared set-id bits.
-    if change_owner || Mode::from_raw_mode(made.st_mode) != mode {
+    if change_owner || Mode::from_raw_mode(now.st_mode) != mode {
         rustix::fs::fchmod(file, mode)?;
     }
     for (name, value) in &entry.xattrs {
