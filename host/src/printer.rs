@@ -155,8 +155,7 @@ impl Printer {
 
     /// Text of locald's own, as it is: help, scripts.
     pub(crate) fn text(&mut self, text: &str) {
-        let _ = self.out.write_all(text.as_bytes());
-        let _ = self.out.flush();
+        self.out.text(text);
     }
 
     /// A command ends because its user wants so.
@@ -179,7 +178,7 @@ impl Printer {
                 narrator
                     .event(event)
                     .iter()
-                    .for_each(|json| write_json(&mut self.out, json));
+                    .for_each(|json| write_json(&self.out, json));
             }
         }
     }
@@ -195,9 +194,7 @@ impl Printer {
             }
             Voice::Programs(narrator) => {
                 let jsons = narrator.output(channel, bytes, |line| log.line(line));
-                jsons
-                    .iter()
-                    .for_each(|json| write_json(&mut self.out, json));
+                jsons.iter().for_each(|json| write_json(&self.out, json));
             }
         }
     }
@@ -215,7 +212,7 @@ impl Printer {
         match &mut self.voice {
             Voice::People(people) if people.detail == Detail::Quiet => {}
             Voice::People(people) => people.screen.print(&clean(message)),
-            Voice::Programs(_) => write_json(&mut self.out, &Json::Note { message }),
+            Voice::Programs(_) => write_json(&self.out, &Json::Note { message }),
         }
     }
 
@@ -232,7 +229,7 @@ impl Printer {
                 people.screen.print(&text);
             }
             Voice::Programs(_) => write_json(
-                &mut self.out,
+                &self.out,
                 &Json::MachineStep {
                     step: &step.name,
                     milliseconds: u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX),
@@ -252,15 +249,11 @@ impl Printer {
     /// What a command was asked for.
     pub(crate) fn answer(&mut self, answer: &Answer) {
         let lines = match &self.voice {
-            Voice::Programs(_) => return write_json(&mut self.out, answer.json()),
+            Voice::Programs(_) => return write_json(&self.out, answer.json()),
             Voice::People(people) => answer.lines(people.detail, people.style),
         };
         self.clear();
-        for line in lines {
-            // Nobody is left to be told when standard output is closed.
-            let _ = writeln!(self.out, "{line}");
-        }
-        let _ = self.out.flush();
+        self.out.lines(&lines);
     }
 
     /// Why a command failed. An error never folds: a phase that failed is
@@ -269,19 +262,17 @@ impl Printer {
         let log = &mut self.log;
         match &mut self.voice {
             Voice::People(people) => {
-                people.screen.clear();
                 let told = people.story.fail(|line| log.line(line));
-                told.iter().for_each(|line| people.screen.print(line));
+                people.screen.show(&told, &[]);
                 let path = log.close();
-                for line in failure_lines(failure, path.as_deref(), people.style) {
-                    people.screen.print(&line);
-                }
+                let lines = failure_lines(failure, path.as_deref(), people.style);
+                people.screen.show(&lines, &[]);
             }
             Voice::Programs(narrator) => {
                 let rest = narrator.flush(|line| log.line(line));
-                rest.iter().for_each(|json| write_json(&mut self.out, json));
+                rest.iter().for_each(|json| write_json(&self.out, json));
                 let path = log.close();
-                write_json(&mut self.out, Json::failed(failure, path.as_deref()));
+                write_json(&self.out, Json::failed(failure, path.as_deref()));
             }
         }
     }
@@ -322,11 +313,11 @@ fn wants_colour(choice: ColorChoice, stream: &impl anstream::stream::RawStream) 
     }
 }
 
-fn write_json(out: &mut impl Write, json: impl serde::Serialize) {
-    // A type of ours that always serialises, to a reader who may be gone.
-    let _ = serde_json::to_writer(&mut *out, &json);
-    let _ = out.write_all(b"\n");
-    let _ = out.flush();
+fn write_json(out: &Shared, json: impl serde::Serialize) {
+    // Types of ours always serialise.
+    if let Ok(text) = serde_json::to_string(&json) {
+        out.line(&text);
+    }
 }
 
 fn failure_lines(failure: &Failure, log: Option<&Path>, style: Style) -> Vec<String> {

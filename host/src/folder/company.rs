@@ -22,14 +22,9 @@ impl Company {
     /// Joins the shells of a project, by the digits of its identity.
     pub(crate) fn join(folders: &Path, id: &str) -> Result<Self, Failure> {
         let path = folders.join(format!("{id}.lock"));
-        let lock = fs_err::create_dir_all(folders).and_then(|()| share(&path));
-        match lock {
-            Ok(lock) => Ok(Self {
-                path,
-                lock: Some(lock),
-            }),
-            Err(error) => Err(failed(&error)),
-        }
+        let shared = fs_err::create_dir_all(folders).and_then(|()| share(&path));
+        let lock = shared.map(Some).map_err(|error| failed(&error))?;
+        Ok(Self { path, lock })
     }
 
     /// Whether there are others now. Whoever asks is not seen meanwhile.

@@ -51,7 +51,7 @@ impl Screen {
     /// Adds lines that stay, then shows the live ones.
     pub(super) fn show(&mut self, lines: &[String], live: &[String]) {
         match self {
-            Self::Plain(writer) => lines.iter().for_each(|line| write_line(writer, line)),
+            Self::Plain(writer) => writer.lines(lines),
             Self::Terminal { multi, bars } => {
                 // Fewer live lines first: what stays must not leave a gap.
                 while bars.len() > live.len()
@@ -78,7 +78,7 @@ impl Screen {
     /// Adds one line that stays.
     pub(super) fn print(&mut self, line: &str) {
         match self {
-            Self::Plain(writer) => write_line(writer, line),
+            Self::Plain(writer) => writer.line(line),
             Self::Terminal { multi, .. } => {
                 let _ = multi.println(line);
             }
@@ -89,11 +89,6 @@ impl Screen {
     pub(super) fn clear(&mut self) {
         self.show(&[], &[]);
     }
-}
-
-/// A closed standard error has no reader to tell.
-fn write_line(writer: &mut impl Write, line: &str) {
-    let _ = writer.write_all(format!("{line}\n").as_bytes());
 }
 
 fn new_bar() -> ProgressBar {

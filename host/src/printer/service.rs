@@ -1,7 +1,5 @@
 //! What services write, and what becomes of them.
 
-use std::io::Write as _;
-
 use protocol::Channel;
 
 use super::json::{Json, stream_name};
@@ -30,7 +28,7 @@ impl Printer {
     /// A line that a service writes: it is what was asked for, so it goes to
     /// standard output. Without a label, the service is the only one.
     pub(crate) fn service_line(&mut self, label: Option<&Label>, channel: Channel, line: &str) {
-        let out = &mut self.out;
+        let out = &self.out;
         match &self.voice {
             Voice::People(people) => {
                 let style = people.out_style;
@@ -41,11 +39,7 @@ impl Printer {
                 };
                 let text = sanitise(line, keep);
                 let text = label.map_or(text.clone(), |label| label.before(&text, style));
-                // Nobody is left to be told when standard output is closed.
-                people.screen.beside(|| {
-                    let _ = out.write_all(format!("{text}\n").as_bytes());
-                    let _ = out.flush();
-                });
+                people.screen.beside(|| out.line(&text));
             }
             Voice::Programs(_) => {
                 let json = Json::ServiceOutput {
@@ -69,7 +63,7 @@ impl Printer {
                     state,
                     message,
                 };
-                write_json(&mut self.out, &json);
+                write_json(&self.out, &json);
             }
         }
     }

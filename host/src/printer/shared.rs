@@ -1,9 +1,10 @@
 //! One stream that several printers write to, each whole lines at a time.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A handle; cheap to clone.
+/// A handle; cheap to clone. It is no `Write`: what writes to one in pieces
+/// would let others come between them.
 #[derive(Clone)]
 pub(super) struct Shared(Arc<Mutex<Box<dyn Write + Send>>>);
 
@@ -11,20 +12,23 @@ impl Shared {
     pub(super) fn new(writer: Box<dyn Write + Send>) -> Self {
         Self(Arc::new(Mutex::new(writer)))
     }
-}
 
-impl Write for Shared {
-    /// Takes all bytes: nobody else writes between them.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.write_all(bytes)?;
-        Ok(bytes.len())
+    /// Writes a line.
+    pub(super) fn line(&self, line: &str) {
+        self.text(&format!("{line}\n"));
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .flush()
+    /// Writes lines that stay together.
+    pub(super) fn lines(&self, lines: &[String]) {
+        let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        self.text(&text);
+    }
+
+    /// Writes text as it is; nobody else writes between its parts.
+    pub(super) fn text(&self, text: &str) {
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is left to be told when the stream is closed.
+        let _ = writer.write_all(text.as_bytes());
+        let _ = writer.flush();
     }
 }

@@ -218,6 +218,32 @@ fn programs_read_objects() {
 }
 
 #[test]
+fn nothing_comes_between_the_parts_of_an_object() {
+    /// Shows where each write ends.
+    struct Pieces(Paper);
+
+    impl io::Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write_all(&[bytes, b"|"].concat())?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let out = Paper::default();
+    let voice = Voice::Programs(json::Narrator::default());
+    let printer = Printer::with(voice, Box::new(Pieces(out.clone())));
+    printer.aside().service_state("web", "healthy", "web is up");
+    insta::assert_snapshot!(out.text(), @r#"
+    {"event":"service","service":"web","state":"healthy","message":"web is up"}
+    |
+    "#);
+}
+
+#[test]
 fn every_json_event_is_documented() {
     let page = include_str!("../../../docs/json.md");
     for source in [include_str!("answer.rs"), include_str!("details.rs")] {
