@@ -8,6 +8,7 @@
 
 mod archive;
 mod entry;
+mod gzip;
 mod metadata;
 pub mod stack;
 mod tree;
@@ -103,7 +104,7 @@ impl Compression {
             Self::None => Box::new(archive),
             Self::Gzip => {
                 let buffered = BufReader::with_capacity(BUFFER, archive);
-                Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
+                Box::new(gzip::Members::new(buffered)?)
             }
             Self::Zstd => Box::new(zstd::Decoder::new(archive)?),
         })

@@ -1,6 +1,7 @@
 //! Fetches the layers of an image, and extracts them as they come.
 
 use std::io::Read;
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -16,8 +17,6 @@ use crate::layer::{Compression, LayerError};
 use crate::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store, StoreError};
 
-/// Layers that are fetched at a time.
-const PARALLEL: usize = 4;
 /// A layer's progress is reported this often at the most.
 const REPORT: Duration = Duration::from_millis(100);
 
@@ -57,7 +56,7 @@ impl Registry {
             .map(|(blob, diff_id)| self.fetch_layer(store, name, blob, diff_id))
             .collect();
         let fetching = async move {
-            let mut layers = stream::iter(fetches).buffer_unordered(PARALLEL);
+            let mut layers = stream::iter(fetches).buffer_unordered(parallel());
             while let Some(diff_id) = layers.try_next().await? {
                 // Nobody listens when publishing has failed, which ends this, too.
                 let _ = extracted.send(diff_id);
@@ -161,6 +160,13 @@ impl Registry {
             }
         }
     }
+}
+
+/// How many layers are fetched at a time: while one waits for the network, each
+/// processor has another one to unpack.
+fn parallel() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (processors + 1).clamp(3, 8)
 }
 
 /// Publishes extracted layers as they come, those that come during one sync

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::measure::bytes;
+use super::measure::{bytes, counted};
 use super::sanitise::clean;
 use super::style::Style;
 
@@ -31,6 +31,7 @@ impl ImageDetails {
     pub(super) fn lines(&self, style: Style) -> Vec<String> {
         let config = &self.config["config"];
         let layers = self.manifest["layers"].as_array().map_or(0, Vec::len);
+        let layers = counted(layers as u64, "layer");
         let platform = format!(
             "{}/{}",
             text(&self.config["os"]),
@@ -39,10 +40,7 @@ impl ImageDetails {
         let mut sections = vec![
             ("Names", self.names.clone()),
             ("Digest", vec![self.digest.clone()]),
-            (
-                "Size",
-                vec![format!("{} in {layers} layers", bytes(self.size()))],
-            ),
+            ("Size", vec![format!("{} in {layers}", bytes(self.size()))]),
             ("Platform", vec![platform]),
             ("Created", vec![text(&self.config["created"])]),
             ("User", vec![text(&config["User"])]),

@@ -23,6 +23,12 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
+/// A number of things: `1 layer`, `2 layers`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 /// A time that something took: `0.03 s`, `1.2 s`, `2 min 3 s`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();

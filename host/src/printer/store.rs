@@ -4,7 +4,7 @@ use protocol::event::{PrunedItem, PrunedKind, Repair, StoreFault, StoreUsage, Ve
 use serde_json::{Value, json};
 
 use super::images::role;
-use super::measure::{age, bytes, now};
+use super::measure::{age, bytes, counted, now};
 use super::sanitise::clean;
 use super::table::table;
 
@@ -83,11 +83,11 @@ pub(super) fn usage_json(usage: &StoreUsage) -> Value {
 pub(super) fn verified_lines(faults: &[StoreFault], verified: &Verified) -> Vec<String> {
     let mut lines: Vec<String> = faults.iter().flat_map(fault_lines).collect();
     let counted = format!(
-        "{} images, {} blobs ({}, all read) and {} layers",
-        verified.images,
-        verified.blobs,
+        "{}, {} ({}, all read) and {}",
+        counted(verified.images, "image"),
+        counted(verified.blobs, "blob"),
         bytes(verified.bytes),
-        verified.layers
+        counted(verified.layers, "layer")
     );
     lines.push(match verified.faults {
         0 if faults.is_empty() => format!("The store is sound: {counted}."),

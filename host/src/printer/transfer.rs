@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::event::{PullEvent, PushEvent};
 
-use super::measure::{bytes, duration, short_digest, short_name};
+use super::measure::{bytes, counted, duration, short_digest, short_name};
 use super::sanitise::clean;
 
 /// Cells of a progress bar.
@@ -31,6 +31,15 @@ pub(super) struct Transfer {
 enum Verb {
     Pull,
     Push,
+}
+
+impl Verb {
+    fn doing(self) -> &'static str {
+        match self {
+            Self::Pull => "Pulling",
+            Self::Push => "Pushing",
+        }
+    }
 }
 
 /// All images on their way.
@@ -132,12 +141,14 @@ impl Transfers {
     fn announce(&self, image: &str, begins: bool) -> Option<Told> {
         let transfer = self.open.iter().rfind(|it| it.image == image)?;
         (begins && transfer.missing > 0 && !transfer.is_here()).then(|| {
-            let (count, total) = (transfer.missing, bytes(transfer.total));
-            let image = short_name(image);
-            let told = match transfer.verb {
-                Verb::Pull => format!("Pulling {image}: {count} layers, {total}"),
-                Verb::Push => format!("Pushing {image}: {count} blobs, {total}"),
+            let verb = transfer.verb.doing();
+            let thing = match transfer.verb {
+                Verb::Pull => "layer",
+                Verb::Push => "blob",
             };
+            let (image, total) = (short_name(image), bytes(transfer.total));
+            let count = counted(transfer.missing.into(), thing);
+            let told = format!("{verb} {image}: {count}, {total}");
             Told::Passing(clean(&told))
         })
     }
@@ -187,15 +198,13 @@ impl Transfer {
     }
 
     fn line(&self) -> String {
-        let (arrived, missing) = (self.arrived.len(), self.missing);
+        let layers = counted(self.missing.into(), "layer");
+        let layers = format!("{} of {layers}", self.arrived.len());
         if self.is_here() {
             let image = short_name(&self.image);
-            return clean(&format!("Unpacking {image}, {arrived} of {missing} layers"));
+            return clean(&format!("Unpacking {image}, {layers}"));
         }
-        let verb = match self.verb {
-            Verb::Pull => "Pulling",
-            Verb::Push => "Pushing",
-        };
+        let verb = self.verb.doing();
         let sum = self
             .done
             .values()
@@ -210,7 +219,7 @@ impl Transfer {
             cells('-', BAR - filled.min(BAR))
         );
         let layers = match self.verb {
-            Verb::Pull => format!(", {arrived} of {missing} layers"),
+            Verb::Pull => format!(", {layers}"),
             Verb::Push => String::new(),
         };
         let trouble = self.trouble.as_ref().map(|it| format!("; {it}"));
