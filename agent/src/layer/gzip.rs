@@ -70,6 +70,7 @@ mod tests {
 
     use std::io::Write as _;
 
+    use flate2::bufread::MultiGzDecoder;
     use flate2::{Compression, GzBuilder};
 
     use super::*;
@@ -95,5 +96,34 @@ mod tests {
         members.read_to_string(&mut content).unwrap();
         assert_eq!(content, "first last");
         assert_eq!(members.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn damage_is_no_worse_than_where_checksums_are_looked_at() {
+        let whole = [member("a", &[b'x'; 300]), member("b", b"last")].concat();
+        let read = |file: &[u8]| {
+            let mut content = Vec::new();
+            Members::new(file)?.read_to_end(&mut content)?;
+            io::Result::Ok(content)
+        };
+        let checked = |file: &[u8]| {
+            let mut content = Vec::new();
+            MultiGzDecoder::new(file).read_to_end(&mut content)?;
+            io::Result::Ok(content)
+        };
+        for bit in 0..whole.len() * 8 {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(content) = checked(&damaged) {
+                assert_eq!(read(&damaged).unwrap(), content, "bit {bit}");
+            } else {
+                // It ends, in one way or the other: the diffID decides.
+                let _ = read(&damaged);
+            }
+        }
+        let first = member("a", &[b'x'; 300]).len();
+        for length in (0..whole.len()).filter(|length| *length != first) {
+            assert!(read(&whole[..length]).is_err(), "cut at {length}");
+        }
     }
 }
