@@ -116,11 +116,14 @@ impl Reader {
         loop {
             self.file.read_until(b'\n', &mut self.begun)?;
             if self.begun.ends_with(b"\n") {
-                let entry = serde_json::from_slice(&self.begun)?;
+                let entry = serde_json::from_slice(&self.begun);
                 self.begun.clear();
-                return Ok(Some(entry));
-            }
-            if !self.turn()? {
+                match entry {
+                    Ok(entry) => return Ok(Some(entry)),
+                    // A full disk has taken a part of a line, and then another one.
+                    Err(error) => tracing::debug!(%error, "a line of the journal is lost"),
+                }
+            } else if !self.turn()? {
                 return Ok(None);
             }
         }
@@ -192,6 +195,21 @@ mod tests {
         assert!(size(&path) + size(&earlier(&path)) <= 2000);
         Journal::with_largest(&path, 1000).unwrap();
         assert!(rest(&mut Reader::open(&path).unwrap().unwrap()).is_empty());
+    }
+
+    #[test]
+    fn a_line_that_was_cut_costs_no_other_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let journal = Journal::create(&path).unwrap();
+        journal.add(&entry(1));
+        let mut file = fs_err::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"service\":\"we{\"service\":\"web\"}\n")
+            .unwrap();
+        serde_json::to_writer(&mut file, &entry(2)).unwrap();
+        file.write_all(b"\n").unwrap();
+        let lines = rest(&mut Reader::open(&path).unwrap().unwrap());
+        assert_eq!(lines, [entry(1), entry(2)]);
     }
 
     #[test]
