@@ -28,8 +28,7 @@ impl<R: BufRead> Members<R> {
         let mut trailer = [0; 8];
         file.read_exact(&mut trailer)?;
         // CRC-32, and the size modulo 2^32.
-        let [.., a, b, c, d] = trailer;
-        if [a, b, c, d] != size.to_le_bytes()[..4] {
+        if trailer[4..] != size.to_le_bytes()[..4] {
             let message = "a gzip member has another size than it says";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
