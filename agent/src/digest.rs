@@ -1,5 +1,7 @@
 //! Content addresses: OCI image specification, "Digests". Only SHA-256.
 
+mod companion;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
@@ -7,6 +9,9 @@ use std::str::FromStr;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub use companion::Companion;
+use companion::Stream;
 
 /// Bytes that are read and hashed at a time.
 const BUFFER: usize = 256 * 1024;
@@ -119,8 +124,11 @@ impl From<Digest> for String {
 }
 
 /// Makes a digest of bytes as they come.
-#[derive(Debug, Clone, Default)]
-pub struct Hasher(Sha256);
+#[derive(Debug, Default)]
+pub struct Hasher {
+    stream: Stream,
+    companion: Option<Companion>,
+}
 
 impl Hasher {
     /// A hasher that has seen nothing.
@@ -128,14 +136,23 @@ impl Hasher {
         Self::default()
     }
 
+    /// A hasher that has seen nothing, and takes a companion along.
+    pub fn beside(companion: Companion) -> Self {
+        let (stream, companion) = (Stream::default(), Some(companion));
+        Self { stream, companion }
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match &self.companion {
+            Some(companion) => companion.update_with(&mut self.stream, bytes),
+            None => self.stream.update(bytes),
+        }
     }
 
     /// The digest of all bytes.
     pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        self.stream.finish()
     }
 }
 

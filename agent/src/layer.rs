@@ -15,7 +15,7 @@ mod tree;
 mod whiteout;
 pub mod within;
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
@@ -26,8 +26,8 @@ use crate::store::StoreError;
 
 pub(crate) use archive::SIZE_CAP;
 
-/// Bytes that are decompressed and hashed at a time.
-const BUFFER: usize = 256 * 1024;
+/// Bytes that are read, decompressed and hashed at a time.
+pub(crate) const BUFFER: usize = 256 * 1024;
 
 /// How a layer's archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,15 +98,12 @@ impl Compression {
     /// The decompressed bytes of an archive.
     pub fn reader<'a>(
         self,
-        archive: impl Read + Send + 'a,
+        archive: impl BufRead + Send + 'a,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::None => Box::new(archive),
-            Self::Gzip => {
-                let buffered = BufReader::with_capacity(BUFFER, archive);
-                Box::new(gzip::Members::new(buffered)?)
-            }
-            Self::Zstd => Box::new(zstd::Decoder::new(archive)?),
+            Self::Gzip => Box::new(gzip::Members::new(archive)?),
+            Self::Zstd => Box::new(zstd::Decoder::with_buffer(archive)?),
         })
     }
 }
@@ -120,39 +117,33 @@ pub struct Extraction {
     pub implied: Vec<PathBuf>,
 }
 
-/// Extracts an archive into a directory that does not exist yet. The directory
-/// is of no use after an error.
+/// Extracts an archive into a directory that does not exist yet; `hasher` gets
+/// what is in the archive. The directory is of no use after an error.
 pub fn extract(
-    archive: impl Read + Send,
+    archive: impl BufRead + Send,
     compression: Compression,
     root: &Path,
+    hasher: Hasher,
 ) -> Result<Extraction, LayerError> {
     let plain = compression.reader(archive).map_err(LayerError::Archive)?;
-    let mut hashed = BufReader::with_capacity(BUFFER, Hashed::new(plain));
+    let mut content = BufReader::with_capacity(BUFFER, Hashed { plain, hasher });
     let mut tree = tree::Tree::new(root)?;
-    archive::apply(&mut hashed, &mut tree)?;
+    archive::apply(&mut content, &mut tree)?;
     let implied = tree.finish()?;
-    archive::read_padding(&mut hashed)?;
-    let diff_id = DiffId(hashed.into_inner().hasher.finish());
+    archive::read_padding(&mut content)?;
+    let diff_id = DiffId(content.into_inner().hasher.finish());
     Ok(Extraction { diff_id, implied })
 }
 
 /// Hashes what is read through it.
 struct Hashed<R> {
-    inner: R,
+    plain: R,
     hasher: Hasher,
-}
-
-impl<R> Hashed<R> {
-    fn new(inner: R) -> Self {
-        let hasher = Hasher::new();
-        Self { inner, hasher }
-    }
 }
 
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+        let read = self.plain.read(buffer)?;
         self.hasher.update(&buffer[..read]);
         Ok(read)
     }

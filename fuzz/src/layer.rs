@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use agent::digest::Hasher;
 use agent::layer::{Compression, extract, stack};
 
 /// Bytes of a tar header, and of what an entry's content is padded to.
@@ -78,7 +79,7 @@ fn apply(archives: &[Vec<u8>]) {
     for (number, archive) in archives.iter().enumerate() {
         let root = directory.path().join(format!("root-{number}"));
         // What is refused is as good as what is not: it must be so without harm.
-        if let Ok(extraction) = extract(&**archive, Compression::None, &root) {
+        if let Ok(extraction) = extract(&**archive, Compression::None, &root, Hasher::new()) {
             let implied = extraction.implied;
             layers.push(stack::Layer { root, implied });
         }

@@ -1,6 +1,6 @@
 //! A stored image as the files of an OCI layout or of a Docker archive.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use bytes::Bytes;
 use protocol::request::{ExportFormat, RegistryAccess};
@@ -121,7 +121,7 @@ impl Files<'_> {
             let compression =
                 Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
             let open = || -> Result<_, Failure> {
-                let blob = self.store.open_blob(&blob.digest)?;
+                let blob = BufReader::with_capacity(CHUNK, self.store.open_blob(&blob.digest)?);
                 let plain = compression.reader(blob).map_err(LayerError::Archive)?;
                 Ok(plain)
             };

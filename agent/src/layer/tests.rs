@@ -26,6 +26,14 @@ struct Layer {
     mode: u32,
 }
 
+fn extract(
+    archive: impl BufRead + Send,
+    compression: Compression,
+    root: &Path,
+) -> Result<Extraction, LayerError> {
+    super::extract(archive, compression, root, Hasher::new())
+}
+
 impl Layer {
     fn new() -> Self {
         Self {

@@ -34,18 +34,30 @@ pub(super) fn pipe(size: u64) -> (mpsc::Sender<Bytes>, Chunks) {
     (sender, chunks)
 }
 
-impl Read for Chunks {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Chunks {
+    /// Bytes that come next; none when all have been taken. Blocks the thread.
+    pub(super) fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.current.is_empty() {
             match self.receiver.blocking_recv() {
                 Some(chunk) => self.current = chunk,
-                None if self.left == 0 => return Ok(0),
+                None if self.left == 0 => break,
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
-        let count = buffer.len().min(self.current.len());
-        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(&self.current)
+    }
+
+    /// Takes the first of these bytes.
+    pub(super) fn consume(&mut self, count: usize) -> Bytes {
         self.left = self.left.saturating_sub(count as u64);
+        self.current.split_to(count)
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }

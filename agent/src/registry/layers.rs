@@ -1,6 +1,6 @@
 //! Fetches the layers of an image, and extracts them as they come.
 
-use std::io::Read;
+use std::io::{self, BufRead, Read};
 use std::num::NonZero;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::download::{Chunks, download, pipe};
 use super::{Registry, RegistryError};
 use crate::crash::{self, Point};
-use crate::digest::{DiffId, Digest, Hasher};
+use crate::digest::{Companion, DiffId, Digest, Hasher};
 use crate::layer::{Compression, LayerError};
 use crate::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store, StoreError};
@@ -206,46 +206,50 @@ fn extract_verified(
     chunks: Chunks,
 ) -> Result<(), LayerError> {
     let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
+    let companion = Companion::default();
+    let hasher = Hasher::beside(companion.clone());
     let mut verified = Verified {
-        inner: chunks,
-        hasher: Some(Hasher::new()),
+        chunks,
+        companion,
         expected: blob.digest,
     };
-    store.extract_layer(diff_id, compression, &mut verified)?;
+    store.extract_layer(diff_id, compression, &mut verified, hasher)?;
     // When another process had extracted it meanwhile, nobody has read all.
-    std::io::copy(&mut verified, &mut std::io::sink())
+    io::copy(&mut verified, &mut io::sink())
         .map(drop)
         .map_err(LayerError::Archive)
 }
 
 /// Fails at its end when what was read has another digest.
 struct Verified {
-    inner: Chunks,
-    hasher: Option<Hasher>,
+    chunks: Chunks,
+    companion: Companion,
     expected: Digest,
 }
 
-impl Read for Verified {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        if count > 0 {
-            if let Some(hasher) = &mut self.hasher {
-                hasher.update(&buffer[..count]);
-            }
-            return Ok(count);
-        }
-        let actual = self.hasher.take().map(Hasher::finish);
-        match actual {
-            Some(actual) if actual != self.expected && !buffer.is_empty() => {
-                let expected = self.expected;
+impl BufRead for Verified {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let bytes = self.chunks.fill_buf()?;
+        if bytes.is_empty() {
+            let (expected, actual) = (self.expected, self.companion.digest());
+            if actual != expected {
                 let mismatch = StoreError::Mismatch { expected, actual };
-                Err(std::io::Error::new(
-                    std::io::ErrorKind::InvalidData,
-                    mismatch,
-                ))
+                return Err(io::Error::new(io::ErrorKind::InvalidData, mismatch));
             }
-            _ => Ok(0),
         }
+        Ok(bytes)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.companion.update(self.chunks.consume(count));
+    }
+}
+
+impl Read for Verified {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 

@@ -7,13 +7,13 @@
 //! for one, since the machine has started again, and garbage collection removes
 //! it.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use super::{Lock, Store, StoreError};
 use crate::boot;
 use crate::crash::{self, Point};
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Hasher};
 use crate::layer::{self, Compression, LayerError};
 
 impl Store {
@@ -34,7 +34,8 @@ impl Store {
         &self,
         diff_id: &DiffId,
         compression: Compression,
-        archive: impl Read + Send,
+        archive: impl BufRead + Send,
+        hasher: Hasher,
     ) -> Result<(), LayerError> {
         let _lock = Lock::exclusive(&self.lock_path(&format!("layer-{}.lock", diff_id.0.hex())))?;
         if self.is_extracted(diff_id)? {
@@ -42,7 +43,7 @@ impl Store {
         }
         let temporary = self.temporary()?;
         let root = temporary.path().join("root");
-        let extracted = layer::extract(archive, compression, &root)?;
+        let extracted = layer::extract(archive, compression, &root, hasher)?;
         if extracted.diff_id != *diff_id {
             let (expected, actual) = (*diff_id, extracted.diff_id);
             return Err(LayerError::Mismatch { expected, actual });
@@ -62,9 +63,9 @@ impl Store {
         if self.is_extracted(diff_id)? {
             return Ok(());
         }
-        let archive = self.open_blob(&blob.digest)?;
+        let archive = BufReader::with_capacity(layer::BUFFER, self.open_blob(&blob.digest)?);
         let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
-        self.extract_layer(diff_id, compression, archive)
+        self.extract_layer(diff_id, compression, archive, Hasher::new())
     }
 
     /// Gives extracted layers their names, when all of them are on the disk.
@@ -104,6 +105,8 @@ impl Store {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use std::io::Read;
+
     use super::*;
     use crate::digest::Digest;
 
@@ -130,13 +133,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("store")).unwrap();
         let (diff_id, bytes) = archive();
-        let extract = || store.extract_layer(&diff_id, Compression::None, &*bytes);
+        let extract = || store.extract_layer(&diff_id, Compression::None, &*bytes, Hasher::new());
         extract().unwrap();
         assert!(!store.has_layer(&diff_id));
         assert!(store.is_extracted(&diff_id).unwrap());
         // Whoever waits for it does not extract it again.
         store
-            .extract_layer(&diff_id, Compression::None, &b"not read"[..])
+            .extract_layer(&diff_id, Compression::None, &b"not read"[..], Hasher::new())
             .unwrap();
         store.publish_layers(&[diff_id]).unwrap();
         assert!(store.has_layer(&diff_id));
@@ -170,7 +173,12 @@ mod tests {
             lock: store.lock_path(&format!("layer-{}.lock", diff_id.0.hex())),
         };
         store
-            .extract_layer(&diff_id, Compression::None, archive)
+            .extract_layer(
+                &diff_id,
+                Compression::None,
+                BufReader::new(archive),
+                Hasher::new(),
+            )
             .unwrap();
     }
 
@@ -186,7 +194,7 @@ mod tests {
         fs_err::write(torn.join("file"), "").unwrap();
         assert!(!store.is_extracted(&diff_id).unwrap());
         store
-            .extract_layer(&diff_id, Compression::None, &*bytes)
+            .extract_layer(&diff_id, Compression::None, &*bytes, Hasher::new())
             .unwrap();
         store.publish_layers(&[diff_id]).unwrap();
         let file = store.layer_path(&diff_id).join("file");

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use agent::digest::Digest;
+use agent::digest::{Digest, Hasher};
 use agent::layer::{Compression, extract, stack};
 use agent::namespace::Privilege;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -143,7 +143,7 @@ fn merged(stack: &Stack, directory: &Path, privilege: Privilege) -> BTreeMap<Pat
         .collect();
     let layers: Vec<stack::Layer> = std::thread::scope(|scope| {
         let extract = |(archive, root): (&Vec<u8>, PathBuf)| {
-            let extraction = extract(&**archive, Compression::None, &root).unwrap();
+            let extraction = extract(&**archive, Compression::None, &root, Hasher::new()).unwrap();
             let implied = extraction.implied;
             stack::Layer { root, implied }
         };

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tar::{EntryType, Header};
 
-use super::Layer;
+use super::{Layer, extract};
 use crate::digest::Digest;
 use crate::layer::*;
 
@@ -20,6 +20,7 @@ fn extract_at(
     compression: Compression,
 ) -> Result<Extraction, LayerError> {
     let directory = tempfile::tempdir().unwrap();
+    let archive = BufReader::new(archive);
     extract(archive, compression, &directory.path().join("root"))
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tar::EntryType;
 
-use super::Layer;
+use super::{Layer, extract};
 use crate::layer::*;
 use crate::namespace::Privilege;
 
