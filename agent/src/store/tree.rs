@@ -10,6 +10,7 @@
 //! Beside it stands which directories the archive did not list.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -107,13 +108,12 @@ impl Store {
 /// Over all that is below a directory, and itself.
 fn digest(root: &Path) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
-    add(root, b"", &mut hasher)?;
+    add(root, b"", &fs_err::symlink_metadata(root)?, &mut hasher)?;
     Ok(hasher.finish())
 }
 
 /// Each field is preceded by its length, or has always the same.
-fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> io::Result<()> {
-    let metadata = fs_err::symlink_metadata(path)?;
+fn add(path: &Path, name: &[u8], metadata: &Metadata, hasher: &mut Hasher) -> io::Result<()> {
     let mut text = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
@@ -141,12 +141,14 @@ fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> io::Result<()> {
         hasher.update(&number.to_le_bytes());
     }
     if metadata.is_dir() {
-        let entries = fs_err::read_dir(path)?.map(|entry| entry.map(|it| it.file_name()));
-        let mut names = entries.collect::<io::Result<Vec<_>>>()?;
-        names.sort_unstable();
-        hasher.update(&(names.len() as u64).to_le_bytes());
-        for name in names {
-            add(&path.join(&name), name.as_bytes(), hasher)?;
+        // They are looked at through the open directory: nobody walks their paths.
+        let entries = fs_err::read_dir(path)?
+            .map(|entry| entry.and_then(|it| Ok((it.file_name(), it.metadata()?))));
+        let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        hasher.update(&(entries.len() as u64).to_le_bytes());
+        for (name, metadata) in entries {
+            add(&path.join(&name), name.as_bytes(), &metadata, hasher)?;
         }
     }
     Ok(())
