@@ -32,6 +32,8 @@ struct Pages {
     file: File,
     written: u64,
     largest: u64,
+    /// A line could not be written, or not to its end.
+    is_cut: bool,
 }
 
 /// The page before the current one.
@@ -54,6 +56,7 @@ impl Journal {
             file: File::create(path)?,
             written: 0,
             largest,
+            is_cut: false,
         }))))
     }
 
@@ -74,8 +77,14 @@ impl Pages {
             fs_err::rename(&self.path, earlier(&self.path))?;
             self.file = File::create(&self.path)?;
             self.written = 0;
+            self.is_cut = false;
+        }
+        if std::mem::replace(&mut self.is_cut, true) {
+            // What is there of the last line must not take this one along.
+            line.insert(0, b'\n');
         }
         self.file.write_all(&line)?;
+        self.is_cut = false;
         self.written += line.len() as u64;
         Ok(())
     }
@@ -120,7 +129,7 @@ impl Reader {
                 self.begun.clear();
                 match entry {
                     Ok(entry) => return Ok(Some(entry)),
-                    // A full disk has taken a part of a line, and then another one.
+                    // A full disk has taken a part of it.
                     Err(error) => tracing::debug!(%error, "a line of the journal is lost"),
                 }
             } else if !self.turn()? {
@@ -203,13 +212,17 @@ mod tests {
         let path = folder.path().join("log.jsonl");
         let journal = Journal::create(&path).unwrap();
         journal.add(&entry(1));
-        let mut file = fs_err::OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(b"{\"service\":\"we{\"service\":\"web\"}\n")
-            .unwrap();
-        serde_json::to_writer(&mut file, &entry(2)).unwrap();
-        file.write_all(b"\n").unwrap();
+        let swap = |file: File| std::mem::replace(&mut journal.0.lock().unwrap().file, file);
+        // Nothing can be written there.
+        let mut file = swap(File::open(&path).unwrap());
+        journal.add(&entry(2));
+        // As much of it as there was room for.
+        file.write_all(b"{\"service\":\"we").unwrap();
+        swap(file);
+        journal.add(&entry(3));
+        journal.add(&entry(4));
         let lines = rest(&mut Reader::open(&path).unwrap().unwrap());
-        assert_eq!(lines, [entry(1), entry(2)]);
+        assert_eq!(lines, [entry(1), entry(3), entry(4)]);
     }
 
     #[test]
