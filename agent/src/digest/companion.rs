@@ -45,14 +45,14 @@ impl Companion {
         state.length += bytes.len();
         state.waiting.push(bytes);
         if state.length > WAITING {
-            state.update_with(&mut Stream::default(), &[]);
+            state.flush();
         }
     }
 
     /// The digest of all bytes so far.
     pub fn digest(&self) -> Digest {
         let mut state = self.state();
-        state.update_with(&mut Stream::default(), &[]);
+        state.flush();
         state.stream.clone().finish()
     }
 
@@ -67,6 +67,14 @@ impl Companion {
 }
 
 impl State {
+    /// Adds what waits, beside nothing.
+    fn flush(&mut self) {
+        self.length = 0;
+        for piece in self.waiting.drain(..) {
+            self.stream.update(&piece);
+        }
+    }
+
     fn update_with(&mut self, other: &mut Stream, mut bytes: &[u8]) {
         for piece in self.waiting.drain(..) {
             // As large a part of them as the piece is of what waits.
