@@ -10,7 +10,7 @@
 //! Beside it stands which directories the archive did not list.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::{FileType, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -105,50 +105,65 @@ impl Store {
     }
 }
 
+/// What is digested of a file beside its name and the target of a link. No more
+/// is kept of what the file system says: a directory may hold millions.
+struct Facts {
+    kind: FileType,
+    numbers: [u64; 6],
+}
+
+impl From<&Metadata> for Facts {
+    fn from(metadata: &Metadata) -> Self {
+        // Only a file's size is its own: a directory's depends on the file system.
+        let size = if metadata.is_file() {
+            metadata.size()
+        } else {
+            0
+        };
+        Self {
+            kind: metadata.file_type(),
+            numbers: [
+                u64::from(metadata.mode()),
+                u64::from(metadata.uid()),
+                u64::from(metadata.gid()),
+                size,
+                metadata.mtime().cast_unsigned(),
+                metadata.mtime_nsec().cast_unsigned(),
+            ],
+        }
+    }
+}
+
 /// Over all that is below a directory, and itself.
 fn digest(root: &Path) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
-    add(root, b"", &fs_err::symlink_metadata(root)?, &mut hasher)?;
+    let facts = Facts::from(&fs_err::symlink_metadata(root)?);
+    add(root, b"", &facts, &mut hasher)?;
     Ok(hasher.finish())
 }
 
 /// Each field is preceded by its length, or has always the same.
-fn add(path: &Path, name: &[u8], metadata: &Metadata, hasher: &mut Hasher) -> io::Result<()> {
+fn add(path: &Path, name: &[u8], facts: &Facts, hasher: &mut Hasher) -> io::Result<()> {
     let mut text = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
     text(name);
-    if metadata.is_symlink() {
+    if facts.kind.is_symlink() {
         text(fs_err::read_link(path)?.as_os_str().as_bytes());
     }
-    // Only a file's size is its own: a directory's depends on the file system.
-    let size = if metadata.is_file() {
-        metadata.size()
-    } else {
-        0
-    };
-    let seconds = metadata.mtime().cast_unsigned();
-    let nanoseconds = metadata.mtime_nsec().cast_unsigned();
-    for number in [
-        u64::from(metadata.mode()),
-        u64::from(metadata.uid()),
-        u64::from(metadata.gid()),
-        size,
-        seconds,
-        nanoseconds,
-    ] {
+    for number in facts.numbers {
         hasher.update(&number.to_le_bytes());
     }
-    if metadata.is_dir() {
+    if facts.kind.is_dir() {
         // They are looked at through the open directory: nobody walks their paths.
         let entries = fs_err::read_dir(path)?
-            .map(|entry| entry.and_then(|it| Ok((it.file_name(), it.metadata()?))));
+            .map(|entry| entry.and_then(|it| Ok((it.file_name(), Facts::from(&it.metadata()?)))));
         let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
         entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         hasher.update(&(entries.len() as u64).to_le_bytes());
-        for (name, metadata) in entries {
-            add(&path.join(&name), name.as_bytes(), &metadata, hasher)?;
+        for (name, facts) in entries {
+            add(&path.join(&name), name.as_bytes(), &facts, hasher)?;
         }
     }
     Ok(())
