@@ -11,6 +11,7 @@ set -euo pipefail
 buildpack 'exit 0'
 prepare "$registry/run" "$registry/app" >/dev/null
 export_image "$registry/app" >/dev/null
+go_tool crane
 types=$(crane manifest --insecure "$registry/app" | grep -o '"mediaType": *"[^"]*"' | sort | uniq -c)
 skopeo copy -q --src-tls-verify=false "docker://$registry/app" oci:copy:app
 status=0
