@@ -1,6 +1,6 @@
 //! The images that a build is made from.
 
-use std::collections::HashSet;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use protocol::event::ImageRole;
 use super::plan::Plan;
 use crate::builder::{Builder, BuilderError};
 use crate::buildpackage::Buildpackage;
-use crate::digest::{DiffId, Digest};
+use crate::digest::Digest;
 use crate::endpoint::{Fetch, Scope};
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Resolved, Want};
@@ -75,19 +75,12 @@ impl Images {
     }
 
     /// The directories of the phases' root file system, the uppermost first:
-    /// the builder's below those of the buildpacks. An overlay may have each
-    /// but once. What they need beside layers is made in `scratch`.
+    /// the builder's below those of the buildpacks. What they need beside layers
+    /// is made in `scratch`.
     pub(super) fn lowers(&self, store: &Store, scratch: &Path) -> Result<Vec<PathBuf>, StoreError> {
-        let packages = self.buildpackages.iter().rev();
-        let images = packages.map(|package| &package.image);
-        let mut seen = HashSet::new();
-        let mut diff_ids: Vec<&DiffId> = images
-            .chain([&self.builder_image.image])
-            .flat_map(|image| image.config.diff_ids().iter().rev())
-            .filter(|diff_id| seen.insert(**diff_id))
-            .collect();
-        diff_ids.reverse();
-        store.stack(diff_ids, scratch)
+        let packages = self.buildpackages.iter().map(|package| &package.image);
+        let images = iter::once(&self.builder_image.image).chain(packages);
+        store.stack(images.flat_map(|image| image.config.diff_ids()), scratch)
     }
 
     /// What the phases may see: the run image and the image of the last build;

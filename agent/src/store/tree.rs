@@ -9,6 +9,7 @@
 //!
 //! Beside it stands which directories the archive did not list.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{FileType, Metadata};
 use std::io;
@@ -64,9 +65,12 @@ impl Store {
 
     /// The directories that overlayfs makes a tree of, the uppermost first, from
     /// layers, the lowest first. What it needs beside them is made in `scratch`.
+    ///
+    /// An overlay may have each directory but once. Of a layer that comes more
+    /// than once the uppermost counts: it covers all that the others bring.
     pub fn stack<'a>(
         &self,
-        diff_ids: impl IntoIterator<Item = &'a DiffId>,
+        diff_ids: impl IntoIterator<Item = &'a DiffId, IntoIter: DoubleEndedIterator>,
         scratch: &Path,
     ) -> Result<Vec<PathBuf>, StoreError> {
         let layer = |diff_id| {
@@ -80,7 +84,10 @@ impl Store {
                     .collect(),
             }
         };
-        let layers: Vec<_> = diff_ids.into_iter().map(layer).collect();
+        let mut seen = HashSet::new();
+        let downward = diff_ids.into_iter().rev();
+        let mut layers: Vec<_> = downward.filter(|it| seen.insert(*it)).map(layer).collect();
+        layers.reverse();
         stack::lowers(&layers, scratch)
             .map_err(|source| StoreError::io("stack layers in", scratch, source))
     }
@@ -174,6 +181,22 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    #[test]
+    fn a_layer_that_comes_twice_is_stacked_once_and_uppermost() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let [a, b] = [b"a", b"b"].map(|name| DiffId(Digest::of(name)));
+        let stacked = |diff_ids: &[DiffId]| {
+            let lowers = store.stack(diff_ids, home.path()).unwrap();
+            let names = [a, b].map(|it| (store.layer_path(&it), it));
+            let name = |lower| names.iter().find(|(path, _)| *path == lower).unwrap().1;
+            lowers.into_iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(stacked(&[a, b, a]), [a, b]);
+        assert_eq!(stacked(&[a, b, b]), [b, a]);
+        assert_eq!(stacked(&[a, a, a]), [a]);
+    }
 
     #[test]
     fn every_change_of_a_tree_is_seen() {
