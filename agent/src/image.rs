@@ -1,6 +1,7 @@
 //! The images of the store: list, inspect, tag, remove, export, pull, push.
 
 mod export;
+pub(crate) mod user;
 
 use bytes::Bytes;
 use protocol::event::{ImageRole, ImageSummary};

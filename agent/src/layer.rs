@@ -9,11 +9,11 @@
 mod archive;
 mod entry;
 mod gzip;
+pub mod merged;
 mod metadata;
 pub mod stack;
 mod tree;
 mod whiteout;
-pub mod within;
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

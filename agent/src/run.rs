@@ -1,7 +1,5 @@
 //! `locald run`: a process of a stored image.
 
-mod user;
-
 use std::path::{Path, PathBuf};
 
 use protocol::request::RunRequest;
@@ -12,7 +10,8 @@ use crate::attach::attach;
 use crate::container::{Container, ContainerSpec, Network, Upper};
 use crate::dialogue::{Dialogue, Inputs};
 use crate::environment::{self, Environment};
-use crate::image;
+use crate::image::{self, user};
+use crate::layer::merged::Merged;
 use crate::registry::Registry;
 use crate::store::{Image, RuntimeConfig, StoredImage};
 
@@ -55,12 +54,13 @@ pub(crate) fn specification(
     let args = arguments(request, &runtime)?;
     let mut env = Environment::from(runtime.environment().collect::<Vec<_>>());
     env.set_default("PATH", environment::PATH);
-    env.set_default("HOME", "/");
+    let user = runtime.user.as_deref().unwrap_or_default();
+    let user = user::find(user, Merged(&lowers))?;
+    env.set_default("HOME", &user.home);
     env.set_all(&request.env);
-    let user = user::find(runtime.user.as_deref().unwrap_or_default(), &lowers)?;
     let cwd = runtime.working_dir.filter(|cwd| !cwd.is_empty());
     Ok(ContainerSpec {
-        user,
+        user: user.user,
         lowers,
         upper: Upper::Directory {
             upper: state.join("upper"),

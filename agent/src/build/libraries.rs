@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
-use rustix::fs::{AtFlags, FileType, OFlags};
 use serde::Deserialize;
 
 use crate::embedded::RUST;
-use crate::layer::within;
+use crate::layer::merged::Merged;
 
 /// The layer with the programs.
 const LAYER: &str = "programs.toml";
@@ -56,20 +55,21 @@ struct Metadata {
 pub(super) fn unusual(layers: &Path) -> Vec<String> {
     let escaped = RUST.info().id.replace('/', "_");
     // The lifecycle's own directory: buildpacks write what is in it.
-    let text = within::read(layers, &format!("{escaped}/{LAYER}"), CAP);
+    let text = Merged(&[layers.to_owned()]).text(&format!("{escaped}/{LAYER}"), CAP);
     let layer = text.and_then(|text| toml::from_str::<Layer>(&text).ok());
     let needed = layer.map(|layer| layer.metadata.needed).unwrap_or_default();
     let usual = |name: &String| USUAL.iter().any(|usual| name.starts_with(usual));
     needed.into_iter().filter(|name| !usual(name)).collect()
 }
 
-/// Fails when none of a run image's extracted layers has a library.
+/// Fails when a run image, whose directories are the uppermost first, lacks a
+/// library.
 pub(super) fn check(needed: &[String], image: &str, layers: &[PathBuf]) -> Result<(), Failure> {
-    let directories = directories(layers);
+    let merged = Merged(layers);
+    let directories = directories(merged);
     let here = |name: &String| {
-        let places = directories.iter().map(|it| format!("{it}/{name}"));
-        let mut places = places.flat_map(|place| layers.iter().map(move |it| (it, place.clone())));
-        places.any(|(layer, place)| has(layer, &place))
+        let mut places = directories.iter().map(|it| format!("{it}/{name}"));
+        places.any(|place| merged.has_file(&place))
     };
     let missing: Vec<&str> = needed
         .iter()
@@ -89,41 +89,21 @@ pub(super) fn check(needed: &[String], image: &str, layers: &[PathBuf]) -> Resul
     ))
 }
 
-fn directories(layers: &[PathBuf]) -> Vec<String> {
+fn directories(image: Merged<'_>) -> Vec<String> {
     let architecture = std::env::consts::ARCH;
     let of_debian = ["lib", "usr/lib"].map(|it| format!("{it}/{architecture}-linux-gnu"));
     let usual = DIRECTORIES.map(str::to_owned).into_iter().chain(of_debian);
-    let configured = layers.iter().flat_map(|layer| configured(layer));
-    usual.chain(configured).collect()
+    usual.chain(configured(image)).collect()
 }
 
 /// What the files of `ld.so.conf.d` name.
-fn configured(layer: &Path) -> Vec<String> {
-    let directory = OFlags::RDONLY | OFlags::DIRECTORY;
-    let Some(opened) = within::open(layer, CONFIGURATION, directory) else {
-        return Vec::new();
-    };
-    let entries = rustix::fs::Dir::read_from(opened)
-        .into_iter()
-        .flatten()
-        .flatten();
-    let files = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
-    let texts =
-        files.filter_map(|name| within::read(layer, &format!("{CONFIGURATION}/{name}"), CAP));
+fn configured(image: Merged<'_>) -> Vec<String> {
+    let names = image.names(CONFIGURATION);
+    let names = names.iter().filter_map(|name| name.to_str());
+    let texts = names.filter_map(|name| image.text(&format!("{CONFIGURATION}/{name}"), CAP));
     let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     let path = |line: String| Some(line.trim().strip_prefix('/')?.to_owned());
     lines.filter_map(path).collect()
-}
-
-/// Whether a layer has a file or a link; a whiteout is neither.
-fn has(layer: &Path, path: &str) -> bool {
-    let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let stat = within::open(layer, directory, OFlags::PATH | OFlags::DIRECTORY)
-        .and_then(|it| rustix::fs::statat(it, name, AtFlags::SYMLINK_NOFOLLOW).ok());
-    stat.is_some_and(|stat| {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        matches!(kind, FileType::RegularFile | FileType::Symlink)
-    })
 }
 
 #[cfg(test)]
@@ -155,13 +135,25 @@ mod tests {
         file(top.join("opt/x/libx.so.1"), "");
         file(base.join("etc/ld.so.conf.d/x.conf"), "# x\n/opt/x\n");
         std::os::unix::fs::symlink("usr/lib", base.join("lib")).unwrap();
+        // A link of one layer leads into another.
+        fs_err::create_dir_all(top.join("usr/lib")).unwrap();
+        std::os::unix::fs::symlink("/opt/y/liby.so.1.2", top.join("usr/lib/liby.so.1")).unwrap();
+        std::os::unix::fs::symlink("/opt/gone", top.join("usr/lib/libgone.so.1")).unwrap();
+        file(base.join("opt/y/liby.so.1.2"), "");
         let layers = [top, base];
         let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-        assert!(check(&names(&["libz.so.1", "libx.so.1"]), "run", &layers).is_ok());
-        let failure = check(&names(&["libz.so.1", "liby.so.1"]), "run", &layers).unwrap_err();
+        assert!(
+            check(
+                &names(&["libz.so.1", "libx.so.1", "liby.so.1"]),
+                "run",
+                &layers
+            )
+            .is_ok()
+        );
+        let failure = check(&names(&["libz.so.1", "libgone.so.1"]), "run", &layers).unwrap_err();
         assert_eq!(
             failure.message,
-            "the programs need liby.so.1, which the run image run lacks"
+            "the programs need libgone.so.1, which the run image run lacks"
         );
     }
 }

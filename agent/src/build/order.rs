@@ -10,7 +10,7 @@ use super::images::Images;
 use super::plan::Plan;
 use crate::builder::BuildpackInfo;
 use crate::embedded::{Embedded, RUST};
-use crate::layer::within;
+use crate::layer::merged::Merged;
 use crate::lifecycle;
 use crate::source::Source;
 use crate::store::Store;
@@ -113,10 +113,10 @@ impl Choice<'_> {
         Ok(tree_of(&embedded.info(), &path))
     }
 
-    /// `/cnb/order.toml` of the builder: what the topmost layer has of it.
+    /// `/cnb/order.toml` of the builder.
     fn own_order(&self) -> String {
-        let read = |layer: &PathBuf| within::read(layer, "cnb/order.toml", CAP);
-        self.lowers.iter().find_map(read).unwrap_or_default()
+        let text = Merged(self.lowers).text("cnb/order.toml", CAP);
+        text.unwrap_or_default()
     }
 
     fn unusable(&self, reason: &str) -> Failure {

@@ -119,9 +119,9 @@ impl Phases<'_> {
         let store = &self.agent.store;
         let (name, image) = (&self.images.run_name, &self.images.run_image.image);
         self.registry.fetch_layers(store, name, image).await?;
-        let layers = image.config.diff_ids().iter().rev();
-        let layers: Vec<PathBuf> = layers.map(|id| store.layer_path(id)).collect();
-        libraries::check(&needed, &name.familiar(), &layers)
+        let scratch = store.temporary()?;
+        let lowers = store.stack(image.config.diff_ids(), scratch.path())?;
+        libraries::check(&needed, &name.familiar(), &lowers)
     }
 
     async fn create(&self, phase: Phase) -> Result<Created, Failure> {

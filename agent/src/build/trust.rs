@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use crate::layer::within;
+use crate::layer::merged::Merged;
 
 /// Where distributions keep their bundle; the first is where it is provided in
 /// an image that has none.
@@ -31,10 +31,8 @@ pub(super) struct Bundle {
 /// The builder's authorities and more; absent when there are no more. `layers`
 /// are the builder's, the topmost first.
 pub(super) fn bundle(layers: &[PathBuf], extra: Option<&str>) -> Option<Bundle> {
-    let own = layers.iter().find_map(|layer| {
-        let read = |path| Some((path, within::read(layer, path, CAP)?));
-        BUNDLES.into_iter().find_map(read)
-    });
+    let read = |path| Some((path, Merged(layers).text(path, CAP)?));
+    let own = BUNDLES.into_iter().find_map(read);
     let (path, own) = own.unwrap_or((BUNDLES[0], String::new()));
     let certificates = merge(&own, &[&of_machine(), extra.unwrap_or_default()])?;
     Some(Bundle {

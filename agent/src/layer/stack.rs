@@ -8,8 +8,6 @@
 //! that leads, what the layer brings; and with directories that are as they were.
 //! Files in it are hard links: it takes no space.
 
-mod below;
-
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
@@ -20,9 +18,9 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::fs::{linkat, mkdirat, openat2};
 use rustix::io::Errno;
 
+use super::merged::{Found, Merged};
 use super::tree::NEW_DIRECTORY;
 use super::{metadata, whiteout};
-use below::{Below, Found};
 
 /// No link leads out of a correction, or to another place in it.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
@@ -47,10 +45,8 @@ pub fn lowers(layers: &[Layer], scratch: &Path) -> io::Result<Vec<PathBuf>> {
     for (number, layer) in layers.iter().enumerate() {
         let place = scratch.join(format!("above-{number}"));
         let correction = correct(layer, &lowers, place)?;
-        lowers.push(layer.root.clone());
-        lowers.extend(correction);
+        lowers.splice(0..0, correction.into_iter().chain([layer.root.clone()]));
     }
-    lowers.reverse();
     Ok(lowers)
 }
 
@@ -64,7 +60,7 @@ fn correct(layer: &Layer, below: &[PathBuf], place: PathBuf) -> io::Result<Optio
         layer: &layer.root,
         implied: layer.implied.iter().map(PathBuf::as_path).collect(),
         leading: layer.implied.iter().flat_map(|it| it.ancestors()).collect(),
-        below: Below(below),
+        below: Merged(below),
         root: rustix::fs::open(&place, DIRECTORY, Mode::empty())?,
         made: vec![(PathBuf::from("."), Like::Directory(layer.root.clone()))],
     };
@@ -83,7 +79,7 @@ struct Correction<'a> {
     implied: HashSet<&'a Path>,
     /// The implied directories, and what they are in.
     leading: HashSet<&'a Path>,
-    below: Below<'a>,
+    below: Merged<'a>,
     root: OwnedFd,
     /// Directories, and what they are to be like.
     made: Vec<(PathBuf, Like)>,
@@ -142,7 +138,7 @@ impl Correction<'_> {
         let (below, hides) = match found {
             Some(Found::Directory(below)) => (Some(below), false),
             Some(Found::Link(link)) if is_implied => {
-                if let Some(target) = self.below.resolve(to)? {
+                if let Some(target) = self.directory_at(to)? {
                     self.link(&link, to)?;
                     self.make_as_shown(&target)?;
                     return self.walk(from, &target, Reach::Moves);
@@ -163,6 +159,15 @@ impl Correction<'_> {
             (true, false) => self.walk(from, to, Reach::Moves),
             (true, true) => self.walk(from, to, Reach::MovesHiding),
         }
+    }
+
+    /// The directory below that a path leads to, which may be missing.
+    fn directory_at(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let Some(target) = self.below.resolve(path)? else {
+            return Ok(None);
+        };
+        let is_other = matches!(self.below.find(&target)?, Some(Found::Other(_)));
+        Ok((!is_other).then_some(target))
     }
 
     /// Puts what is at a path of a layer into the correction. What is there
@@ -225,7 +230,7 @@ impl Correction<'_> {
     /// The directory that the stack shows at a path.
     fn shown(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let own = self.layer.join(path);
-        let is_own = Below(&[self.layer.to_owned()]).find(path)?;
+        let is_own = Merged(&[self.layer.to_owned()]).find(path)?;
         let is_own = matches!(is_own, Some(Found::Directory(_)));
         if is_own && !self.implied.contains(path) {
             return Ok(Some(own));

@@ -1,29 +1,88 @@
-//! What layers show that others are put above.
+//! What layers show together, as overlayfs puts them. A link leads to where it
+//! leads in the whole image, and never out of it.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
+
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use super::whiteout;
 
 /// Links in a row that are followed, as by Linux.
 const LINKS: usize = 40;
 
-/// The directories below a layer, the lowest first.
-pub(super) struct Below<'a>(pub(super) &'a [PathBuf]);
+/// The directories of layers, the uppermost first.
+#[derive(Debug, Clone, Copy)]
+pub struct Merged<'a>(pub &'a [PathBuf]);
 
 /// What is at a path, by where a layer has it.
 pub(super) enum Found {
     Directory(PathBuf),
     Link(PathBuf),
-    Other,
+    Other(PathBuf),
 }
 
-impl Below<'_> {
+impl Merged<'_> {
+    /// The bytes of the regular file that a path leads to; absent when there is
+    /// none, an error when it has more than `most`.
+    pub fn read(&self, path: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(path) = self.resolve(Path::new(path))? else {
+            return Ok(None);
+        };
+        let Some(Found::Other(place)) = self.find(&path)? else {
+            return Ok(None);
+        };
+        let file = fs_err::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(place)?;
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The same as text; what cannot be read is absent.
+    pub fn text(&self, path: &str, most: u64) -> Option<String> {
+        let bytes = self.read(path, most).ok()??;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Whether a path leads to anything but a directory.
+    pub fn has_file(&self, path: &str) -> bool {
+        let found = self.resolve(Path::new(path)).and_then(|path| match path {
+            Some(path) => self.find(&path),
+            None => Ok(None),
+        });
+        matches!(found, Ok(Some(Found::Other(_))))
+    }
+
+    /// Names in the directory that a path leads to; none when it cannot be read.
+    pub fn names(&self, directory: &str) -> BTreeSet<OsString> {
+        let Ok(Some(directory)) = self.resolve(Path::new(directory)) else {
+            return BTreeSet::new();
+        };
+        let own = |layer: &PathBuf| match find_in(layer, &directory) {
+            Ok(InLayer::Found(Found::Directory(own))) => fs_err::read_dir(own).ok(),
+            _ => None,
+        };
+        let entries = self.0.iter().filter_map(own).flatten().flatten();
+        let mut names: BTreeSet<OsString> = entries.map(|entry| entry.file_name()).collect();
+        names.retain(|name| matches!(self.find(&directory.join(name)), Ok(Some(_))));
+        names
+    }
+
     /// What a stack shows at a path; no link in it is followed.
     pub(super) fn find(&self, path: &Path) -> io::Result<Option<Found>> {
-        for layer in self.0.iter().rev() {
+        for layer in self.0 {
             match find_in(layer, path)? {
                 InLayer::Found(found) => return Ok(Some(found)),
                 InLayer::Hidden => return Ok(None),
@@ -34,7 +93,7 @@ impl Below<'_> {
     }
 
     /// Where a path leads in a stack, of which some may be missing; nothing when
-    /// it is no path of a directory.
+    /// what is in its way is no directory.
     pub(super) fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let mut done = PathBuf::new();
         let mut left = reversed(path);
@@ -57,8 +116,8 @@ impl Below<'_> {
                     }
                     left.extend(reversed(&target));
                 }
-                Some(Found::Other) => return Ok(None),
-                Some(Found::Directory(_)) | None => done = next,
+                Some(Found::Other(_)) if !left.is_empty() => return Ok(None),
+                _ => done = next,
             }
         }
         Ok(Some(done))
@@ -105,7 +164,7 @@ fn find_in(layer: &Path, path: &Path) -> io::Result<InLayer> {
             } else if kind.is_symlink() {
                 Found::Link(at)
             } else {
-                Found::Other
+                Found::Other(at)
             }));
         }
         if !kind.is_dir() {
