@@ -1,16 +1,20 @@
 //! Layers: from a compressed tar archive to a directory tree that overlayfs
 //! takes as a lower directory.
 //!
-//! The tar crate only parses. What an archive names is resolved below the
+//! The tar crate only knows the fields of a header. What an archive names is resolved below the
 //! layer's root by the kernel (`openat2`, `RESOLVE_IN_ROOT`), so that no link
 //! in it leads out. Source: OCI image specification, "Image Layer Filesystem
 //! Changeset".
 
 mod archive;
+mod attributes;
 mod entry;
 mod gzip;
+mod header;
 pub mod merged;
 mod metadata;
+mod pax;
+mod sparse;
 pub mod stack;
 mod tree;
 mod whiteout;
@@ -60,6 +64,21 @@ pub enum LayerError {
     /// An entry cannot be written.
     #[error("cannot write {path:?} of the layer")]
     Write {
+        /// The entry's path.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An extended attribute cannot be kept.
+    #[error(
+        "{path:?} of the layer has the extended attribute {name:?} of {length} bytes, which cannot be kept"
+    )]
+    Attribute {
+        /// Its name.
+        name: String,
+        /// Bytes of its value.
+        length: usize,
         /// The entry's path.
         path: String,
         /// Why.
@@ -162,6 +181,10 @@ impl From<LayerError> for Failure {
                 };
                 Self::from_error(kind, &error)
             }
+            LayerError::Attribute { .. } => Self::from_error(FailureKind::Store, &error).with_hint(
+                "set LOCALD_HOME to a folder on a file system that can: XFS and Btrfs take \
+                     more than ext4",
+            ),
             _ => Self::from_error(FailureKind::Integrity, &error),
         }
     }

@@ -1,14 +1,17 @@
-//! The stream of tar headers, with the extensions of GNU and of POSIX (PAX).
+//! The stream of entries, with the extensions of GNU and of POSIX (PAX).
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use tar::{Archive, EntryType};
+use tar::{EntryType, Header};
 
 use super::LayerError;
 use super::entry::{Entry, Kind};
+use super::header::{self, BLOCK, damaged, until_nul};
+use super::pax::{self, Records};
+use super::sparse::Layout;
 use super::tree::Tree;
 
-/// The most bytes of one extension header.
+/// The most bytes of one extension header, as in Go.
 const EXTENSION_CAP: u64 = 1024 * 1024;
 /// The most entries of a layer.
 const ENTRY_CAP: u64 = 5_000_000;
@@ -19,45 +22,53 @@ pub(crate) const SIZE_CAP: u64 = 64 * 1024 * 1024 * 1024;
 /// its last block.
 const PADDING_CAP: u64 = 64 * 1024 * 1024;
 
-/// Key and value of a PAX header.
-type Record = (String, Vec<u8>);
-
-/// What extension headers said about the next entry.
+/// What extension headers said about the next entry. An empty name says nothing.
 #[derive(Default)]
 struct Extensions {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    pax: Vec<Record>,
+    path: Vec<u8>,
+    link: Vec<u8>,
+    records: Records,
+}
+
+/// What is left of what an archive may hold.
+struct Quota {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Quota {
+    fn take_entry(&mut self) -> Result<(), LayerError> {
+        let left = self.entries.checked_sub(1);
+        self.entries = left.ok_or(LayerError::Quota("more than 5 million entries"))?;
+        Ok(())
+    }
+
+    fn take_bytes(&mut self, bytes: u64) -> Result<(), LayerError> {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.ok_or(LayerError::Quota("its files have more than 64 GiB"))?;
+        Ok(())
+    }
 }
 
 /// Reads an archive to its end, and puts its entries into a tree.
-pub(super) fn apply(archive: impl Read, tree: &mut Tree) -> Result<(), LayerError> {
-    let mut archive = Archive::new(archive);
-    let entries = archive.entries().map_err(LayerError::Archive)?.raw(true);
+pub(super) fn apply(archive: &mut impl Read, tree: &mut Tree) -> Result<(), LayerError> {
     let mut extensions = Extensions::default();
-    let (mut count, mut bytes) = (0_u64, 0_u64);
-    for entry in entries {
-        let mut entry = entry.map_err(LayerError::Archive)?;
-        count += 1;
-        if count > ENTRY_CAP {
-            return Err(LayerError::Quota("more than 5 million entries"));
-        }
-        // Whatever kind of entry it is: its bytes must be read, or skipped.
-        let size = entry.header().entry_size().map_err(LayerError::Archive)?;
-        bytes = bytes.saturating_add(size);
-        if bytes > SIZE_CAP {
-            return Err(LayerError::Quota("its files have more than 64 GiB"));
-        }
-        match entry.header().entry_type() {
-            EntryType::GNULongName => extensions.path = Some(read_name(&mut entry)?),
-            EntryType::GNULongLink => extensions.link = Some(read_name(&mut entry)?),
-            EntryType::XHeader => extensions.pax = parse_pax(&read_capped(&mut entry)?)?,
-            EntryType::XGlobalHeader => {
-                read_capped(&mut entry)?;
-            }
+    let mut quota = Quota {
+        entries: ENTRY_CAP,
+        bytes: SIZE_CAP,
+    };
+    while let Some(header) = header::read(archive).map_err(LayerError::Archive)? {
+        quota.take_entry()?;
+        let mut extension = || read_extension(&header, archive, &mut quota);
+        match header.entry_type() {
+            EntryType::GNULongName => extensions.path = until_nul(&extension()?).to_vec(),
+            EntryType::GNULongLink => extensions.link = until_nul(&extension()?).to_vec(),
+            EntryType::XHeader => extensions.records = Records::parse(&extension()?)?,
+            // As Docker does. Git writes the name of a commit there.
+            EntryType::XGlobalHeader => drop(extension()?),
             _ => {
-                let parsed = describe(entry.header(), std::mem::take(&mut extensions))?;
-                tree.add(&parsed, &mut entry)?;
+                let extensions = std::mem::take(&mut extensions);
+                read_entry(&header, &extensions, archive, tree, &mut quota)?;
             }
         }
     }
@@ -66,105 +77,136 @@ pub(super) fn apply(archive: impl Read, tree: &mut Tree) -> Result<(), LayerErro
 
 /// Reads what follows the end of an archive: it belongs to the digest.
 pub(super) fn read_padding(rest: &mut impl Read) -> Result<(), LayerError> {
-    let read = std::io::copy(&mut rest.take(PADDING_CAP + 1), &mut std::io::sink());
+    let read = io::copy(&mut rest.take(PADDING_CAP + 1), &mut io::sink());
     if read.map_err(LayerError::Archive)? > PADDING_CAP {
         return Err(LayerError::Quota("more than 64 MiB follow its end"));
     }
     Ok(())
 }
 
-/// A field without a digit is zero, as in Go's reader, which most images have
-/// been read by.
-fn number(field: &[u8], parsed: std::io::Result<u64>) -> Result<u64, LayerError> {
-    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
-        return Ok(0);
-    }
-    parsed.map_err(LayerError::Archive)
-}
-
-fn read_capped(entry: &mut impl Read) -> Result<Vec<u8>, LayerError> {
-    let mut bytes = Vec::new();
-    entry
-        .take(EXTENSION_CAP + 1)
-        .read_to_end(&mut bytes)
-        .map_err(LayerError::Archive)?;
-    if bytes.len() as u64 > EXTENSION_CAP {
+fn read_extension(
+    header: &Header,
+    archive: &mut impl Read,
+    quota: &mut Quota,
+) -> Result<Vec<u8>, LayerError> {
+    let size = stored(header)?;
+    quota.take_bytes(size)?;
+    if size > EXTENSION_CAP {
         return Err(LayerError::Quota("an extension header has more than 1 MiB"));
     }
+    let mut bytes = Vec::new();
+    let mut content = archive.take(size);
+    content
+        .read_to_end(&mut bytes)
+        .and_then(|_| skip_rest(content))
+        .and_then(|()| skip_padding(archive, size))
+        .map_err(LayerError::Archive)?;
     Ok(bytes)
 }
 
-/// A GNU long name ends with NUL.
-fn read_name(entry: &mut impl Read) -> Result<Vec<u8>, LayerError> {
-    let mut name = read_capped(entry)?;
-    if name.last() == Some(&0) {
-        name.pop();
+fn read_entry(
+    header: &Header,
+    extensions: &Extensions,
+    archive: &mut impl Read,
+    tree: &mut Tree,
+    quota: &mut Quota,
+) -> Result<(), LayerError> {
+    let stored = stored_with(header, &extensions.records)?;
+    let mut entry = describe(header, extensions, stored)?;
+    quota.take_bytes(stored)?;
+    let old_map = match header.as_gnu() {
+        Some(gnu) if header.entry_type() == EntryType::GNUSparse => {
+            Some(Layout::of_header(gnu, archive).map_err(LayerError::Archive)?)
+        }
+        _ => None,
+    };
+    let mut content = archive.take(stored);
+    let map = match old_map {
+        None => Layout::of_records(&extensions.records, &mut content, stored)
+            .map_err(LayerError::Archive)?,
+        map => map,
+    };
+    if let Some(map) = map {
+        quota.take_bytes(map.size.saturating_sub(stored))?;
+        let name = extensions.records.get("GNU.sparse.name");
+        entry.make_sparse(map, name)?;
     }
-    Ok(name)
+    tree.add(entry, &mut content)?;
+    skip_rest(content)
+        .and_then(|()| skip_padding(archive, stored))
+        .map_err(LayerError::Archive)
 }
 
-/// PAX records: `LENGTH KEY=VALUE\n`, where the length counts all of it.
-fn parse_pax(bytes: &[u8]) -> Result<Vec<Record>, LayerError> {
-    let mut records = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (record, after) = split_record(rest).ok_or(LayerError::Refused {
-            path: String::new(),
-            reason: "a PAX header is malformed",
-        })?;
-        records.push(record);
-        rest = after;
-    }
-    Ok(records)
+/// Bytes that the archive holds of an entry, by its header.
+fn stored(header: &Header) -> Result<u64, LayerError> {
+    let size = header::number(&header.as_old().size).and_then(|it| u64::try_from(it).ok());
+    size.ok_or_else(|| LayerError::Archive(damaged("the size in a header is malformed")))
 }
 
-fn split_record(bytes: &[u8]) -> Option<(Record, &[u8])> {
-    let space = bytes.iter().position(|byte| *byte == b' ')?;
-    let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
-    if length > bytes.len() {
-        return None;
+/// The same by its records, which count: a header has no room for 8 GiB.
+fn stored_with(header: &Header, records: &Records) -> Result<u64, LayerError> {
+    match (header.entry_type(), records.get("size")) {
+        // Some programs give these a size. Nothing of them is stored.
+        (
+            EntryType::Directory
+            | EntryType::Symlink
+            | EntryType::Link
+            | EntryType::Fifo
+            | EntryType::Char
+            | EntryType::Block,
+            _,
+        ) => Ok(0),
+        (_, Some(size)) => pax::number(size)
+            .ok_or_else(|| LayerError::Archive(damaged("the size in a PAX header is malformed"))),
+        (_, None) => stored(header),
     }
-    let (record, rest) = bytes.split_at(length);
-    let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
-    let equals = record.iter().position(|byte| *byte == b'=')?;
-    let key = std::str::from_utf8(&record[..equals]).ok()?;
-    Some(((key.to_owned(), record[equals + 1..].to_vec()), rest))
+}
+
+fn skip_rest(mut content: io::Take<impl Read>) -> io::Result<()> {
+    io::copy(&mut content, &mut io::sink())?;
+    match content.limit() {
+        0 => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// After the last entry it may be missing.
+fn skip_padding(archive: &mut impl Read, size: u64) -> io::Result<()> {
+    let padding = size.next_multiple_of(BLOCK as u64) - size;
+    io::copy(&mut archive.take(padding), &mut io::sink())?;
+    Ok(())
 }
 
 /// Puts a header and its extensions together. A PAX value beats a GNU one,
 /// which beats the header, as in GNU tar.
-fn describe(header: &tar::Header, extensions: Extensions) -> Result<Entry, LayerError> {
-    let mut entry = Entry {
-        path: extensions
-            .path
-            .unwrap_or_else(|| header.path_bytes().into_owned()),
-        link: extensions
-            .link
-            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned))
-            .unwrap_or_default(),
-        mode: header.mode().map_err(LayerError::Archive)? & 0o7777,
-        uid: number(&header.as_old().uid, header.uid())?,
-        gid: number(&header.as_old().gid, header.gid())?,
-        modified: (
-            number(&header.as_old().mtime, header.mtime())?.cast_signed(),
-            0,
-        ),
-        xattrs: Vec::new(),
-        kind: Kind::Other,
-    };
-    let size = header.entry_size().map_err(LayerError::Archive)?;
-    for (key, value) in extensions.pax {
-        entry.apply_pax(&key, value, size)?;
+fn describe(header: &Header, extensions: &Extensions, stored: u64) -> Result<Entry, LayerError> {
+    let fields = header.as_old();
+    let mut entry = Entry::new(
+        first_of(&extensions.path, header::name(header)),
+        first_of(&extensions.link, until_nul(&fields.linkname).to_vec()),
+    );
+    entry.apply_header(fields)?;
+    for (key, value) in extensions.records.iter() {
+        entry.apply_pax(key, value)?;
     }
     entry.kind = match header.entry_type() {
-        EntryType::Regular | EntryType::Continuous => entry.regular_or_directory(size),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            entry.regular_or_directory(stored)
+        }
         EntryType::Directory => Kind::Directory,
         EntryType::Symlink => Kind::Symlink,
         EntryType::Link => Kind::Hardlink,
         EntryType::Fifo => Kind::Fifo,
         EntryType::Char | EntryType::Block => Kind::Device,
-        EntryType::GNUSparse => return Err(entry.refuse("sparse files are not supported")),
         _ => Kind::Other,
     };
     Ok(entry)
+}
+
+fn first_of(long: &[u8], short: Vec<u8>) -> Vec<u8> {
+    if long.is_empty() {
+        short
+    } else {
+        long.to_vec()
+    }
 }

@@ -1,9 +1,15 @@
 //! One entry of a layer's archive.
 
-use super::LayerError;
+use tar::OldHeader;
+
+use super::sparse::Layout;
+use super::{LayerError, header, pax};
+
+/// How PAX records name extended attributes.
+const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// What an archive says about a path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// As it stands in the archive.
     pub(super) path: Vec<u8>,
@@ -11,18 +17,19 @@ pub(super) struct Entry {
     pub(super) link: Vec<u8>,
     /// Permission bits, with set-id and sticky.
     pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
     /// Seconds and nanoseconds since the epoch.
     pub(super) modified: (i64, u32),
-    pub(super) xattrs: Vec<(String, Vec<u8>)>,
+    /// Names and values, as the archive has them.
+    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) kind: Kind,
 }
 
 /// What is at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    File { size: u64 },
+    File(Layout),
     Directory,
     Symlink,
     Hardlink,
@@ -32,10 +39,43 @@ pub(super) enum Kind {
 }
 
 impl Entry {
+    /// An entry of which nothing more is known.
+    pub(super) fn new(path: Vec<u8>, link: Vec<u8>) -> Self {
+        Self {
+            path,
+            link,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            modified: (0, 0),
+            xattrs: Vec::new(),
+            kind: Kind::Other,
+        }
+    }
+
+    /// The path, as people read it.
+    pub(super) fn name(&self) -> String {
+        String::from_utf8_lossy(&self.path).into_owned()
+    }
+
     /// An error that names this entry.
     pub(super) fn refuse(&self, reason: &'static str) -> LayerError {
-        let path = String::from_utf8_lossy(&self.path).into_owned();
+        let path = self.name();
         LayerError::Refused { path, reason }
+    }
+
+    /// Takes what a header says of modes, owners and times.
+    pub(super) fn apply_header(&mut self, fields: &OldHeader) -> Result<(), LayerError> {
+        let mode = self.checked(header::number(&fields.mode))?;
+        self.mode = u32::try_from(mode & 0o7777).unwrap_or_default();
+        self.uid = id(self.checked(header::number(&fields.uid))?);
+        self.gid = id(self.checked(header::number(&fields.gid))?);
+        self.modified = (self.checked(header::number(&fields.mtime))?, 0);
+        Ok(())
+    }
+
+    fn checked<T>(&self, number: Option<T>) -> Result<T, LayerError> {
+        number.ok_or_else(|| self.refuse("a number in its header is malformed"))
     }
 
     /// Before POSIX.1-1988 a directory was a file whose name ends in a slash.
@@ -43,7 +83,7 @@ impl Entry {
         if self.path.ends_with(b"/") {
             Kind::Directory
         } else {
-            Kind::File { size }
+            Kind::File(Layout::dense(size))
         }
     }
 
@@ -62,61 +102,47 @@ impl Entry {
         Ok(components)
     }
 
-    /// Applies a PAX record; `size` is what the header says, and decides how
-    /// much of the archive belongs to this entry.
-    pub(super) fn apply_pax(
-        &mut self,
-        key: &str,
-        value: Vec<u8>,
-        size: u64,
-    ) -> Result<(), LayerError> {
+    /// Applies a PAX record. One without a value takes nothing away from the
+    /// header, but an attribute may be empty.
+    pub(super) fn apply_pax(&mut self, key: &[u8], value: &[u8]) -> Result<(), LayerError> {
+        if let Some(name) = key.strip_prefix(XATTR) {
+            self.xattrs.push((name.to_owned(), value.to_owned()));
+            return Ok(());
+        }
         match key {
-            "path" => self.path = value,
-            "linkpath" => self.link = value,
-            "uid" => self.uid = self.number(&value)?,
-            "gid" => self.gid = self.number(&value)?,
-            "size" if self.number(&value)? != size => {
-                return Err(self.refuse("its PAX header gives another size than its header"));
-            }
-            "mtime" => self.modified = self.time(&value)?,
-            _ if key.starts_with("GNU.sparse.") => {
-                return Err(self.refuse("sparse files are not supported"));
-            }
-            _ => {
-                if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
-                    self.add_xattr(name, value)?;
-                }
-            }
+            _ if value.is_empty() => {}
+            b"path" => value.clone_into(&mut self.path),
+            b"linkpath" => value.clone_into(&mut self.link),
+            b"uid" => self.uid = id(self.checked(pax::number(value))?),
+            b"gid" => self.gid = id(self.checked(pax::number(value))?),
+            b"mtime" => self.modified = self.checked(pax::time(value))?,
+            _ => {}
         }
         Ok(())
     }
 
-    fn add_xattr(&mut self, name: &str, value: Vec<u8>) -> Result<(), LayerError> {
-        if name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") {
-            return Err(self.refuse("it carries overlayfs's own extended attributes"));
+    /// Puts the content where the map of a sparse file says, and gives the file
+    /// its own name, for which an archive may have another.
+    pub(super) fn make_sparse(
+        &mut self,
+        map: Layout,
+        name: Option<&[u8]>,
+    ) -> Result<(), LayerError> {
+        match &mut self.kind {
+            Kind::File(layout) => *layout = map,
+            _ => return Err(self.refuse("it has holes, but is no file")),
         }
-        if name.starts_with("user.") || name == "security.capability" {
-            self.xattrs.push((name.to_owned(), value));
+        if let Some(name) = name {
+            name.clone_into(&mut self.path);
         }
         Ok(())
     }
+}
 
-    fn number(&self, value: &[u8]) -> Result<u64, LayerError> {
-        std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| self.refuse("a number in its PAX header is malformed"))
-    }
-
-    fn time(&self, value: &[u8]) -> Result<(i64, u32), LayerError> {
-        let malformed = || self.refuse("the time in its PAX header is malformed");
-        let text = std::str::from_utf8(value).map_err(|_| malformed())?;
-        let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let seconds = seconds.parse().map_err(|_| malformed())?;
-        let mut digits: String = fraction.chars().take(9).collect();
-        while digits.len() < 9 {
-            digits.push('0');
-        }
-        Ok((seconds, digits.parse().map_err(|_| malformed())?))
-    }
+/// An id of 32 bits: some programs write -2 for "nobody". What is none is root's,
+/// as is the highest, which means "no change" to the kernel.
+fn id(number: i64) -> u32 {
+    let negative = || i32::try_from(number).map(i32::cast_unsigned).ok();
+    let id = u32::try_from(number).ok().or_else(negative);
+    id.filter(|id| *id != u32::MAX).unwrap_or_default()
 }

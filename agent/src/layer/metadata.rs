@@ -1,4 +1,4 @@
-//! Owners, modes, attributes and times: of files at once, of directories when
+//! Owners, modes and times: of files at once, of directories when
 //! all is written.
 
 use std::collections::HashSet;
@@ -7,17 +7,13 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, openat2};
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, openat2};
 use rustix::io::Errno;
 
-use super::LayerError;
 use super::entry::Entry;
 use super::tree::{DIRECTORY_FLAGS, RESOLVE, write_error};
-use super::whiteout::OPAQUE_ATTRIBUTES;
+use super::{LayerError, attributes};
 use crate::namespace::Privilege;
-
-/// What an attribute, or the names of all, may have in bytes: `XATTR_SIZE_MAX`.
-const XATTR_CAP: usize = 65_536;
 
 /// Directories of a layer.
 #[derive(Default)]
@@ -43,12 +39,7 @@ impl Directories {
         self.described.push(Directory {
             path,
             identity: identity(stat),
-            entry: Entry {
-                path: entry.path.clone(),
-                link: Vec::new(),
-                xattrs: entry.xattrs.clone(),
-                ..*entry
-            },
+            entry: entry.clone(),
         });
     }
 
@@ -78,21 +69,14 @@ impl Directories {
             if !done.insert(directory.identity) {
                 continue;
             }
-            match directory.set(root, privilege) {
-                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(errno) => return Err(write_error(&directory.entry, errno)),
+            let entry = &directory.entry;
+            match open(root, &directory.path, directory.identity) {
+                Ok(Some(opened)) => set(opened.as_fd(), entry, privilege)?,
+                Ok(None) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(errno) => return Err(write_error(entry, errno)),
             }
         }
         Ok(())
-    }
-}
-
-impl Directory {
-    fn set(&self, root: &OwnedFd, privilege: Privilege) -> Result<(), Errno> {
-        match open(root, &self.path, self.identity)? {
-            Some(directory) => set(directory.as_fd(), &self.entry, privilege),
-            None => Ok(()),
-        }
     }
 }
 
@@ -116,27 +100,26 @@ fn identity(stat: &Stat) -> Identity {
 
 /// Gives a file what its entry says of it. To look first is cheaper than to set
 /// what it has: most files of an image are made with it.
-pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry, privilege: Privilege) -> Result<(), Errno> {
-    let now = rustix::fs::fstat(file)?;
-    let is_owned = (u64::from(now.st_uid), u64::from(now.st_gid)) == (entry.uid, entry.gid);
+pub(super) fn set(
+    file: BorrowedFd<'_>,
+    entry: &Entry,
+    privilege: Privilege,
+) -> Result<(), LayerError> {
+    let failed = |errno| write_error(entry, errno);
+    let now = rustix::fs::fstat(file).map_err(failed)?;
+    let is_owned = (now.st_uid, now.st_gid) == (entry.uid, entry.gid);
     let change_owner = privilege == Privilege::Root && !is_owned;
     if change_owner {
         let (uid, gid) = owner(entry);
-        rustix::fs::fchown(file, uid, gid)?;
+        rustix::fs::fchown(file, uid, gid).map_err(failed)?;
     }
     let mode = Mode::from_raw_mode(entry.mode);
     // A change of owner has cleared set-id bits.
     if change_owner || Mode::from_raw_mode(now.st_mode) != mode {
-        rustix::fs::fchmod(file, mode)?;
+        rustix::fs::fchmod(file, mode).map_err(failed)?;
     }
-    for (name, value) in &entry.xattrs {
-        match rustix::fs::fsetxattr(file, name.as_str(), value, XattrFlags::empty()) {
-            // Not every file system has them, and only root sets capabilities.
-            Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    rustix::fs::futimens(file, &times(entry))
+    attributes::set(file, entry)?;
+    rustix::fs::futimens(file, &times(entry)).map_err(failed)
 }
 
 /// The same for a symbolic link, which has no mode.
@@ -159,7 +142,7 @@ pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     rustix::fs::fchown(to, Some(uid), Some(gid))?;
     rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
-    copy_attributes(from, to)?;
+    attributes::copy(from, to)?;
     let time = |seconds, nanoseconds| Timespec {
         tv_sec: seconds,
         tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
@@ -171,33 +154,9 @@ pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::futimens(to, &times)
 }
 
-fn copy_attributes(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
-    let mut buffer = vec![0; XATTR_CAP];
-    let length = match rustix::fs::llistxattr(from, &mut buffer) {
-        Err(Errno::NOTSUP) => 0,
-        length => length?,
-    };
-    for name in buffer[..length].split(|byte| *byte == 0) {
-        let is_opaque = OPAQUE_ATTRIBUTES.iter().any(|it| it.as_bytes() == name);
-        if name.is_empty() || is_opaque {
-            continue;
-        }
-        let mut value = vec![0; XATTR_CAP];
-        let length = rustix::fs::lgetxattr(from, name, &mut value)?;
-        match rustix::fs::fsetxattr(to, name, &value[..length], XattrFlags::empty()) {
-            Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
-
 fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    let id = |id: u64| u32::try_from(id).ok();
-    (
-        id(entry.uid).map(Uid::from_raw),
-        id(entry.gid).map(Gid::from_raw),
-    )
+    let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+    (Some(uid), Some(gid))
 }
 
 fn times(entry: &Entry) -> Timestamps {

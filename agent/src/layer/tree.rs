@@ -1,7 +1,7 @@
 //! Writes the entries of a layer below its root.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -10,8 +10,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::fs::{mkdirat, mknodat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 
+use super::attributes::Filter;
 use super::entry::{Entry, Kind};
 use super::metadata::{self, Directories};
+use super::sparse::Layout;
 use super::{LayerError, whiteout};
 use crate::namespace::Privilege;
 use crate::store::StoreError;
@@ -37,6 +39,7 @@ pub(super) struct Tree {
     pub(super) whiteouts: Vec<(OsString, OsString)>,
     /// Directories get their modes and times when all is written.
     directories: Directories,
+    attributes: Filter,
     buffer: Vec<u8>,
 }
 
@@ -56,12 +59,19 @@ impl Tree {
             parent: None,
             whiteouts: Vec::new(),
             directories: Directories::default(),
+            attributes: Filter::default(),
             buffer: vec![0; BUFFER],
         })
     }
 
     /// Adds an entry whose file content is `content`.
-    pub(super) fn add(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), LayerError> {
+    pub(super) fn add(
+        &mut self,
+        mut entry: Entry,
+        content: &mut impl Read,
+    ) -> Result<(), LayerError> {
+        self.attributes.apply(&mut entry);
+        let entry = &entry;
         let components = entry.components(&entry.path)?;
         let Some((name, parents)) = components.split_last() else {
             return self.add_root(entry);
@@ -85,7 +95,7 @@ impl Tree {
             return self.whiteout(parent, name, parent_path, entry);
         }
         let name = OsStr::from_bytes(name);
-        match entry.kind {
+        match &entry.kind {
             Kind::Directory => {
                 let path = Path::new(parent_path).join(name).into_os_string();
                 self.make_directory(parent, name)
@@ -93,7 +103,7 @@ impl Tree {
                     .map(|stat| self.directories.add(path, &stat, entry))
                     .map_err(|errno| write_error(entry, errno))
             }
-            Kind::File { size } => self.file(parent, name, entry, content, size),
+            Kind::File(layout) => self.file(parent, name, entry, content, layout),
             Kind::Symlink => self.symlink(parent, name, entry),
             Kind::Hardlink => self.hardlink(parent, name, entry),
             Kind::Fifo => {
@@ -103,7 +113,7 @@ impl Tree {
                 self.set_path_metadata(parent, name, entry)
             }
             Kind::Device => {
-                tracing::warn!(path = %String::from_utf8_lossy(&entry.path), "device node skipped");
+                tracing::warn!(path = entry.name(), "device node skipped");
                 Ok(())
             }
             Kind::Other => Err(entry.refuse("its type is unknown")),
@@ -166,7 +176,7 @@ impl Tree {
         name: &OsStr,
         entry: &Entry,
         content: &mut impl Read,
-        size: u64,
+        layout: &Layout,
     ) -> Result<(), LayerError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -180,23 +190,44 @@ impl Tree {
         };
         let file = file.map_err(|errno| write_error(entry, errno))?;
         let mut file = std::fs::File::from(file);
-        let mut left = size;
-        while left > 0 {
-            let read = content
-                .read(&mut self.buffer)
-                .map_err(LayerError::Archive)?;
+        let failed = |source| LayerError::Write {
+            path: entry.name(),
+            source,
+        };
+        let mut end = 0;
+        for (offset, length) in &layout.pieces {
+            if *offset != end {
+                file.seek(SeekFrom::Start(*offset)).map_err(failed)?;
+            }
+            self.write_piece(&mut file, entry, content, *length)?;
+            end = offset + length;
+        }
+        if end != layout.size {
+            file.set_len(layout.size).map_err(failed)?;
+        }
+        metadata::set(file.as_fd(), entry, self.privilege)
+    }
+
+    fn write_piece(
+        &mut self,
+        file: &mut std::fs::File,
+        entry: &Entry,
+        content: &mut impl Read,
+        length: u64,
+    ) -> Result<(), LayerError> {
+        let mut piece = content.take(length);
+        while piece.limit() > 0 {
+            let read = piece.read(&mut self.buffer).map_err(LayerError::Archive)?;
             if read == 0 {
                 return Err(LayerError::Archive(io::ErrorKind::UnexpectedEof.into()));
             }
             file.write_all(&self.buffer[..read])
                 .map_err(|source| LayerError::Write {
-                    path: String::from_utf8_lossy(&entry.path).into_owned(),
+                    path: entry.name(),
                     source,
                 })?;
-            left = left.saturating_sub(read as u64);
         }
-        metadata::set(file.as_fd(), entry, self.privilege)
-            .map_err(|errno| write_error(entry, errno))
+        Ok(())
     }
 
     fn symlink(
@@ -277,10 +308,9 @@ impl Tree {
         entry: &Entry,
     ) -> Result<(), LayerError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let set = |file: OwnedFd| metadata::set(file.as_fd(), entry, self.privilege);
-        openat(parent, name, flags, Mode::empty())
-            .and_then(set)
-            .map_err(|errno| write_error(entry, errno))
+        let file = openat(parent, name, flags, Mode::empty());
+        let file = file.map_err(|errno| write_error(entry, errno))?;
+        metadata::set(file.as_fd(), entry, self.privilege)
     }
 
     /// Removes needless whiteouts, and gives directories their modes and times;
@@ -315,7 +345,7 @@ fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), Laye
 
 pub(super) fn write_error(entry: &Entry, errno: Errno) -> LayerError {
     LayerError::Write {
-        path: String::from_utf8_lossy(&entry.path).into_owned(),
+        path: entry.name(),
         source: errno.into(),
     }
 }

@@ -1,0 +1,116 @@
+//! Extended attributes: which of an archive a file gets.
+//!
+//! overlayfs keeps its own notes in some, and Linux in others: an archive that
+//! could write these would decide what a container sees, or more. Archives of
+//! directories that a container engine has used hold them by accident, so that
+//! they are dropped, and the image is not refused.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
+
+use super::LayerError;
+use super::entry::Entry;
+use super::tree::write_error;
+use super::whiteout::OPAQUE_ATTRIBUTES;
+
+/// What an attribute, or the names of all, may have in bytes: `XATTR_SIZE_MAX`.
+const CAP: usize = 65_536;
+/// What overlayfs has of its own in the namespace of users.
+const OVERLAY: &[u8] = b"user.overlay.";
+const USER: &[u8] = b"user.";
+const CAPABILITY: &[u8] = b"security.capability";
+
+/// Drops what an archive must not write; warns once of each name.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    dropped: HashSet<Vec<u8>>,
+}
+
+impl Filter {
+    pub(super) fn apply(&mut self, entry: &mut Entry) {
+        let dropped: Vec<_> = entry
+            .xattrs
+            .extract_if(.., |(name, _)| !is_kept(name))
+            .collect();
+        for (attribute, _) in dropped {
+            if !self.dropped.contains(&attribute) {
+                warn(entry, &attribute, "not for an image to set");
+                self.dropped.insert(attribute);
+            }
+        }
+    }
+}
+
+fn is_kept(name: &[u8]) -> bool {
+    let is_users = name.starts_with(USER) && !name.starts_with(OVERLAY);
+    (is_users || name == CAPABILITY) && !name.contains(&0)
+}
+
+/// Gives a file its attributes, but those that its file system or this user
+/// cannot have.
+pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry) -> Result<(), LayerError> {
+    for (name, value) in &entry.xattrs {
+        match rustix::fs::fsetxattr(file, &**name, value, XattrFlags::empty()) {
+            Ok(()) => {}
+            Err(errno @ (Errno::NOTSUP | Errno::PERM)) => warn(entry, name, &errno.to_string()),
+            Err(Errno::NOSPC) if is_full(file) => return Err(write_error(entry, Errno::NOSPC)),
+            Err(Errno::DQUOT) => return Err(write_error(entry, Errno::DQUOT)),
+            Err(errno) => {
+                return Err(LayerError::Attribute {
+                    name: text(name).into_owned(),
+                    length: value.len(),
+                    path: entry.name(),
+                    source: match errno {
+                        Errno::NOSPC => {
+                            io::Error::other("the file system has no room for one of this length")
+                        }
+                        errno => errno.into(),
+                    },
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file system says the same when one attribute is longer than it can be.
+fn is_full(file: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(file).is_ok_and(|it| it.f_bavail == 0)
+}
+
+fn warn(entry: &Entry, name: &[u8], reason: &str) {
+    let (path, attribute) = (entry.name(), text(name));
+    tracing::warn!(path, %attribute, reason, "extended attribute dropped");
+}
+
+fn text(name: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(name)
+}
+
+/// Gives a directory the attributes of another one, but that it is opaque.
+pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut buffer = vec![0; CAP];
+    let length = match rustix::fs::llistxattr(from, &mut buffer) {
+        Err(Errno::NOTSUP) => 0,
+        length => length?,
+    };
+    for name in buffer[..length].split(|byte| *byte == 0) {
+        let is_opaque = OPAQUE_ATTRIBUTES.iter().any(|it| it.as_bytes() == name);
+        if name.is_empty() || is_opaque {
+            continue;
+        }
+        let mut value = vec![0; CAP];
+        let length = rustix::fs::lgetxattr(from, name, &mut value)?;
+        match rustix::fs::fsetxattr(to, name, &value[..length], XattrFlags::empty()) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
