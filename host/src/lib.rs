@@ -7,6 +7,7 @@ mod agent;
 mod cli;
 mod client;
 mod command;
+mod control_file;
 mod conversation;
 mod credential;
 mod exit_code;

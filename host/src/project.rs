@@ -1,5 +1,7 @@
 //! A folder and the identity that its caches go by.
 
+mod boundary;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::home::Home;
 use crate::host_id;
 use crate::source::SourceError;
+
+pub(crate) use boundary::{Boundary, BoundaryError};
 
 /// A project's folder.
 #[derive(Debug, Clone)]

@@ -1,12 +1,14 @@
 //! Settings: flags beat the project's `locald.toml`, that beats its
 //! `project.toml`, that beats the user's configuration, that beats the default.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use protocol::request::{EmbeddedBuildpacks, EnvVar, RegistryAccess};
+use protocol::BuildVariable;
+use protocol::request::{EmbeddedBuildpacks, RegistryAccess};
 
 use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::home::Home;
+use crate::project::Boundary;
 
 mod buildpack;
 mod descriptor;
@@ -18,6 +20,7 @@ mod project_file;
 mod registries;
 mod service;
 mod user_file;
+mod variable;
 
 pub(crate) use buildpack::BuildpackChoice;
 pub(crate) use error::{SettingsError, nearest};
@@ -28,6 +31,7 @@ pub(crate) use service::{
     HealthCheck, Kind as ServiceKind, Origin, Probe, Service, Services, levels,
 };
 
+use buildpack::Place;
 use descriptor::Descriptor;
 pub(crate) use project_file::BuildTable;
 use project_file::ProjectFile;
@@ -42,6 +46,8 @@ pub(crate) struct Settings {
     project: ProjectFile,
     descriptor: Descriptor,
     user: UserFile,
+    /// How far the project's files may reach.
+    boundary: Boundary,
 }
 
 /// What a build is made of, all sources considered.
@@ -55,7 +61,7 @@ pub(crate) struct BuildSettings {
     pub(crate) buildpacks: Vec<BuildpackChoice>,
     /// Whether locald's own buildpacks are tried.
     pub(crate) embedded: EmbeddedBuildpacks,
-    pub(crate) env: Vec<EnvVar>,
+    pub(crate) env: Vec<BuildVariable>,
     pub(crate) network: NetworkChoice,
     pub(crate) pull: PullChoice,
     pub(crate) default_process: Option<String>,
@@ -78,10 +84,18 @@ pub(crate) enum SourceFilter {
 impl Settings {
     /// Reads the settings files of a project's folder, and the user's.
     pub(crate) fn load(folder: &Path, home: &Home) -> Result<Self, SettingsError> {
+        let user = document::read(&home.configuration, None, UserFile::parse)?;
+        let boundary = Boundary::of(folder).with_trusted(&user.trust.folders);
+        let own = |name| (folder.join(name), Some(&boundary));
+        let (path, within) = own("locald.toml");
+        let project = document::read(&path, within, ProjectFile::parse)?;
+        let (path, within) = own("project.toml");
+        let descriptor = document::read(&path, within, Descriptor::parse)?;
         Ok(Self {
-            project: document::read(&folder.join("locald.toml"), ProjectFile::parse)?,
-            descriptor: document::read(&folder.join("project.toml"), Descriptor::parse)?,
-            user: document::read(&home.configuration, UserFile::parse)?,
+            project,
+            descriptor,
+            user,
+            boundary,
         })
     }
 
@@ -142,13 +156,23 @@ impl Settings {
         let mut settings = self.clone();
         settings.project.build = table.over(&self.project.build);
         settings.project.build.name.get_or_insert(name);
-        settings.descriptor = document::read(&folder.join("project.toml"), Descriptor::parse)?;
+        let path = folder.join("project.toml");
+        settings.descriptor = document::read(&path, Some(&self.boundary), Descriptor::parse)?;
         Ok(settings)
     }
 
     /// How registries are reached, and whose settings the project's file made.
     pub(crate) fn registries(&self) -> Result<Registries, SettingsError> {
-        Registries::merge(&self.user.registries, &self.project.registries)
+        Registries::merge(
+            &self.user.registries,
+            &self.project.registries,
+            &self.boundary,
+        )
+    }
+
+    /// How far the project's files may reach.
+    pub(crate) const fn boundary(&self) -> &Boundary {
+        &self.boundary
     }
 
     /// Which machine builds, and its size: the user's word alone.
@@ -185,36 +209,39 @@ impl Settings {
         folder: &Path,
         flags: &BuildOptions,
     ) -> Result<Vec<BuildpackChoice>, SettingsError> {
-        let (texts, base) = if !flags.buildpacks.is_empty() {
-            (&flags.buildpacks, PathBuf::new())
-        } else if !self.project.build.buildpacks.is_empty() {
-            (&self.project.build.buildpacks, folder.to_owned())
+        let (texts, place) = if !flags.buildpacks.is_empty() {
+            (&flags.buildpacks, Place::CommandLine)
         } else {
-            (&self.descriptor.group, folder.to_owned())
+            let place = Place::Project {
+                folder,
+                boundary: &self.boundary,
+            };
+            let own = &self.project.build.buildpacks;
+            let texts = if own.is_empty() {
+                &self.descriptor.group
+            } else {
+                own
+            };
+            (texts, place)
         };
-        let choices = texts.iter().map(|text| BuildpackChoice::find(text, &base));
+        let choices = texts.iter().map(|text| BuildpackChoice::find(text, place));
         choices.collect()
     }
 
     /// Variables by name; a later source's value replaces an earlier one's.
-    fn env(&self, flags: &BuildOptions) -> Result<Vec<EnvVar>, SettingsError> {
+    fn env(&self, flags: &BuildOptions) -> Result<Vec<BuildVariable>, SettingsError> {
         let mut arguments = Vec::new();
         for file in &flags.env_files {
             arguments.extend(read_env_file(file)?);
         }
         arguments.extend(flags.env.iter().cloned());
-        let mut variables: Vec<EnvVar> = Vec::new();
-        let descriptor = self
-            .descriptor
-            .env
-            .iter()
-            .map(|(name, value)| (name, value));
-        for (name, value) in descriptor.chain(&self.project.build.env) {
-            let (name, value) = (name.clone(), value.clone());
-            set(&mut variables, EnvVar { name, value });
+        let mut variables: Vec<BuildVariable> = Vec::new();
+        let descriptor = self.descriptor.env.iter().cloned();
+        for (name, value) in descriptor.chain(self.project.build.env.clone()) {
+            set(&mut variables, variable::of(name, value));
         }
         for argument in arguments {
-            if let Some(variable) = argument.resolve()? {
+            if let Some(variable) = argument.resolve_for_build()? {
                 set(&mut variables, variable);
             }
         }
@@ -222,7 +249,7 @@ impl Settings {
     }
 }
 
-fn set(variables: &mut Vec<EnvVar>, variable: EnvVar) {
+fn set(variables: &mut Vec<BuildVariable>, variable: BuildVariable) {
     match variables
         .iter_mut()
         .find(|known| known.name == variable.name)

@@ -4,6 +4,8 @@
 
 use bincode::{Decode, Encode};
 
+use crate::BuildVariable;
+
 /// The first message on every stream.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
@@ -163,7 +165,7 @@ pub struct BuildRequest {
     /// Replaces the builder's order by one group of these, in this order.
     pub buildpacks: Vec<Buildpack>,
     /// User-provided build environment (`/platform/env`).
-    pub env: Vec<EnvVar>,
+    pub env: Vec<BuildVariable>,
     /// Forget the project's caches first.
     pub clear_cache: bool,
     /// Network of the build phase.

@@ -8,13 +8,14 @@
 //! build/         the build in progress; nothing in it outlives it
 //! ```
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::event::Phase;
-use protocol::request::EnvVar;
-use protocol::{Failure, FailureKind};
+use protocol::{BuildVariable, Failure, FailureKind};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::cache::BuildCache;
 use super::images::Images;
@@ -144,9 +145,7 @@ impl Prepare<'_> {
         fs_err::set_permissions(root.join("workspace/upper"), everybody)?;
         fs_err::create_dir_all(self.layout.cache())?;
         self.layout.build_cache().make()?;
-        for EnvVar { name, value } in &self.plan.request.env {
-            fs_err::write(root.join("platform/env").join(name), value)?;
-        }
+        write_variables(&root.join("platform/env"), &self.plan.request.env)?;
         let toml = |text: Result<String, toml::ser::Error>| text.map_err(io::Error::other);
         let layers = root.join("layers");
         let images = &self.images.builder.run_images;
@@ -209,6 +208,19 @@ impl Drop for BuildDir {
             tracing::warn!(%error, "the directory of the build stays");
         }
     }
+}
+
+/// Writes what the lifecycle hands to buildpacks, a file for each.
+fn write_variables(directory: &Path, variables: &[BuildVariable]) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let (mode, resolve) = (Mode::from_raw_mode(0o644), ResolveFlags::BENEATH);
+    for BuildVariable { name, value } in variables {
+        let file = rustix::fs::openat2(&directory, name.as_str(), flags, mode, resolve)?;
+        std::fs::File::from(file).write_all(value.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Gives a tree to a user; links themselves, not what they point to.

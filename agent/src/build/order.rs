@@ -18,6 +18,9 @@ use crate::store::Store;
 /// Far more bytes than an order has.
 const CAP: u64 = 4 * 1024 * 1024;
 
+/// The most bytes of a directory's name.
+const LONGEST: usize = 255;
+
 /// A buildpack that is not in the builder, and where the lifecycle looks for
 /// it.
 pub(super) struct BuildpackTree {
@@ -158,7 +161,7 @@ fn tree_of(info: &BuildpackInfo, path: &Path) -> BuildpackTree {
 }
 
 /// Identity of a buildpack in a directory: buildpack specification,
-/// "buildpack.toml".
+/// "buildpack.toml". No link in the tree is followed out of it.
 fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
     #[derive(serde::Deserialize)]
     struct BuildpackToml {
@@ -170,20 +173,65 @@ fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
             format!("a folder given as a buildpack {reason}"),
         )
     };
-    // The tree was written by us, without links at its root.
-    let text = fs_err::read_to_string(path.join("buildpack.toml"))
-        .map_err(|_| refuse("has no buildpack.toml".to_owned()))?;
+    let text = Merged(&[path.to_owned()])
+        .text("buildpack.toml", CAP)
+        .ok_or_else(|| refuse("has no buildpack.toml".to_owned()))?;
     let parsed: BuildpackToml = toml::from_str(&text)
         .map_err(|error| refuse(format!("has a malformed buildpack.toml: {error}")))?;
-    let plain = |text: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
-        !text.is_empty() && text.bytes().all(known) && !text.split('/').any(|part| part == "..")
-    };
     let BuildpackInfo { id, version } = &parsed.buildpack;
-    if !plain(id) || !plain(version) || version.contains('/') {
+    if !is_plain(id) || !is_plain(version) || version.contains('/') {
         return Err(refuse(format!(
             "has an odd id {id:?} or version {version:?}"
         )));
     }
     Ok(parsed.buildpack)
+}
+
+/// Whether an id or a version can be a part of a path: they are names of
+/// directories below `/cnb/buildpacks`.
+fn is_plain(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
+    let is_name = |part: &str| !matches!(part, "" | "." | "..");
+    text.len() <= LONGEST && text.bytes().all(known) && text.split('/').all(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn read(toml: &str) -> Result<BuildpackInfo, Failure> {
+        let tree = tempfile::tempdir().unwrap();
+        fs_err::write(tree.path().join("buildpack.toml"), toml).unwrap();
+        read_buildpack(tree.path())
+    }
+
+    #[test]
+    fn ids_and_versions_are_names_of_directories() {
+        let toml =
+            |id: &str, version: &str| format!("[buildpack]\nid = {id:?}\nversion = {version:?}\n");
+        assert_eq!(read(&toml("acme/a", "1.0+x")).unwrap().id, "acme/a");
+        let long = "a".repeat(LONGEST + 1);
+        for odd in [
+            "", ".", "..", "/", "/a", "a/", "a/../b", "a/./b", "a b", &long,
+        ] {
+            assert!(read(&toml(odd, "1")).is_err(), "{odd:?}");
+            assert!(read(&toml("a", odd)).is_err(), "{odd:?}");
+        }
+        assert!(read(&toml("a", "1/2")).is_err());
+    }
+
+    #[test]
+    fn no_link_leads_out_of_a_buildpack() {
+        let (tree, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = other.path().join("secret");
+        fs_err::write(&secret, "[buildpack]\nid = \"a\"\nversion = \"1\"\n").unwrap();
+        std::os::unix::fs::symlink(&secret, tree.path().join("buildpack.toml")).unwrap();
+        let failure = read_buildpack(tree.path()).unwrap_err();
+        assert!(
+            failure.message.ends_with("has no buildpack.toml"),
+            "{failure:?}"
+        );
+    }
 }

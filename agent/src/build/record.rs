@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::request::{BuildRequest, Buildpack, EnvVar};
+use protocol::BuildVariable;
+use protocol::request::{BuildRequest, Buildpack};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
@@ -127,8 +128,8 @@ pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
     if let Some(embedded) = inputs.embedded {
         hasher.field("embedded", embedded);
     }
-    for EnvVar { name, value } in &request.env {
-        hasher.field("env-name", name);
+    for BuildVariable { name, value } in &request.env {
+        hasher.field("env-name", name.as_str());
         hasher.field("env-value", value);
     }
     hasher.field("network", &format!("{:?}", request.network));

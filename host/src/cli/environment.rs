@@ -1,11 +1,12 @@
 //! Variables on the command line and in `--env-file` files.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use protocol::request::EnvVar;
-use protocol::{Failure, FailureKind};
+use protocol::{BadVariableName, BuildVariable, Failure, FailureKind};
 
 /// `NAME=VALUE`, or `NAME` alone, which stands for the value that the name has
 /// in locald's own environment.
@@ -13,22 +14,40 @@ use protocol::{Failure, FailureKind};
 pub(crate) struct EnvArgument {
     name: String,
     value: Option<String>,
+    place: Place,
+}
+
+/// Where a variable is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Flag,
+    Line(PathBuf, usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => formatter.write_str("--env"),
+            Self::Line(path, line) => write!(formatter, "{}:{line}", path.display()),
+        }
+    }
 }
 
 /// Why a variable cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnvError {
-    #[error("{text:?} has no variable name")]
-    NoName { text: String },
-    #[error("variable {name:?} holds a zero byte")]
-    Zero { name: String },
+    #[error("{place}: {text:?} has no variable name")]
+    NoName { place: Place, text: String },
+    #[error("{place}: variable {name:?} holds a zero byte")]
+    Zero { place: Place, name: String },
     #[error("the value of variable {name} in this shell is not UTF-8")]
     NotUnicode { name: String },
-    #[error("{}:{line}: variable name {name:?} holds white space", path.display())]
-    Space {
-        path: PathBuf,
-        line: usize,
-        name: String,
+    #[error("{place}: variable name {name:?} holds white space")]
+    Space { place: Place, name: String },
+    #[error("{place}: {error}")]
+    Name {
+        place: Place,
+        error: BadVariableName,
     },
     #[error("env file {} cannot be read", path.display())]
     Unreadable {
@@ -48,15 +67,14 @@ impl FromStr for EnvArgument {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.split_once('=') {
-            Some((name, value)) => Self {
-                name: name.to_owned(),
-                value: Some(value.to_owned()),
-            },
-            None => Self {
-                name: text.to_owned(),
-                value: None,
-            },
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            value,
+            place: Place::Flag,
         })
     }
 }
@@ -74,6 +92,18 @@ impl EnvArgument {
         })
     }
 
+    /// The same as a variable for buildpacks.
+    pub(crate) fn resolve_for_build(&self) -> Result<Option<BuildVariable>, EnvError> {
+        let Some(EnvVar { name, value }) = self.resolve()? else {
+            return Ok(None);
+        };
+        let name = name.try_into().map_err(|error| EnvError::Name {
+            place: self.place.clone(),
+            error,
+        })?;
+        Ok(Some(BuildVariable { name, value }))
+    }
+
     fn resolve_with(
         &self,
         lookup: impl Fn(&str) -> Result<Option<String>, EnvError>,
@@ -81,7 +111,8 @@ impl EnvArgument {
         let name = self.name.clone();
         if name.is_empty() {
             let text = format!("={}", self.value.as_deref().unwrap_or_default());
-            return Err(EnvError::NoName { text });
+            let place = self.place.clone();
+            return Err(EnvError::NoName { place, text });
         }
         let found = match &self.value {
             Some(value) => Some(value.clone()),
@@ -89,7 +120,8 @@ impl EnvArgument {
             None => lookup(&name)?,
         };
         if name.contains('\0') || found.as_ref().is_some_and(|value| value.contains('\0')) {
-            return Err(EnvError::Zero { name });
+            let place = self.place.clone();
+            return Err(EnvError::Zero { place, name });
         }
         Ok(found.map(|value| EnvVar { name, value }))
     }
@@ -112,13 +144,11 @@ fn parse_env_file(path: &Path, text: &str) -> Result<Vec<EnvArgument>, EnvError>
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let Ok(argument) = line.parse::<EnvArgument>();
+        let Ok(mut argument) = line.parse::<EnvArgument>();
+        argument.place = Place::Line(path.to_owned(), index + 1);
         if argument.name.contains(char::is_whitespace) {
-            return Err(EnvError::Space {
-                path: path.to_owned(),
-                line: index + 1,
-                name: argument.name,
-            });
+            let EnvArgument { name, place, .. } = argument;
+            return Err(EnvError::Space { place, name });
         }
         arguments.push(argument);
     }
@@ -160,6 +190,22 @@ mod tests {
         assert!(matches!(resolve(""), Err(EnvError::NoName { .. })));
         assert!(matches!(resolve("A=\0"), Err(EnvError::Zero { .. })));
         assert!(matches!(resolve("A\0"), Err(EnvError::Zero { .. })));
+    }
+
+    #[test]
+    fn a_variable_for_buildpacks_has_the_name_of_a_file() {
+        let file = parse_env_file(Path::new("x.env"), "A=1\nnpm_//r/:_auth=2\n").unwrap();
+        assert!(file[0].resolve_for_build().is_ok());
+        let error = file[1].resolve_for_build().unwrap_err();
+        let expected = "x.env:2: the variable name \"npm_//r/:_auth\" holds '/'";
+        assert_eq!(error.to_string(), expected);
+        assert!(file[1].resolve().is_ok(), "a program can have it");
+        let Ok(flag) = "../x=1".parse::<EnvArgument>();
+        let error = flag.resolve_for_build().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--env: the variable name \"../x\" holds '/'"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Account, CredentialError, RegistryKey, Secret};
+use crate::control_file;
 
 /// One file, as far as it concerns accounts.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(super) enum Source<'a> {
 impl ConfigFile {
     /// Reads a file; nothing when it does not exist.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
-        let bytes = match fs_err::read(path) {
+        let bytes = match control_file::read(path) {
             Ok(bytes) => bytes,
             Err(error) if is_absent(error.kind()) => return Ok(None),
             Err(source) => {

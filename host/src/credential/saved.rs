@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, CredentialError, RegistryKey, Secret};
+use crate::control_file;
 
 /// Saved accounts, in docker's format, readable by their owner only.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl SavedAccounts {
     /// Reads the file, which need not exist.
     pub(crate) fn open(path: &Path) -> Result<Self, CredentialError> {
         let owned = path.to_owned();
-        let content = match fs_err::read(path) {
+        let content = match control_file::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| {
                 let path = owned.clone();
                 CredentialError::Syntax { path, source }

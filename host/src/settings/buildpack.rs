@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::SettingsError;
+use crate::project::Boundary;
 
 /// A buildpack that a group shall have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +16,48 @@ pub(crate) enum BuildpackChoice {
     Image(String),
 }
 
+/// Where a buildpack is named.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// By the user: any folder will do.
+    CommandLine,
+    /// In a project's file, seen from a folder.
+    Project {
+        folder: &'a Path,
+        boundary: &'a Boundary,
+    },
+}
+
+impl Place<'_> {
+    fn path(self, named: &str) -> PathBuf {
+        match self {
+            Self::CommandLine => named.into(),
+            Self::Project { folder, .. } => folder.join(named),
+        }
+    }
+
+    /// Refuses a folder that a project's file may not name.
+    fn admit(self, text: &str, path: PathBuf) -> Result<PathBuf, SettingsError> {
+        match self {
+            Self::CommandLine => Ok(path),
+            Self::Project { folder, boundary } => {
+                let found = boundary.find(folder, &path);
+                found.map_err(|error| SettingsError::BuildpackBoundary {
+                    text: text.to_owned(),
+                    error,
+                })
+            }
+        }
+    }
+}
+
 impl BuildpackChoice {
-    /// Tells what `text` names; paths are relative to `base`.
+    /// Tells what `text` names.
     ///
     /// A folder is one by its spelling (`./x`, `/x`) or because it has a
     /// `buildpack.toml`, so that a folder called `heroku` does not hide a
     /// buildpack of that name.
-    pub(super) fn find(text: &str, base: &Path) -> Result<Self, SettingsError> {
+    pub(super) fn find(text: &str, place: Place) -> Result<Self, SettingsError> {
         if let Some(kind) = unsupported(text) {
             let text = text.to_owned();
             return Err(SettingsError::BuildpackKind { text, kind });
@@ -36,9 +72,9 @@ impl BuildpackChoice {
         }
         let path = text.strip_prefix("file://").unwrap_or(text);
         let spelled = path.len() < text.len() || is_spelled_as_path(path);
-        let path = base.join(path);
+        let path = place.path(path);
         if path.join("buildpack.toml").is_file() {
-            return Ok(Self::Folder(path));
+            return Ok(Self::Folder(place.admit(text, path)?));
         }
         if spelled {
             return Err(SettingsError::NoBuildpack { path });
@@ -79,7 +115,12 @@ mod tests {
     #[test]
     fn each_spelling_names_its_kind() {
         let folder = tempfile::tempdir().unwrap();
-        let base = folder.path();
+        let base = dunce::canonicalize(folder.path()).unwrap();
+        let boundary = Boundary::of(&base);
+        let place = Place::Project {
+            folder: &base,
+            boundary: &boundary,
+        };
         fs_err::create_dir_all(base.join("mine")).unwrap();
         fs_err::write(base.join("mine/buildpack.toml"), "").unwrap();
         fs_err::create_dir_all(base.join("heroku/nodejs")).unwrap();
@@ -94,11 +135,11 @@ mod tests {
             ("docker:///a/b:1", image("a/b:1")),
             ("ghcr.io/a/b:1", image("ghcr.io/a/b:1")),
             ("mine", BuildpackChoice::Folder(base.join("mine"))),
-            ("./mine", BuildpackChoice::Folder(base.join("./mine"))),
+            ("./mine", BuildpackChoice::Folder(base.join("mine"))),
         ];
         for (text, expected) in cases {
             assert_eq!(
-                BuildpackChoice::find(text, base).unwrap(),
+                BuildpackChoice::find(text, place).unwrap(),
                 expected,
                 "{text}"
             );
@@ -107,17 +148,40 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_an_error() {
-        let base = Path::new("/nowhere");
-        for text in ["./x", "../x", "/x", "file:///x"] {
-            let error = BuildpackChoice::find(text, base).unwrap_err();
+        let place = Place::CommandLine;
+        for text in ["./nowhere", "../nowhere", "/nowhere", "file:///nowhere"] {
+            let error = BuildpackChoice::find(text, place).unwrap_err();
             assert!(matches!(error, SettingsError::NoBuildpack { .. }), "{text}");
         }
         for text in ["https://x/y.tgz", "a.CNB", "urn:cnb:registry:a/b"] {
-            let error = BuildpackChoice::find(text, base).unwrap_err();
+            let error = BuildpackChoice::find(text, place).unwrap_err();
             assert!(
                 matches!(error, SettingsError::BuildpackKind { .. }),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_project_names_no_folder_outside_of_it() {
+        let top = tempfile::tempdir().unwrap();
+        let top = dunce::canonicalize(top.path()).unwrap();
+        for folder in ["project", "other"] {
+            fs_err::create_dir(top.join(folder)).unwrap();
+        }
+        fs_err::write(top.join("other/buildpack.toml"), "").unwrap();
+        let folder = top.join("project");
+        let boundary = Boundary::of(&folder);
+        let place = Place::Project {
+            folder: &folder,
+            boundary: &boundary,
+        };
+        let absolute = format!("file://{}", top.join("other").display());
+        for text in ["../other", &absolute] {
+            let error = BuildpackChoice::find(text, place).unwrap_err();
+            let is_refused = matches!(error, SettingsError::BuildpackBoundary { .. });
+            assert!(is_refused, "{error}");
+        }
+        assert!(BuildpackChoice::find(&absolute, Place::CommandLine).is_ok());
     }
 }

@@ -7,14 +7,14 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{SettingsError, SourceFilter, document};
+use super::{SettingsError, SourceFilter, document, variable};
 
 /// What locald takes from the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Descriptor {
     pub(super) builder: Option<String>,
     pub(super) group: Vec<String>,
-    pub(super) env: Vec<(String, String)>,
+    pub(super) env: Vec<(variable::Name, variable::Value)>,
     pub(super) filter: SourceFilter,
 }
 
@@ -89,8 +89,8 @@ struct Member {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Variable {
-    name: String,
-    value: String,
+    name: variable::Name,
+    value: variable::Value,
 }
 
 impl Descriptor {

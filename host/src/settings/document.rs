@@ -1,30 +1,32 @@
 //! TOML files whose errors name the file and the line.
 
-use std::io;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use super::SettingsError;
+use crate::control_file;
+use crate::project::Boundary;
 
-/// Reads a settings file; a file that does not exist says nothing.
+/// Reads a settings file; a file that does not exist says nothing. That of a
+/// project does not lead out of it.
 pub(super) fn read<T: Default>(
     path: &Path,
+    boundary: Option<&Boundary>,
     parse: impl Fn(&Path, &str) -> Result<T, SettingsError>,
 ) -> Result<T, SettingsError> {
-    match fs_err::read_to_string(path) {
-        Ok(text) => parse(path, &text),
-        Err(error) if is_absent(error.kind()) => Ok(T::default()),
-        Err(source) => Err(SettingsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        }),
+    let unreadable = |source| SettingsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = match boundary {
+        Some(boundary) => boundary.read(path)?,
+        None => control_file::read_if_there(path).map_err(unreadable)?,
+    };
+    match bytes {
+        Some(bytes) => parse(path, &control_file::text(bytes).map_err(unreadable)?),
+        None => Ok(T::default()),
     }
-}
-
-/// A folder that is none is reported where it matters.
-fn is_absent(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Parses a document; an unknown key becomes an error of its own kind.

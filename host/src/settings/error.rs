@@ -6,6 +6,7 @@ use protocol::{Failure, FailureKind};
 
 use super::service::ServiceError;
 use crate::cli::EnvError;
+use crate::project::BoundaryError;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,10 @@ pub(crate) enum SettingsError {
     },
     #[error(transparent)]
     Env(#[from] EnvError),
+    #[error(transparent)]
+    Boundary(#[from] BoundaryError),
+    #[error("buildpack {text:?}: {error}")]
+    BuildpackBoundary { text: String, error: BoundaryError },
     #[error("{}:{line}: service `{service}` {error}", path.display())]
     Service {
         path: PathBuf,
@@ -74,6 +79,9 @@ impl SettingsError {
                 Some("name a buildpack of the builder, a folder, or docker://IMAGE".to_owned())
             }
             Self::Service { error, .. } => error.hint(),
+            Self::Boundary(error) | Self::BuildpackBoundary { error, .. } => {
+                error.hint().map(str::to_owned)
+            }
             _ => None,
         }
     }

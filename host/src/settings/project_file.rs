@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::registries::RegistryTable;
 use super::service::{self, ServiceTable, Services};
-use super::{SettingsError, document};
+use super::{SettingsError, document, variable};
 use crate::cli::{NetworkChoice, PullChoice};
 
 /// The file.
@@ -38,7 +38,7 @@ pub(crate) struct BuildTable {
     pub(super) builder: Option<String>,
     pub(super) buildpacks: Vec<String>,
     pub(super) embedded: Option<bool>,
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<variable::Name, variable::Value>,
     pub(super) run_image: Option<String>,
     pub(super) network: Option<NetworkChoice>,
     pub(super) pull: Option<PullChoice>,

@@ -7,6 +7,8 @@ use protocol::request::{EnvVar, RegistrySettings};
 use serde::Deserialize;
 
 use super::SettingsError;
+use crate::control_file;
+use crate::project::{Boundary, BoundaryError};
 
 /// One table.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,13 +26,29 @@ impl RegistryTable {
         self.ca = self.ca.take().map(|path| folder.join(path));
     }
 
-    fn settings(&self, name: &str) -> Result<RegistrySettings, SettingsError> {
+    /// What the agent is told. The file of certificates that a project names
+    /// is its own.
+    fn settings(
+        &self,
+        name: &str,
+        boundary: Option<&Boundary>,
+    ) -> Result<RegistrySettings, SettingsError> {
         let read = |path: &PathBuf| {
-            fs_err::read_to_string(path).map_err(|source| SettingsError::Certificates {
+            let unreadable = |source| SettingsError::Certificates {
                 registry: name.to_owned(),
                 path: path.clone(),
                 source,
-            })
+            };
+            let found = match boundary.map(|it| it.find(Path::new(""), path)) {
+                None => path.clone(),
+                Some(Ok(found)) => found,
+                Some(Err(BoundaryError::Unreadable { source, .. })) => {
+                    return Err(unreadable(source));
+                }
+                Some(Err(outside)) => return Err(outside.into()),
+            };
+            let text = control_file::read(&found).and_then(control_file::text);
+            text.map_err(unreadable)
         };
         Ok(RegistrySettings {
             name: name.to_owned(),
@@ -57,14 +75,17 @@ impl Registries {
     pub(super) fn merge(
         user: &BTreeMap<String, RegistryTable>,
         project: &BTreeMap<String, RegistryTable>,
+        boundary: &Boundary,
     ) -> Result<Self, SettingsError> {
-        let mut tables = user.clone();
-        tables.extend(
-            project
-                .iter()
-                .map(|(name, table)| (name.clone(), table.clone())),
-        );
-        let settings = tables.iter().map(|(name, table)| table.settings(name));
+        let users = user.iter().filter(|(name, _)| !project.contains_key(*name));
+        let mut tables: BTreeMap<_, _> = users.map(|(name, it)| (name, (it, None))).collect();
+        let own = project
+            .iter()
+            .map(|(name, it)| (name, (it, Some(boundary))));
+        tables.extend(own);
+        let settings = tables
+            .iter()
+            .map(|(name, (table, boundary))| table.settings(name, *boundary));
         let settings = settings.collect::<Result<Vec<_>, _>>()?;
         let redirected = settings
             .iter()

@@ -24,6 +24,7 @@ fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, Set
         project: ProjectFile::parse(Path::new("locald.toml"), project)?,
         descriptor: Descriptor::parse(Path::new("project.toml"), descriptor)?,
         user: UserFile::parse(Path::new("config.toml"), user)?,
+        boundary: Boundary::default(),
     })
 }
 
@@ -167,7 +168,7 @@ anything = true
         resolved.buildpacks,
         [BuildpackChoice::Named("a/b".to_owned())]
     );
-    assert_eq!(resolved.env[0].name, "A");
+    assert_eq!(resolved.env[0].name.as_str(), "A");
 }
 
 #[test]
@@ -191,6 +192,13 @@ fn wrong_files_are_told_where_and_what() {
         ),
         descriptor("[[io.buildpacks.group]]\nversion = \"1\""),
         descriptor("[[io.buildpacks.pre.group]]\nid = \"x\""),
+        project("[build]\nenv = { \"../../../etc/x\" = \"y\" }"),
+        project("[build.env]\nA = \"1\"\n\"\" = \"y\""),
+        project("[build.env]\nA = \"1\\u0000\""),
+        project("[services.web.build.env]\nA = \"1\"\n\"..\" = \"y\""),
+        descriptor("[[io.buildpacks.build.env]]\nname = \"/etc/x\"\nvalue = \"y\""),
+        descriptor("[[io.buildpacks.env.build]]\nname = \"A=B\"\nvalue = \"y\""),
+        told(settings("", "[[build.env]]\nvalue = \"y\"\nname = \".\"", "").unwrap_err()),
         told(settings("", "[_]\nschema-version = \"9\"", "").unwrap_err()),
         told(settings("", "", "[build]\nbuildpacks = []").unwrap_err()),
     ];
@@ -229,6 +237,59 @@ fn certificates_are_relative_to_their_file() {
     fs_err::write(folder.path().join("ca.pem"), "PEM").unwrap();
     let registries = settings.registries().unwrap();
     assert_eq!(registries.settings[0].ca.as_deref(), Some("PEM"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_project_reads_no_file_outside_of_it() {
+    let top = tempfile::tempdir().unwrap();
+    let top = dunce::canonicalize(top.path()).unwrap();
+    let project = top.join("project");
+    fs_err::create_dir(&project).unwrap();
+    let home = Home::below(&top.join("home"));
+    let load = || Settings::load(&project, &home);
+    fs_err::write(top.join("ca.pem"), "PEM").unwrap();
+    let table = "[registries.\"r.example\"]\nca = \"../ca.pem\"";
+    fs_err::write(project.join("locald.toml"), table).unwrap();
+    let is_refused =
+        |error: SettingsError| assert!(matches!(error, SettingsError::Boundary(_)), "{error}");
+    is_refused(load().unwrap().registries().unwrap_err());
+    // The user's own word counts.
+    fs_err::create_dir(top.join("home")).unwrap();
+    fs_err::write(&home.configuration, "[trust]\nfolders = [\"..\"]").unwrap();
+    let registries = load().unwrap().registries().unwrap();
+    assert_eq!(registries.settings[0].ca.as_deref(), Some("PEM"));
+    fs_err::write(&home.configuration, "").unwrap();
+    fs_err::remove_file(project.join("locald.toml")).unwrap();
+    for name in ["locald.toml", "project.toml"] {
+        std::os::unix::fs::symlink("../ca.pem", project.join(name)).unwrap();
+        is_refused(load().unwrap_err());
+        fs_err::remove_file(project.join(name)).unwrap();
+    }
+    fs_err::create_dir(top.join(".git")).unwrap();
+    fs_err::write(top.join("shared.toml"), "").unwrap();
+    std::os::unix::fs::symlink("../shared.toml", project.join("locald.toml")).unwrap();
+    load().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn settings_are_regular_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::below(&folder.path().join("home"));
+    let path = folder.path().join("locald.toml");
+    let error = || Settings::load(folder.path(), &home).unwrap_err();
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    assert!(matches!(error(), SettingsError::Boundary(_)));
+    fs_err::remove_file(&path).unwrap();
+    fs_err::create_dir(&path).unwrap();
+    assert!(matches!(error(), SettingsError::Boundary(_)));
+    fs_err::remove_dir(&path).unwrap();
+    fs_err::write(&path, b"\xff\xfe[\0").unwrap();
+    assert!(matches!(error(), SettingsError::Unreadable { .. }));
+    fs_err::write(&path, "\u{feff}[project]\nname = \"x\"").unwrap();
+    let settings = Settings::load(folder.path(), &home).unwrap();
+    assert_eq!(settings.project_name(folder.path()), "x");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `config.toml`: what a user wants everywhere.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -17,6 +17,15 @@ pub(super) struct UserFile {
     pub(super) build: UserBuildTable,
     pub(super) registries: BTreeMap<String, RegistryTable>,
     pub(super) machine: MachineTable,
+    pub(super) trust: TrustTable,
+}
+
+/// `[trust]`: what the files of any project may name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TrustTable {
+    /// Folders outside of it.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// `[build]`: only what makes sense for all projects.
@@ -37,6 +46,9 @@ impl UserFile {
             table.resolve(folder);
         }
         file.machine.resolve(folder);
+        for trusted in &mut file.trust.folders {
+            *trusted = folder.join(&*trusted);
+        }
         Ok(file)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use protocol::Request;
 use protocol::input::Signal;
 use protocol::request::{EnvVar, RunRequest, Stdio};
+use protocol::{Failure, Request};
 
 use super::procfile;
 use crate::client::Client;
@@ -42,17 +42,17 @@ pub(crate) enum Program {
 
 impl Launch {
     /// Asks for its process.
-    pub(super) fn run(&self, client: &Client) -> Request {
+    pub(super) fn run(&self, client: &Client) -> Result<Request, Failure> {
         let (process, args, direct) = match &self.program {
             Program::Process { process, args } => (process.clone(), args.clone(), false),
             Program::Command(words) => (None, words.clone(), true),
             Program::Procfile { folder, names } => {
-                let line = names.iter().find_map(|name| procfile::read(folder, name));
+                let line = procfile::read(folder, names)?;
                 let words = line.map(|line| ["sh", "-c", &line].map(str::to_owned).to_vec());
                 (None, words.clone().unwrap_or_default(), words.is_some())
             }
         };
-        self.request(process, args, direct, self.stdio, client)
+        Ok(self.request(process, args, direct, self.stdio, client))
     }
 
     /// Asks for a command in its environment.

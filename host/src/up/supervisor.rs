@@ -186,7 +186,13 @@ impl Supervisor {
         );
         let client = Arc::clone(&self.client);
         let mut printer = self.printer.aside();
-        let request = self.launch.run(&client);
+        let request = match self.launch.run(&client) {
+            Ok(request) => request,
+            Err(failure) => {
+                self.printer.failure(&failure);
+                return Ok(Turn::Failed);
+            }
+        };
         let mut process = Process::start(&request, &client, &mut printer, output).await?;
         let exit = self.watch_over(&mut process).await;
         process.finish();

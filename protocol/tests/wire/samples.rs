@@ -13,7 +13,7 @@ use protocol::request::{
     Stdio, Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
-use protocol::{Event, Failure, FailureKind, Input, Outcome, Reply, Request};
+use protocol::{BuildVariable, Event, Failure, FailureKind, Input, Outcome, Reply, Request};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -62,7 +62,10 @@ fn build() -> BuildRequest {
             Buildpack::Tree(1),
             Buildpack::Image(text("i")),
         ],
-        env: vec![env()],
+        env: vec![BuildVariable {
+            name: "A".parse().unwrap(),
+            value: text("b"),
+        }],
         clear_cache: true,
         network: BuildNetwork::None,
         publish: false,

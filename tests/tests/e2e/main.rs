@@ -17,6 +17,7 @@ mod private_network;
 mod registry_faults;
 mod run;
 mod shell;
+mod source;
 mod space;
 mod store;
 mod together;

@@ -218,7 +218,9 @@ fn recipe(
             own: None,
         });
     }
-    let folder = root.join(workdir.unwrap_or(Path::new("")));
+    let workdir = workdir.unwrap_or(Path::new("."));
+    let folder = settings.boundary().find(&root, workdir);
+    let folder = folder.map_err(Failure::from).map_err(about(service))?;
     let source = Project::find(Some(&folder)).map_err(Failure::from);
     let source = source.map_err(about(service))?.of_service(&service.name);
     let name = format!("{}-{}", settings.project_name(&root), service.name);

@@ -27,7 +27,7 @@ pub(in crate::settings) struct ServiceTable {
     command: Option<Spanned<ServiceCommand>>,
     workdir: Option<PathBuf>,
     pub(super) port: Option<Spanned<i64>>,
-    env: BTreeMap<String, String>,
+    env: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(super) depends_on: Vec<Spanned<String>>,
     health_check: Option<Spanned<HealthTable>>,
     stop_signal: Option<Spanned<String>>,
@@ -94,7 +94,7 @@ impl ServiceTable {
             origin,
             command: command.transpose().map_err(at(command_place))?,
             port,
-            env: variables(self.env).map_err(at(start))?,
+            env: variables(self.env).map_err(|(error, place)| at(place)(error))?,
             depends_on: self
                 .depends_on
                 .into_iter()
@@ -171,10 +171,15 @@ fn origin(
     }
 }
 
-fn variables(env: BTreeMap<String, String>) -> Result<Vec<EnvVar>, ServiceError> {
-    let variable = |(name, value): (String, String)| {
+/// The variables, or the first bad one and where it is.
+fn variables(
+    env: BTreeMap<Spanned<String>, Spanned<String>>,
+) -> Result<Vec<EnvVar>, (ServiceError, usize)> {
+    let variable = |(name, value): (Spanned<String>, Spanned<String>)| {
+        let place = place(&name);
+        let (name, value) = (name.into_inner(), value.into_inner());
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(ServiceError::Variable(name));
+            return Err((ServiceError::Variable(name), place));
         }
         Ok(EnvVar { name, value })
     };

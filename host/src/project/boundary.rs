@@ -1,0 +1,207 @@
+//! How far a project's own files may reach. They come with the source, which
+//! may be a stranger's: nothing that they name may bring files of this machine
+//! into an image.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directories::BaseDirs;
+use protocol::{Failure, FailureKind};
+
+use crate::control_file;
+
+/// The folders that a project's files may name something of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Boundary {
+    /// The repository, or else the project's folder.
+    root: PathBuf,
+    /// What the user's own configuration adds.
+    trusted: Vec<PathBuf>,
+}
+
+/// A project's file names something that it may not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BoundaryError {
+    /// It is not in the project.
+    #[error("{} is {}, outside of {}", named.display(), target.display(), root.display())]
+    Outside {
+        /// As it is written.
+        named: PathBuf,
+        /// Without links.
+        target: PathBuf,
+        /// Where it would have to be.
+        root: PathBuf,
+    },
+    /// Nothing is there, or it cannot be read.
+    #[error("cannot read {}", named.display())]
+    Unreadable {
+        /// As it is written.
+        named: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Boundary {
+    /// Of a folder without links in its path.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self {
+            root: repository_of(folder).unwrap_or(folder).to_owned(),
+            trusted: Vec::new(),
+        }
+    }
+
+    /// The same, and folders that the user trusts.
+    pub(crate) fn with_trusted(self, trusted: &[PathBuf]) -> Self {
+        let real = |path: &PathBuf| dunce::canonicalize(path).ok();
+        let trusted = trusted.iter().filter_map(real).collect();
+        Self { trusted, ..self }
+    }
+
+    /// Where the named thing is, seen from a folder, without links; refuses
+    /// what is elsewhere.
+    pub(crate) fn find(&self, folder: &Path, named: &Path) -> Result<PathBuf, BoundaryError> {
+        let target = dunce::canonicalize(folder.join(named));
+        let target = target.map_err(|source| BoundaryError::Unreadable {
+            named: named.to_owned(),
+            source,
+        })?;
+        let mut roots = std::iter::once(&self.root).chain(&self.trusted);
+        if roots.any(|root| target.starts_with(root)) {
+            return Ok(target);
+        }
+        Err(BoundaryError::Outside {
+            named: named.to_owned(),
+            target,
+            root: self.root.clone(),
+        })
+    }
+
+    /// The bytes of a file of the project, which may be a link within it;
+    /// absent when nothing is there.
+    pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, BoundaryError> {
+        let is_link = std::fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
+        if is_link
+            && let Err(outside @ BoundaryError::Outside { .. }) = self.find(Path::new(""), path)
+        {
+            return Err(outside);
+        }
+        control_file::read_if_there(path).map_err(|source| BoundaryError::Unreadable {
+            named: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// The root of the repository that a folder belongs to, by its nearest `.git`.
+///
+/// A repository that holds the user's whole home, as some keep for their
+/// configuration, makes no project of it.
+pub(crate) fn repository_of(folder: &Path) -> Option<&Path> {
+    let home = BaseDirs::new();
+    let home = home.and_then(|it| dunce::canonicalize(it.home_dir()).ok());
+    repository_below(folder, home.as_deref())
+}
+
+fn repository_below<'a>(folder: &'a Path, home: Option<&Path>) -> Option<&'a Path> {
+    let holds = |folder: &&Path| std::fs::symlink_metadata(folder.join(".git")).is_ok();
+    let root = folder.ancestors().find(holds)?;
+    let is_whole_home = root.parent().is_none() || home.is_some_and(|it| it.starts_with(root));
+    (!is_whole_home || root == folder).then_some(root)
+}
+
+impl BoundaryError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } => None,
+            Self::Outside { .. } => Some(
+                "a project's files may name only what is in its folder or repository: move it there, \
+                or add its folder to `folders` of [trust] in your own config.toml",
+            ),
+        }
+    }
+}
+
+impl From<BoundaryError> for Failure {
+    fn from(error: BoundaryError) -> Self {
+        let failure = Self::from_error(FailureKind::Invalid, &error);
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn nothing_outside_is_found() {
+        let top = tempfile::tempdir().unwrap();
+        let top = dunce::canonicalize(top.path()).unwrap();
+        for folder in ["project/in/deep", "secret", "project-2", "shared/x"] {
+            fs_err::create_dir_all(top.join(folder)).unwrap();
+        }
+        let project = top.join("project");
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, project.join(name)).unwrap();
+        };
+        link("in/deep", "inner");
+        link("../secret", "outer");
+        link(top.join("secret").to_str().unwrap(), "absolute");
+        let boundary = Boundary::of(&project);
+        let find = |named: &str| boundary.find(&project, Path::new(named));
+        assert_eq!(find("in").unwrap(), project.join("in"));
+        assert_eq!(find("in/../in").unwrap(), project.join("in"));
+        assert_eq!(find("inner").unwrap(), project.join("in/deep"));
+        assert_eq!(find(".").unwrap(), project);
+        let absolute = project.join("in");
+        assert_eq!(find(absolute.to_str().unwrap()).unwrap(), absolute);
+        let secret = top.join("secret");
+        for named in [
+            "..",
+            "../secret",
+            "in/../../secret",
+            "inner/../../../secret",
+            "outer",
+            "absolute",
+            "../project-2",
+            secret.to_str().unwrap(),
+            "/",
+        ] {
+            let error = find(named).unwrap_err();
+            assert!(matches!(error, BoundaryError::Outside { .. }), "{named}");
+        }
+        link("../secret/file", "file");
+        fs_err::write(top.join("secret/file"), "").unwrap();
+        let error = boundary.read(&project.join("file")).unwrap_err();
+        assert!(matches!(error, BoundaryError::Outside { .. }));
+        assert_eq!(boundary.read(&project.join("none")).unwrap(), None);
+        let error = find("missing").unwrap_err();
+        assert!(matches!(error, BoundaryError::Unreadable { .. }));
+        let trusting = boundary.with_trusted(&[top.join("shared"), top.join("nowhere")]);
+        assert!(trusting.find(&project, Path::new("../shared/x")).is_ok());
+        assert!(trusting.find(&project, Path::new("../secret")).is_err());
+    }
+
+    #[test]
+    fn a_repository_is_the_nearest_one_that_is_no_home() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("home/repository/service/deep");
+        fs_err::create_dir_all(&folder).unwrap();
+        let home = top.path().join("home");
+        let find = || repository_below(&folder, Some(&home));
+        assert_eq!(find(), None);
+        fs_err::create_dir(home.join(".git")).unwrap();
+        assert_eq!(find(), None);
+        assert_eq!(repository_below(&home, Some(&home)), Some(&*home));
+        // A worktree's and a submodule's is a file.
+        fs_err::write(home.join("repository/.git"), "gitdir: x").unwrap();
+        assert_eq!(find(), Some(&*home.join("repository")));
+    }
+}

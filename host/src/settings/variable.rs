@@ -1,0 +1,45 @@
+//! Variables for buildpacks, as settings files have them.
+
+use protocol::{BadVariableName, BuildVariable, VariableName};
+use serde::Deserialize;
+
+/// A name; a bad one is an error of its line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Name(VariableName);
+
+/// A text without a zero byte.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Value(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the value of a variable holds a zero byte")]
+pub(super) struct ZeroByte;
+
+/// The variable that the lifecycle is given.
+pub(super) fn of(name: Name, value: Value) -> BuildVariable {
+    BuildVariable {
+        name: name.0,
+        value: value.0,
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = BadVariableName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        name.try_into().map(Self)
+    }
+}
+
+impl TryFrom<String> for Value {
+    type Error = ZeroByte;
+
+    fn try_from(value: String) -> Result<Self, Self::Error> {
+        if value.contains('\0') {
+            return Err(ZeroByte);
+        }
+        Ok(Self(value))
+    }
+}

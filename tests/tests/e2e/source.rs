@@ -1,0 +1,84 @@
+//! What of a project is built, and what its own files cannot bring about.
+
+use std::os::unix::fs::symlink;
+
+use harness::{App, builder, locald, unique};
+
+#[test]
+fn a_variable_is_no_path() {
+    let app = App::probe("true");
+    let build = |more: &[&str]| {
+        let (text, builder) = (app.text(), builder());
+        let command = ["build", &text, "-B", &builder];
+        locald([&command[..], more].concat())
+    };
+    build(&["-e", "../../../../x=1"])
+        .fail(111, "--env: the variable name \"../../../../x\" holds '/'");
+    build(&["-e", "..=1"]).fail(111, "--env: a variable cannot be called \"..\"");
+    app.write("x.env", "A=1\n/etc/x=1\n");
+    let file = format!("{}/x.env", app.text());
+    build(&["--env-file", &file]).fail(111, "x.env:2: the variable name \"/etc/x\" holds '/'");
+    app.write("locald.toml", "[build.env]\n\"a/b\" = \"1\"\n");
+    build(&[]).fail(111, "locald.toml:2: the variable name \"a/b\" holds '/'");
+    app.write("locald.toml", "");
+    let variable = "[[io.buildpacks.build.env]]\nname = \"../../x\"\nvalue = \"1\"\n";
+    app.write(
+        "project.toml",
+        &format!("[_]\nschema-version = \"0.2\"\n{variable}"),
+    );
+    build(&[]).fail(
+        111,
+        "project.toml:4: the variable name \"../../x\" holds '/'",
+    );
+}
+
+#[test]
+fn a_projects_files_name_nothing_outside_of_it() {
+    let app = App::probe("true");
+    let secret = app.outside().join("secret");
+    fs_err::create_dir(&secret).unwrap();
+    fs_err::write(secret.join("buildpack.toml"), "").unwrap();
+    let up = |text: String| {
+        app.write("locald.toml", &text);
+        locald(["up"]).current_dir(app.path())
+    };
+    let service = |folder: &str| format!("[services.web]\nworkdir = {folder:?}\n");
+    let said = format!(
+        "service `web`: ../secret is {}, outside of",
+        secret.display()
+    );
+    up(service("../secret")).fail(111, &said);
+    up(service(secret.to_str().unwrap())).fail(111, "outside of");
+    symlink("../secret", app.path().join("link")).unwrap();
+    let output = up(service("link")).fail(111, "outside of");
+    assert!(output.stderr.contains("[trust]"), "{}", output.stderr);
+    let buildpack = "[build]\nbuildpacks = [\"../secret\"]\n";
+    up(format!("{buildpack}[services.web]\n")).fail(111, "buildpack \"../secret\":");
+    let buildpack = "[services.web.build]\nbuildpacks = [\"./link\"]\n";
+    up(buildpack.to_owned()).fail(111, "buildpack \"./link\":");
+    let registry = "[registries.\"r.example\"]\nca = \"../secret/buildpack.toml\"\n";
+    up(registry.to_owned()).fail(111, "outside of");
+}
+
+#[test]
+fn devices_and_fifos_are_no_settings() {
+    let app = App::probe("true");
+    let (text, builder) = (app.text(), builder());
+    for name in ["locald.toml", "project.toml"] {
+        let path = app.path().join(name);
+        symlink("/dev/zero", &path).unwrap();
+        locald(["build", &text, "-B", &builder]).fail(111, name);
+        fs_err::remove_file(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        locald(["build", &text, "-B", &builder]).fail(111, "neither a regular file nor");
+        fs_err::remove_file(&path).unwrap();
+    }
+    locald(["build", &text, "-B", &builder, "-t", &unique("regular")]).succeed();
+}
