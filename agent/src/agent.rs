@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use protocol::event::Status;
 use protocol::{Failure, FailureKind, build_id};
+use tokio::sync::Semaphore;
 
 use crate::folder::Holders;
 use crate::machine::Ownership;
@@ -16,6 +17,9 @@ use crate::work::Work;
 /// Bytes of a program that hold its headers and notes.
 const START_OF_PROGRAM: u64 = 64 * 1024;
 
+/// Connections that are forwarded at a time.
+const FORWARDED: usize = 4096;
+
 /// An agent.
 #[derive(Debug)]
 pub struct Agent {
@@ -23,6 +27,8 @@ pub struct Agent {
     pub store: Store,
     /// What it is doing.
     pub(crate) work: Work,
+    /// Places of connections that it forwards, whatever hosts ask for.
+    pub(crate) forwarded: Semaphore,
     /// Whose folders it keeps in step.
     pub(crate) folders: Holders,
     ownership: Ownership,
@@ -35,6 +41,7 @@ impl Agent {
         Ok(Self {
             store: Store::open(&home.join("store"))?,
             work: Work::default(),
+            forwarded: Semaphore::new(FORWARDED),
             folders: Holders::default(),
             ownership,
             started: Instant::now(),

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::Agent;
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 
 /// Bytes that are passed on at a time.
@@ -13,10 +14,13 @@ const BUFFER: usize = 64 * 1024;
 
 /// Serves one connection until both sides have ended it.
 pub(crate) async fn forward(
+    agent: &Agent,
     port: u16,
     dialogue: Dialogue,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
+    // Whoever finds no place waits for one.
+    let _place = agent.forwarded.acquire().await;
     let stream = connect(port).await?;
     // What is small is not to wait for more.
     let _ = stream.set_nodelay(true);

@@ -93,7 +93,7 @@ async fn serve(
         Request::Doctor => doctor::run(agent, &dialogue).await,
         Request::MachineStatus => Ok(machine::status(agent)),
         Request::SetClock { nanos } => machine::set_clock(agent, nanos),
-        Request::Forward { port } => forward::forward(port, dialogue, inputs).await,
+        Request::Forward { port } => forward::forward(agent, port, dialogue, inputs).await,
         Request::Trim => machine::trim(agent).await,
         Request::Stop { running } => machine::stop(agent, running, &dialogue).await,
         Request::Clear { keep_images } => machine::clear(agent, keep_images).await,

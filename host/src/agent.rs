@@ -1,19 +1,23 @@
 //! The host's end of the protocol: a connected agent, and one exchange for
 //! each request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::frame::{self, Frame};
 use protocol::hello::{self, HelloError, Token};
 use protocol::{
-    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, GATHERED, Input, Outcome,
-    Reply, Request, Stream, build_id,
+    Broken, Channel, Connection, Event, Failure, FailureKind, FrameError, GATHERED, Input, OPENED,
+    Outcome, Reply, Request, Stream, build_id,
 };
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadHalf, WriteHalf,
 };
+use tokio::sync::Semaphore;
 
+/// Connections to all forwarded ports at a time.
+const FORWARDED: usize = OPENED / 2;
 /// After its last message an agent ends the stream in this time.
 const END: Duration = Duration::from_secs(1);
 
@@ -21,6 +25,8 @@ const END: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Agent {
     connection: Connection,
+    /// Places of forwarded connections, which leave some for everything else.
+    pub(crate) forwarded: Arc<Semaphore>,
     /// Which build it is.
     pub(crate) build: String,
 }
@@ -95,7 +101,12 @@ impl Agent {
         tracing::debug!(?peer, "agent");
         let connection = Connection::client(io);
         let build = peer.build_id;
-        Ok(Self { connection, build })
+        let forwarded = Arc::new(Semaphore::new(FORWARDED));
+        Ok(Self {
+            connection,
+            forwarded,
+            build,
+        })
     }
 
     /// Starts a request.

@@ -2,17 +2,27 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::{Channel, Event, Input, Request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::agent::{Agent, AgentError, Exchange, Message};
 
 /// Bytes that are passed on at a time.
 const BUFFER: usize = 64 * 1024;
+/// Connections to one port at a time: a program that answers none of them
+/// leaves places for other ports.
+const AT_A_PORT: usize = 512;
+/// Of those, so many may wait at a time for the program to accept them.
+const DIALING: usize = 16;
+/// After the system could not accept a connection, until the next attempt.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The ports that are forwarded; they close when this is dropped.
 #[derive(Debug)]
@@ -70,23 +80,38 @@ pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
     }
 }
 
+/// Passes connections on. Where there is no place for one more, those that
+/// have come wait, and later ones wait in the system's queue.
 async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16) {
+    let dialing = Arc::new(Semaphore::new(DIALING));
+    let here = Arc::new(Semaphore::new(AT_A_PORT));
     let mut connections = JoinSet::new();
     loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::debug!(port, %error, "accept");
-                return;
-            }
-        };
-        let agent = Arc::clone(&agent);
+        let (stream, peer) = accept(&listener, port).await;
+        let of_port = Arc::clone(&here).acquire_owned().await;
+        let of_all = Arc::clone(&agent.forwarded).acquire_owned().await;
+        let (agent, dialing) = (Arc::clone(&agent), Arc::clone(&dialing));
         connections.spawn(async move {
-            if let Err(error) = pass_on(stream, &agent, port).await {
+            let _places = (of_port, of_all);
+            if let Err(error) = pass_on(stream, &agent, port, &dialing).await {
                 tracing::debug!(port, %peer, %error, "forwarded connection");
             }
         });
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// The next connection. A system that has no descriptor or memory left for it
+/// may have some later.
+async fn accept(listener: &TcpListener, port: u16) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::debug!(port, %error, "accept");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
 }
 
@@ -114,10 +139,18 @@ impl Call {
 }
 
 /// One connection, until both sides have ended it.
-async fn pass_on(stream: TcpStream, agent: &Agent, port: u16) -> Result<(), AgentError> {
+async fn pass_on(
+    stream: TcpStream,
+    agent: &Agent,
+    port: u16,
+    dialing: &Semaphore,
+) -> Result<(), AgentError> {
     // What is small is not to wait for more.
     let _ = stream.set_nodelay(true);
-    match dial(agent, port).await? {
+    let place = dialing.acquire().await;
+    let dialed = dial(agent, port).await;
+    drop(place);
+    match dialed? {
         Some(exchange) => carry(stream, exchange).await,
         // Nobody listens: the connection ends here, too.
         None => Ok(()),

@@ -7,19 +7,27 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _, TokioAsyncReadCompatExt as _};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tokio_util::io::InspectReader;
 use yamux::{Config, ConnectionError, Mode};
 
 use crate::GATHERED;
+use crate::stream::Stream;
 
-/// Requests at a time; more is a broken or hostile peer.
-const STREAMS: usize = 128;
-/// Bytes that a peer may make us hold for all requests together.
-const WINDOW: usize = 64 * 1024 * 1024;
+/// Streams that a side opens at a time; whoever wants one more waits.
+pub const OPENED: usize = 1280;
+/// Streams at a time; a peer that opens more is broken or hostile, and loses
+/// the connection. A side counts a stream until it has dropped it, which may be
+/// later than its peer did.
+const STREAMS: usize = OPENED + OPENED / 4;
+/// Bytes that a peer may make us hold for one stream, at first.
+const FIRST_WINDOW: usize = 256 * 1024;
+/// Bytes that a peer may make us hold for all streams together. Beyond the
+/// first windows, what is read fast may have more.
+const WINDOW: usize = STREAMS * FIRST_WINDOW + 32 * 1024 * 1024;
 /// A frame of ours fits into few frames of yamux.
 const SPLIT: usize = 128 * 1024;
 /// A host that has said nothing for so long, nor answered, is dead: not every
@@ -30,13 +38,11 @@ const PATIENCE: Patience = Patience {
     looks: 15,
 };
 
-/// One request's byte stream.
-pub type Stream = Compat<yamux::Stream>;
-
 /// A connection, driven by a task until it is dropped or breaks.
 #[derive(Debug)]
 pub struct Connection {
-    open: mpsc::Sender<oneshot::Sender<Result<Stream, Broken>>>,
+    places: Arc<Semaphore>,
+    open: mpsc::Sender<Waiting>,
     accepted: mpsc::Receiver<Stream>,
     driver: JoinHandle<()>,
 }
@@ -47,7 +53,7 @@ pub struct Connection {
 pub struct Broken(#[source] Option<ConnectionError>);
 
 impl Connection {
-    /// The side that opens streams.
+    /// The side that opens streams. It accepts none.
     pub fn client(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         Self::start(io, Mode::Client, None)
     }
@@ -64,11 +70,16 @@ impl Connection {
         patience: Option<Patience>,
     ) -> Self {
         let mut config = Config::default();
+        // Its assertion holds after each of both.
+        config.set_max_connection_receive_window(None);
         config.set_max_num_streams(STREAMS);
         config.set_max_connection_receive_window(Some(WINDOW));
         config.set_split_send_size(SPLIT);
         let (open, opens) = mpsc::channel(1);
-        let (accepts, accepted) = mpsc::channel(STREAMS);
+        let (accepts, mut accepted) = mpsc::channel(STREAMS);
+        if mode == Mode::Client {
+            accepted.close();
+        }
         let heard = Arc::new(AtomicBool::new(false));
         let silence = patience.map(|patience| Silence::new(patience, Arc::clone(&heard)));
         let io = InspectReader::new(io, move |_: &[u8]| heard.store(true, Ordering::Relaxed));
@@ -83,17 +94,21 @@ impl Connection {
             silence,
         };
         Self {
+            places: Arc::new(Semaphore::new(OPENED)),
             open,
             accepted,
             driver: tokio::spawn(driver.run()),
         }
     }
 
-    /// Opens a stream.
+    /// Opens a stream; waits while [`OPENED`] of this side are open.
     pub async fn open(&self) -> Result<Stream, Broken> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| Broken(None))?;
         let (answer, opened) = oneshot::channel();
         self.open.send(answer).await.map_err(|_| Broken(None))?;
-        opened.await.map_err(|_| Broken(None))?
+        let stream = opened.await.map_err(|_| Broken(None))??;
+        Ok(Stream::new(stream, Some(place)))
     }
 
     /// The next stream that the peer opens; absent when the connection ends.
@@ -108,7 +123,7 @@ impl Drop for Connection {
     }
 }
 
-type Waiting = oneshot::Sender<Result<Stream, Broken>>;
+type Waiting = oneshot::Sender<Result<yamux::Stream, Broken>>;
 
 struct Driver<T> {
     connection: yamux::Connection<T>,
@@ -145,9 +160,7 @@ where
             if self.waiting.is_some()
                 && let Poll::Ready(opened) = self.connection.poll_new_outbound(context)
             {
-                let stream = opened
-                    .map(futures_stream)
-                    .map_err(|error| Broken(Some(error)));
+                let stream = opened.map_err(|error| Broken(Some(error)));
                 if let Some(waiting) = self.waiting.take() {
                     let _ = waiting.send(stream);
                 }
@@ -156,7 +169,7 @@ where
             match self.connection.poll_next_inbound(context) {
                 // A stream that nobody takes is dropped, and so refused.
                 Poll::Ready(Some(Ok(stream))) => {
-                    let _ = self.accepts.try_send(futures_stream(stream));
+                    let _ = self.accepts.try_send(Stream::new(stream, None));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
@@ -206,18 +219,70 @@ impl Silence {
     }
 }
 
-fn futures_stream(stream: yamux::Stream) -> Stream {
-    stream.compat()
-}
-
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     const HURRY: Patience = Patience {
         look: Duration::from_millis(500),
         looks: 24,
     };
+
+    #[tokio::test]
+    async fn whoever_wants_one_stream_too_many_waits_and_nothing_else_ends() {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let client = Connection::client(ours);
+        let mut server = Connection::server(theirs);
+        tokio::spawn(async move {
+            let mut all = tokio::task::JoinSet::new();
+            while let Some(mut stream) = server.accept().await {
+                all.spawn(async move {
+                    let (mut reader, mut writer) = tokio::io::split(&mut stream);
+                    tokio::io::copy(&mut reader, &mut writer).await
+                });
+            }
+        });
+        let echo = async |stream: &mut Stream| {
+            let mut heard = [0];
+            stream.write_all(b"x").await?;
+            stream.flush().await?;
+            stream.read_exact(&mut heard).await.map(drop)
+        };
+        let mut streams = Vec::new();
+        for _ in 0..OPENED {
+            let mut stream = client.open().await.unwrap();
+            echo(&mut stream).await.unwrap();
+            streams.push(stream);
+        }
+        let late = client.open();
+        tokio::pin!(late);
+        assert!(futures_util::poll!(&mut late).is_pending());
+        // Those that are open go on, and each that ends lets another one in.
+        echo(streams.last_mut().unwrap()).await.unwrap();
+        drop(streams.pop());
+        let mut late = late.await.unwrap();
+        echo(&mut late).await.unwrap();
+        for _ in 0..2 * STREAMS {
+            drop(streams.pop());
+            let mut next = client.open().await.unwrap();
+            echo(&mut next).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_side_that_accepts_nothing_holds_nothing() {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let _client = Connection::client(ours);
+        let hostile = Connection::start(theirs, Mode::Server, None);
+        let mut stream = hostile.open().await.unwrap();
+        stream.write_all(b"x").await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    }
 
     /// yamux asks every ten seconds.
     #[tokio::test]
