@@ -110,6 +110,7 @@ fn join() -> Result<(), AnyError> {
 }
 
 fn start(service: Service) -> Result<(), AnyError> {
+    agent::descriptors::raise();
     // Before there is a second thread.
     let entered = agent::namespace::enter().map_err(Failure::from);
     let ownership = service.ownership();

@@ -17,6 +17,7 @@ mod uploads;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hyper::service::service_fn;
@@ -36,6 +37,8 @@ use scope::State;
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 22;
+/// After a connection could not be accepted, until the next attempt.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Brings a blob of the run image into the store.
 pub type Fetch = Arc<dyn Fn(Digest) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -82,7 +85,12 @@ impl Endpoint {
                             let (state, acceptor) = (Arc::clone(&state), acceptor.clone());
                             connections.spawn(serve(stream, acceptor, state));
                         }
-                        Err(error) => tracing::debug!(%error, "endpoint cannot accept"),
+                        // Without a descriptor left this fails at once, again
+                        // and again.
+                        Err(error) => {
+                            tracing::debug!(%error, "endpoint cannot accept");
+                            tokio::time::sleep(PAUSE).await;
+                        }
                     }
                     while connections.try_join_next().is_some() {}
                 }

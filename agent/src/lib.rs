@@ -10,6 +10,7 @@ pub mod builder;
 pub mod buildpackage;
 pub mod container;
 mod crash;
+pub mod descriptors;
 pub mod dialogue;
 pub mod digest;
 pub mod doctor;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-use crate::container;
+use crate::{container, descriptors};
 
 /// What a re-executed process is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,16 @@ impl Task {
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|task| task.word() == word)
+    /// The task of a first argument, and how many files it may have open.
+    fn from_argument(argument: &str) -> Option<(Self, Option<u64>)> {
+        let (word, descriptors) = argument.split_once('=').unwrap_or((argument, ""));
+        let task = Self::ALL.into_iter().find(|task| task.word() == word)?;
+        Some((task, descriptors.parse().ok()))
+    }
+
+    fn argument(self, descriptors: Option<u64>) -> String {
+        let word = self.word();
+        descriptors.map_or_else(|| word.to_owned(), |most| format!("{word}={most}"))
     }
 }
 
@@ -38,20 +46,23 @@ impl Task {
 ///
 /// Call it first in `main`, before any thread exists.
 pub fn dispatch() {
-    let task = std::env::args_os()
-        .nth(1)
-        .and_then(|word| word.to_str().and_then(Task::from_word));
-    match task {
+    let argument = std::env::args_os().nth(1);
+    let task = argument.and_then(|it| it.to_str().and_then(Task::from_argument));
+    if let Some((_, Some(descriptors))) = task {
+        descriptors::set(descriptors);
+    }
+    match task.map(|(task, _)| task) {
         None => {}
         Some(Task::Container) => container::run_here(),
         Some(Task::Pasta) => container::pasta::run_here(),
     }
 }
 
-/// This program again, for a hidden task, with an empty environment.
+/// This program again, for a hidden task, with an empty environment and the
+/// limits with which this process was started.
 pub(crate) fn command(task: Task) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(task.word()).env_clear();
+    command.arg(task.argument(descriptors::first())).env_clear();
     command
 }
 
@@ -72,8 +83,13 @@ mod tests {
     #[test]
     fn every_task_is_found_by_its_word() {
         for task in Task::ALL {
-            assert_eq!(Task::from_word(task.word()), Some(task));
+            for most in [None, Some(1024)] {
+                assert_eq!(
+                    Task::from_argument(&task.argument(most)),
+                    Some((task, most))
+                );
+            }
         }
-        assert_eq!(Task::from_word("build"), None);
+        assert_eq!(Task::from_argument("build"), None);
     }
 }

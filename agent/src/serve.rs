@@ -16,6 +16,11 @@ use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 
 use crate::{Agent, session};
 
+/// Hosts at a time.
+const SESSIONS: usize = 256;
+/// After a host could not be let in, until the next attempt.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What an agent says when hosts can connect.
 pub const LISTENS: &str = "locald: the agent listens";
 
@@ -59,16 +64,12 @@ pub async fn unix(
     idle: Option<Duration>,
     listening: impl FnOnce(),
 ) -> Result<(), ServeError> {
-    let failed = |source| ServeError::Listen {
-        address: path.display().to_string(),
-        source,
-    };
     let listener = bind(path).await?;
     // Peers are reported as this process's user namespace has them.
     let own = rustix::process::geteuid().as_raw();
     listening();
     let accept = async || {
-        let (stream, _) = listener.accept().await.map_err(failed)?;
+        let (stream, _) = listener.accept().await?;
         Ok(match stream.peer_cred() {
             Ok(peer) if peer.uid() == own => Some(stream),
             peer => {
@@ -77,7 +78,8 @@ pub async fn unix(
             }
         })
     };
-    serve_all(agent, None, idle, accept).await
+    serve_all(agent, None, idle, accept).await;
+    Ok(())
 }
 
 /// Serves everybody who has the token on a vsock port; ends when nobody has
@@ -97,29 +99,40 @@ pub async fn vsock(
     let listener = VsockListener::bind(VsockAddr::new(VMADDR_CID_ANY, port)).map_err(failed)?;
     listening();
     let accept = async || {
-        let (stream, peer) = listener.accept().await.map_err(failed)?;
+        let (stream, peer) = listener.accept().await?;
         tracing::debug!(%peer, "vsock");
         Ok(Some(stream))
     };
-    serve_all(agent, Some(token), idle, accept).await
+    serve_all(agent, Some(token), idle, accept).await;
+    Ok(())
 }
 
-/// Serves all that are let in, until nobody has been there for a time.
+/// Serves all that are let in, until nobody has been there for a time. Where
+/// there are too many, the next ones wait.
 async fn serve_all<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     agent: Arc<Agent>,
     token: Option<Token>,
     idle: Option<Duration>,
-    accept: impl AsyncFn() -> Result<Option<S>, ServeError>,
-) -> Result<(), ServeError> {
+    accept: impl AsyncFn() -> io::Result<Option<S>>,
+) {
     let mut sessions = JoinSet::new();
     loop {
-        let nobody = sessions.is_empty();
+        let (nobody, has_room) = (sessions.is_empty(), sessions.len() < SESSIONS);
         tokio::select! {
-            accepted = accept() => if let Some(stream) = accepted? {
-                sessions.spawn(serve_one(Arc::clone(&agent), stream, token.clone()));
+            accepted = accept(), if has_room => match accepted {
+                Ok(Some(stream)) => {
+                    sessions.spawn(serve_one(Arc::clone(&agent), stream, token.clone()));
+                }
+                Ok(None) => {}
+                // A system that has no descriptor or memory left for it may
+                // have some later.
+                Err(error) => {
+                    tracing::warn!(%error, "a host could not be let in");
+                    tokio::time::sleep(PAUSE).await;
+                }
             },
             Some(_) = sessions.join_next() => {}
-            () = pause(idle), if nobody => return Ok(()),
+            () = pause(idle), if nobody => return,
         }
     }
 }
@@ -166,4 +179,53 @@ async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
 /// Standard input and output as one stream.
 fn standard() -> Join<Stdin, Stdout> {
     tokio::io::join(tokio::io::stdin(), tokio::io::stdout())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use protocol::Request;
+    use protocol::hello;
+
+    use super::*;
+    use crate::machine::Ownership;
+
+    /// Without a descriptor left, accept(2) fails until one is free.
+    #[tokio::test]
+    async fn an_agent_that_could_not_let_a_host_in_lets_the_next_one_in() {
+        let home = tempfile::tempdir().unwrap();
+        let agent = Arc::new(Agent::new(home.path(), Ownership::Shared).unwrap());
+        let (host, theirs) = tokio::io::duplex(64 * 1024);
+        let (attempts, waiting) = (AtomicU32::new(0), std::sync::Mutex::new(Some(theirs)));
+        let accept = async || match attempts.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(io::Error::from(rustix::io::Errno::MFILE)),
+            1 => Ok(waiting.lock().unwrap().take()),
+            _ => std::future::pending().await,
+        };
+        let serving = serve_all(agent, None, None, accept);
+        let asking = async {
+            let mut host = host;
+            let build = protocol::build_id::of_version();
+            hello::greet(&mut host, &build, &Token::default())
+                .await
+                .unwrap();
+            let connection = protocol::Connection::client(host);
+            let mut stream = connection.open().await.unwrap();
+            protocol::frame::write_message(&mut stream, &Request::Status)
+                .await
+                .unwrap();
+            tokio::io::AsyncWriteExt::flush(&mut stream).await.unwrap();
+            protocol::frame::read::<protocol::Event>(&mut stream)
+                .await
+                .unwrap()
+        };
+        let answer = tokio::select! {
+            () = serving => None,
+            answer = asking => answer,
+        };
+        assert!(answer.is_some());
+    }
 }

@@ -10,6 +10,7 @@ use protocol::{Failure, Request};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::credential::Credentials;
+use crate::descriptors;
 use crate::home::Home;
 use crate::machine::{Kind, Machine};
 use crate::outside::Outside;
@@ -83,8 +84,11 @@ impl Setup {
 
     /// Reaches the agent.
     pub(crate) async fn connect(self, printer: &mut Printer) -> Result<Client, Failure> {
+        let agent = Arc::new(self.machine.connect(printer).await?);
+        // What a machine has started keeps the usual limit.
+        descriptors::raise();
         Ok(Client {
-            agent: Arc::new(self.machine.connect(printer).await?),
+            agent,
             is_elsewhere: self.machine.is_elsewhere(),
             accounts: self.accounts,
             access: self.access,

@@ -10,6 +10,7 @@ mod command;
 mod control_file;
 mod conversation;
 mod credential;
+mod descriptors;
 mod exit_code;
 mod export;
 mod folder;

@@ -1,7 +1,7 @@
 //! How much of the machine a container can take.
 
 use agent::container::{Access, ContainerSpec};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::stage::{Stage, bind};
@@ -19,7 +19,20 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("limits::containers_end_first_without_memory", |stage| {
         Box::pin(containers_end_first_without_memory(stage))
     }),
+    ("limits::files_are_limited_as_outside", |stage| {
+        Box::pin(files_are_limited_as_outside(stage))
+    }),
 ];
+
+/// An agent may open more for itself.
+async fn files_are_limited_as_outside(stage: &Stage) {
+    let before = getrlimit(Resource::Nofile).current.unwrap();
+    agent::descriptors::raise();
+    let raised = getrlimit(Resource::Nofile);
+    assert!(raised.current > Some(before) || before >= raised.maximum.unwrap().min(16_384));
+    let ended = stage.run(stage.shell("ulimit -Sn")).await;
+    assert_eq!(ended.stdout, format!("{before}\n"), "{ended:?}");
+}
 
 async fn processes_are_limited(stage: &Stage) {
     let script = "ulimit -Su; ulimit -Hu; ulimit -u unlimited 2>/dev/null && echo raised";

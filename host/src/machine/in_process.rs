@@ -25,6 +25,7 @@ pub(crate) fn prepare() -> Result<(), Failure> {
 }
 
 pub(super) async fn connect() -> Result<Agent, MachineError> {
+    agent::descriptors::raise();
     let agent = agent::Agent::new(&agent::home(), agent::machine::Ownership::Shared)
         .map_err(Failure::from)?;
     let (ours, theirs) = tokio::io::duplex(BUFFER);

@@ -25,6 +25,9 @@ const LONGEST: u64 = 64 * 1024;
 /// So long an answer may take to be read.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// After somebody could not be let in, until the next attempt.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What is asked for.
 #[derive(Debug, Serialize, Deserialize)]
 struct Question {
@@ -107,9 +110,11 @@ async fn accept(mut listener: imp::Listener, asks: mpsc::Sender<Ask>) {
             Ok(stream) => {
                 tokio::spawn(serve(stream, asks.clone()));
             }
+            // A system that has no descriptor or memory left for it may have
+            // some later.
             Err(error) => {
                 tracing::debug!(%error, "control");
-                return;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

@@ -1,0 +1,42 @@
+//! How many files this process may have open at a time. An agent has several
+//! for each program and each connection; what it starts has its own limit.
+
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// As many as the most requests of several hosts need. More is no use, and
+/// some programs go through all that there may be.
+const ENOUGH: u64 = 16_384;
+
+static FIRST: OnceLock<Option<u64>> = OnceLock::new();
+
+/// Raises the limit as far as this process may, and remembers what it was.
+pub fn raise() {
+    let limit = getrlimit(Resource::Nofile);
+    FIRST.get_or_init(|| limit.current);
+    let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+    if limit.current.is_some_and(|now| now < wanted) {
+        set(wanted);
+    }
+}
+
+/// The limit with which this process was started; absent without one.
+pub(crate) fn first() -> Option<u64> {
+    match FIRST.get() {
+        Some(first) => *first,
+        None => getrlimit(Resource::Nofile).current,
+    }
+}
+
+/// Lowers the limit of this process to what another one was started with.
+pub(crate) fn set(limit: u64) {
+    let now = getrlimit(Resource::Nofile);
+    let limit = Rlimit {
+        current: Some(limit),
+        maximum: now.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
