@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use protocol::input::Credential;
 use protocol::{Channel, Event, Failure, FailureKind, Input};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Messages in flight in each direction before the sender waits.
 pub const QUEUE: usize = 64;
@@ -44,6 +44,9 @@ impl From<HostGone> for Failure {
     }
 }
 
+/// Ends a host's whole session when it is notified.
+pub(crate) type EndOfSession = Arc<Notify>;
+
 type Answers = Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Option<Credential>>>>>>;
 
 /// The agent's half that speaks; cheap to clone.
@@ -51,6 +54,8 @@ type Answers = Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Option<Credential>>
 pub struct Dialogue {
     outgoing: mpsc::Sender<Outgoing>,
     answers: Answers,
+    /// Ends the session that the request belongs to.
+    pub(crate) end_of_session: EndOfSession,
 }
 
 /// The agent's half that listens.
@@ -69,6 +74,11 @@ pub struct Ends {
 impl Dialogue {
     /// A new dialogue: the request's two halves, and the session's ends.
     pub fn new() -> (Self, Inputs, Ends) {
+        Self::within(EndOfSession::default())
+    }
+
+    /// The same, for a request of a session.
+    pub(crate) fn within(end_of_session: EndOfSession) -> (Self, Inputs, Ends) {
         let (outgoing, outgoing_end) = mpsc::channel(QUEUE);
         let (incoming_end, inputs) = mpsc::channel(QUEUE);
         let answers = Answers::default();
@@ -77,7 +87,12 @@ impl Dialogue {
             incoming: incoming_end,
             answers: Arc::clone(&answers),
         };
-        (Self { outgoing, answers }, inputs, ends)
+        let dialogue = Self {
+            outgoing,
+            answers,
+            end_of_session,
+        };
+        (dialogue, inputs, ends)
     }
 
     /// Sends an event; waits while the host is slow.

@@ -5,17 +5,21 @@
 //! folder/tree/        the copy, which the shell shows as its workspace
 //! folder/agreed.note  what both sides last agreed on; removed first, since a
 //!                     copy without it is not trusted
+//! folder/agreed.journal
+//!                     what has become of that in a round that is not over
 //! folder/arriving/    a file on its way
 //! ```
 //! The host begins each round, see [`protocol::folder`]; the decisions are made
-//! here. A side that is cut off in the middle of a round loses nothing: what
-//! was done is found to be the same on both sides, what was not is done in the
-//! next round, if need be in the next shell's.
+//! here. A side that is cut off in the middle of a round loses nothing. Before
+//! each change the journal says that one side may have it, so what is edited
+//! there before the next round, if need be in the next shell's, is an edit of
+//! the new version and not one of both sides.
 
 mod agreed;
 mod copy;
 mod give;
 mod holders;
+mod journal;
 mod reconcile;
 mod round;
 mod scan;
@@ -39,6 +43,7 @@ use crate::store::{Lock, ProjectDir};
 use agreed::Agreement;
 use copy::Copy;
 pub(crate) use holders::Holders;
+use holders::{Holder, Wish};
 use scan::Found;
 use watch::Watch;
 
@@ -60,7 +65,6 @@ fn directory(project: &Path) -> PathBuf {
 struct Folder {
     copy: Copy,
     agreement: Agreement,
-    agreement_file: PathBuf,
     host: BTreeMap<Vec<u8>, EntryKind>,
     /// What the host cannot have, as it was when it said so.
     refused: BTreeMap<Vec<u8>, Option<Found>>,
@@ -77,103 +81,158 @@ pub(crate) async fn folder(
     let _lease = agent.store.in_use().await?;
     let id = project.id;
     let project = agent.store.project(&id.parse()?)?;
-    let Some(_lock) = lock(agent, &project, &id, &dialogue, &mut inputs).await? else {
+    let Some(_lock) = lead(agent, &project, &id, &dialogue, &mut inputs).await? else {
         return Ok(Reply::Nothing);
     };
-    let holder = agent.folders.begin(&id);
-    tokio::select! {
-        reply = keep(agent, &project, &dialogue, &mut inputs) => reply,
-        // Its host is gone, as another one says.
-        () = holder.ended() => Err(HostGone.into()),
-    }
+    let end_of_session = dialogue.end_of_session.clone();
+    let mut keeper = Keeper {
+        agent,
+        folder: Folder::open(project.path())?,
+        dialogue: &dialogue,
+        holder: agent.folders.begin(&id, end_of_session),
+        wishes: Vec::new(),
+        is_told: false,
+    };
+    keeper.keep(&mut inputs).await
 }
 
-/// Waits until no other session keeps the folder in step; none when the host
-/// wants it no more.
-async fn lock(
+/// Waits until this session is the one that is to keep the folder in step, and
+/// no other one does it any more; none when the host wants it no more.
+async fn lead(
     agent: &Agent,
     project: &ProjectDir,
     id: &str,
     dialogue: &Dialogue,
     inputs: &mut Inputs,
 ) -> Result<Option<Lock>, Failure> {
-    let locking = project.lock_folder(async || -> Result<(), Failure> {
-        Ok(dialogue.event(Event::Folder(FolderEvent::Shared)).await?)
-    });
-    tokio::pin!(locking);
-    loop {
-        let incoming = tokio::select! {
-            lock = &mut locking => return lock.map(Some),
-            incoming = inputs.recv() => incoming.ok_or(HostGone)?,
-        };
-        match incoming {
-            Incoming::Input(Input::Folder(FolderInput::TakeOver)) => agent.folders.end(id),
-            Incoming::Input(Input::StdinClosed) => return Ok(None),
-            Incoming::Input(_) | Incoming::Data(..) => {
-                return Err(
-                    SourceError::Protocol("something else than a wish to wait came").into(),
-                );
-            }
-        }
-    }
-}
-
-/// Keeps the folder in step until the host ends it.
-async fn keep(
-    agent: &Agent,
-    project: &ProjectDir,
-    dialogue: &Dialogue,
-    inputs: &mut Inputs,
-) -> Result<Reply, Failure> {
-    let mut folder = Folder::open(project.path())?;
-    let mut watch = Watch::start(folder.copy.root());
-    dialogue.event(Event::Folder(FolderEvent::Ready)).await?;
-    let mut is_told = false;
+    let mut is_wished = false;
     loop {
         let incoming = tokio::select! {
             incoming = inputs.recv() => incoming.ok_or(HostGone)?,
-            () = watch.changed(), if !is_told => {
-                is_told = true;
-                dialogue.event(Event::Folder(FolderEvent::Changed)).await?;
+            () = agent.folders.settled(id), if is_wished => {
+                is_wished = false;
+                dialogue.event(Event::Folder(FolderEvent::Shared)).await?;
                 continue;
             }
         };
         match incoming {
-            Incoming::Input(Input::SourceEntries { tree, entries })
-                if tree == Tree::APPLICATION =>
-            {
-                folder.listed(entries)?;
-            }
-            Incoming::Input(Input::Folder(FolderInput::Gone { paths })) => {
-                for path in paths {
-                    folder.host.remove(&path);
+            Incoming::Input(Input::Folder(FolderInput::Settle)) => is_wished = true,
+            Incoming::Input(Input::Folder(FolderInput::TakeOver)) => break,
+            Incoming::Input(Input::StdinClosed) => return Ok(None),
+            Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
+        }
+    }
+    agent.folders.end(id);
+    let waited = async || Ok::<(), Failure>(());
+    tokio::select! {
+        lock = project.lock_folder(waited) => lock.map(Some),
+        incoming = inputs.recv() => match incoming.ok_or(HostGone)? {
+            Incoming::Input(Input::StdinClosed) => Ok(None),
+            Incoming::Input(_) | Incoming::Data(..) => Err(out_of_place()),
+        },
+    }
+}
+
+fn out_of_place() -> Failure {
+    SourceError::Protocol("something else than a listing came").into()
+}
+
+/// The session that keeps a folder in step.
+struct Keeper<'a> {
+    agent: &'a Agent,
+    folder: Folder,
+    dialogue: &'a Dialogue,
+    holder: Holder,
+    /// Of others, and how many rounds each has seen.
+    wishes: Vec<(Wish, u32)>,
+    /// The host knows that a round is due.
+    is_told: bool,
+}
+
+/// A round whose listing the host may have begun before a wish does not fulfil
+/// it; the one after that does.
+const ROUNDS: u32 = 2;
+
+impl Keeper<'_> {
+    /// Keeps the folder in step until the host ends it.
+    async fn keep(&mut self, inputs: &mut Inputs) -> Result<Reply, Failure> {
+        let mut watch = Watch::start(self.folder.copy.root());
+        let ready = Event::Folder(FolderEvent::Ready);
+        self.dialogue.event(ready).await?;
+        loop {
+            let incoming = tokio::select! {
+                incoming = inputs.recv() => incoming.ok_or(HostGone)?,
+                () = watch.changed(), if !self.is_told => {
+                    self.tell().await?;
+                    continue;
                 }
-            }
-            Incoming::Input(Input::SourceListed) => {
-                is_told = false;
-                watch.reset();
-                let again = folder.round(agent, dialogue, inputs).await?;
-                let settled = FolderEvent::Settled { again };
-                dialogue.event(Event::Folder(settled)).await?;
-            }
-            Incoming::Input(Input::StdinClosed) => return Ok(Reply::Nothing),
-            Incoming::Input(_) | Incoming::Data(..) => {
-                return Err(SourceError::Protocol("something else than a listing came").into());
+                Some(wish) = self.holder.wishes.recv() => {
+                    self.wishes.push((wish, 0));
+                    self.tell().await?;
+                    continue;
+                }
+            };
+            match incoming {
+                Incoming::Input(Input::SourceEntries { tree, entries })
+                    if tree == Tree::APPLICATION =>
+                {
+                    self.folder.listed(entries)?;
+                }
+                Incoming::Input(Input::Folder(FolderInput::Gone { paths })) => {
+                    for path in paths {
+                        self.folder.host.remove(&path);
+                    }
+                }
+                Incoming::Input(Input::SourceListed) => {
+                    self.is_told = false;
+                    watch.reset();
+                    self.round(inputs).await?;
+                }
+                Incoming::Input(Input::StdinClosed) => return Ok(Reply::Nothing),
+                Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
             }
         }
+    }
+
+    async fn round(&mut self, inputs: &mut Inputs) -> Result<(), Failure> {
+        let again = self.folder.round(self.agent, self.dialogue, inputs).await?;
+        let settled = FolderEvent::Settled { again };
+        self.dialogue.event(Event::Folder(settled)).await?;
+        if again {
+            return Ok(());
+        }
+        for (wish, rounds) in std::mem::take(&mut self.wishes) {
+            if rounds + 1 < ROUNDS {
+                self.wishes.push((wish, rounds + 1));
+            } else {
+                // Nobody may wait any more.
+                let _ = wish.send(());
+            }
+        }
+        if self.wishes.is_empty() {
+            return Ok(());
+        }
+        self.tell().await
+    }
+
+    /// Tells the host that a round is due.
+    async fn tell(&mut self) -> Result<(), Failure> {
+        if !std::mem::replace(&mut self.is_told, true) {
+            let changed = Event::Folder(FolderEvent::Changed);
+            self.dialogue.event(changed).await?;
+        }
+        Ok(())
     }
 }
 
 impl Folder {
     fn open(project: &Path) -> Result<Self, SourceError> {
-        let file = agreement(project);
-        let load = Agreement::load(&file);
-        let known = load.map_err(|source| super::source::write_error(&file, source))?;
-        let copy = Copy::open(&directory(project), known.is_some())?;
-        let folder = Self {
-            copy,
-            agreement: known.unwrap_or_default(),
-            agreement_file: file,
+        let load = fs_err::create_dir_all(directory(project))
+            .and_then(|()| Agreement::load(&agreement(project)));
+        let (agreement, is_known) = load.map_err(not_noted)?;
+        let mut folder = Self {
+            copy: Copy::open(&directory(project), is_known)?,
+            agreement,
             host: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
@@ -182,10 +241,8 @@ impl Folder {
         Ok(folder)
     }
 
-    fn save(&self) -> Result<(), SourceError> {
-        self.agreement
-            .save(&self.agreement_file)
-            .map_err(|source| super::source::write_error(&self.agreement_file, source))
+    fn save(&mut self) -> Result<(), SourceError> {
+        self.agreement.save().map_err(not_noted)
     }
 
     fn listed(&mut self, entries: Vec<Entry>) -> Result<(), SourceError> {
@@ -197,6 +254,14 @@ impl Folder {
             return Err(SourceError::Protocol("it has more than 2 million files"));
         }
         Ok(())
+    }
+}
+
+/// What both sides agree on cannot be written or read.
+fn not_noted(source: std::io::Error) -> SourceError {
+    SourceError::Write {
+        path: "agreed.note".to_owned(),
+        source,
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use bincode::{Decode, Encode};
 
 /// Grows with every change of what is noted.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// What reading a note may allocate: it is no larger than what it was made of.
 const CAP: usize = 1024 * 1024 * 1024;
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Agent;
-use crate::dialogue::{Dialogue, Ends, Incoming, Outgoing, QUEUE};
+use crate::dialogue::{Dialogue, EndOfSession, Ends, Incoming, Outgoing, QUEUE};
 use crate::handler;
 
 /// Serves a connection until the host ends it. All its requests end with it.
@@ -23,8 +23,17 @@ pub async fn serve(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     token: Option<&Token>,
 ) -> Result<(), HelloError> {
-    let serve = move |stream| Box::pin(serve_request(Arc::clone(&agent), stream));
-    serve_each(io, token, serve).await
+    let end = EndOfSession::default();
+    let ended = Arc::clone(&end);
+    let serve = move |stream| {
+        let (agent, end) = (Arc::clone(&agent), Arc::clone(&end));
+        Box::pin(serve_request(agent, end, stream))
+    };
+    tokio::select! {
+        served = serve_each(io, token, serve) => served,
+        // Another session knows that its host is dead.
+        () = ended.notified() => Ok(()),
+    }
 }
 
 /// Answers every request of a connection with the reason why there is no
@@ -33,7 +42,7 @@ pub async fn refuse(
     failure: Failure,
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<(), HelloError> {
-    serve_each(io, None, move |stream| end(stream, failure.clone())).await
+    serve_each(io, None, move |stream| refuse_one(stream, failure.clone())).await
 }
 
 async fn serve_each<F: Future<Output = Result<(), FrameError>> + Send + 'static>(
@@ -57,7 +66,11 @@ async fn serve_each<F: Future<Output = Result<(), FrameError>> + Send + 'static>
     Ok(())
 }
 
-async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameError> {
+async fn serve_request(
+    agent: Arc<Agent>,
+    end: EndOfSession,
+    stream: Stream,
+) -> Result<(), FrameError> {
     let (mut reader, writer) = tokio::io::split(stream);
     let mut writer = BufWriter::with_capacity(GATHERED, writer);
     let request = match frame::read::<Request>(&mut reader).await {
@@ -65,11 +78,11 @@ async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameErr
         Ok(Some(Frame::Data(..))) => return Err(FrameError::Unsupported),
         Ok(None) => return Ok(()),
         Err(error) => {
-            end(writer, frame_failure(&error)).await?;
+            refuse_one(writer, frame_failure(&error)).await?;
             return Err(error);
         }
     };
-    let (dialogue, inputs, mut ends) = Dialogue::new();
+    let (dialogue, inputs, mut ends) = Dialogue::within(end);
     let outgoing = std::mem::replace(&mut ends.outgoing, mpsc::channel(1).1);
     let work = async {
         let reply = handler::handle(&agent, request, dialogue.clone(), inputs).await;
@@ -84,7 +97,10 @@ async fn serve_request(agent: Arc<Agent>, stream: Stream) -> Result<(), FrameErr
 }
 
 /// Ends a request that was not served.
-async fn end(mut writer: impl AsyncWrite + Unpin, failure: Failure) -> Result<(), FrameError> {
+async fn refuse_one(
+    mut writer: impl AsyncWrite + Unpin,
+    failure: Failure,
+) -> Result<(), FrameError> {
     let outcome = Outcome::Failed(failure);
     frame::write_message(&mut writer, &Event::Outcome(outcome)).await?;
     Ok(writer.shutdown().await?)

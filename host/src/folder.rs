@@ -5,30 +5,29 @@
 //! changed, and makes the changes that it is asked for.
 
 mod change;
-mod company;
+mod keeper;
 mod listing;
 mod report;
+mod residue;
 mod round;
+mod work;
 
 use std::path::PathBuf;
 
-use protocol::folder::{FolderEvent, FolderInput};
-use protocol::{Event, Failure, FailureKind, Input, Request, request};
+use protocol::{Failure, FailureKind, Request, request};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, Exchange, Message};
 use crate::watch::Watch;
 use round::Side;
+use work::Work;
 
-pub(crate) use company::Company;
+pub(crate) use keeper::Keeper;
 pub(crate) use report::Report;
 
 /// Messages of the agent that wait.
 const QUEUE: usize = 64;
-/// After a round both sides rest this many times as long as it took.
-const REST: u32 = 4;
 
 /// A folder that is kept in step.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl Live {
         agent: &Agent,
         project: request::Project,
         root: PathBuf,
-        company: Company,
+        keeper: Keeper,
     ) -> Result<Self, Failure> {
         let request = Request::Folder { project };
         let Exchange {
@@ -70,7 +69,7 @@ impl Live {
         let work = Work {
             side,
             watch,
-            company,
+            keeper,
         };
         let work = tokio::spawn(work.run(ready, ended));
         // Without a beginning there is an end that says why.
@@ -109,71 +108,5 @@ impl Messages {
             Message::Outcome(protocol::Outcome::Failed(failure)) => Err(failure),
             message => Ok(message),
         }
-    }
-}
-
-/// The task that keeps a folder in step.
-struct Work {
-    side: Side,
-    watch: Watch,
-    company: Company,
-}
-
-impl Work {
-    async fn run(
-        mut self,
-        ready: oneshot::Sender<()>,
-        mut end: oneshot::Receiver<()>,
-    ) -> Result<Report, Failure> {
-        let mut ready = Some(ready);
-        let mut is_ours = false;
-        while !is_ours {
-            tokio::select! {
-                message = self.side.messages.next() => match message? {
-                    Message::Event(Event::Folder(FolderEvent::Ready)) => is_ours = true,
-                    Message::Event(Event::Folder(FolderEvent::Shared)) => {
-                        // The other session brings what this one would, unless
-                        // its host was killed.
-                        if self.company.has_others()? {
-                            let _ = ready.take().map(|it| it.send(()));
-                        } else {
-                            self.side.say(&Input::Folder(FolderInput::TakeOver)).await?;
-                        }
-                    }
-                    _ => return Err(unexpected()),
-                },
-                _ = &mut end => return Ok(self.side.report),
-            }
-        }
-        self.settle().await?;
-        let _ = ready.take().map(|it| it.send(()));
-        let mut next = Instant::now();
-        loop {
-            tokio::select! {
-                _ = &mut end => break,
-                () = self.watch.changed() => {}
-                message = self.side.messages.next() => match message? {
-                    Message::Event(Event::Folder(FolderEvent::Changed)) => {}
-                    _ => return Err(unexpected()),
-                },
-            }
-            // What is ignored changes, too, and is only known by looking.
-            tokio::select! {
-                _ = &mut end => break,
-                () = tokio::time::sleep_until(next) => {}
-            }
-            let begun = Instant::now();
-            self.settle().await?;
-            next = Instant::now() + begun.elapsed() * REST;
-        }
-        self.settle().await?;
-        self.side.say(&Input::StdinClosed).await?;
-        Ok(self.side.report)
-    }
-
-    /// Until both sides have the same.
-    async fn settle(&mut self) -> Result<(), Failure> {
-        while self.side.round(&mut self.watch).await? {}
-        Ok(())
     }
 }

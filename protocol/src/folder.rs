@@ -1,5 +1,8 @@
 //! A project's folder on both sides, in step while a shell runs.
 //!
+//! Of several shells of a host one keeps it in step ([`FolderInput::TakeOver`]);
+//! the others only ask whether it is ([`FolderInput::Settle`]).
+//!
 //! The agent keeps a copy of the folder and, with it, what both sides last
 //! agreed on. Everything happens in rounds, which the host begins: it sends
 //! what has changed in its listing
@@ -31,18 +34,21 @@ pub enum FolderInput {
     },
     /// Answers [`FolderEvent::Change`], in their order.
     Answer(Answer),
-    /// After [`FolderEvent::Shared`]: no other process of this host is there, so
-    /// the host of the other session was killed, which is to be ended.
+    /// This session is to keep the folder in step. No other process of this host
+    /// does: the host of a session that still has the folder was killed, and that
+    /// session is to be ended with all its requests.
     TakeOver,
+    /// Another process of this host keeps the folder in step: this one wants to
+    /// know when that has brought everything that is there now.
+    Settle,
 }
 
 /// What the agent says about a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FolderEvent {
-    /// Another session keeps the folder in step; this one waits for its end, or
-    /// for [`FolderInput::TakeOver`].
+    /// Answers [`FolderInput::Settle`].
     Shared,
-    /// The host may begin its first round.
+    /// Answers [`FolderInput::TakeOver`]: the host may begin its first round.
     Ready,
     /// Something has changed on the agent's side.
     Changed,

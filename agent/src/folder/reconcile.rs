@@ -1,10 +1,12 @@
 //! What is to be done with a path whose two sides may differ: a pure decision
 //! from what both agreed on, and what each has now.
 
+use bincode::{Decode, Encode};
+
 use crate::digest::Digest;
 
 /// What a side has at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Version {
     /// A directory; what is in it has paths of its own.
     Directory {
@@ -39,22 +41,37 @@ pub(super) enum Decision {
     Part,
 }
 
+/// What is known of both sides from before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Base {
+    /// Both had this.
+    Agreed(Option<Version>),
+    /// A change was on its way when everything ended: it may have come, or not.
+    Underway(Underway),
+}
+
+/// A change on its way to one side, which has one of these two until it is
+/// edited there. The other side was edited already.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Underway {
+    /// From the host to this side.
+    Taking([Option<Version>; 2]),
+    /// From this side to the host.
+    Giving([Option<Version>; 2]),
+}
+
 /// Decides on a path.
 ///
 /// What only one side has changed goes to the other. Where both have, the
 /// host's version stays; an edit wins over a removal.
-pub(super) fn reconcile(
-    agreed: Option<&Version>,
-    host: Option<&Version>,
-    own: Option<&Version>,
-) -> Decision {
+pub(super) fn reconcile(base: &Base, host: Option<&Version>, own: Option<&Version>) -> Decision {
     if host == own {
         return Decision::Agree;
     }
-    if host == agreed {
+    if base.is_hosts(host) {
         return Decision::Give;
     }
-    if own == agreed {
+    if base.is_own(own) {
         return Decision::Take;
     }
     match (host, own) {
@@ -63,6 +80,30 @@ pub(super) fn reconcile(
         (Some(host), Some(own)) if host.holds_the_same(own) => Decision::Take,
         _ => Decision::Part,
     }
+}
+
+impl Base {
+    /// Whether the host has edited nothing.
+    pub(super) fn is_hosts(&self, host: Option<&Version>) -> bool {
+        match self {
+            Self::Agreed(agreed) => agreed.as_ref() == host,
+            Self::Underway(Underway::Taking(_)) => false,
+            Self::Underway(Underway::Giving(either)) => has(either, host),
+        }
+    }
+
+    /// Whether this side has edited nothing.
+    pub(super) fn is_own(&self, own: Option<&Version>) -> bool {
+        match self {
+            Self::Agreed(agreed) => agreed.as_ref() == own,
+            Self::Underway(Underway::Taking(either)) => has(either, own),
+            Self::Underway(Underway::Giving(_)) => false,
+        }
+    }
+}
+
+fn has(either: &[Option<Version>; 2], version: Option<&Version>) -> bool {
+    either.iter().any(|it| it.as_ref() == version)
 }
 
 impl Version {
@@ -113,7 +154,8 @@ mod tests {
 
     impl Sides {
         fn settle(&mut self) {
-            let decision = reconcile(self.agreed.as_ref(), self.host.as_ref(), self.own.as_ref());
+            let base = Base::Agreed(self.agreed.clone());
+            let decision = reconcile(&base, self.host.as_ref(), self.own.as_ref());
             match decision {
                 Decision::Agree => {}
                 Decision::Take => self.own = self.host.clone(),
@@ -155,7 +197,11 @@ mod tests {
             after.settle();
             prop_assert_eq!(after.host, settled.host);
             prop_assert_eq!(
-                reconcile(settled.agreed.as_ref(), settled.own.as_ref(), settled.own.as_ref()),
+                reconcile(
+                    &Base::Agreed(settled.agreed),
+                    settled.own.as_ref(),
+                    settled.own.as_ref(),
+                ),
                 Decision::Agree
             );
         }
@@ -163,15 +209,36 @@ mod tests {
         #[test]
         fn one_sided_changes_travel(agreed in version(), made in version()) {
             prop_assume!(agreed != made);
+            let base = Base::Agreed(agreed.clone());
             let (agreed, made) = (agreed.as_ref(), made.as_ref());
-            prop_assert_eq!(reconcile(agreed, made, agreed), Decision::Take);
-            prop_assert_eq!(reconcile(agreed, agreed, made), Decision::Give);
+            prop_assert_eq!(reconcile(&base, made, agreed), Decision::Take);
+            prop_assert_eq!(reconcile(&base, agreed, made), Decision::Give);
+        }
+
+        /// Whether the change had come before everything ended, or not: what
+        /// its side edits afterwards goes the same way, and parts from nothing.
+        #[test]
+        fn a_change_that_was_cut_off_is_made_again_or_followed_by_the_next(
+            old in version(),
+            cut in version(),
+            next in version(),
+            came in any::<bool>(),
+        ) {
+            let behind = if came { cut.as_ref() } else { old.as_ref() };
+            let either = [old.clone(), cut.clone()];
+            for now in [&cut, &next].into_iter().map(Option::as_ref) {
+                prop_assume!(now != behind);
+                let taking = Base::Underway(Underway::Taking(either.clone()));
+                prop_assert_eq!(reconcile(&taking, now, behind), Decision::Take);
+                let giving = Base::Underway(Underway::Giving(either.clone()));
+                prop_assert_eq!(reconcile(&giving, behind, now), Decision::Give);
+            }
         }
 
         #[test]
         fn the_hosts_version_keeps_its_name(host in version(), own in version()) {
             prop_assume!(host.is_some() && own.is_some() && host != own);
-            let decision = reconcile(None, host.as_ref(), own.as_ref());
+            let decision = reconcile(&Base::Agreed(None), host.as_ref(), own.as_ref());
             prop_assert!(matches!(decision, Decision::Take | Decision::Part));
         }
     }
@@ -183,7 +250,8 @@ mod tests {
             mode: 0o644,
         };
         let (old, new) = (file("old"), file("new"));
-        let decide = |host, own| reconcile(Some(&old), host, own);
+        let base = Base::Agreed(Some(old.clone()));
+        let decide = |host, own| reconcile(&base, host, own);
         assert_eq!(decide(None, Some(&new)), Decision::Give);
         assert_eq!(decide(Some(&new), None), Decision::Take);
         assert_eq!(decide(None, None), Decision::Agree);

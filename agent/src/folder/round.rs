@@ -7,10 +7,10 @@ use protocol::folder::FolderEvent;
 use protocol::source::EntryKind;
 use protocol::{Event, Failure};
 
-use super::Folder;
-use super::agreed::{self, Agreed};
+use super::agreed;
 use super::reconcile::Version;
 use super::scan::{Found, Scan, scan};
+use super::{Folder, not_noted};
 use crate::Agent;
 use crate::dialogue::{Dialogue, HostGone, Inputs};
 use crate::digest::Digest;
@@ -27,7 +27,15 @@ pub(super) struct Round<'a> {
     /// There is something new to be remembered.
     pub(super) changed: bool,
     /// What the host is to get, parents first.
-    pub(super) gives: Vec<Vec<u8>>,
+    pub(super) gives: Vec<Give>,
+}
+
+/// A path of which the host is to get this side's version.
+#[derive(Debug)]
+pub(super) struct Give {
+    pub(super) path: Vec<u8>,
+    /// What the host has.
+    pub(super) host: Option<Version>,
 }
 
 /// A path that at least one side has touched since the last agreement.
@@ -86,14 +94,18 @@ impl Round<'_> {
             let agreed = folder.agreement.get(&path);
             let host = folder.host.get(&path);
             let own = self.scan.get(&path);
-            let by_host = match (agreed, host) {
-                (Some(agreed), Some(host)) => !agreed.is_hosts(host),
-                (agreed, host) => agreed.is_some() || host.is_some(),
-            };
-            let by_us = match (agreed, own) {
-                (Some(agreed), Some(own)) => !agreed.is_own(own),
-                (agreed, own) => agreed.is_some() || own.is_some(),
-            };
+            // A change that may have come counts for both sides.
+            let is_underway = folder.agreement.is_underway(&path);
+            let by_host = is_underway
+                || match (agreed, host) {
+                    (Some(agreed), Some(host)) => !agreed.is_hosts(host),
+                    (agreed, host) => agreed.is_some() || host.is_some(),
+                };
+            let by_us = is_underway
+                || match (agreed, own) {
+                    (Some(agreed), Some(own)) => !agreed.is_own(own),
+                    (agreed, own) => agreed.is_some() || own.is_some(),
+                };
             Touched {
                 path,
                 by_host,
@@ -108,10 +120,12 @@ impl Round<'_> {
     fn remove(&mut self, touched: Vec<Touched>) -> Result<Vec<Touched>, SourceError> {
         let mut rest = Vec::new();
         for it in touched.into_iter().rev() {
-            let agreed = self.folder.agreement.get(&it.path);
             let is_removed = it.by_host && !self.folder.host.contains_key(&it.path);
-            let agreed = agreed.map(Agreed::version);
-            let is_ours = !is_removed || self.own_version(&it).ok() != Some(agreed);
+            let is_untouched = |own: Option<Version>| {
+                let base = self.folder.agreement.base(&it.path);
+                own.is_some() && base.is_own(own.as_ref())
+            };
+            let is_ours = !is_removed || !self.own_version(&it).is_ok_and(is_untouched);
             if is_ours || !self.remove_own(&it.path)? {
                 rest.push(it);
             }
@@ -130,19 +144,14 @@ impl Round<'_> {
         if let (false, Some(agreed)) = (it.by_us, agreed) {
             return Ok(Some(agreed.version()));
         }
-        Ok(Some(match found {
-            Found::Directory { mode } => Version::Directory { mode: *mode },
-            Found::Symlink { target } => Version::Symlink {
-                target: target.clone(),
-            },
-            Found::File { mode, .. } => {
+        let content = match found {
+            Found::File { .. } => {
                 let digest = || self.folder.copy.digest(&it.path);
-                Version::File {
-                    digest: tokio::task::block_in_place(digest)?,
-                    mode: *mode,
-                }
+                Some(tokio::task::block_in_place(digest)?)
             }
-        }))
+            Found::Directory { .. } | Found::Symlink { .. } => None,
+        };
+        Ok(found.version(content))
     }
 
     /// The version that the host has; a file that it has touched has this
@@ -174,13 +183,21 @@ impl Round<'_> {
     }
 
     /// Remembers what both sides have.
-    pub(super) fn agree(&mut self, path: &[u8], digest: Option<Digest>) {
+    pub(super) fn agree(&mut self, path: &[u8], digest: Option<Digest>) -> Result<(), SourceError> {
         self.changed = true;
         let own = self.folder.copy.look(path);
-        match (self.folder.host.get(path), own) {
-            (Some(host), Some(own)) => self.folder.agreement.agree(path, host, &own, digest),
-            _ => self.folder.agreement.forget(path),
-        }
+        let agreement = &mut self.folder.agreement;
+        let noted = match (self.folder.host.get(path), own) {
+            (Some(host), Some(own)) => agreement.agree(path, host, &own, digest),
+            _ => agreement.forget(path),
+        };
+        noted.map_err(not_noted)
+    }
+
+    /// Remembers that both sides have nothing there.
+    pub(super) fn forget(&mut self, path: &[u8]) -> Result<(), SourceError> {
+        self.changed = true;
+        self.folder.agreement.forget(path).map_err(not_noted)
     }
 
     pub(super) async fn tell(&self, event: FolderEvent) -> Result<(), HostGone> {

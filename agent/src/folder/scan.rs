@@ -13,6 +13,8 @@ use ignore::{DirEntry, WalkBuilder};
 use protocol::folder::is_in_flux;
 
 use super::agreed::Agreement;
+use super::reconcile::Version;
+use crate::digest::Digest;
 
 /// Something that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +119,20 @@ impl Found {
     pub(super) const fn directory(mode: u16) -> Self {
         Self::Directory { mode: mode | 0o700 }
     }
+
+    /// As a version; absent for a file without its content.
+    pub(super) fn version(&self, content: Option<Digest>) -> Option<Version> {
+        Some(match self {
+            Self::Directory { mode } => Version::Directory { mode: *mode },
+            Self::Symlink { target } => Version::Symlink {
+                target: target.clone(),
+            },
+            Self::File { mode, .. } => Version::File {
+                digest: content?,
+                mode: *mode,
+            },
+        })
+    }
 }
 
 fn is_gone(error: Option<&io::Error>) -> bool {
@@ -188,7 +204,8 @@ mod tests {
         }
         fs_err::write(root.path().join(".gitignore"), "target\n.*\n!.gitignore\n").unwrap();
         fs_err::create_dir(root.path().join("empty")).unwrap();
-        let mut agreement = Agreement::default();
+        let notes = tempfile::tempdir().unwrap();
+        let (mut agreement, _) = Agreement::load(&notes.path().join("note")).unwrap();
         agreement.agree_on_directory(b"kept", 0o755);
         let scan = scan(root.path(), &agreement).unwrap();
         let names: Vec<_> = scan.keys().map(|it| String::from_utf8_lossy(it)).collect();

@@ -6,12 +6,11 @@ use protocol::folder::FolderEvent;
 use protocol::source::{EntryKind, Tree};
 use rustix::io::Errno;
 
-use super::agreed::{self, Agreed};
-use super::ancestors;
 use super::copy::{Copy, failed};
-use super::reconcile::{Decision, Version, reconcile};
-use super::round::{Round, Touched};
+use super::reconcile::{Decision, Underway, Version, reconcile};
+use super::round::{Give, Round, Touched};
 use super::scan::Found;
+use super::{agreed, ancestors, not_noted};
 use crate::digest::Digest;
 use crate::source::{SourceError, Times, Wanted, receive_file};
 
@@ -61,15 +60,20 @@ impl Round<'_> {
                 continue;
             };
             let host = self.host_version(&it, content);
-            let agreed = self.folder.agreement.get(&it.path).map(Agreed::version);
-            match reconcile(agreed.as_ref(), host.as_ref(), own.as_ref()) {
-                Decision::Take if host.is_none() => emptied.push(it.path),
-                Decision::Agree => self.agree(&it.path, digest_of(own.as_ref())),
-                Decision::Give => self.gives.push(it.path),
-                Decision::Take => self.put(&it.path, host.as_ref()).await?,
-                Decision::Part => {
+            let base = self.folder.agreement.base(&it.path);
+            match (reconcile(&base, host.as_ref(), own.as_ref()), host) {
+                (Decision::Take, None) => emptied.push(it.path),
+                (Decision::Agree, _) => self.agree(&it.path, digest_of(own.as_ref()))?,
+                (Decision::Give, host) => self.gives.push(Give {
+                    path: it.path,
+                    host,
+                }),
+                (Decision::Take, Some(host)) => self.put(&it.path, own, host).await?,
+                (Decision::Part, host) => {
                     self.part(&it.path).await?;
-                    self.put(&it.path, host.as_ref()).await?;
+                    if let Some(host) = host {
+                        self.put(&it.path, None, host).await?;
+                    }
                 }
             }
         }
@@ -83,16 +87,16 @@ impl Round<'_> {
             if self.remove_own(&path)? {
                 continue;
             }
-            let is_in_it = |it: &Vec<u8>| ancestors(it).any(|it| it == path);
+            let is_in_it = |it: &Give| ancestors(&it.path).any(|it| it == path);
             if self.gives.iter().any(is_in_it) {
-                self.gives.push(path);
+                self.gives.push(Give { path, host: None });
             } else {
-                self.folder.agreement.forget(&path);
-                self.changed = true;
+                self.forget(&path)?;
             }
         }
         // Parents first.
-        self.gives.sort_unstable();
+        self.gives
+            .sort_unstable_by(|one, other| one.path.cmp(&other.path));
         Ok(())
     }
 
@@ -137,13 +141,12 @@ impl Round<'_> {
     /// Gives this side's version another name: it is new there, and goes to the
     /// host in the next round.
     async fn part(&mut self, path: &[u8]) -> Result<(), SourceError> {
-        let folder = &mut *self.folder;
-        let is_taken = |aside: &[u8]| folder.host.contains_key(aside);
-        match folder.copy.put_aside(path, is_taken) {
+        let is_taken = |aside: &[u8]| self.folder.host.contains_key(aside);
+        match self.folder.copy.put_aside(path, is_taken) {
             Ok(kept) => {
-                folder.agreement.forget(path);
+                self.forget(path)?;
                 self.scan.remove(path);
-                (self.again, self.changed) = (true, true);
+                self.again = true;
                 let path = path.to_vec();
                 Ok(self.tell(FolderEvent::Conflict { path, kept }).await?)
             }
@@ -153,38 +156,43 @@ impl Round<'_> {
         }
     }
 
-    /// Puts the host's version into its place, unless something has happened
-    /// there since the scan.
-    async fn put(&mut self, path: &[u8], version: Option<&Version>) -> Result<(), SourceError> {
-        let Some(version) = version else {
-            return Ok(());
-        };
+    /// Puts the host's version into the place of this side's, unless something
+    /// has happened there since the scan.
+    async fn put(
+        &mut self,
+        path: &[u8],
+        own: Option<Version>,
+        host: Version,
+    ) -> Result<(), SourceError> {
         if self.folder.copy.look(path) != self.scan.get(path).cloned() {
             self.again = true;
             return Ok(());
         }
-        let mut put = self.try_put(path, version);
+        let underway = Underway::Taking([own, Some(host.clone())]);
+        let begun = self.folder.agreement.begin(path, underway);
+        begun.map_err(not_noted)?;
+        let mut put = self.try_put(path, &host);
         if let Err(Errno::NOENT | Errno::NOTDIR) = put {
             self.make_parents(path).await?;
-            put = self.try_put(path, version);
+            put = self.try_put(path, &host);
         }
         if let Err(Errno::ISDIR | Errno::NOTDIR | Errno::EXIST) = put {
             // What is in the way was agreed on; what is in a directory was not.
             if let Err(Errno::NOTEMPTY | Errno::EXIST) = self.folder.copy.remove(path) {
                 self.part(path).await?;
             }
-            put = self.try_put(path, version);
+            put = self.try_put(path, &host);
         }
         match put {
-            Ok(()) => self.agree(path, digest_of(Some(version))),
+            Ok(()) => self.agree(path, digest_of(Some(&host))),
             // The directory that it belongs in is not there, or something is
             // in the way again: a program works there right now.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR | Errno::EXIST | Errno::LOOP) => {
                 self.again = true;
+                self.folder.agreement.abandon(path).map_err(not_noted)
             }
-            Err(errno) => return Err(failed(path, errno, None)),
+            Err(errno) => Err(failed(path, errno, None)),
         }
-        Ok(())
     }
 
     fn try_put(&self, path: &[u8], version: &Version) -> Result<(), Errno> {
@@ -215,8 +223,8 @@ impl Round<'_> {
             }
             let made = self.folder.copy.directory(&parent, mode | 0o700);
             made.map_err(|errno| failed(&parent, errno, None))?;
-            self.gives.retain(|it| *it != parent);
-            self.agree(&parent, None);
+            self.gives.retain(|it| it.path != parent);
+            self.agree(&parent, None)?;
         }
         Ok(())
     }
@@ -231,8 +239,7 @@ impl Round<'_> {
         match self.folder.copy.remove(path) {
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {
-                self.folder.agreement.forget(path);
-                self.changed = true;
+                self.forget(path)?;
                 Ok(true)
             }
             Err(errno) => Err(failed(path, errno, None)),

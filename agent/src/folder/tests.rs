@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -32,7 +33,12 @@ type Step = (bool, usize, Doing);
 #[derive(Default)]
 struct Host {
     tree: Tree,
+    /// After so many steps it is killed.
+    life: Option<usize>,
 }
+
+/// The host was killed.
+struct Killed;
 
 impl Host {
     fn kind(&self, path: &[u8]) -> Option<EntryKind> {
@@ -77,15 +83,28 @@ impl Host {
         self.tree.keys().filter_map(kind).collect()
     }
 
+    fn step(&mut self) -> Result<(), Killed> {
+        match &mut self.life {
+            Some(0) => Err(Killed),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Answers until the round is over.
-    async fn serve(&mut self, ends: &mut Ends) -> bool {
+    async fn serve(&mut self, ends: &mut Ends) -> Result<(), Killed> {
         loop {
             let Some(Outgoing::Event(event)) = ends.outgoing.recv().await else {
                 panic!("data without a change");
             };
+            self.step()?;
             match event {
                 Event::Folder(FolderEvent::Wanted { paths }) => {
                     for (index, path) in (0..).zip(paths) {
+                        self.step()?;
                         let text = self.tree[&path].clone().unwrap();
                         let size = text.len() as u64;
                         let tree = protocol::source::Tree::APPLICATION;
@@ -105,13 +124,15 @@ impl Host {
                             bytes.extend_from_slice(&more);
                         }
                     }
+                    self.step()?;
                     let answer = FolderInput::Answer(self.answer(&change, &bytes));
+                    self.step()?;
                     let answer = Incoming::Input(Input::Folder(answer));
                     ends.deliver(answer).await.unwrap();
                 }
                 Event::Folder(FolderEvent::Conflict { .. }) => {}
                 // The test's own end of a round.
-                Event::Outcome(Outcome::Done(_)) => return true,
+                Event::Outcome(Outcome::Done(_)) => return Ok(()),
                 event => panic!("{event:?}"),
             }
         }
@@ -176,7 +197,8 @@ fn write_own(root: &Path, from: &Tree, to: &Tree) {
     }
 }
 
-async fn settle(agent: &Agent, folder: &mut Folder, host: &mut Host) {
+/// Until both sides have the same, or the host is killed.
+async fn settle(agent: &Agent, folder: &mut Folder, host: &mut Host) -> Result<(), Killed> {
     for _ in 0..20 {
         folder.host = host.kinds();
         let (dialogue, mut inputs, mut ends) = Dialogue::new();
@@ -184,23 +206,26 @@ async fn settle(agent: &Agent, folder: &mut Folder, host: &mut Host) {
             let again = folder.round(agent, &dialogue, &mut inputs).await.unwrap();
             let end = Event::Outcome(Outcome::Done(Reply::Nothing));
             dialogue.event(end).await.unwrap();
-            again
+            Ok(again)
         };
-        let (again, _) = tokio::join!(round, host.serve(&mut ends));
+        let (again, ()) = tokio::try_join!(round, host.serve(&mut ends))?;
         if !again {
-            return;
+            return Ok(());
         }
     }
     panic!("it does not settle");
 }
 
-async fn play(batches: Vec<Vec<Step>>) {
+fn stage() -> (tempfile::TempDir, Agent, ProjectDir) {
     let home = tempfile::tempdir().unwrap();
     let agent = Agent::new(home.path(), Ownership::Shared).unwrap();
-    let project = agent
-        .store
-        .project(&"0a".repeat(32).parse().unwrap())
-        .unwrap();
+    let id = "0a".repeat(32).parse().unwrap();
+    let project = agent.store.project(&id).unwrap();
+    (home, agent, project)
+}
+
+async fn play(batches: Vec<Vec<Step>>) {
+    let (_home, agent, project) = stage();
     let mut host = Host::default();
     let mut number = 0;
     for steps in batches {
@@ -221,7 +246,7 @@ async fn play(batches: Vec<Vec<Step>>) {
         let news = all.filter(|(path, node)| agreed.get(*path) != Some(node));
         let written: Vec<_> = news.filter_map(|(_, node)| node.clone()).collect();
         let wishes = host.tree.clone();
-        settle(&agent, &mut folder, &mut host).await;
+        assert!(settle(&agent, &mut folder, &mut host).await.is_ok());
         let after = own_tree(&root);
         assert_eq!(
             host.tree, after,
@@ -237,24 +262,132 @@ async fn play(batches: Vec<Vec<Step>>) {
     }
 }
 
+/// One session: what is edited before it begins, and after how many steps its
+/// host is killed.
+type Session = (Vec<Step>, Option<usize>);
+
+/// Each side edits paths of its own: whenever hosts are killed, both come to
+/// have exactly what was edited last, and nothing has parted.
+async fn play_killed(sessions: Vec<Session>) {
+    let (_home, agent, project) = stage();
+    let mut host = Host::default();
+    let mut number = 0;
+    let mut wanted = Tree::new();
+    for (steps, life) in sessions.into_iter().chain([(Vec::new(), None)]) {
+        let mut folder = Folder::open(project.path()).unwrap();
+        let root = folder.copy.root().to_owned();
+        let before = own_tree(&root);
+        let mut own = before.clone();
+        for (_, path, doing) in steps {
+            number += 1;
+            let (path, text) = (PATHS[path], number.to_string());
+            let tree = if path.starts_with('a') {
+                &mut host.tree
+            } else {
+                &mut own
+            };
+            step(tree, path, &doing, &text);
+            step(&mut wanted, path, &doing, &text);
+        }
+        write_own(&root, &before, &own);
+        host.life = life;
+        let ended = settle(&agent, &mut folder, &mut host).await;
+        if ended.is_ok() {
+            assert_eq!(own_tree(&root), wanted, "the host has {:?}", host.tree);
+            assert_eq!(host.tree, wanted);
+        }
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let doing = prop_oneof![
+        Just(Doing::Write),
+        Just(Doing::Directory),
+        Just(Doing::Remove)
+    ];
+    prop::collection::vec((any::<bool>(), 0..PATHS.len(), doing), 0..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn what_one_side_alone_edits_never_parts_whenever_the_host_is_killed(
+        sessions in prop::collection::vec((steps(), prop::option::weighted(0.8, 0..24_usize)), 1..8),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+        runtime.unwrap().block_on(play_killed(sessions));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn both_sides_come_to_have_the_same_and_nothing_is_lost(
-        batches in prop::collection::vec(
-            prop::collection::vec(
-                (
-                    any::<bool>(),
-                    0..PATHS.len(),
-                    prop_oneof![Just(Doing::Write), Just(Doing::Directory), Just(Doing::Remove)],
-                ),
-                0..10,
-            ),
-            1..5,
-        ),
+        batches in prop::collection::vec(steps(), 1..5),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
         runtime.unwrap().block_on(play(batches));
     }
+}
+
+/// A session of a host, which asks for the folder.
+struct Asking {
+    ends: Ends,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Asking {
+    fn of(agent: &Arc<Agent>) -> Self {
+        let (dialogue, inputs, ends) = Dialogue::new();
+        let (agent, end) = (Arc::clone(agent), dialogue.end_of_session.clone());
+        let (id, path) = ("0a".repeat(32), "/project".to_owned());
+        let serving = tokio::spawn(async move {
+            tokio::select! {
+                _ = folder(&agent, Project { id, path }, dialogue, inputs) => {}
+                () = end.notified() => {}
+            }
+        });
+        Self { ends, serving }
+    }
+
+    async fn says(&mut self, input: Input) {
+        self.ends.deliver(Incoming::Input(input)).await.unwrap();
+    }
+
+    async fn hears(&mut self, expected: FolderEvent) {
+        match self.ends.outgoing.recv().await {
+            Some(Outgoing::Event(Event::Folder(event))) => assert_eq!(event, expected),
+            other => panic!("{other:?} instead of {expected:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_session_keeps_the_folder_and_others_ask_whether_it_is_in_step() {
+    let (_home, agent, _project) = stage();
+    let agent = Arc::new(agent);
+    let [take_over, settle] = [FolderInput::TakeOver, FolderInput::Settle].map(Input::Folder);
+    let mut other = Asking::of(&agent);
+    other.says(settle.clone()).await;
+    other.hears(FolderEvent::Shared).await;
+    let mut keeper = Asking::of(&agent);
+    keeper.says(take_over.clone()).await;
+    keeper.hears(FolderEvent::Ready).await;
+    other.says(settle).await;
+    // A round may have begun before: the next one counts.
+    for _ in 0..ROUNDS {
+        keeper.hears(FolderEvent::Changed).await;
+        assert!(other.ends.outgoing.try_recv().is_err());
+        keeper.says(Input::SourceListed).await;
+        keeper.hears(FolderEvent::Settled { again: false }).await;
+    }
+    other.hears(FolderEvent::Shared).await;
+    // The keeper's host is killed, which only another process of it knows.
+    other.says(take_over).await;
+    other.hears(FolderEvent::Ready).await;
+    keeper.serving.await.unwrap();
+    other.says(Input::StdinClosed).await;
+    other.serving.await.unwrap();
 }

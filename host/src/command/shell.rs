@@ -11,7 +11,7 @@ use super::run::{refuse_json, variables};
 use super::{Start, block_on};
 use crate::cli::{BuildOptions, ShellOptions};
 use crate::client::Client;
-use crate::folder::{Company, Live};
+use crate::folder::{Keeper, Live};
 use crate::home::Home;
 use crate::machine::Kind;
 use crate::printer::Printer;
@@ -84,12 +84,12 @@ impl Shell<'_> {
         if !self.client.is_elsewhere {
             return self.attach(self.request.clone(), printer).await;
         }
-        let company = Company::join(&self.home.folders, &self.request.project.id)?;
+        let keeper = Keeper::of(&self.home.folders, &self.request.project.id)?;
         let begin = Live::begin(
             &self.client.agent,
             self.request.project.clone(),
             self.folder.to_owned(),
-            company,
+            keeper,
         );
         let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
         let folder = String::new();

@@ -9,7 +9,7 @@ use protocol::{CONTROL_CAP, Channel, Event, Failure, FailureKind, Input};
 
 use super::change::{NotMade, Target};
 use super::listing::Listing;
-use super::{Messages, Report, unexpected};
+use super::{Messages, Report, residue, unexpected};
 use crate::agent::{Message, Sender};
 use crate::source::{SourceTree, chunks, files, lost, send_file, walk_live};
 use crate::watch::{Grown, Watch};
@@ -77,6 +77,17 @@ impl Side {
                 _ => return Err(unexpected()),
             }
         }
+    }
+
+    /// Removes what a killed shell has left.
+    pub(super) fn remove_residue(&self) {
+        tokio::task::block_in_place(|| {
+            // What cannot be listed is told by the first round.
+            if let Ok(tree) = walk_live(&self.root) {
+                let root = std::iter::once(self.root.as_path());
+                residue::remove(root.chain(tree.folders.iter().map(PathBuf::as_path)));
+            }
+        });
     }
 
     /// The folder as it is, and from then on watched.

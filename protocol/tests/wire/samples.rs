@@ -256,6 +256,7 @@ pub(crate) fn inputs() -> Vec<Input> {
     let answer = |answer| Input::Folder(FolderInput::Answer(answer));
     all.extend(answers.map(answer));
     all.push(Input::Folder(FolderInput::TakeOver));
+    all.push(Input::Folder(FolderInput::Settle));
     all.push(credential(Some(Credential::Basic {
         username: text("u"),
         password: text("p"),
