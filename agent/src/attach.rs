@@ -34,6 +34,8 @@ pub(crate) trait Program {
     fn process(&self) -> u32;
     /// Sends a signal. That it has ended is no error.
     fn signal(&self, signal: Signal) -> io::Result<()>;
+    /// Asks it to end, in the way that it has been made for.
+    fn stop(&self) -> io::Result<()>;
     /// Tells its terminal the new size, if it has one.
     fn resize(&self, rows: u16, columns: u16) -> io::Result<()>;
     /// Waits for its end, and returns its exit code. May be cancelled and
@@ -63,6 +65,10 @@ impl Program for Container {
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
         self.signal(signal)
+    }
+
+    fn stop(&self) -> io::Result<()> {
+        self.stop()
     }
 
     fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
@@ -148,6 +154,7 @@ fn handle(
         }
         Incoming::Input(Input::Resize { rows, columns }) => program.resize(rows, columns),
         Incoming::Input(Input::Signal(signal)) => program.signal(signal),
+        Incoming::Input(Input::Stop) => program.stop(),
         Incoming::Input(_) | Incoming::Data(..) => Ok(()),
     };
     if let Err(error) = result {

@@ -68,6 +68,7 @@ pub struct Container {
     stdout: Option<ContainerOutput>,
     stderr: Option<ContainerOutput>,
     terminal: Option<Terminal>,
+    stop_signal: SystemSignal,
     ended: Option<ExitCode>,
 }
 
@@ -142,6 +143,7 @@ impl Container {
             stdout: None,
             stderr: None,
             terminal: None,
+            stop_signal: SystemSignal::TERM,
             ended: None,
         };
         if let Some(pipes) = prepared.pipes {
@@ -192,6 +194,16 @@ impl Container {
     /// terminal has none of its own.
     pub fn stderr(&mut self) -> Option<ContainerOutput> {
         self.stderr.take()
+    }
+
+    /// Sends this signal to the program when it is to stop, instead of SIGTERM.
+    pub(crate) fn stop_with(&mut self, signal: SystemSignal) {
+        self.stop_signal = signal;
+    }
+
+    /// Asks the program to stop. That it has ended is no error.
+    pub fn stop(&self) -> io::Result<()> {
+        self.runner.signal(self.stop_signal)
     }
 
     /// Sends a signal to the program. That it has ended is no error.

@@ -1,5 +1,7 @@
 //! `locald run`: a process of a stored image.
 
+mod stop_signal;
+
 use std::path::{Path, PathBuf};
 
 use protocol::request::RunRequest;
@@ -34,13 +36,18 @@ pub async fn run(
     let state = agent.store.temporary()?;
     let lowers = agent.store.stack(image.config.diff_ids(), state.path())?;
     let spec = specification(&request, image.config.runtime(), lowers, state.path())?;
+    let stop_signal = image.config.runtime().stop_signal;
+    let stop_signal = stop_signal.as_ref().and_then(stop_signal::parse);
     if let Upper::Directory { upper, work } = &spec.upper {
         for directory in [upper, work] {
             fs_err::create_dir(directory)
                 .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
         }
     }
-    let container = Container::start(spec, state.path()).await?;
+    let mut container = Container::start(spec, state.path()).await?;
+    if let Some(signal) = stop_signal {
+        container.stop_with(signal);
+    }
     attach(container, &dialogue, inputs).await
 }
 

@@ -59,6 +59,8 @@ pub enum Input {
     WatchPorts,
     /// About a folder that is kept in step.
     Folder(FolderInput),
+    /// Ask the container's process to end: by the signal that its image names.
+    Stop,
 }
 
 /// What a registry accepts.

@@ -138,6 +138,10 @@ impl Program for Console {
         }
     }
 
+    fn stop(&self) -> io::Result<()> {
+        self.signal(Signal::Hangup)
+    }
+
     fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
         match &self.terminal {
             Some(terminal) => terminal.resize(crate::container::TerminalSize { rows, columns }),

@@ -80,6 +80,8 @@ pub struct RuntimeConfig {
     pub working_dir: Option<String>,
     /// Labels.
     pub labels: Option<BTreeMap<String, String>>,
+    /// Name or number of the signal that asks the program to end.
+    pub stop_signal: Option<serde_json::Value>,
 }
 
 /// A checked image: each layer has its diffID.

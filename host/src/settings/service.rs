@@ -36,7 +36,8 @@ pub(crate) struct Service {
     /// Names of services that must be healthy first.
     pub(crate) depends_on: Vec<String>,
     pub(crate) health: HealthCheck,
-    pub(crate) stop_signal: Signal,
+    /// Absent: the one that the image names.
+    pub(crate) stop_signal: Option<Signal>,
 }
 
 /// What a service is to its project.

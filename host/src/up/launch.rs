@@ -21,7 +21,8 @@ pub(crate) struct Launch {
     pub(crate) port: Option<u16>,
     pub(crate) health: HealthCheck,
     pub(crate) depends_on: Vec<String>,
-    pub(crate) stop_signal: Signal,
+    /// Absent: the one that the image names.
+    pub(crate) stop_signal: Option<Signal>,
     pub(crate) stdio: Stdio,
 }
 

@@ -111,13 +111,14 @@ impl<'a> Process<'a> {
     pub(super) async fn stop(
         &mut self,
         orders: &mut mpsc::UnboundedReceiver<Order>,
-        signal: Signal,
+        signal: Option<Signal>,
     ) -> Result<Stop, Failure> {
-        self.speaker.input(Input::Signal(signal)).await;
+        let ask = signal.map_or(Input::Stop, Input::Signal);
+        self.speaker.input(ask).await;
         let end = tokio::time::sleep(PATIENCE);
         tokio::pin!(end);
         let mut stop = Stop::default();
-        let mut kills = signal == Signal::Kill;
+        let mut kills = signal == Some(Signal::Kill);
         loop {
             tokio::select! {
                 ended = self.ended() => return ended.map(|_| stop),

@@ -243,7 +243,7 @@ impl Supervisor {
                 order = self.orders.recv() => {
                     self.board.set(&launch.name, State::Stopping);
                     let signal = match order {
-                        Some(Order::Kill) | None => Signal::Kill,
+                        Some(Order::Kill) | None => Some(Signal::Kill),
                         Some(Order::Start | Order::Stop(_)) => launch.stop_signal,
                     };
                     let mut stop = process.stop(&mut self.orders, signal).await?;

@@ -234,6 +234,7 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::Folder(FolderInput::Gone {
             paths: vec![b"p".to_vec()],
         }),
+        Input::Stop,
     ];
     let place = |input: &Input| match input {
         Input::Credential { .. } => 0,
@@ -246,8 +247,9 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::StdinClosed => 7,
         Input::WatchPorts => 8,
         Input::Folder(_) => 9,
+        Input::Stop => 10,
     };
-    assert!(all.iter().map(place).eq(0..10));
+    assert!(all.iter().map(place).eq(0..11));
     let answers = [
         Answer::Made(Some(file())),
         Answer::Stale,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use protocol::Failure;
 use protocol::FailureKind;
-use protocol::input::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -59,7 +58,7 @@ pub(super) fn run(
         port: None,
         health: HealthCheck::started(),
         depends_on: Vec::new(),
-        stop_signal: Signal::Terminate,
+        stop_signal: None,
         stdio: terminal::output_only(printer.shows_colours(), 0),
     };
     block_on(async {

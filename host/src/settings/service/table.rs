@@ -186,11 +186,11 @@ fn variables(
     env.into_iter().map(variable).collect()
 }
 
-fn signal(written: Option<&Spanned<String>>) -> Result<Signal, ServiceError> {
+fn signal(written: Option<&Spanned<String>>) -> Result<Option<Signal>, ServiceError> {
     let Some(text) = written.map(Spanned::get_ref) else {
-        return Ok(Signal::Terminate);
+        return Ok(None);
     };
-    Ok(match text.strip_prefix("SIG").unwrap_or(text) {
+    Ok(Some(match text.strip_prefix("SIG").unwrap_or(text) {
         "TERM" => Signal::Terminate,
         "INT" => Signal::Interrupt,
         "QUIT" => Signal::Quit,
@@ -199,7 +199,7 @@ fn signal(written: Option<&Spanned<String>>) -> Result<Signal, ServiceError> {
         "USR2" => Signal::User2,
         "KILL" => Signal::Kill,
         _ => return Err(ServiceError::Signal(text.clone())),
-    })
+    }))
 }
 
 impl<'de> Deserialize<'de> for BuildChoice {
