@@ -20,8 +20,8 @@ pub mod hello;
 pub mod input;
 pub mod request;
 pub mod source;
-pub mod variable;
 mod stream;
+pub mod variable;
 
 pub use connection::{Broken, Connection, OPENED};
 pub use event::{Event, Outcome, Reply};
@@ -29,8 +29,8 @@ pub use failure::{Failure, FailureKind, is_full};
 pub use frame::{Frame, FrameError};
 pub use input::Input;
 pub use request::Request;
-pub use variable::{BadVariableName, BuildVariable, VariableName};
 pub use stream::Stream;
+pub use variable::{BadVariableName, BuildVariable, VariableName};
 
 /// The most bytes that an encoded message may have.
 pub const CONTROL_CAP: usize = 64 * 1024;
