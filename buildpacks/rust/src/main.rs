@@ -11,6 +11,7 @@ mod compilation;
 mod credentials;
 mod development;
 mod elf;
+mod environment;
 mod error;
 mod explain;
 mod freshness;
@@ -26,4 +27,16 @@ mod target;
 mod times;
 mod toolchain;
 
-libcnb::buildpack_main!(buildpack::RustBuildpack);
+use std::process::ExitCode;
+
+use buildpack::RustBuildpack;
+
+fn main() -> ExitCode {
+    if let Err(error) = environment::complete() {
+        output::error(&error, None);
+        return ExitCode::FAILURE;
+    }
+    // It ends the process. The macro that calls it makes a whole `main`.
+    libcnb::libcnb_runtime(&RustBuildpack);
+    ExitCode::SUCCESS
+}
