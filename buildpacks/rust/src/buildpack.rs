@@ -13,20 +13,26 @@ use libcnb::{Env, Platform};
 
 use crate::apt::{self, Packages};
 use crate::cache::Cache;
-use crate::cargo::{self, Cargo};
+use crate::cargo::{self, Cargo, Colour};
 use crate::compilation::{self, Compilation};
 use crate::error::BuildError;
+use crate::libraries::Libraries;
 use crate::manifest::{self, Manifest};
+use crate::programs::Programs;
 use crate::sbom::{self, Lock};
 use crate::selection::Selection;
 use crate::settings::{self, SettingsError, Table};
-use crate::toolchain::{self, Toolchain};
-use crate::{assets, binaries, credentials, development, output, processes, sweep};
+use crate::toolchain::{self, Toolchain, Wishes};
+use crate::{
+    assets, binaries, credentials, development, output, processes, sweep, targets, vendored,
+};
 
 /// Cargo's target directory in the cache.
 const TARGET: &str = "target";
 /// Cargo's own directory in the cache.
 const HOME: &str = "cargo";
+/// What vendored packages were at the last build.
+const VENDORED: &str = "vendored.json";
 
 /// Builds Cargo projects.
 pub(crate) struct RustBuildpack;
@@ -87,27 +93,24 @@ impl libcnb::Buildpack for RustBuildpack {
         let app = &context.app_dir;
         let cache = Cache::open(&context)?;
         let built = project.build(&context, &cache)?;
-        let root = binaries::layer(
-            &context,
-            &built.selection,
-            &built.compilation.artefacts,
+        let target = cache.path(TARGET);
+        let libraries = Libraries::of(
+            &built.compilation,
+            &built.toolchain,
             &built.packages,
-        )?;
+            &[app, &target],
+        );
+        let root = binaries::layer(&context, &built.programs, &libraries)?;
         development::layer(&context, &built.toolchain, &built.packages, &built.places)?;
         let lock = Lock::read(app);
         let sources = sources(&cache.path(HOME), app);
         let document =
             Sbom::from_bytes(SbomFormat::CycloneDxJson, sbom::cyclonedx(&lock, &sources));
-        sweep::sweep(
-            &built.compilation,
-            &cache.path(TARGET),
-            &cache.path(HOME),
-            &lock,
-        );
+        sweep::sweep(&built.compilation, &target, &cache.path(HOME), &lock);
         cache.finish(app)?;
         assets::keep_only(app, &project.include).map_err(BuildError::from)?;
         BuildResultBuilder::new()
-            .launch(processes::launch(&root, &built.selection))
+            .launch(processes::launch(&root, &built.programs))
             .launch_sbom(document)
             .build()
     }
@@ -124,12 +127,14 @@ impl libcnb::Buildpack for RustBuildpack {
 struct Project {
     settings: Table,
     rust_version: Option<String>,
+    /// Whether its own profile says what is stripped.
+    says_strip: bool,
     include: globset::GlobSet,
 }
 
 /// What has been built.
 struct Built {
-    selection: Selection,
+    programs: Programs,
     compilation: Compilation,
     packages: Packages,
     toolchain: Toolchain,
@@ -153,6 +158,7 @@ impl Project {
         let settings = table.overridden(&|name| platform.variable(name))?;
         let include = assets::patterns(&settings.include)?;
         Ok(Self {
+            says_strip: manifest.says_strip(settings.profile()),
             settings,
             rust_version: manifest.rust_version().map(str::to_owned),
             include,
@@ -165,27 +171,34 @@ impl Project {
         cache: &Cache,
     ) -> Result<Built, BuildError> {
         let (app, settings) = (&context.app_dir, &self.settings);
-        let rust_version = self.rust_version.as_deref();
-        let toolchain =
-            toolchain::provide(app, settings.toolchain.as_deref(), rust_version, cache)?;
+        let wishes = Wishes {
+            channel: settings.toolchain.as_deref(),
+            rust_version: self.rust_version.as_deref(),
+            targets: targets::configured(app, &settings.cargo_args, &|name| {
+                context.platform.variable(name)
+            }),
+        };
+        let toolchain = toolchain::provide(app, &wishes, cache)?;
         let packages = apt::install(&settings.apt_packages, cache)?;
         let mut variables = packages.variables();
         variables.extend(credentials::variables(context.platform.directory()));
         let places = self.places(cache)?;
         variables.extend(places.iter().cloned());
-        let cargo = Cargo::new(&toolchain, app, variables);
+        let cargo = Cargo::new(&toolchain, app, variables, colour(context, cache));
         if !cargo::is_locked(app) {
             output::warning(
                 "there is no Cargo.lock: each build may take other versions of what the project depends on",
             );
         }
         let selection = Selection::new(&cargo.members()?, settings)?;
-        let names: Vec<&str> = selection.programs().map(String::as_str).collect();
-        output::step(&format!("Building {}", names.join(", ")));
+        output::step(&format!("Building {}", selection.describe()));
         let target = cache.path(TARGET);
+        vendored::forget_changed(app, &cache.path(VENDORED), &target)
+            .map_err(BuildError::io("look for what was compiled in", &target))?;
         let compilation = compilation::compile(&cargo, &selection, settings, &target, app)?;
+        let programs = Programs::of(&selection, &compilation.artefacts)?;
         Ok(Built {
-            selection,
+            programs,
             compilation,
             packages,
             toolchain,
@@ -195,17 +208,31 @@ impl Project {
 
     /// Where Cargo works, and how its programs are made.
     fn places(&self, cache: &Cache) -> Result<Vec<(OsString, OsString)>, BuildError> {
+        let target: OsString = cache.directory(TARGET)?.into();
         let mut variables = vec![
             ("CARGO_HOME".into(), cache.directory(HOME)?.into()),
-            ("CARGO_TARGET_DIR".into(), cache.directory(TARGET)?.into()),
+            ("CARGO_TARGET_DIR".into(), target.clone()),
+            // Else a `build-dir` of the project would lead out of the cache.
+            ("CARGO_BUILD_BUILD_DIR".into(), target),
         ];
         variables.extend(credentials::provider());
-        if self.settings.strip != Some(false) {
+        if self.settings.strip.unwrap_or(!self.says_strip) {
             let profile = self.settings.profile().to_uppercase().replace('-', "_");
             let name = format!("CARGO_PROFILE_{profile}_STRIP");
             variables.push((name.into(), "symbols".into()));
         }
         Ok(variables)
+    }
+}
+
+/// A platform that keeps a cache as it is removes colours where nobody sees
+/// them; what the user says comes first.
+fn colour(context: &BuildContext<RustBuildpack>, cache: &Cache) -> Colour {
+    let said = context.platform.variable("CARGO_TERM_COLOR").is_some();
+    if cache.is_of_platform() && !said {
+        Colour::Always
+    } else {
+        Colour::Auto
     }
 }
 

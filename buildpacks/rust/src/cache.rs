@@ -60,6 +60,11 @@ impl Cache {
         Ok(cache)
     }
 
+    /// Whether it is the platform that keeps it.
+    pub(crate) fn is_of_platform(&self) -> bool {
+        self.kind == Kind::Platform
+    }
+
     /// A file or directory in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -74,7 +79,7 @@ impl Cache {
 
     /// Called when all is in it, and while the source is still there.
     pub(crate) fn finish(&self, app: &Path) -> Result<(), BuildError> {
-        if self.kind == Kind::Platform {
+        if self.is_of_platform() {
             return Ok(());
         }
         times::save(&self.root, app).map_err(BuildError::io("write the times in", &self.root))

@@ -5,8 +5,8 @@ mod messages;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use command::Cargo;
-pub(crate) use messages::{Artefacts, Script, hash};
+pub(crate) use command::{Cargo, Colour};
+pub(crate) use messages::{Artefacts, Program, Script, hash, is_hash};
 
 use crate::explain;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::cargo::{Artefacts, Cargo};
+use crate::cargo::{Artefacts, Cargo, Program};
 use crate::error::BuildError;
 use crate::freshness;
 use crate::selection::Selection;
@@ -16,6 +16,8 @@ use crate::target::{self, Locked};
 #[derive(Debug)]
 pub(crate) struct Compilation {
     pub(crate) artefacts: Artefacts,
+    /// The directories that have them: `…/release`.
+    pub(crate) roots: Vec<PathBuf>,
     /// By the directories of artefacts.
     pub(crate) locks: BTreeMap<PathBuf, Locked>,
 }
@@ -36,21 +38,36 @@ pub(crate) fn compile(
         // Also what a failed build has compiled.
         freshness::of_compiled(&target::roots(target), app, since).map_err(failed())?;
         let artefacts = built?;
-        freshness::of_scripts(&artefacts.scripts, since).map_err(failed())?;
-        let locks = lock(&artefacts).map_err(failed())?;
-        let replaced = |path: &PathBuf| changed(path).is_some_and(|time| time > ended);
-        if !artefacts.programs.values().any(replaced) {
-            return Ok(Compilation { artefacts, locks });
+        freshness::of_scripts(&artefacts, since).map_err(failed())?;
+        let roots = roots(&artefacts, target);
+        let locks = lock(&artefacts, &roots).map_err(failed())?;
+        let replaced = |program: &Program| changed(&program.path).is_some_and(|time| time > ended);
+        if !artefacts.programs.iter().any(replaced) {
+            return Ok(Compilation {
+                artefacts,
+                roots,
+                locks,
+            });
         }
         // A shell's Cargo was between this one and the lock.
     }
 }
 
-fn lock(artefacts: &Artefacts) -> std::io::Result<BTreeMap<PathBuf, Locked>> {
+fn roots(artefacts: &Artefacts, target: &Path) -> Vec<PathBuf> {
+    let has_files = |root: &PathBuf| {
+        let mut files = artefacts.files.iter();
+        files.any(|file| file.starts_with(root))
+    };
+    let mut roots = target::roots(target);
+    roots.retain(has_files);
+    roots
+}
+
+fn lock(artefacts: &Artefacts, roots: &[PathBuf]) -> std::io::Result<BTreeMap<PathBuf, Locked>> {
     let mut locks = BTreeMap::new();
-    for root in &artefacts.roots {
-        let mut programs = artefacts.programs.values();
-        if programs.any(|program| program.starts_with(root)) {
+    for root in roots {
+        let mut programs = artefacts.programs.iter();
+        if programs.any(|program| program.path.starts_with(root)) {
             locks.insert(root.clone(), Locked::wait(root)?);
         }
     }

@@ -11,8 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::cargo::{Script, hash};
-use crate::target::list;
+use crate::cargo::{Artefacts, Script, hash};
+use crate::target::{self, Unit, list};
 
 /// Names of the files by which Cargo knows when a compiler started.
 const STARTED: &str = "dep-";
@@ -21,52 +21,103 @@ const STARTED: &str = "dep-";
 /// `target/release`.
 pub(crate) fn of_compiled(roots: &[PathBuf], app: &Path, since: SystemTime) -> io::Result<()> {
     for root in roots {
+        let units = target::units(root);
         let mut times = HashMap::new();
-        for rules in files(root, &["deps", "build"]) {
-            let name = rules.file_stem().and_then(|it| it.to_str());
-            let compiled = rules.extension().is_some_and(|it| it == "d");
-            if compiled
-                && is_since(&rules, since)
-                && let Some(hash) = name.and_then(hash)
+        for (key, rules) in rules(root, &units) {
+            if is_since(&rules, since)
                 && let Some(time) = newest_source(&fs_err::read_to_string(&rules)?, app)
             {
-                times.insert(hash.to_owned(), time);
+                times.insert(key, time);
             }
         }
-        for file in files(root, &[".fingerprint"]) {
-            let name = file.file_name().and_then(|it| it.to_str());
-            let unit = file.parent().and_then(Path::file_name);
-            if name.is_some_and(|it| it.starts_with(STARTED))
-                && let Some(time) = unit
-                    .and_then(|it| it.to_str())
-                    .and_then(hash)
-                    .and_then(|it| times.get(it))
-            {
-                set_older(&file, *time)?;
+        for unit in &units {
+            for file in list(&unit.fingerprint) {
+                let name = file.file_name().and_then(|it| it.to_str());
+                if let Some(target) = name.and_then(|it| it.strip_prefix(STARTED)) {
+                    let by_name = || times.get(&crate_name(target));
+                    if let Some(time) = times.get(&unit.hash).or_else(by_name) {
+                        set_older(&file, *time)?;
+                    }
+                }
             }
         }
     }
     Ok(())
 }
 
-/// What build scripts of the project printed since a moment.
-pub(crate) fn of_scripts(scripts: &[Script], since: SystemTime) -> io::Result<()> {
-    for Script { package, out } in scripts {
-        let output = out.with_file_name("output");
-        if !is_since(&output, since) {
+/// The compiler's `.d` files by the hash of their unit, or by the name of the
+/// crate where a file has no hash.
+fn rules(root: &Path, units: &[Unit]) -> Vec<(String, PathBuf)> {
+    let is_rules = |path: &PathBuf| path.extension().is_some_and(|it| it == "d");
+    let key = |path: &Path| {
+        let stem = path.file_stem()?.to_str()?;
+        Some(hash(stem).unwrap_or(stem).to_owned())
+    };
+    let shared = files(root, &["deps", "build", "examples"]);
+    let shared = shared
+        .into_iter()
+        .filter_map(|path| Some((key(&path)?, path)));
+    let own = units.iter().flat_map(|unit| {
+        let out = unit.own.iter().flat_map(|own| list(&own.join("out")));
+        out.map(|path| (unit.hash.clone(), path))
+    });
+    shared
+        .chain(own)
+        .filter(|(_, path)| is_rules(path))
+        .collect()
+}
+
+/// The crate of a target as it is in `dep-KIND-TARGET`.
+fn crate_name(target: &str) -> String {
+    let (_, name) = target.split_once('-').unwrap_or_default();
+    name.replace('-', "_")
+}
+
+/// What build scripts of the project printed since a moment. Cargo compares its
+/// time with what it was made by, too: a script's program, and what scripts
+/// printed that ran before.
+pub(crate) fn of_scripts(artefacts: &Artefacts, since: SystemTime) -> io::Result<()> {
+    let printed: Vec<(&Script, PathBuf, SystemTime)> = artefacts
+        .scripts
+        .iter()
+        .filter_map(|script| {
+            let output = output(script)?;
+            let time = modified(&output)?;
+            Some((script, output, time))
+        })
+        .collect();
+    for (script, output, time) in printed.iter().filter(|(.., time)| *time >= since) {
+        let Some(newest) = newest_watched(script, output)? else {
             continue;
-        }
-        let said = String::from_utf8_lossy(&fs_err::read(&output)?).into_owned();
-        let watched = |line: &str| {
-            let rest = line.strip_prefix("cargo:")?;
-            let rest = rest.strip_prefix(':').unwrap_or(rest);
-            newest(&package.join(rest.strip_prefix("rerun-if-changed=")?.trim()))
         };
-        if let Some(time) = said.lines().filter_map(watched).max() {
-            set_older(&output, time)?;
-        }
+        let program = artefacts.script_programs.get(&script.package_id);
+        let program = program.and_then(|path| modified(path));
+        let earlier = printed.iter().map(|(.., other)| *other);
+        let earlier = earlier.filter(|other| other < time);
+        let time = earlier.chain(program).fold(newest, SystemTime::max);
+        set_older(output, time)?;
     }
     Ok(())
+}
+
+/// Where older and newer Cargos keep what a script printed.
+fn output(script: &Script) -> Option<PathBuf> {
+    let places = ["output", "run/stdout"].map(|name| script.out.with_file_name(name));
+    places.into_iter().find(|path| path.is_file())
+}
+
+/// The newest time of what a script of the project watches.
+fn newest_watched(script: &Script, output: &Path) -> io::Result<Option<SystemTime>> {
+    let Some(package) = script.directory() else {
+        return Ok(None);
+    };
+    let said = String::from_utf8_lossy(&fs_err::read(output)?).into_owned();
+    let watched = |line: &str| {
+        let rest = line.strip_prefix("cargo:")?;
+        let rest = rest.strip_prefix(':').unwrap_or(rest);
+        newest(&package.join(rest.strip_prefix("rerun-if-changed=")?.trim()))
+    };
+    Ok(said.lines().filter_map(watched).max())
 }
 
 /// The newest file of the first rule of a `.d` file; absent when none of them
@@ -159,32 +210,63 @@ mod tests {
             file(&started, "", 100);
             started
         };
-        let own = unit(
+        let shop = unit(
             "shop-00000000000000aa",
             "/t/shop: src/main.rs src/a\\ b.rs\n\nsrc/main.rs:\n",
         );
         let foreign = unit("itoa-00000000000000bb", "/t/itoa: /cargo/itoa/lib.rs\n");
+        // A shared library has no hash in its name.
+        let shared = root.join(".fingerprint/en-gine-00000000000000dd/dep-lib-en-gine");
+        file(&shared, "", 100);
+        file(&root.join("deps/en_gine.d"), "/t/x: src/main.rs\n", 100);
+        // As newer Cargos have it.
+        let own = root.join("build/tool/00000000000000ee");
+        let newer = own.join("fingerprint/dep-bin-tool");
+        file(&newer, "", 100);
+        file(&own.join("out/tool.d"), "/t/tool: src/main.rs\n", 100);
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let roots = [root];
         of_compiled(&roots, &app, at(101)).unwrap();
-        assert_eq!(seconds(&own), 100);
+        assert_eq!(seconds(&shop), 100);
         of_compiled(&roots, &app, at(99)).unwrap();
-        assert_eq!((seconds(&own), seconds(&foreign)), (20, 100));
+        assert_eq!((seconds(&shop), seconds(&foreign)), (20, 100));
+        assert_eq!((seconds(&shared), seconds(&newer)), (10, 10));
     }
 
     #[test]
-    fn a_script_is_as_old_as_what_it_watches() {
+    fn a_script_is_as_old_as_what_it_watches_and_was_made_by() {
         let directory = tempfile::tempdir().unwrap();
-        let package = directory.path().join("package");
-        file(&package.join("api.proto"), "", 30);
-        let output = directory.path().join("build/shop-00000000000000aa/output");
-        file(
-            &output,
-            "cargo::rerun-if-changed=api.proto\ncargo:x=y\n",
-            100,
-        );
-        let out = output.with_file_name("out");
-        of_scripts(&[Script { package, out }], UNIX_EPOCH).unwrap();
-        assert_eq!(seconds(&output), 30);
+        let path = |name: &str| directory.path().join(name);
+        let said = "cargo::rerun-if-changed=api.proto\ncargo:x=y\n";
+        file(&path("app/api.proto"), "", 30);
+        for (output, program, earlier, expected) in [
+            ("shop-00000000000000aa/output", 20, 10, 30),
+            ("shop/00000000000000bb/run/stdout", 40, 10, 40),
+            ("shop/00000000000000cc/run/stdout", 20, 50, 50),
+        ] {
+            let output = path("build").join(output);
+            file(&output, said, 100);
+            file(&path("program"), "", program);
+            file(&path("build/other-00000000000000ee/output"), "", earlier);
+            let package_id = format!("path+file://{}#0.1.0", path("app").display());
+            let unit = output.ancestors().find(|it| {
+                let name = it.file_name().and_then(|it| it.to_str());
+                name.is_some_and(|it| hash(it).is_some() || crate::cargo::is_hash(it))
+            });
+            let script = |package_id: &str, unit: &Path| Script {
+                package_id: package_id.to_owned(),
+                out: unit.join("out"),
+            };
+            let artefacts = Artefacts {
+                scripts: vec![
+                    script(&package_id, unit.unwrap()),
+                    script("registry+x#y@1.0.0", &path("build/other-00000000000000ee")),
+                ],
+                script_programs: [(package_id, path("program"))].into(),
+                ..Artefacts::default()
+            };
+            of_scripts(&artefacts, UNIX_EPOCH).unwrap();
+            assert_eq!(seconds(&output), expected);
+        }
     }
 }

@@ -16,16 +16,20 @@ mod error;
 mod explain;
 mod freshness;
 mod http;
+mod libraries;
 mod manifest;
 mod output;
 mod processes;
+mod programs;
 mod sbom;
 mod selection;
 mod settings;
 mod sweep;
 mod target;
+mod targets;
 mod times;
 mod toolchain;
+mod vendored;
 
 use std::process::ExitCode;
 

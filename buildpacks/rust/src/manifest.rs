@@ -1,5 +1,6 @@
 //! What the buildpack itself reads of `Cargo.toml`; all else is Cargo's.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use crate::settings::Table;
 pub(crate) struct Manifest {
     package: Option<Section>,
     workspace: Option<Section>,
+    #[serde(default)]
+    profile: BTreeMap<String, toml::Value>,
 }
 
 /// `[package]` or `[workspace]`.
@@ -49,6 +52,12 @@ impl Manifest {
         of(&mut self.package).or_else(|| of(&mut self.workspace))
     }
 
+    /// Whether a profile says itself what is stripped.
+    pub(crate) fn says_strip(&self, profile: &str) -> bool {
+        let profile = self.profile.get(profile);
+        profile.is_some_and(|profile| profile.get("strip").is_some())
+    }
+
     /// The oldest Rust that the project wants.
     pub(crate) fn rust_version(&self) -> Option<&str> {
         let own = self
@@ -82,6 +91,10 @@ mod tests {
         assert_eq!(manifest.rust_version(), Some("1.80"));
         assert_eq!(manifest.settings().unwrap().features, ["a"]);
         assert!(manifest.settings().is_none());
+        let profile =
+            "[profile.release]\nstrip = \"none\"\n[profile.dist]\ninherits = \"release\"\n";
+        let manifest: Manifest = toml::from_str(profile).unwrap();
+        assert!(manifest.says_strip("release") && !manifest.says_strip("dist"));
     }
 
     #[test]

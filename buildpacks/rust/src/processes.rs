@@ -5,10 +5,10 @@ use std::path::Path;
 use libcnb::data::launch::{Launch, LaunchBuilder, ProcessBuilder, ProcessType};
 
 use crate::output;
-use crate::selection::Selection;
+use crate::programs::Programs;
 
 /// The programs are in `bin` of a layer.
-pub(crate) fn launch(layer: &Path, selection: &Selection) -> Launch {
+pub(crate) fn launch(layer: &Path, programs: &Programs) -> Launch {
     let mut launch = LaunchBuilder::new();
     let mut add = |kind: &str, program: &str, default| match kind.parse::<ProcessType>() {
         Ok(kind) => {
@@ -17,15 +17,15 @@ pub(crate) fn launch(layer: &Path, selection: &Selection) -> Launch {
         }
         Err(_) => output::warning(&format!("{kind} cannot be the name of a process")),
     };
-    for program in selection.programs() {
+    for (program, _) in &programs.paths {
         if program != "web" {
             add(program, program, false);
         }
     }
-    if let Some(program) = &selection.web {
+    if let Some(program) = &programs.web {
         add("web", program, true);
     } else {
-        let names: Vec<&str> = selection.programs().map(String::as_str).collect();
+        let names: Vec<&str> = programs.paths.iter().map(|(name, _)| &**name).collect();
         output::warning(&format!(
             "the image starts nothing by default: it has {}; BP_RUST_WEB, or web in \
              [package.metadata.locald], names one of them",

@@ -1,5 +1,7 @@
-//! Which targets of the workspace are built: what `cargo build` would build, as
-//! far as it can be run.
+//! Which targets of the workspace Cargo is asked for: what `cargo build` would
+//! build, as far as it can be run.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -14,29 +16,60 @@ pub(crate) struct Metadata {
 }
 
 /// A member of the workspace.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Package {
     pub(crate) id: String,
     pub(crate) name: String,
-    default_run: Option<String>,
+    pub(crate) default_run: Option<String>,
     targets: Vec<Target>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Target {
     name: String,
     kind: Vec<String>,
+    #[serde(default, rename = "required-features")]
+    required_features: Vec<String>,
 }
 
-/// What is built.
+/// Targets that become programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    Bin,
+    Example,
+}
+
+/// What Cargo is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// `--package`s; none means Cargo's default members.
     pub(crate) packages: Vec<String>,
-    pub(crate) bins: Vec<String>,
+    pub(crate) bins: Bins,
     pub(crate) examples: Vec<String>,
-    /// The binary that the image starts.
+    /// What the settings say that the image starts.
     pub(crate) web: Option<String>,
+    /// The packages that have all these.
+    pub(crate) members: Vec<Package>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Bins {
+    /// All that Cargo builds, which leaves out those whose features are not
+    /// enabled.
+    All,
+    /// Those, or an error.
+    Named(Vec<String>),
+}
+
+/// A program that may come of a selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) package: &'a Package,
+    pub(crate) kind: Kind,
+    pub(crate) name: &'a str,
+    /// It is built when all of them are enabled.
+    pub(crate) features: &'a [String],
 }
 
 /// Nothing that can be built is chosen.
@@ -50,27 +83,86 @@ pub(crate) enum SelectionError {
         name: String,
         known: Vec<String>,
     },
+    #[error("two programs are called {name:?}: {first}, and {second}")]
+    Twice {
+        name: String,
+        first: String,
+        second: String,
+    },
+    #[error("nothing is built: {}", needs.join(", "))]
+    Features { needs: Vec<String> },
+    #[error("the image cannot start {name:?}: {needs}")]
+    Web { name: String, needs: String },
 }
 
 impl SelectionError {
     pub(crate) fn hint(&self) -> String {
-        match self {
+        let hint = match self {
             Self::NoBinary(_) => {
                 "an example is built by `examples` in [package.metadata.locald], or by BP_CARGO_EXAMPLES"
-                    .to_owned()
             }
             Self::Unknown { what, known, .. } if known.is_empty() => {
-                format!("there is no {what} at all")
+                return format!("there is no {what} at all");
             }
-            Self::Unknown { known, .. } => format!("there are: {}", known.join(", ")),
-        }
+            Self::Unknown { known, .. } => return format!("there are: {}", known.join(", ")),
+            Self::Twice { .. } => {
+                "an image has each name once: name the packages to build by BP_CARGO_PACKAGES, or the \
+                 binaries by BP_CARGO_BINS"
+            }
+            Self::Features { .. } | Self::Web { .. } => {
+                "`features` in [package.metadata.locald], or BP_CARGO_FEATURES, enables features"
+            }
+        };
+        hint.to_owned()
     }
 }
 
 impl Package {
-    fn names<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = &'a str> {
-        let is = move |target: &&Target| target.kind.iter().any(|it| it == kind);
-        self.targets.iter().filter(is).map(|target| &*target.name)
+    fn programs(&self, kind: Kind) -> impl Iterator<Item = Wanted<'_>> {
+        let is = move |target: &&Target| target.kind.iter().any(|it| it == kind.name());
+        self.targets.iter().filter(is).map(move |target| Wanted {
+            package: self,
+            kind,
+            name: &target.name,
+            features: &target.required_features,
+        })
+    }
+}
+
+impl Kind {
+    /// As Cargo has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bin => "bin",
+            Self::Example => "example",
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Bin => "binary",
+            Self::Example => "example",
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// Why it may not be built.
+    pub(crate) fn needs(&self) -> String {
+        let features: Vec<String> = self.features.iter().map(|it| format!("`{it}`")).collect();
+        let (s, are) = match features.len() {
+            1 => ("", "is"),
+            _ => ("s", "are"),
+        };
+        let features = features.join(" and ");
+        format!(
+            "{} needs the feature{s} {features} of {}, which {are} not enabled",
+            self.name, self.package.name
+        )
+    }
+
+    fn described(&self) -> String {
+        format!("the {} of {}", self.kind.word(), self.package.name)
     }
 }
 
@@ -78,30 +170,80 @@ impl Selection {
     /// Decides by the settings, else by Cargo's own default.
     pub(crate) fn new(metadata: &Metadata, settings: &Table) -> Result<Self, SelectionError> {
         let (members, packages) = members(metadata, settings)?;
-        let all_bins = names(&members, "bin");
-        let all_examples = names(&members, "example");
-        check("binary", &settings.bins, &all_bins)?;
-        check("example", &settings.examples, &all_examples)?;
+        check("binary", &settings.bins, &names(&members, Kind::Bin))?;
+        check(
+            "example",
+            &settings.examples,
+            &names(&members, Kind::Example),
+        )?;
         let bins = match (&settings.bins[..], &settings.examples[..]) {
-            ([], []) => all_bins,
-            (bins, _) => bins.to_vec(),
+            ([], []) => Bins::All,
+            (bins, _) => Bins::Named(bins.to_vec()),
         };
-        if bins.is_empty() && settings.examples.is_empty() {
-            return Err(SelectionError::NoBinary(without(&members)));
-        }
-        let web = web(&members, &bins, settings)?;
-        Ok(Self {
+        let selection = Self {
             packages,
             bins,
             examples: settings.examples.clone(),
-            web,
-        })
+            web: settings.web.clone(),
+            members: members.into_iter().cloned().collect(),
+        };
+        selection.check()?;
+        Ok(selection)
     }
 
-    /// Everything that becomes a process.
-    pub(crate) fn programs(&self) -> impl Iterator<Item = &String> {
-        self.bins.iter().chain(&self.examples)
+    fn check(&self) -> Result<(), SelectionError> {
+        let wanted = self.wanted();
+        if wanted.is_empty() {
+            return Err(SelectionError::NoBinary(without(&self.members)));
+        }
+        let names: Vec<String> = wanted.iter().map(|it| it.name.to_owned()).collect();
+        check("binary", self.web.as_slice(), &names)?;
+        // Of the others, Cargo knows whether it builds them.
+        each_once(wanted.into_iter().filter(|it| it.features.is_empty()))
     }
+
+    /// Everything that may become a process.
+    pub(crate) fn wanted(&self) -> Vec<Wanted<'_>> {
+        let named = |program: &Wanted<'_>| match (program.kind, &self.bins) {
+            (Kind::Bin, Bins::All) => true,
+            (Kind::Bin, Bins::Named(names)) => names.iter().any(|name| name == program.name),
+            (Kind::Example, _) => self.examples.iter().any(|name| name == program.name),
+        };
+        let of_kind = |kind| self.members.iter().flat_map(move |it| it.programs(kind));
+        of_kind(Kind::Bin)
+            .chain(of_kind(Kind::Example))
+            .filter(named)
+            .collect()
+    }
+
+    /// What is built for sure, else what may be.
+    pub(crate) fn describe(&self) -> String {
+        let wanted = self.wanted();
+        let sure = wanted.iter().filter(|it| it.features.is_empty());
+        let sure: Vec<&str> = sure.map(|it| it.name).collect();
+        if sure.is_empty() {
+            let all: Vec<&str> = wanted.iter().map(|it| it.name).collect();
+            return all.join(", ");
+        }
+        sure.join(", ")
+    }
+}
+
+/// Fails when two programs have the same name.
+pub(crate) fn each_once<'a>(
+    programs: impl Iterator<Item = Wanted<'a>>,
+) -> Result<(), SelectionError> {
+    let mut known = BTreeMap::new();
+    for program in programs {
+        if let Some(first) = known.insert(program.name, program) {
+            return Err(SelectionError::Twice {
+                name: program.name.to_owned(),
+                first: first.described(),
+                second: program.described(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The packages to build, and how Cargo is told.
@@ -120,7 +262,7 @@ fn members<'a>(
     let default = &metadata.workspace_default_members;
     let is_default = |package: &&Package| default.is_empty() || default.contains(&package.id);
     let members: Vec<&Package> = all.iter().copied().filter(is_default).collect();
-    let runnable = |package: &&Package| package.names("bin").next().is_some();
+    let runnable = |package: &&Package| package.programs(Kind::Bin).next().is_some();
     if members.iter().any(runnable) || !settings.examples.is_empty() {
         return Ok((members, Vec::new()));
     }
@@ -133,9 +275,9 @@ fn members<'a>(
     Ok((others, packages))
 }
 
-fn names(members: &[&Package], kind: &'static str) -> Vec<String> {
-    let names = members.iter().flat_map(|package| package.names(kind));
-    names.map(str::to_owned).collect()
+fn names(members: &[&Package], kind: Kind) -> Vec<String> {
+    let programs = members.iter().flat_map(|package| package.programs(kind));
+    programs.map(|program| program.name.to_owned()).collect()
 }
 
 fn check(what: &'static str, wanted: &[String], known: &[String]) -> Result<(), SelectionError> {
@@ -149,59 +291,34 @@ fn check(what: &'static str, wanted: &[String], known: &[String]) -> Result<(), 
     }
 }
 
-fn without(members: &[&Package]) -> String {
+fn without(members: &[Package]) -> String {
     match members {
         [package] => format!("{} is a library", package.name),
         _ => "the members of the workspace are libraries".to_owned(),
     }
 }
 
-/// `default-run`, the only one, or the one named like its package; the others
-/// can be started by their names.
-fn web(
-    members: &[&Package],
-    bins: &[String],
-    settings: &Table,
-) -> Result<Option<String>, SelectionError> {
-    let programs = [bins, &settings.examples].concat();
-    if let Some(web) = &settings.web {
-        check("binary", std::slice::from_ref(web), &programs)?;
-        return Ok(Some(web.clone()));
-    }
-    if let [only] = &programs[..] {
-        return Ok(Some(only.clone()));
-    }
-    let built = |name: &&String| bins.contains(name);
-    let mut default_runs = members.iter().filter_map(|it| it.default_run.as_ref());
-    if let Some(name) = default_runs.find(built) {
-        return Ok(Some(name.clone()));
-    }
-    if bins.iter().any(|name| name == "web") {
-        return Ok(Some("web".to_owned()));
-    }
-    match members {
-        [package] => Ok(Some(&package.name).filter(built).cloned()),
-        _ => Ok(None),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
 
-    /// Packages with their binaries; a name in brackets is an example.
-    fn workspace(packages: &[(&str, &[&str])]) -> Metadata {
-        let target = |name: &&str| match name.strip_prefix('[') {
-            None => Target {
-                name: (*name).to_owned(),
-                kind: vec!["bin".to_owned()],
-            },
-            Some(example) => Target {
-                name: example.trim_end_matches(']').to_owned(),
-                kind: vec!["example".to_owned()],
-            },
+    /// Packages with their binaries; a name in brackets is an example, and what
+    /// follows a `?` is a feature that is required.
+    pub(crate) fn workspace(packages: &[(&str, &[&str])]) -> Metadata {
+        let target = |text: &&str| {
+            let (name, feature) = text.split_once('?').unwrap_or((text, ""));
+            let (name, kind) = match name.strip_prefix('[') {
+                None => (name, "bin"),
+                Some(example) => (example.trim_end_matches(']'), "example"),
+            };
+            let features = feature.split('?').filter(|it| !it.is_empty());
+            Target {
+                name: name.to_owned(),
+                kind: vec![kind.to_owned()],
+                required_features: features.map(str::to_owned).collect(),
+            }
         };
         let package = |(name, targets): &(&str, &[&str])| Package {
             id: (*name).to_owned(),
@@ -219,27 +336,15 @@ mod tests {
         Selection::new(metadata, settings).unwrap()
     }
 
-    #[test]
-    fn the_process_to_start_is_found_as_cargo_run_finds_it() {
-        let web = |metadata: &Metadata| select(metadata, &Table::default()).web;
-        let only = |name: &str| Some(name.to_owned());
-        assert_eq!(web(&workspace(&[("shop", &["server"])])), only("server"));
-        let mut two = workspace(&[("shop", &["shop", "worker"])]);
-        assert_eq!(web(&two), only("shop"));
-        two.packages[0].default_run = only("worker");
-        assert_eq!(web(&two), only("worker"));
-        let two = workspace(&[("a", &["a"]), ("b", &["b"])]);
-        assert_eq!(web(&two), None);
-        assert_eq!(web(&workspace(&[("a", &["x", "y"])])), None);
-        assert_eq!(web(&workspace(&[("a", &["x", "web"])])), only("web"));
+    fn refuse(metadata: &Metadata, settings: &Table) -> SelectionError {
+        Selection::new(metadata, settings).unwrap_err()
     }
 
     #[test]
     fn a_library_alone_is_an_error_unless_an_example_is_chosen() {
         let library = workspace(&[("a", &["[demo]"])]);
-        let error = Selection::new(&library, &Table::default()).unwrap_err();
         assert_eq!(
-            error.to_string(),
+            refuse(&library, &Table::default()).to_string(),
             "there is no binary to build: a is a library"
         );
         let examples = vec!["demo".to_owned()];
@@ -247,7 +352,9 @@ mod tests {
             examples,
             ..Table::default()
         };
-        assert_eq!(select(&library, &settings).web.unwrap(), "demo");
+        let selection = select(&library, &settings);
+        assert_eq!(selection.wanted()[0].kind, Kind::Example);
+        assert_eq!(selection.bins, Bins::Named(Vec::new()));
     }
 
     #[test]
@@ -256,16 +363,43 @@ mod tests {
         metadata.workspace_default_members = vec!["lib".to_owned()];
         let selection = select(&metadata, &Table::default());
         assert_eq!(selection.packages, ["tool"]);
-        assert_eq!(selection.bins, ["tool"]);
+        assert_eq!(selection.wanted()[0].name, "tool");
     }
 
     #[test]
     fn what_is_not_there_names_what_is() {
-        let settings = Table {
+        let bins = Table {
             bins: vec!["x".to_owned()],
             ..Table::default()
         };
-        let error = Selection::new(&workspace(&[("a", &["a"])]), &settings).unwrap_err();
-        assert_eq!(error.hint(), "there are: a");
+        let metadata = workspace(&[("a", &["a"])]);
+        assert_eq!(refuse(&metadata, &bins).hint(), "there are: a");
+        let web = Table {
+            web: Some("x".to_owned()),
+            ..Table::default()
+        };
+        assert_eq!(refuse(&metadata, &web).hint(), "there are: a");
+    }
+
+    #[test]
+    fn a_name_is_that_of_one_program() {
+        let twice = workspace(&[("a", &["server"]), ("b", &["server", "tool"])]);
+        assert_eq!(
+            refuse(&twice, &Table::default()).to_string(),
+            "two programs are called \"server\": the binary of a, and the binary of b"
+        );
+        let tool = Table {
+            bins: vec!["tool".to_owned()],
+            ..Table::default()
+        };
+        assert_eq!(select(&twice, &tool).wanted().len(), 1);
+        let package = Table {
+            packages: vec!["b".to_owned()],
+            ..Table::default()
+        };
+        assert_eq!(select(&twice, &package).wanted().len(), 2);
+        // Whether Cargo builds both is not known yet.
+        let perhaps = workspace(&[("a", &["server"]), ("b", &["server?tls"])]);
+        assert_eq!(select(&perhaps, &Table::default()).wanted().len(), 2);
     }
 }

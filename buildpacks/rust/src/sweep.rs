@@ -6,13 +6,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cargo::Artefacts;
+use crate::cargo::{Artefacts, hash};
 use crate::compilation::Compilation;
 use crate::sbom::Lock;
-use crate::target::{self, Locked, entries};
+use crate::target::{self, Locked, Unit, entries, list};
 
 /// Directories of a target directory whose entries have a hash in their names.
-const HASHED: [&str; 3] = ["deps", ".fingerprint", "build"];
+const HASHED: [&str; 4] = ["deps", ".fingerprint", "build", "examples"];
 
 /// How long artefacts stay that no build uses.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -30,9 +30,13 @@ pub(crate) fn sweep(compilation: &Compilation, target: &Path, cargo_home: &Path,
             }
         }
     }
-    artefacts(&compilation.artefacts);
-    let unused = |root: &&std::path::PathBuf| !compilation.artefacts.roots.contains(*root);
-    roots.iter().filter(unused).for_each(|root| old(root, KEPT));
+    for root in &roots {
+        if compilation.roots.contains(root) {
+            artefacts(root, &compilation.artefacts);
+        } else {
+            old(root, KEPT);
+        }
+    }
     sources(cargo_home, lock);
 }
 
@@ -50,31 +54,55 @@ fn old(root: &Path, age: Duration) {
 
 /// Removes artefacts of dependencies that the build did not use: other
 /// versions, other features, other compilers.
-fn artefacts(artefacts: &Artefacts) {
-    let programs = artefacts.programs.values();
-    let inodes: HashSet<u64> = programs.filter_map(|path| inode(path)).collect();
-    for root in &artefacts.roots {
-        let mut used = artefacts.used.clone();
-        // A program's own name has no hash; it is linked to one that has.
-        for entry in entries(&root.join("deps")) {
-            let name = entry.file_name();
-            let hash = name.to_str().and_then(crate::cargo::hash);
-            if let Some(hash) = hash
-                && inode(&entry.path()).is_some_and(|it| inodes.contains(&it))
+fn artefacts(root: &Path, artefacts: &Artefacts) {
+    let units = target::units(root);
+    let used = used(root, artefacts, &units);
+    let unused = |hash: &str| !used.contains(hash);
+    for directory in HASHED {
+        for entry in entries(&root.join(directory)) {
+            if entry
+                .file_name()
+                .to_str()
+                .and_then(hash)
+                .is_some_and(unused)
             {
-                used.insert(hash.to_owned());
-            }
-        }
-        for directory in HASHED {
-            for entry in entries(&root.join(directory)) {
-                let name = entry.file_name();
-                let hash = name.to_str().and_then(crate::cargo::hash);
-                if hash.is_some_and(|hash| !used.contains(hash)) {
-                    remove(&entry.path());
-                }
+                remove(&entry.path());
             }
         }
     }
+    for Unit { hash, own, .. } in &units {
+        if let Some(own) = own.as_ref().filter(|_| unused(hash)) {
+            remove(own);
+        }
+    }
+}
+
+/// The hashes of all that belongs to the build. A program's own name has none,
+/// nor has that of a shared library; but it is linked to one that has.
+fn used(root: &Path, artefacts: &Artefacts, units: &[Unit]) -> HashSet<String> {
+    let mut used = artefacts.used.clone();
+    let inodes: HashSet<u64> = artefacts.files.iter().filter_map(|it| inode(it)).collect();
+    let is_used = |path: &Path| inode(path).is_some_and(|it| inodes.contains(&it));
+    for path in ["deps", "examples"]
+        .iter()
+        .flat_map(|name| list(&root.join(name)))
+    {
+        let name = path.file_name().and_then(|it| it.to_str());
+        if let Some(hash) = name.and_then(hash)
+            && is_used(&path)
+        {
+            used.insert(hash.to_owned());
+        }
+    }
+    for unit in units {
+        let mut out = unit.own.iter().flat_map(|own| list(&own.join("out")));
+        if out.any(|path| is_used(&path))
+            || unit.own.is_none() && artefacts.unhashed.contains(&unit.package)
+        {
+            used.insert(unit.hash.clone());
+        }
+    }
+    used
 }
 
 /// Removes downloaded sources that `Cargo.lock` does not name.
@@ -150,21 +178,39 @@ mod tests {
             file(&format!(".fingerprint/serde-{used}/lib-serde")),
             file("deps/no-hash"),
             file("deps/shop-00000000000000cc"),
+            file("examples/demo-00000000000000dd"),
+            file(".fingerprint/engine-00000000000000ee/lib-engine"),
+            file(&format!("build/serde/{used}/out/libserde.rlib")),
+            file("build/tool/00000000000000ff/out/tool"),
         ];
         let gone = [
             file(&format!("deps/libserde-{unused}.rlib")),
             file(&format!("build/serde-{unused}/out/x")),
+            file(&format!("examples/other-{unused}")),
+            file(&format!("build/serde/{unused}/out/x")),
         ];
-        let program = root.join("shop");
-        fs_err::hard_link(&kept[3], &program).unwrap();
-        artefacts(&Artefacts {
-            programs: [("shop".to_owned(), program)].into(),
+        let uplift = |from: usize, name: &str| {
+            let path = root.join(name);
+            fs_err::hard_link(&kept[from], &path).unwrap();
+            path
+        };
+        let files = vec![
+            uplift(3, "shop"),
+            uplift(4, "examples/demo"),
+            uplift(7, "tool"),
+        ];
+        let made = Artefacts {
+            files,
             used: [used.to_owned()].into(),
-            roots: [root].into(),
+            unhashed: ["engine".to_owned()].into(),
             ..Artefacts::default()
-        });
-        assert!(kept.iter().all(|path| path.exists()));
-        assert!(!gone.iter().any(|path| path.exists()));
+        };
+        artefacts(&root, &made);
+        let (lost, stays) = (
+            kept.iter().find(|path| !path.exists()),
+            gone.iter().find(|path| path.exists()),
+        );
+        assert_eq!((lost, stays), (None, None));
     }
 
     #[test]

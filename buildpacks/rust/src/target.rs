@@ -5,8 +5,11 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cargo::{hash, is_hash};
 use crate::output;
 
+/// Where older Cargos keep all fingerprints.
+const FINGERPRINTS: &str = ".fingerprint";
 /// Cargo holds it while it builds in a directory such as `target/release`.
 const LOCK: &str = ".cargo-lock";
 
@@ -52,15 +55,66 @@ fn open(root: &Path) -> io::Result<File> {
 pub(crate) fn roots(target: &Path) -> Vec<PathBuf> {
     let mut roots = Vec::new();
     for path in list(target) {
-        if path.join(".fingerprint").is_dir() {
+        if is_root(&path) {
             roots.push(path);
         } else {
-            let inner = list(&path).into_iter();
-            roots.extend(inner.filter(|path| path.join(".fingerprint").is_dir()));
+            roots.extend(list(&path).into_iter().filter(|path| is_root(path)));
         }
     }
     roots.sort_unstable();
     roots
+}
+
+fn is_root(path: &Path) -> bool {
+    [FINGERPRINTS, "build"]
+        .iter()
+        .any(|it| path.join(it).is_dir())
+}
+
+/// What Cargo keeps of a compilation, or of a run of a build script.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) package: String,
+    pub(crate) hash: String,
+    /// By what is in there, Cargo tells whether it is fresh.
+    pub(crate) fingerprint: PathBuf,
+    /// A directory that has all of it: newer Cargos have one for each, where
+    /// older ones have a directory for all fingerprints and one for all files.
+    pub(crate) own: Option<PathBuf>,
+}
+
+/// All that a directory of artefacts has.
+pub(crate) fn units(root: &Path) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for fingerprint in list(&root.join(FINGERPRINTS)) {
+        let name = name(&fingerprint);
+        if let Some(hash) = hash(name) {
+            units.push(Unit {
+                package: name.trim_end_matches(hash).trim_end_matches('-').to_owned(),
+                hash: hash.to_owned(),
+                fingerprint,
+                own: None,
+            });
+        }
+    }
+    for package in list(&root.join("build")) {
+        for own in list(&package) {
+            if is_hash(name(&own)) {
+                units.push(Unit {
+                    package: name(&package).to_owned(),
+                    hash: name(&own).to_owned(),
+                    fingerprint: own.join("fingerprint"),
+                    own: Some(own),
+                });
+            }
+        }
+    }
+    units
+}
+
+fn name(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.unwrap_or_default()
 }
 
 /// What is in a directory; nothing when it cannot be read.
@@ -73,4 +127,48 @@ pub(crate) fn entries(directory: &Path) -> Vec<std::fs::DirEntry> {
 pub(crate) fn list(directory: &Path) -> Vec<PathBuf> {
     let entries = entries(directory).into_iter();
     entries.map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn units_of_old_and_new_cargos_are_found() {
+        let target = tempfile::tempdir().unwrap();
+        let (old, new) = ("00000000000000aa", "00000000000000bb");
+        let path = |path: &str| target.path().join(path);
+        let directories = [
+            format!("release/.fingerprint/serde-core-{old}"),
+            format!("release/build/serde-core-{old}/out"),
+            format!("x86_64-unknown-linux-musl/debug/build/serde/{new}/out"),
+        ];
+        for directory in &directories {
+            fs_err::create_dir_all(path(directory)).unwrap();
+        }
+        let roots = roots(target.path());
+        let expected = ["release", "x86_64-unknown-linux-musl/debug"];
+        assert_eq!(roots, expected.map(path));
+        assert_eq!(
+            units(&roots[0]),
+            [Unit {
+                package: "serde-core".to_owned(),
+                hash: old.to_owned(),
+                fingerprint: path(&directories[0]),
+                own: None,
+            }]
+        );
+        let own = roots[1].join("build/serde").join(new);
+        assert_eq!(
+            units(&roots[1]),
+            [Unit {
+                package: "serde".to_owned(),
+                hash: new.to_owned(),
+                fingerprint: own.join("fingerprint"),
+                own: Some(own),
+            }]
+        );
+    }
 }

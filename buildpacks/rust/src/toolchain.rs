@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::Cache;
 use crate::output;
+use crate::target::list;
 use dist::Server;
 use installed::Installed;
-pub(crate) use request::{Channel, Request};
+pub(crate) use request::{Channel, Request, Wishes};
 
 /// A toolchain that can be used.
 #[derive(Debug)]
@@ -21,6 +22,16 @@ pub(crate) struct Toolchain {
     pub(crate) bin: PathBuf,
     /// `rustc`'s version, as it says it.
     pub(crate) release: String,
+}
+
+impl Toolchain {
+    /// Where its shared libraries are, that of the standard library above all.
+    pub(crate) fn libraries(&self) -> Vec<PathBuf> {
+        let lib = self.bin.with_file_name("lib");
+        let of_targets = list(&lib.join("rustlib")).into_iter();
+        let of_targets = of_targets.map(|target| target.join("lib"));
+        of_targets.chain([lib]).collect()
+    }
 }
 
 /// There is no toolchain.
@@ -95,12 +106,15 @@ impl ToolchainError {
 /// Provides the toolchain for a project.
 pub(crate) fn provide(
     app: &Path,
-    setting: Option<&str>,
-    rust_version: Option<&str>,
+    wishes: &Wishes<'_>,
     cache: &Cache,
 ) -> Result<Toolchain, ToolchainError> {
-    let mut request = Request::of(app, setting)?;
-    request.at_least = rust_version.map(str::to_owned);
+    let request = Request::of(app, wishes)?;
+    for key in &request.unknown {
+        output::warning(&format!(
+            "{key} says nothing in [toolchain] of rust-toolchain.toml"
+        ));
+    }
     let fetch = || install::provide(&Server::from_env(), &request, &cache.path("toolchains"));
     let installed = Installed::find(app).filter(|it| it.satisfies(&request));
     let Some(installed) = installed else {

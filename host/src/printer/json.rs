@@ -8,6 +8,7 @@ use protocol::{Channel, Event, Failure};
 use serde::Serialize;
 
 use super::lines::Lines;
+use super::sanitise::clean;
 use crate::exit_code;
 
 /// One line.
@@ -174,6 +175,8 @@ impl Narrator {
 
 fn output(phase: Option<&'static str>, channel: Channel, line: String) -> Json<'static> {
     let stream = stream_name(channel);
+    // Programs read text: colours are for terminals.
+    let line = clean(&line);
     Json::Output {
         phase,
         stream,

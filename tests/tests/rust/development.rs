@@ -107,33 +107,52 @@ fn rust_analyzer_understands_the_project_in_a_shell() {
     assert!(said.contains("E0308"), "{said}");
 }
 
-#[test]
-fn what_was_edited_while_a_build_ran_is_compiled_by_a_shell() {
-    let project = project("edited");
+/// `[unstable]` is Cargo's table of what is not the default yet, and the
+/// variable lets a stable Cargo read it.
+const NEW_LAYOUT: &str = "[unstable]\nbuild-dir-new-layout = true\n";
+const UNSTABLE: [&str; 2] = ["-e", "RUSTC_BOOTSTRAP=1"];
+
+fn edited_while_a_build_runs(project: &CargoProject, variables: &[&str]) {
     let gate = Gate::new();
     let script = "use std::io::Read as _;\nfn main() { let gate = std::net::TcpStream::connect(env!(\"GATE\"));\n\
                   if let Ok(mut gate) = gate { let _ = gate.read(&mut [0]); } }";
     project.app.write("build.rs", script);
     let variable = format!("GATE=127.0.0.1:{}", gate.port());
-    let building = project.locald(&["-e", &variable]).start();
+    let variables = [&["-e", &variable], variables].concat();
+    let building = project.locald(&variables).start();
     let waiting = gate.await_program();
-    change(&project, "first", "second");
+    change(project, "first", "second");
     drop(waiting);
     assert_eq!(building.wait().code, 0);
     assert_eq!(project.run(&[]).stdout, "7 first\n");
     drop(gate);
     let folder = project.app.text();
-    let run = [
-        "shell",
-        &folder,
-        "-e",
-        &variable,
-        "--",
-        "cargo",
-        "run",
-        "--release",
-    ];
+    let cargo = ["--", "cargo", "run", "--release"];
+    let run = [&["shell", &folder], &variables[..], &cargo].concat();
     assert_eq!(locald(run).succeed().stdout, "7 second\n");
+}
+
+#[test]
+fn what_was_edited_while_a_build_ran_is_compiled_by_a_shell() {
+    edited_while_a_build_runs(&project("edited"), &[]);
+}
+
+#[test]
+fn the_layout_of_target_directories_of_newer_cargos_is_kept_and_swept_too() {
+    let project = project("layout");
+    project.app.write(".cargo/config.toml", NEW_LAYOUT);
+    edited_while_a_build_runs(&project, &UNSTABLE);
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }";
+    project.app.write("build.rs", script);
+    let said = project.build(&UNSTABLE);
+    assert_eq!(compiled(&said), ["layout"], "{said}");
+    let unchanged = project.build(&[&UNSTABLE[..], &["--force"]].concat());
+    assert_eq!(compiled(&unchanged), [""; 0], "{unchanged}");
+    let units =
+        "cd $CARGO_TARGET_DIR/release && ls -d build/*/*/fingerprint && ! ls -d .fingerprint";
+    let said = project.develop(&["sh", "-c", units]);
+    // Of the dependency, the program, its script, and the run of that.
+    assert_eq!(said.matches("/fingerprint").count(), 4, "{said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::{Artefacts, CargoError, is_locked};
 use crate::explain;
 use crate::output;
-use crate::selection::{Metadata, Selection};
+use crate::selection::{Bins, Metadata, Selection};
 use crate::settings::Table;
 use crate::toolchain::Toolchain;
 
@@ -20,6 +20,16 @@ pub(crate) struct Cargo {
     program: PathBuf,
     app: PathBuf,
     env: Vec<(OsString, OsString)>,
+    colour: Colour,
+}
+
+/// Whether the compiler's messages have colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// Whoever shows them removes what cannot be shown.
+    Always,
+    /// As Cargo decides by its configuration.
+    Auto,
 }
 
 impl Cargo {
@@ -28,6 +38,7 @@ impl Cargo {
         toolchain: &Toolchain,
         app: &Path,
         variables: Vec<(OsString, OsString)>,
+        colour: Colour,
     ) -> Self {
         let path = |env: &[(OsString, OsString)]| {
             let given = env.iter().find(|(name, _)| name == "PATH");
@@ -46,6 +57,7 @@ impl Cargo {
             program: toolchain.bin.join("cargo"),
             app: app.to_owned(),
             env,
+            colour,
         }
     }
 
@@ -82,6 +94,9 @@ impl Cargo {
         command
             .args(["--message-format", "json-render-diagnostics"])
             .args(arguments(selection, settings));
+        if self.colour == Colour::Always {
+            command.args(["--color", "always"]);
+        }
         let (artefacts, _) = run(command, Artefacts::read)?;
         Ok(artefacts)
     }
@@ -96,9 +111,14 @@ fn arguments(selection: &Selection, settings: &Table) -> Vec<String> {
         }
     };
     each("--package", &selection.packages);
-    each("--bin", &selection.bins);
+    if let Bins::Named(names) = &selection.bins {
+        each("--bin", names);
+    }
     each("--example", &selection.examples);
     each("--features", &settings.features);
+    if selection.bins == Bins::All {
+        arguments.push("--bins".to_owned());
+    }
     if settings.all_features {
         arguments.push("--all-features".to_owned());
     }
@@ -123,6 +143,7 @@ fn run<T: Send>(
     let status = child.wait().map_err(CargoError::Read)?;
     let said = said.join().unwrap_or_default();
     if !status.success() {
+        let said = anstream::adapter::strip_str(&said).to_string();
         let explanation = explain::explain(&said);
         return Err(CargoError::Failed { explanation });
     }
@@ -165,11 +186,12 @@ mod tests {
 
     #[test]
     fn cargo_is_told_what_is_selected() {
-        let selection = Selection {
+        let mut selection = Selection {
             packages: vec!["shop".to_owned()],
-            bins: vec!["server".to_owned()],
+            bins: Bins::Named(vec!["server".to_owned()]),
             examples: Vec::new(),
             web: None,
+            members: Vec::new(),
         };
         let settings = Table {
             features: vec!["tls".to_owned()],
@@ -180,6 +202,11 @@ mod tests {
         assert_eq!(
             arguments(&selection, &settings).join(" "),
             "--profile release --package shop --bin server --features tls --no-default-features -v"
+        );
+        selection.bins = Bins::All;
+        assert_eq!(
+            arguments(&selection, &settings).join(" "),
+            "--profile release --package shop --features tls --bins --no-default-features -v"
         );
     }
 }

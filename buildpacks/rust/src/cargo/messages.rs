@@ -6,42 +6,73 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::selection::{Kind, Package};
+
 /// Everything that a build is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Artefacts {
-    /// Programs by their targets' names.
-    pub(crate) programs: BTreeMap<String, PathBuf>,
+    pub(crate) programs: Vec<Program>,
+    /// Shared libraries by their files' names.
+    pub(crate) libraries: BTreeMap<String, PathBuf>,
+    /// Where build scripts told the linker to look for libraries.
+    pub(crate) linked: Vec<PathBuf>,
+    /// All files that were made.
+    pub(crate) files: Vec<PathBuf>,
     /// The hashes in the names of files and directories that the build uses.
     pub(crate) used: HashSet<String>,
-    /// Where target directories have their artefacts: `…/release`.
-    pub(crate) roots: HashSet<PathBuf>,
-    /// Build scripts of the project's own packages.
+    /// Packages with a shared library: Cargo gives its file no hash.
+    pub(crate) unhashed: HashSet<String>,
     pub(crate) scripts: Vec<Script>,
+    /// Programs of build scripts by their packages' ids.
+    pub(crate) script_programs: BTreeMap<String, PathBuf>,
+}
+
+/// A target that can be run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) package_id: String,
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
 }
 
 /// A build script that has run, now or in an earlier build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Script {
-    /// Its package's directory.
-    pub(crate) package: PathBuf,
+    pub(crate) package_id: String,
     /// Where it puts what it makes.
     pub(crate) out: PathBuf,
+}
+
+impl Script {
+    /// Its package's directory when that is the project's own:
+    /// `path+file:///app/member#1.0.0`.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        let path = self.package_id.strip_prefix("path+file://")?;
+        Some(path.split('#').next()?.into())
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Message {
-    CompilerArtifact {
-        target: Target,
-        filenames: Vec<PathBuf>,
-        executable: Option<PathBuf>,
-    },
+    CompilerArtifact(Artefact),
     BuildScriptExecuted {
         package_id: String,
         out_dir: PathBuf,
+        #[serde(default)]
+        linked_paths: Vec<String>,
     },
     #[serde(other)]
     Other,
+}
+
+#[derive(Deserialize)]
+struct Artefact {
+    package_id: String,
+    target: Target,
+    filenames: Vec<PathBuf>,
+    executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -62,59 +93,103 @@ impl Artefacts {
         Ok(artefacts)
     }
 
+    /// Where a program is; absent when it was not built.
+    pub(crate) fn program(&self, package: &Package, kind: Kind, name: &str) -> Option<PathBuf> {
+        let is = |it: &&Program| it.package_id == package.id && it.kind == kind && it.name == name;
+        let program = self.programs.iter().find(is)?;
+        Some(program.path.clone())
+    }
+
     fn add(&mut self, message: Message) {
         match message {
-            Message::CompilerArtifact {
-                target,
-                filenames,
-                executable,
-            } => {
-                filenames.iter().for_each(|path| self.use_path(path));
-                let runnable = |kind: &String| kind == "bin" || kind == "example";
-                if let Some(path) = executable.filter(|_| target.kind.iter().any(runnable)) {
-                    self.programs.insert(target.name, path);
-                }
-            }
+            Message::CompilerArtifact(artefact) => self.add_artefact(artefact),
             Message::BuildScriptExecuted {
                 package_id,
                 out_dir: out,
+                linked_paths,
             } => {
                 self.use_path(&out);
-                if let Some(package) = directory(&package_id) {
-                    self.scripts.push(Script { package, out });
-                }
+                self.linked.extend(linked_paths.iter().map(|it| linked(it)));
+                self.scripts.push(Script { package_id, out });
             }
             Message::Other => {}
         }
     }
 
-    fn use_path(&mut self, path: &Path) {
-        for part in path.components() {
-            if let Some(hash) = part.as_os_str().to_str().and_then(hash) {
-                self.used.insert(hash.to_owned());
+    fn add_artefact(&mut self, artefact: Artefact) {
+        let Artefact {
+            package_id,
+            target,
+            filenames,
+            executable,
+        } = artefact;
+        for path in &filenames {
+            self.use_path(path);
+            let file = path.file_name().and_then(|it| it.to_str());
+            if let Some(file) = file.filter(|it| it.ends_with(".so")) {
+                self.libraries.insert(file.to_owned(), path.clone());
+                if hash(file).is_none() {
+                    self.unhashed.insert(package_name(&package_id).to_owned());
+                }
             }
         }
-        let inner = path
-            .ancestors()
-            .find(|it| it.ends_with("deps") || it.ends_with("build"));
-        if let Some(root) = inner.and_then(Path::parent) {
-            self.roots.insert(root.to_owned());
+        if target.kind.iter().any(|it| it == "custom-build")
+            && let Some(program) = filenames.first()
+        {
+            let programs = &mut self.script_programs;
+            programs.insert(package_id.clone(), program.clone());
+        }
+        self.files.extend(filenames);
+        let kinds = [Kind::Bin, Kind::Example];
+        let kind = kinds
+            .into_iter()
+            .find(|kind| target.kind.iter().any(|it| it == kind.name()));
+        if let (Some(kind), Some(path)) = (kind, executable) {
+            self.programs.push(Program {
+                package_id,
+                kind,
+                name: target.name,
+                path,
+            });
+        }
+    }
+
+    fn use_path(&mut self, path: &Path) {
+        for part in path.components() {
+            let part = part.as_os_str().to_str();
+            if let Some(hash) = part.and_then(|it| hash(it).or_else(|| is_hash(it).then_some(it))) {
+                self.used.insert(hash.to_owned());
+            }
         }
     }
 }
 
-/// Where a package of the project is: `path+file:///app/member#1.0.0`.
-fn directory(package_id: &str) -> Option<PathBuf> {
-    let path = package_id.strip_prefix("path+file://")?;
-    Some(path.split('#').next()?.into())
+/// `…#NAME@VERSION`, or `…/NAME#VERSION`.
+fn package_name(package_id: &str) -> &str {
+    let (source, rest) = package_id.rsplit_once('#').unwrap_or((package_id, ""));
+    let last = || source.rsplit('/').next().unwrap_or_default();
+    rest.split_once('@').map_or_else(last, |(name, _)| name)
+}
+
+/// The directory of a `KIND=DIRECTORY`, as the linker is told.
+fn linked(path: &str) -> PathBuf {
+    let kinds = ["dependency", "crate", "native", "framework", "all"];
+    match path.split_once('=') {
+        Some((kind, directory)) if kinds.contains(&kind) => directory.into(),
+        _ => path.into(),
+    }
 }
 
 /// The hash in a name that Cargo gives: `libserde-0123456789abcdef.rlib`.
 pub(crate) fn hash(name: &str) -> Option<&str> {
     let stem = name.split('.').next()?;
     let (_, hash) = stem.rsplit_once('-')?;
-    let digits = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits.then_some(hash)
+    is_hash(hash).then_some(hash)
+}
+
+/// Whether a name is a hash of Cargo's alone.
+pub(crate) fn is_hash(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -124,20 +199,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_and_hashes_are_found() {
+    fn programs_libraries_and_hashes_are_found() {
         let output = r#"
-{"reason":"compiler-artifact","target":{"name":"serde","kind":["lib"]},"filenames":["/t/release/deps/libserde-0123456789abcdef.rlib"],"executable":null}
-{"reason":"build-script-executed","package_id":"registry+https://github.com/rust-lang/crates.io-index#ring@0.17.0","out_dir":"/t/release/build/ring-fedcba9876543210/out"}
+{"reason":"compiler-artifact","package_id":"registry+https://x#serde@1.0.0","target":{"name":"serde","kind":["lib"]},"filenames":["/t/release/deps/libserde-0123456789abcdef.rlib"],"executable":null}
+{"reason":"compiler-artifact","package_id":"registry+https://x#itoa@1.0.0","target":{"name":"itoa","kind":["lib"]},"filenames":["/t/release/build/itoa/0123456789abcdee/out/libitoa.rlib"],"executable":null}
+{"reason":"compiler-artifact","package_id":"path+file:///app/engine#0.1.0","target":{"name":"engine","kind":["dylib"]},"filenames":["/t/release/libengine.so"],"executable":null}
+{"reason":"build-script-executed","package_id":"registry+https://github.com/rust-lang/crates.io-index#ring@0.17.0","linked_paths":["native=/t/release/build/ring-fedcba9876543210/out/lib"],"out_dir":"/t/release/build/ring-fedcba9876543210/out"}
 {"reason":"build-script-executed","package_id":"path+file:///app/shop#0.1.0","out_dir":"/t/release/build/shop-0000000000000001/out"}
-{"reason":"compiler-artifact","target":{"name":"shop","kind":["bin"]},"filenames":["/t/release/shop"],"executable":"/t/release/shop"}
+{"reason":"compiler-artifact","package_id":"path+file:///app/shop#0.1.0","target":{"name":"shop","kind":["bin"]},"filenames":["/t/release/shop"],"executable":"/t/release/shop"}
 {"reason":"build-finished","success":true}
 no message"#;
         let artefacts = Artefacts::read(output.as_bytes()).unwrap();
-        assert_eq!(artefacts.programs["shop"], Path::new("/t/release/shop"));
-        assert!(artefacts.used.contains("0123456789abcdef"));
-        assert!(artefacts.used.contains("fedcba9876543210"));
-        assert_eq!(artefacts.roots, [PathBuf::from("/t/release")].into());
-        assert_eq!(artefacts.scripts.len(), 1);
-        assert_eq!(artefacts.scripts[0].package, Path::new("/app/shop"));
+        let shop = &artefacts.programs[0];
+        assert_eq!((shop.kind, &*shop.name), (Kind::Bin, "shop"));
+        assert_eq!(shop.path, Path::new("/t/release/shop"));
+        let engine = &artefacts.libraries["libengine.so"];
+        assert_eq!(engine, Path::new("/t/release/libengine.so"));
+        assert_eq!(artefacts.unhashed, ["engine".to_owned()].into());
+        for hash in ["0123456789abcdef", "0123456789abcdee", "fedcba9876543210"] {
+            assert!(artefacts.used.contains(hash), "{hash}");
+        }
+        let linked = Path::new("/t/release/build/ring-fedcba9876543210/out/lib");
+        assert_eq!(artefacts.linked, [linked]);
+        assert_eq!(artefacts.scripts[0].directory(), None);
+        let own = artefacts.scripts[1].directory();
+        assert_eq!(own.as_deref(), Some(Path::new("/app/shop")));
+    }
+
+    #[test]
+    fn a_package_is_known_by_its_name() {
+        assert_eq!(package_name("path+file:///app/engine#0.1.0"), "engine");
+        assert_eq!(package_name("path+file:///app/x#engine@0.1.0"), "engine");
+        assert_eq!(package_name("registry+https://x#serde@1.0.0"), "serde");
     }
 }

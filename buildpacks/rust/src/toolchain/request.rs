@@ -1,6 +1,7 @@
 //! What a project wants: `rust-toolchain.toml`, or `rust-toolchain`, as rustup
 //! reads them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -17,6 +18,19 @@ pub(crate) struct Request {
     pub(crate) targets: Vec<String>,
     /// `rust-version` of the manifest.
     pub(crate) at_least: Option<String>,
+    /// Keys that say nothing, neither here nor to rustup.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// What others than `rust-toolchain.toml` say.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes<'a> {
+    /// By a setting.
+    pub(crate) channel: Option<&'a str>,
+    /// Of the manifest.
+    pub(crate) rust_version: Option<&'a str>,
+    /// That Cargo is configured to build for.
+    pub(crate) targets: Vec<String>,
 }
 
 /// A channel of the distribution server, or a version.
@@ -34,13 +48,15 @@ struct File {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct Section {
     channel: Option<String>,
     path: Option<String>,
     components: Vec<String>,
     targets: Vec<String>,
     profile: Option<Profile>,
+    #[serde(flatten)]
+    others: BTreeMap<String, toml::Value>,
 }
 
 /// All of them hold what a build needs.
@@ -64,11 +80,13 @@ impl Profile {
 
 impl Request {
     /// The wish of a project. A setting beats its files.
-    pub(crate) fn of(app: &Path, setting: Option<&str>) -> Result<Self, ToolchainError> {
+    pub(crate) fn of(app: &Path, wishes: &Wishes<'_>) -> Result<Self, ToolchainError> {
         let mut request = Self::in_files(app)?;
-        if let Some(setting) = setting {
-            request.channel = Some(Channel::parse(setting)?);
+        if let Some(channel) = wishes.channel {
+            request.channel = Some(Channel::parse(channel)?);
         }
+        request.targets.extend_from_slice(&wishes.targets);
+        request.at_least = wishes.rust_version.map(str::to_owned);
         Ok(request)
     }
 
@@ -101,6 +119,7 @@ impl Request {
             mut components,
             targets,
             profile,
+            others,
         } = toml::from_str::<File>(text).map_err(malformed)?.toolchain;
         if let Some(path) = path {
             return Err(ToolchainError::Path { file, path });
@@ -113,6 +132,7 @@ impl Request {
             components,
             targets,
             at_least: None,
+            unknown: others.into_keys().collect(),
         })
     }
 }
@@ -129,8 +149,10 @@ impl Channel {
     fn parse(text: &str) -> Result<Self, ToolchainError> {
         let refuse = || ToolchainError::Channel(text.to_owned());
         // What follows the channel may be a date, and then the host.
-        let (name, rest) = text.split_once('-').unwrap_or((text, ""));
-        let is_version = name.split('.').all(is_number) && matches!(name.split('.').count(), 2 | 3);
+        let (name, rest) = split(text);
+        let (number, _) = name.split_once('-').unwrap_or((name, ""));
+        let parts = number.split('.');
+        let is_version = parts.clone().all(is_number) && matches!(parts.count(), 2 | 3);
         let known = is_version || matches!(name, "stable" | "beta" | "nightly");
         if !known || text.ends_with('-') {
             return Err(refuse());
@@ -147,7 +169,7 @@ impl Channel {
 
     /// Whether it will never be another toolchain.
     pub(crate) fn is_fixed(&self) -> bool {
-        self.date.is_some() || self.name.split('.').count() == 3
+        self.date.is_some() || self.name.split('.').count() >= 3
     }
 
     /// As people write it.
@@ -157,6 +179,19 @@ impl Channel {
             Some(date) => format!("{}-{date}", self.name),
         }
     }
+}
+
+/// A channel or version, and what follows; `1.96.0-beta.2` is a version.
+fn split(text: &str) -> (&str, &str) {
+    let (name, rest) = text.split_once('-').unwrap_or((text, ""));
+    let suffix = rest.split('-').next().unwrap_or_default();
+    let beta = suffix.strip_prefix("beta").unwrap_or("x");
+    let number = beta.strip_prefix('.').is_some_and(is_number);
+    if name.contains('.') && (beta.is_empty() || number) {
+        let (version, rest) = text.split_at(name.len() + 1 + suffix.len());
+        return (version, rest.strip_prefix('-').unwrap_or(rest));
+    }
+    (name, rest)
 }
 
 fn is_number(text: &str) -> bool {
@@ -194,13 +229,27 @@ mod tests {
 
     #[test]
     fn what_is_no_channel_is_refused() {
-        for text in ["", "latest", "1", "1.x", "stable-", "nightly-2026"] {
+        for text in [
+            "",
+            "latest",
+            "1",
+            "1.x",
+            "stable-",
+            "nightly-2026",
+            "1.96.0-alpha",
+        ] {
             assert!(Channel::parse(text).is_err(), "{text}");
         }
-        assert!(Channel::parse("stable-x86_64-unknown-linux-gnu").is_ok());
+        for (text, name) in [
+            ("stable-x86_64-unknown-linux-gnu", "stable"),
+            ("1.96.0-beta.2", "1.96.0-beta.2"),
+            ("1.96-beta-x86_64-unknown-linux-gnu", "1.96-beta"),
+        ] {
+            assert_eq!(Channel::parse(text).unwrap().display(), name);
+        }
         let path = Request::parse("rust-toolchain.toml", "[toolchain]\npath = \"/x\"\n");
         assert!(matches!(path.unwrap_err(), ToolchainError::Path { .. }));
         let unknown = Request::parse("rust-toolchain.toml", "[toolchain]\nchanel = \"stable\"\n");
-        assert!(unknown.unwrap_err().to_string().contains("chanel"));
+        assert_eq!(unknown.unwrap().unknown, ["chanel"]);
     }
 }

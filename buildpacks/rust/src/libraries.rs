@@ -1,0 +1,168 @@
+//! Shared libraries that were there for the build alone and come along: those
+//! that Cargo built, the toolchain's own, and those of installed packages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::apt::Packages;
+use crate::compilation::Compilation;
+use crate::elf;
+use crate::error::BuildError;
+use crate::toolchain::Toolchain;
+
+/// Where libraries are looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Libraries {
+    /// Files that Cargo says it built, by their names.
+    built: BTreeMap<String, PathBuf>,
+    /// Where `cargo run` would let the loader look, too.
+    own: Vec<PathBuf>,
+    packages: Vec<PathBuf>,
+    /// The same, and the builder's own.
+    all: Vec<PathBuf>,
+}
+
+/// Who needs a library.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// What was built: the run image must have what it needs of the builder.
+    Build,
+    /// A package that was installed for the build: what it needs of the builder
+    /// may be there for the same reason alone, and comes along, too.
+    Package,
+}
+
+impl Libraries {
+    /// Those of a build. `project` are directories that the build owns.
+    pub(crate) fn of(
+        compilation: &Compilation,
+        toolchain: &Toolchain,
+        packages: &Packages,
+        project: &[&Path],
+    ) -> Self {
+        let artefacts = &compilation.artefacts;
+        let linked = artefacts.linked.iter();
+        let mut own: Vec<PathBuf> = linked
+            .filter(|path| project.iter().any(|project| path.starts_with(project)))
+            .cloned()
+            .collect();
+        let roots = compilation.roots.iter();
+        own.extend(roots.flat_map(|root| [root.clone(), root.join("deps")]));
+        own.extend(toolchain.libraries());
+        Self {
+            built: artefacts.libraries.clone(),
+            own,
+            packages: packages.libraries(),
+            all: packages.all_libraries(),
+        }
+    }
+
+    /// Those of packages alone.
+    #[cfg(test)]
+    pub(crate) fn of_packages(packages: &Packages) -> Self {
+        Self {
+            packages: packages.libraries(),
+            all: packages.all_libraries(),
+            ..Self::default()
+        }
+    }
+
+    /// Copies what programs need, and what that needs itself; returns what must
+    /// be in the run image.
+    pub(crate) fn copy(
+        &self,
+        to: &Path,
+        needed: impl IntoIterator<Item = String>,
+    ) -> Result<BTreeSet<String>, BuildError> {
+        let mut wanted: Vec<_> = needed.into_iter().map(|name| (name, By::Build)).collect();
+        let (mut copied, mut missing) = (BTreeSet::new(), BTreeSet::new());
+        while let Some((name, by)) = wanted.pop() {
+            if copied.contains(&name) {
+                continue;
+            }
+            let Some((path, by)) = self.find(&name, by) else {
+                missing.insert(name);
+                continue;
+            };
+            fs_err::create_dir_all(to).map_err(BuildError::io("make", to))?;
+            let needed = copy_one(&path, &to.join(&name))?;
+            wanted.extend(needed.into_iter().map(|name| (name, by)));
+            copied.insert(name);
+        }
+        Ok(&missing - &copied)
+    }
+
+    /// A library, and as what it needs others.
+    fn find(&self, name: &str, by: By) -> Option<(PathBuf, By)> {
+        let built = self.built.get(name).filter(|path| path.is_file());
+        let own = built.cloned().or_else(|| find(&self.own, name));
+        let own = own.map(|path| (path, By::Build));
+        let of_package = || {
+            let directories = match by {
+                By::Build => &self.packages,
+                By::Package if elf::is_of_c_library(name) => return None,
+                By::Package => &self.all,
+            };
+            Some((find(directories, name)?, By::Package))
+        };
+        own.or_else(of_package)
+    }
+}
+
+fn find(directories: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let mut paths = directories.iter().map(|directory| directory.join(name));
+    paths.find(|path| path.is_file())
+}
+
+/// Copies a file; returns the libraries that it needs.
+pub(crate) fn copy_one(from: &Path, to: &Path) -> Result<Vec<String>, BuildError> {
+    fs_err::copy(from, to).map_err(BuildError::io("copy", from))?;
+    let content = fs_err::read(to).map_err(BuildError::io("read", to))?;
+    Ok(elf::needed(&content))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::cargo::Artefacts;
+
+    #[test]
+    fn what_was_built_or_is_the_toolchains_comes_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let file = |name: &str| {
+            fs_err::create_dir_all(path(name).parent().unwrap()).unwrap();
+            fs_err::write(path(name), "").unwrap();
+        };
+        let release = "target/release";
+        file(&format!("{release}/libengine.so"));
+        file(&format!("{release}/build/x-00000000000000aa/out/libx.so.1"));
+        file("elsewhere/liby.so.1");
+        file("toolchain/lib/rustlib/some-target/lib/libstd-1.so");
+        let linked = ["target/release/build/x-00000000000000aa/out", "elsewhere"];
+        let engine = path(&format!("{release}/libengine.so"));
+        let compilation = Compilation {
+            artefacts: Artefacts {
+                libraries: [("libengine.so".to_owned(), engine)].into(),
+                linked: linked.map(&path).to_vec(),
+                ..Artefacts::default()
+            },
+            roots: vec![path(release)],
+            locks: BTreeMap::new(),
+        };
+        let toolchain = Toolchain {
+            bin: path("toolchain/bin"),
+            release: String::new(),
+        };
+        let target = path("target");
+        let libraries = Libraries::of(&compilation, &toolchain, &Packages::default(), &[&target]);
+        let names = ["libengine.so", "libx.so.1", "liby.so.1", "libstd-1.so"];
+        let missing = libraries.copy(&path("lib"), names.map(str::to_owned));
+        assert_eq!(missing.unwrap(), ["liby.so.1".to_owned()].into());
+        for name in ["libengine.so", "libx.so.1", "libstd-1.so"] {
+            assert!(path("lib").join(name).is_file(), "{name}");
+        }
+    }
+}
