@@ -21,6 +21,7 @@ mod details;
 mod images;
 mod json;
 mod lines;
+mod live;
 mod log;
 mod machine;
 mod measure;
@@ -35,6 +36,8 @@ mod story;
 mod style;
 mod table;
 mod transfer;
+mod width;
+mod window;
 
 pub(crate) use answer::Answer;
 pub(crate) use details::ImageDetails;
@@ -102,7 +105,8 @@ impl Printer {
         let voice = if options.json {
             Voice::Programs(json::Narrator::default())
         } else if folds {
-            let screen = Screen::terminal();
+            let window = window::StandardError::new();
+            let screen = Screen::terminal(Box::new(io::stderr()), Box::new(window));
             Voice::people(
                 Story::new(detail, style, true),
                 detail,

@@ -26,7 +26,7 @@ const PATIENCE: usize = 3;
 /// 128 + SIGPIPE: nobody reads the output.
 const NO_READER: u8 = 141;
 
-pub(crate) use imp::prepare;
+pub(crate) use imp::{is_in_foreground, prepare};
 
 /// How a process is to be attached here: a terminal, when both ends are one.
 pub(crate) fn stdio() -> Stdio {

@@ -1,27 +1,29 @@
 //! Where lines for people appear.
 
 use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
+use super::live::{Display, Region, Window};
 use super::shared::Shared;
 
 /// Standard error, with or without live lines.
 pub(super) enum Screen {
     /// Lines that stay, and live lines below them.
     Terminal {
-        multi: MultiProgress,
-        bars: Vec<ProgressBar>,
+        display: Arc<Mutex<Display>>,
+        region: Region,
     },
     /// Lines that stay.
     Plain(Shared),
 }
 
 impl Screen {
-    pub(super) fn terminal() -> Self {
+    pub(super) fn terminal(writer: Box<dyn Write + Send>, window: Box<dyn Window>) -> Self {
+        let mut display = Display::new(writer, window);
+        let region = display.region();
         Self::Terminal {
-            multi: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
-            bars: Vec::new(),
+            display: Arc::new(Mutex::new(display)),
+            region,
         }
     }
 
@@ -33,9 +35,9 @@ impl Screen {
     pub(super) fn aside(&self) -> Self {
         match self {
             Self::Plain(writer) => Self::Plain(writer.clone()),
-            Self::Terminal { multi, .. } => Self::Terminal {
-                multi: multi.clone(),
-                bars: Vec::new(),
+            Self::Terminal { display, .. } => Self::Terminal {
+                display: Arc::clone(display),
+                region: lock(display).region(),
             },
         }
     }
@@ -44,7 +46,7 @@ impl Screen {
     pub(super) fn beside(&self, write: impl FnOnce()) {
         match self {
             Self::Plain(_) => write(),
-            Self::Terminal { multi, .. } => multi.suspend(write),
+            Self::Terminal { display, .. } => lock(display).beside(write),
         }
     }
 
@@ -52,26 +54,7 @@ impl Screen {
     pub(super) fn show(&mut self, lines: &[String], live: &[String]) {
         match self {
             Self::Plain(writer) => writer.lines(lines),
-            Self::Terminal { multi, bars } => {
-                // Fewer live lines first: what stays must not leave a gap.
-                while bars.len() > live.len()
-                    && let Some(bar) = bars.pop()
-                {
-                    bar.finish_and_clear();
-                    multi.remove(&bar);
-                }
-                for line in lines {
-                    let _ = multi.println(line);
-                }
-                while bars.len() < live.len() {
-                    bars.push(multi.add(new_bar()));
-                }
-                for (bar, line) in bars.iter().zip(live) {
-                    if bar.message() != *line {
-                        bar.set_message(line.clone());
-                    }
-                }
-            }
+            Self::Terminal { display, region } => lock(display).show(*region, lines, live),
         }
     }
 
@@ -79,9 +62,7 @@ impl Screen {
     pub(super) fn print(&mut self, line: &str) {
         match self {
             Self::Plain(writer) => writer.line(line),
-            Self::Terminal { multi, .. } => {
-                let _ = multi.println(line);
-            }
+            Self::Terminal { display, .. } => lock(display).print(&[line.to_owned()]),
         }
     }
 
@@ -91,11 +72,12 @@ impl Screen {
     }
 }
 
-fn new_bar() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    // Cut at the terminal's width. The template is a constant that parses.
-    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-        bar.set_style(style);
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.clear();
     }
-    bar
+}
+
+fn lock(display: &Mutex<Display>) -> MutexGuard<'_, Display> {
+    display.lock().unwrap_or_else(PoisonError::into_inner)
 }

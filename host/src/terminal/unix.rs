@@ -22,6 +22,13 @@ impl Drop for RawMode {
 /// Terminals understand colours without being asked to.
 pub(crate) fn prepare() {}
 
+/// Whether this process may use the terminal of standard error, which a shell
+/// takes away from a job in the background.
+pub(crate) fn is_in_foreground() -> bool {
+    let group = rustix::termios::tcgetpgrp(io::stderr());
+    group.map_or(true, |group| group == rustix::process::getpgrp())
+}
+
 /// Standard input.
 #[derive(Debug)]
 pub(super) struct Input(io::Stdin);

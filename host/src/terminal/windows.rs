@@ -67,6 +67,11 @@ pub(crate) fn prepare() {
     let _ = crossterm::ansi_support::supports_ansi();
 }
 
+/// There are no jobs.
+pub(crate) const fn is_in_foreground() -> bool {
+    true
+}
+
 /// Standard input.
 #[derive(Debug, Default)]
 pub(super) struct Input {

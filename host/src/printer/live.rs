@@ -1,0 +1,153 @@
+//! A terminal with lines that stay, and live lines below them.
+//!
+//! Between two writes the cursor rests where the live lines begin, so that they
+//! are erased without counting rows: a terminal that wraps its lines anew when
+//! its size changes moves the cursor with the text. Live lines are cut at the
+//! terminal's width; lines that stay are left for the terminal to wrap, so that
+//! they are copied as they are, and wrapped anew when its size changes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::width;
+
+/// Shows all that follows at once, where a terminal can do that.
+const BEGIN: &str = "\u{1b}[?2026h";
+const END: &str = "\u{1b}[?2026l";
+/// Erases from the beginning of the cursor's line to the end of the screen.
+/// What the terminal itself has echoed there, such as `^C`, goes too.
+const ERASE: &str = "\r\u{1b}[J";
+/// A terminal that finds a character wider than we do must not wrap a live
+/// line.
+const NO_WRAP: &str = "\u{1b}[?7l";
+const WRAP: &str = "\u{1b}[?7h";
+
+/// What is known of a terminal.
+pub(super) trait Window: Send {
+    /// Columns and rows; nothing while others have the terminal.
+    fn size(&self) -> Option<(usize, usize)>;
+    /// Whether standard output is the same terminal.
+    fn has_stdout(&self) -> bool;
+}
+
+/// Whose live lines they are: they are shown in the order of their regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Region(usize);
+
+/// A terminal.
+pub(super) struct Display {
+    writer: Box<dyn Write + Send>,
+    window: Box<dyn Window>,
+    regions: usize,
+    live: BTreeMap<Region, Vec<String>>,
+    /// The live lines as they are on the screen.
+    drawn: Vec<String>,
+}
+
+impl Display {
+    pub(super) fn new(writer: Box<dyn Write + Send>, window: Box<dyn Window>) -> Self {
+        Self {
+            writer,
+            window,
+            regions: 0,
+            live: BTreeMap::new(),
+            drawn: Vec::new(),
+        }
+    }
+
+    /// A place for live lines, below those that there are.
+    pub(super) fn region(&mut self) -> Region {
+        self.regions += 1;
+        Region(self.regions)
+    }
+
+    /// Adds lines that stay, and replaces the live lines of a region.
+    pub(super) fn show(&mut self, region: Region, lines: &[String], live: &[String]) {
+        if live.is_empty() {
+            self.live.remove(&region);
+        } else {
+            self.live.insert(region, live.to_vec());
+        }
+        self.print(lines);
+    }
+
+    /// Adds lines that stay.
+    pub(super) fn print(&mut self, lines: &[String]) {
+        let live = self.cut();
+        if lines.is_empty() && live == self.drawn {
+            return;
+        }
+        let mut frame = BEGIN.to_owned();
+        frame.push_str(self.erase());
+        for line in lines {
+            frame.push_str(line);
+            frame.push_str("\r\n");
+        }
+        draw(&live, &mut frame);
+        frame.push_str(END);
+        self.drawn = live;
+        self.write(&frame);
+    }
+
+    /// Lets something else be written to standard output.
+    pub(super) fn beside(&mut self, write: impl FnOnce()) {
+        if self.window.has_stdout() {
+            self.without_live(write);
+        } else {
+            write();
+        }
+    }
+
+    /// Takes the live lines away while somebody else has the terminal.
+    pub(super) fn without_live(&mut self, work: impl FnOnce()) {
+        let erase = self.erase();
+        self.write(&format!("{BEGIN}{erase}"));
+        work();
+        let mut frame = String::new();
+        self.drawn = self.cut();
+        draw(&self.drawn, &mut frame);
+        self.write(&format!("{frame}{END}"));
+    }
+
+    /// What another program has written is not ours to erase.
+    fn erase(&self) -> &'static str {
+        match self.window.size() {
+            Some(_) => ERASE,
+            None => "",
+        }
+    }
+
+    /// The live lines as they fit: the last ones, when there are too many.
+    fn cut(&self) -> Vec<String> {
+        let Some((columns, rows)) = self.window.size() else {
+            return Vec::new();
+        };
+        let lines: Vec<_> = self.live.values().flatten().collect();
+        let hidden = lines.len().saturating_sub(rows.saturating_sub(1));
+        let shown = lines.into_iter().skip(hidden);
+        shown.map(|line| width::fit(line, columns)).collect()
+    }
+
+    /// Nobody is left to be told when the terminal is gone.
+    fn write(&mut self, text: &str) {
+        let _ = self.writer.write_all(text.as_bytes());
+        let _ = self.writer.flush();
+    }
+}
+
+/// Draws live lines, and returns to where they begin.
+fn draw(live: &[String], frame: &mut String) {
+    let Some(rows) = live.len().checked_sub(1) else {
+        return;
+    };
+    frame.push_str(NO_WRAP);
+    frame.push_str(&live.join("\r\n"));
+    frame.push_str(WRAP);
+    frame.push('\r');
+    if rows > 0 {
+        frame.push_str(&format!("\u{1b}[{rows}A"));
+    }
+}
+
+#[cfg(test)]
+mod tests;
