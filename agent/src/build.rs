@@ -296,6 +296,20 @@ impl Build<'_> {
             size: image.size(),
             up_to_date,
             published,
+            buildpacks: buildpacks(image),
         }
     }
+}
+
+/// As the lifecycle has noted them in the image.
+fn buildpacks(image: &Image) -> Vec<String> {
+    let runtime = image.config.runtime();
+    let metadata = runtime.label("io.buildpacks.build.metadata");
+    let metadata: serde_json::Value =
+        serde_json::from_str(metadata.unwrap_or_default()).unwrap_or_default();
+    let listed = metadata["buildpacks"].as_array().into_iter().flatten();
+    let named = listed.filter_map(|it| Some((it["id"].as_str()?, it["version"].as_str()?)));
+    named
+        .map(|(id, version)| format!("{id} {version}"))
+        .collect()
 }

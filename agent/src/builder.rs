@@ -228,9 +228,9 @@ impl From<BuilderError> for protocol::Failure {
     fn from(error: BuilderError) -> Self {
         let hint = match &error {
             BuilderError::NotABuilder { .. } => {
-                "name a builder with --builder, or as `builder` in locald.toml, such as heroku/builder:24"
+                "name a builder with --builder, or as `builder` in locald.toml, such as heroku/builder:26"
             }
-            BuilderError::Unusable { .. } => "use another builder, such as heroku/builder:24",
+            BuilderError::Unusable { .. } => "use another builder, such as heroku/builder:26",
             BuilderError::PlatformApi { .. } => "use a newer version of the builder, or of locald",
         };
         Self::from_error(protocol::FailureKind::Builder, &error).with_hint(hint)

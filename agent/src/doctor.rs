@@ -120,31 +120,52 @@ fn private_network() -> Check {
     let name = "pasta";
     match pasta::find() {
         Ok(program) => Check::good(name, program.display().to_string()),
-        Err(error) => Check::good(name, format!("no `--network private`: {error}")),
+        Err(error) => Check {
+            verdict: Verdict::Degraded,
+            remedy: Some("install passt, where `--network private` is wanted".to_owned()),
+            ..Check::good(name, format!("no `--network private`: {error}"))
+        },
     }
 }
 
 /// What containers can take; nothing that a build needs.
 fn limits() -> Check {
     let processes = container::most_processes();
-    let memory = match share::memory() {
+    let share = share::memory();
+    let memory = match share {
         Some(bytes) => format!("all have at most {} MB of memory", bytes / MEGABYTE),
         None => "memory has no limit, as locald has no cgroup of its own".to_owned(),
     };
     let detail = format!(
         "a container has at most {processes} processes; {memory}; it runs out for containers first"
     );
-    Check::good("limits", detail)
+    let check = Check::good("limits", detail);
+    if share.is_some() {
+        return check;
+    }
+    Check {
+        verdict: Verdict::Degraded,
+        remedy: Some(
+            "`systemd-run --user --scope -p Delegate=yes locald ...` gives it one".to_owned(),
+        ),
+        ..check
+    }
 }
 
 /// Nothing that a user could mend but by another kernel.
 fn sockets() -> Check {
-    let detail = if container::has_scopes() {
-        "out of reach of containers"
-    } else {
-        "in reach of a build or shell that shares this system's network; Linux 6.12 puts them out of it"
-    };
-    Check::good("abstract sockets", detail)
+    let name = "abstract sockets";
+    if container::has_scopes() {
+        return Check::good(name, "out of reach of containers");
+    }
+    Check {
+        verdict: Verdict::Degraded,
+        remedy: Some("use Linux 6.12 or newer, or `--network private`".to_owned()),
+        ..Check::good(
+            name,
+            "in reach of a build or shell that shares this system's network",
+        )
+    }
 }
 
 /// Sets a container up, all but its program.

@@ -117,7 +117,7 @@ fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String
         if !known.contains(process) {
             let message = format!("image {} has no process {process:?}", request.image);
             let hint = match known.len() {
-                0 => "a command is given after `--`".to_owned(),
+                0 => "a command is given after `--command` and `--`".to_owned(),
                 _ => format!("it has: {}", known.join(", ")),
             };
             return Err(Failure::new(FailureKind::Invalid, message).with_hint(hint));
@@ -135,10 +135,13 @@ fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String
     if args.is_empty() || args == [LAUNCHER] {
         let known = processes(metadata.unwrap_or_default());
         let message = format!("image {} has no default process", request.image);
-        let hint = format!(
-            "name one of its processes ({}), or a command after `--`",
-            known.join(", ")
-        );
+        let hint = match known.len() {
+            0 => "a command is given after `--command` and `--`".to_owned(),
+            _ => format!(
+                "name one of its processes ({}), or a command after `--command` and `--`",
+                known.join(", ")
+            ),
+        };
         return Err(Failure::new(FailureKind::Invalid, message).with_hint(hint));
     }
     Ok(args)

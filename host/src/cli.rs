@@ -1,6 +1,6 @@
 //! The command line: what can be asked of locald, and how it is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -92,9 +92,37 @@ pub(crate) enum Command {
     Up(UpOptions),
     Ps(PsOptions),
     Logs(LogsOptions),
+    #[command(alias = "down")]
     Stop(ServiceStopOptions),
     #[command(subcommand)]
     Image(ImageCommand),
+    /// List the stored images, as `locald image ls`
+    #[command(hide = true)]
+    Images,
+    /// Show an image, as `locald image inspect`
+    #[command(hide = true)]
+    Inspect {
+        /// Name or digest
+        image: String,
+    },
+    /// Remove images, as `locald image rm`
+    #[command(hide = true)]
+    Rmi {
+        /// Names or digests
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+    },
+    /// Give an image one more name, as `locald image tag`
+    #[command(hide = true)]
+    Tag {
+        /// Name or digest of a stored image
+        image: String,
+        /// The new name
+        name: String,
+    },
+    /// Show the version, as `locald --version`
+    #[command(hide = true)]
+    Version,
     Push(PushOptions),
     Pull(PullOptions),
     Login(LoginOptions),
@@ -113,9 +141,14 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  locald completions bash > ~/.local/share/bash-completion/completions/locald
-  locald completions zsh > ~/.zfunc/_locald
-  locald completions fish > ~/.config/fish/completions/locald.fish")]
+  dir=~/.local/share/bash-completion/completions
+  mkdir -p $dir && locald completions bash > $dir/locald
+
+  dir=~/.zfunc
+  mkdir -p $dir && locald completions zsh > $dir/_locald
+
+  dir=~/.config/fish/completions
+  mkdir -p $dir && locald completions fish > $dir/locald.fish")]
 pub(crate) struct CompletionOptions {
     /// The shell to complete for
     #[arg(value_enum)]
@@ -136,7 +169,28 @@ pub(crate) struct ManPageOptions {
 pub(crate) struct ProjectFolder {
     /// The project's folder [default: the current one]
     #[arg(value_name = "PATH")]
-    pub(crate) path: Option<PathBuf>,
+    path: Option<PathBuf>,
+    /// The same, as pack has it
+    #[arg(
+        long = "path",
+        value_name = "PATH",
+        hide = true,
+        conflicts_with = "path"
+    )]
+    named: Option<PathBuf>,
+}
+
+impl ProjectFolder {
+    /// This folder.
+    pub(crate) const fn new(path: Option<PathBuf>) -> Self {
+        let named = None;
+        Self { path, named }
+    }
+
+    /// What was given.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref().or(self.named.as_deref())
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use protocol::request::PullPolicy;
 use protocol::{Failure, FailureKind, Reply, Request};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Command, FRONT_PAGE, PullOptions, PushOptions};
+use crate::cli::{Cli, Command, FRONT_PAGE, ImageCommand, PullOptions, PushOptions};
 use crate::client::{Client, Setup};
 use crate::exit_code;
 use crate::home::Home;
@@ -22,6 +22,7 @@ mod account;
 mod build;
 mod completions;
 mod doctor;
+mod habits;
 mod image;
 mod man_pages;
 mod run;
@@ -37,24 +38,47 @@ pub(crate) fn run() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are such errors too. A closed output has no
-            // reader to tell.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE);
+            let words: Vec<String> = words().collect();
+            return say(&habits::answer(error, &words));
         }
     };
     trace();
     terminal::prepare();
     let mut printer = Printer::new(&cli.global);
     let machine = cli.global.machine.as_ref();
-    let Some(command) = cli.command else {
-        printer.text(FRONT_PAGE);
-        return exit_code::SUCCESS;
+    let done = match cli.command {
+        Some(command) => dispatch(command, machine, &mut printer),
+        None => front_page(&mut printer),
     };
-    dispatch(command, machine, &mut printer).unwrap_or_else(|failure| {
+    let code = done.unwrap_or_else(|failure| {
         printer.failure(&failure);
         exit_code::of(failure.kind)
-    })
+    });
+    printer.finish().err().unwrap_or(code)
+}
+
+/// What was typed after the program's name.
+fn words() -> impl Iterator<Item = String> {
+    let words = std::env::args_os().skip(1);
+    words.map(|word| word.to_string_lossy().into_owned())
+}
+
+/// Help and version are such errors, too.
+fn say(error: &clap::Error) -> u8 {
+    match error.print() {
+        // A closed output has no reader to tell.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => exit_code::MACHINE,
+        _ => u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE),
+    }
+}
+
+fn front_page(printer: &mut Printer) -> Result<u8, Failure> {
+    if printer.is_for_programs() {
+        let failure = Failure::new(FailureKind::Invalid, "no command is given");
+        return Err(failure.with_hint("`locald help` lists the commands"));
+    }
+    printer.text(FRONT_PAGE);
+    Ok(exit_code::SUCCESS)
 }
 
 /// `LOCALD_LOG=debug` shows what happens inside, on standard error.
@@ -86,6 +110,16 @@ fn dispatch(
         Command::Logs(options) => services::logs(&options, printer),
         Command::Stop(options) => services::stop(&options, printer),
         Command::Image(command) => image::run(command, machine, printer),
+        Command::Images => image::run(ImageCommand::Ls, machine, printer),
+        Command::Inspect { image } => image::run(ImageCommand::Inspect { image }, machine, printer),
+        Command::Rmi { images } => image::run(ImageCommand::Rm { images }, machine, printer),
+        Command::Tag { image, name } => {
+            image::run(ImageCommand::Tag { image, name }, machine, printer)
+        }
+        Command::Version => {
+            printer.text(&Cli::command().render_version());
+            Ok(exit_code::SUCCESS)
+        }
         Command::Push(options) => push(&options, machine, printer),
         Command::Pull(options) => pull(&options, machine, printer),
         Command::Store(options) => store::run(&options, machine, printer),

@@ -19,6 +19,8 @@ pub(crate) struct Home {
     pub(crate) logs: PathBuf,
     /// What is kept of running services.
     pub(crate) services: PathBuf,
+    /// What is remembered of projects.
+    pub(crate) projects: PathBuf,
     /// Which folders shells show in a machine.
     pub(crate) folders: PathBuf,
     /// Virtual machines.
@@ -57,6 +59,7 @@ impl Home {
             host_id: home.join("host-id"),
             logs: home.join("logs"),
             services: home.join("services"),
+            projects: home.join("projects"),
             folders: home.join("folders"),
             machines: home.join("machines"),
             lima: home.join("lima"),
@@ -73,6 +76,7 @@ impl Home {
             host_id: state.join("host-id"),
             logs: state.join("logs"),
             services: state.join("services"),
+            projects: state.join("projects"),
             folders: state.join("folders"),
             machines: folders.data_local_dir().join("machines"),
             lima: base.home_dir().join(".locald/lima"),

@@ -23,6 +23,7 @@ mod machine;
 mod outside;
 mod printer;
 mod project;
+mod remembered;
 mod settings;
 mod signals;
 mod source;

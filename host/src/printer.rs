@@ -9,9 +9,11 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use protocol::event::Phase;
 use protocol::{Channel, Event, Failure, FailureKind};
 
 use crate::cli::{ColorChoice, GlobalOptions};
+use crate::exit_code;
 use crate::machine::Step;
 
 mod answer;
@@ -36,6 +38,7 @@ mod story;
 mod style;
 mod table;
 mod transfer;
+mod warnings;
 mod width;
 mod window;
 
@@ -175,7 +178,10 @@ impl Printer {
         }
         match &mut self.voice {
             Voice::People(people) => {
-                let lines = people.story.event(event, now);
+                let mut lines = people.story.event(event, now);
+                if is_end_of_build(event) {
+                    lines.extend(people.story.warnings(self.log.flush()));
+                }
                 people.show(&lines, now);
             }
             Voice::Programs(narrator) => {
@@ -266,10 +272,11 @@ impl Printer {
         let log = &mut self.log;
         match &mut self.voice {
             Voice::People(people) => {
-                let told = people.story.fail(|line| log.line(line));
+                let mut failure = failure.clone();
+                let told = people.story.fail(&mut failure, |line| log.line(line));
                 people.screen.show(&told, &[]);
                 let path = log.close();
-                let lines = failure_lines(failure, path.as_deref(), people.style);
+                let lines = failure_lines(&failure, path.as_deref(), people.style);
                 people.screen.show(&lines, &[]);
             }
             Voice::Programs(narrator) => {
@@ -279,6 +286,20 @@ impl Printer {
                 write_json(&self.out, Json::failed(failure, path.as_deref()));
             }
         }
+    }
+
+    /// Whether all that was to be said is written: a script that reads half of
+    /// it must not believe that this was all.
+    pub(crate) fn finish(self) -> Result<(), u8> {
+        let Some(error) = self.out.error() else {
+            return Ok(());
+        };
+        let mut failure = Failure::from_error(FailureKind::Machine, &error);
+        let cause = std::mem::take(&mut failure.message);
+        failure.message = format!("standard output cannot be written: {cause}");
+        let style = Style::new(false);
+        Shared::new(Box::new(io::stderr())).lines(&failure_lines(&failure, None, style));
+        Err(exit_code::of(failure.kind))
     }
 
     /// Takes live lines away, before somebody else writes to the terminal.
@@ -304,7 +325,8 @@ impl Voice {
 
 impl People {
     fn show(&mut self, lines: &[String], now: Duration) {
-        self.screen.show(lines, &self.story.live(now));
+        let live = self.story.live(now, self.screen.columns());
+        self.screen.show(lines, &live);
     }
 }
 
@@ -322,6 +344,17 @@ fn write_json(out: &Shared, json: impl serde::Serialize) {
     if let Ok(text) = serde_json::to_string(&json) {
         out.line(&text);
     }
+}
+
+/// After the export nothing of a build can fail but its publication.
+fn is_end_of_build(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::PhaseEnded {
+            phase: Phase::Export,
+            ..
+        }
+    )
 }
 
 fn failure_lines(failure: &Failure, log: Option<&Path>, style: Style) -> Vec<String> {

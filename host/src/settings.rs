@@ -9,6 +9,7 @@ use protocol::request::{EmbeddedBuildpacks, RegistryAccess};
 use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::home::Home;
 use crate::project::Boundary;
+use crate::remembered::Remembered;
 
 mod buildpack;
 mod descriptor;
@@ -38,7 +39,7 @@ use project_file::ProjectFile;
 use user_file::UserFile;
 
 /// The builder when nobody names one.
-const DEFAULT_BUILDER: &str = "heroku/builder:24";
+const DEFAULT_BUILDER: &str = "heroku/builder:26";
 
 /// All settings files that concern a folder.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     user: UserFile,
     /// How far the project's files may reach.
     boundary: Boundary,
+    /// The builder that a command line of this project named last.
+    remembered: Option<String>,
 }
 
 /// What a build is made of, all sources considered.
@@ -57,6 +60,7 @@ pub(crate) struct BuildSettings {
     /// The text that the only name was made from, when it differs from it.
     pub(crate) renamed_from: Option<String>,
     pub(crate) builder: String,
+    pub(crate) builder_origin: BuilderOrigin,
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
     /// Whether locald's own buildpacks are tried.
@@ -66,6 +70,33 @@ pub(crate) struct BuildSettings {
     pub(crate) pull: PullChoice,
     pub(crate) default_process: Option<String>,
     pub(crate) filter: SourceFilter,
+}
+
+/// Who chose a builder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BuilderOrigin {
+    /// The command line.
+    Flag,
+    /// A file of the project's.
+    Project,
+    /// The command line of an earlier command.
+    Remembered,
+    /// The user's own configuration.
+    User,
+    /// Nobody.
+    Default,
+}
+
+impl BuilderOrigin {
+    /// For people, where they did not choose it in this very moment.
+    pub(crate) const fn explained(self) -> Option<&'static str> {
+        match self {
+            Self::Flag | Self::Project => None,
+            Self::Remembered => Some("the one that `-B` named last for this project"),
+            Self::User => Some("the one of your config.toml"),
+            Self::Default => Some("the default"),
+        }
+    }
 }
 
 /// Which files of the folder are the application's, by `project.toml`:
@@ -96,7 +127,15 @@ impl Settings {
             descriptor,
             user,
             boundary,
+            remembered: None,
         })
+    }
+
+    /// The same with what is remembered of a project.
+    #[must_use]
+    pub(crate) fn with(mut self, remembered: &Remembered) -> Self {
+        self.remembered = remembered.builder();
+        self
     }
 
     /// Decides what a build of `folder` is made of.
@@ -109,17 +148,13 @@ impl Settings {
         let first =
             |candidates: [&Option<String>; 4]| candidates.into_iter().flatten().next().cloned();
         let (names, renamed_from) = self.names(folder, flags);
+        let (builder, builder_origin) = self.builder(flags);
         let none = None;
         Ok(BuildSettings {
             names,
             renamed_from,
-            builder: first([
-                &flags.builder,
-                &table.builder,
-                &self.descriptor.builder,
-                &self.user.build.builder,
-            ])
-            .unwrap_or_else(|| DEFAULT_BUILDER.to_owned()),
+            builder,
+            builder_origin,
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
             buildpacks: self.buildpacks(folder, flags)?,
             embedded: self.embedded(flags),
@@ -130,6 +165,19 @@ impl Settings {
             default_process: first([&flags.default_process, &table.default_process, &none, &none]),
             filter: self.descriptor.filter.clone(),
         })
+    }
+
+    fn builder(&self, flags: &BuildOptions) -> (String, BuilderOrigin) {
+        let candidates = [
+            (&flags.builder, BuilderOrigin::Flag),
+            (&self.project.build.builder, BuilderOrigin::Project),
+            (&self.descriptor.builder, BuilderOrigin::Project),
+            (&self.remembered, BuilderOrigin::Remembered),
+            (&self.user.build.builder, BuilderOrigin::User),
+        ];
+        let mut named = candidates.into_iter();
+        let chosen = named.find_map(|(name, origin)| Some((name.clone()?, origin)));
+        chosen.unwrap_or_else(|| (DEFAULT_BUILDER.to_owned(), BuilderOrigin::Default))
     }
 
     /// The programs that the project consists of.

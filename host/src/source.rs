@@ -2,6 +2,7 @@
 
 pub(crate) mod files;
 mod ignored;
+mod kind;
 mod live;
 mod upload;
 mod walk;
@@ -13,6 +14,7 @@ use protocol::source::{Entry, EntryKind};
 use protocol::{Failure, FailureKind};
 
 pub(crate) use ignored::Rules;
+pub(crate) use kind::ProjectKind;
 pub(crate) use live::{PART, look, walk_live};
 pub(crate) use upload::{Uploader, chunks, lost, send_file};
 pub(crate) use walk::{is_racy, walk};

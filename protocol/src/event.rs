@@ -211,6 +211,8 @@ pub struct Built {
     pub up_to_date: bool,
     /// Where it was published.
     pub published: Vec<String>,
+    /// The buildpacks that it is made by, in their order: `ID VERSION`.
+    pub buildpacks: Vec<String>,
 }
 
 /// The five phases of a build, in their order.

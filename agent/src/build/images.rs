@@ -4,8 +4,8 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::Failure;
 use protocol::event::ImageRole;
+use protocol::{Failure, FailureKind};
 
 use super::plan::Plan;
 use crate::builder::{Builder, BuilderError};
@@ -13,7 +13,7 @@ use crate::buildpackage::Buildpackage;
 use crate::digest::Digest;
 use crate::endpoint::{Fetch, Scope};
 use crate::reference::ImageRef;
-use crate::registry::{Registry, Resolved, Want};
+use crate::registry::{Registry, RegistryError, Resolved, Want};
 use crate::store::{Image, Store, StoreError};
 
 /// The documents of all images of a build. Layers are fetched when something
@@ -40,10 +40,12 @@ impl Images {
                 .await
         };
         let name = &plan.builder;
-        let builder_image = documents(name, ImageRole::Builder).await?;
+        let builder_image = documents(name, ImageRole::Builder).await;
+        let builder_image = builder_image.map_err(|error| missing("builder", name, error))?;
         let builder = Builder::parse(name, &builder_image.image)?;
         let run_name = run_name(plan, &builder)?;
-        let run_image = documents(&run_name, ImageRole::RunImage).await?;
+        let run_image = documents(&run_name, ImageRole::RunImage).await;
+        let run_image = run_image.map_err(|error| missing("run image", &run_name, error))?;
         let mut buildpackages = Vec::new();
         for name in &plan.buildpackages {
             let found = documents(name, ImageRole::Buildpack).await?;
@@ -127,6 +129,24 @@ impl Images {
     pub(super) fn builder_documents(&self) -> &Image {
         &self.builder_image.image
     }
+}
+
+/// Says which image a registry could not be asked for. What lies between that
+/// and the last cause helps nobody.
+fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
+    let mut failure = Failure::from(error);
+    if failure.kind == FailureKind::Registry {
+        let causes = failure
+            .causes
+            .split_off(failure.causes.len().saturating_sub(1));
+        failure.causes = causes;
+    }
+    failure.message = format!(
+        "the {what} {} cannot be pulled: {}",
+        name.familiar(),
+        failure.message
+    );
+    failure
 }
 
 fn run_name(plan: &Plan, builder: &Builder) -> Result<ImageRef, Failure> {

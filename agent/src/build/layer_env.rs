@@ -69,6 +69,22 @@ pub(crate) fn apply(layers: &Path, environment: &mut Environment) -> Result<(), 
     Ok(())
 }
 
+/// The buildpacks of the detected group as `ID VERSION`, and whether each has
+/// a directory of layers. Nothing when that cannot be read.
+pub(super) fn buildpacks(layers: &Path) -> Vec<(String, bool)> {
+    let read = || {
+        let layers = LayersDir::open(layers)?;
+        let mut found = Vec::new();
+        for member in layers.members()? {
+            let directory = layers.open_at(Path::new(&member.directory()), OFlags::PATH)?;
+            let name = format!("{} {}", member.id, member.version);
+            found.push((name.trim_end().to_owned(), directory.is_some()));
+        }
+        Ok::<_, LayerEnvError>(found)
+    };
+    read().unwrap_or_default()
+}
+
 struct LayersDir {
     root: OwnedFd,
 }
@@ -82,6 +98,15 @@ struct Group {
 #[derive(Deserialize)]
 struct GroupMember {
     id: String,
+    #[serde(default)]
+    version: String,
+}
+
+impl GroupMember {
+    /// The name of its directory of layers.
+    fn directory(&self) -> String {
+        self.id.replace('/', "_")
+    }
 }
 
 #[derive(Deserialize)]
@@ -107,10 +132,13 @@ impl LayersDir {
 
     /// Directory names of the group's buildpacks.
     fn group(&self) -> Result<Vec<String>, LayerEnvError> {
-        let path = Path::new("group.toml");
-        let group: Group = self.toml(path)?.unwrap_or(Group { group: Vec::new() });
-        let escaped = |member: GroupMember| member.id.replace('/', "_");
-        Ok(group.group.into_iter().map(escaped).collect())
+        let members = self.members()?;
+        Ok(members.iter().map(GroupMember::directory).collect())
+    }
+
+    fn members(&self) -> Result<Vec<GroupMember>, LayerEnvError> {
+        let group = self.toml(Path::new("group.toml"))?;
+        Ok(group.map_or(Vec::new(), |group: Group| group.group))
     }
 
     /// Paths of a buildpack's layers for the build, by name.
@@ -324,6 +352,17 @@ mod tests {
         assert_eq!(environment.get("MODE").unwrap(), "first");
         assert_eq!(environment.get("KIND").unwrap(), "third");
         assert!(environment.get("ONLY_LAUNCH").is_none());
+    }
+
+    #[test]
+    fn the_groups_buildpacks_are_known_with_their_directories() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(buildpacks(root.path()), []);
+        let group = "[[group]]\nid = \"acme/one\"\nversion = \"1.0\"\n[[group]]\nid = \"two\"\n";
+        write(root.path(), "group.toml", group);
+        write(root.path(), "acme_one/tools.toml", "");
+        let expected = [("acme/one 1.0".to_owned(), true), ("two".to_owned(), false)];
+        assert_eq!(buildpacks(root.path()), expected);
     }
 
     #[test]

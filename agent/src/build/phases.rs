@@ -12,11 +12,11 @@ use protocol::{Channel, Event, Failure, FailureKind};
 
 use super::directory::BuildDir;
 use super::images::Images;
-use super::libraries;
 use super::order::BuildpackTree;
 use super::plan::Plan;
 use super::trust::Bundle;
 use super::weight;
+use super::{layer_env, libraries};
 use crate::Agent;
 use crate::attach::pass_on;
 use crate::container::{
@@ -69,6 +69,14 @@ pub(super) struct Phases<'a> {
     pub(super) state: Temporary,
 }
 
+/// The buildpack that was the last to run, where that is certain: one that
+/// already had a directory of layers may or may not have been started.
+fn culprit<'a>(before: &[(String, bool)], after: &'a [(String, bool)]) -> Option<&'a str> {
+    let last = after.iter().rposition(|(_, is_there)| *is_there)?;
+    let was_there = before.get(last).is_some_and(|(_, is_there)| *is_there);
+    (!was_there).then(|| after[last].0.as_str())
+}
+
 impl Phases<'_> {
     pub(super) async fn run(&self) -> Result<(), Failure> {
         let write = |name: &str, text: &str| {
@@ -85,6 +93,8 @@ impl Phases<'_> {
             self.dialogue.event(Event::PhaseStarted(phase)).await?;
             let started = Instant::now();
             let Some(created) = next.take() else { break };
+            let layers = self.directory.path("layers");
+            let before = layer_env::buildpacks(&layers);
             let running = created.start().await?;
             if let Some(following) = ALL.get(number + 1) {
                 next = Some(self.create(*following).await?);
@@ -94,7 +104,9 @@ impl Phases<'_> {
                 _ => self.finish(running).await?,
             };
             if code != 0 {
-                let (message, hint) = lifecycle::explain(phase, code);
+                let started = layer_env::buildpacks(&layers);
+                let culprit = culprit(&before, &started).filter(|_| phase == Phase::Build);
+                let (message, hint) = lifecycle::explain(phase, code, culprit);
                 let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
                 failure.hint = hint.map(str::to_owned);
                 return Err(failure);
@@ -310,4 +322,24 @@ impl Phases<'_> {
 /// No buildpack runs in these.
 fn speaks_to_registry(phase: Phase) -> bool {
     matches!(phase, Phase::Analyze | Phase::Restore | Phase::Export)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::culprit;
+
+    #[test]
+    fn a_buildpack_that_failed_is_named_only_when_it_is_certain() {
+        let group = |there: [bool; 3]| -> Vec<(String, bool)> {
+            let names = ["a", "b", "c"].map(str::to_owned);
+            names.into_iter().zip(there).collect()
+        };
+        let nothing = Vec::new();
+        let first = group([true, true, false]);
+        assert_eq!(culprit(&nothing, &first), Some("b"));
+        assert_eq!(culprit(&group([true, false, false]), &first), Some("b"));
+        // Restored before, so nobody knows whether it has run.
+        assert_eq!(culprit(&group([false, true, false]), &first), None);
+        assert_eq!(culprit(&nothing, &nothing), None);
+    }
 }

@@ -2,8 +2,9 @@
 
 use protocol::event::Phase;
 
-/// What an exit code of a phase means, and what to do about it.
-pub fn explain(phase: Phase, code: u8) -> (String, Option<&'static str>) {
+/// What an exit code of a phase means, and what to do about it. `buildpack` is
+/// the one that ran last, where that is known.
+pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Option<&'static str>) {
     let meaning = match code {
         2 | 3 => "the lifecycle does not understand its arguments",
         11 => "the lifecycle does not speak this version of the Platform API",
@@ -35,14 +36,15 @@ pub fn explain(phase: Phase, code: u8) -> (String, Option<&'static str>) {
         20 | 21 => Some(
             "check that the folder is the root of the application; `-v` shows what each buildpack looked for, `--builder` and `-b` choose others",
         ),
-        51 => Some("the buildpack's own message is above; `-v` shows more"),
         12 => Some("use a newer version of the builder"),
         32 | 42 => Some("`--clear-cache` builds without what earlier builds left"),
         137 => Some("give the machine more memory, or let the build run fewer jobs"),
         _ => None,
     };
+    let which = buildpack.filter(|_| code == 51);
+    let which = which.map_or(String::new(), |buildpack| format!(", {buildpack}"));
     (
-        format!("{meaning} ({}, exit code {code})", name(phase)),
+        format!("{meaning}{which} ({}, exit code {code})", name(phase)),
         hint,
     )
 }
@@ -64,13 +66,21 @@ mod tests {
 
     #[test]
     fn codes_are_explained() {
-        let (message, hint) = explain(Phase::Detect, 20);
+        let (message, hint) = explain(Phase::Detect, 20, None);
         assert_eq!(
             message,
             "no buildpack can build this source (detect, exit code 20)"
         );
         assert!(hint.is_some());
-        assert_eq!(explain(Phase::Build, 143).0, "build was ended by signal 15");
-        assert_eq!(explain(Phase::Build, 7).0, "build failed with exit code 7");
+        let (message, _) = explain(Phase::Build, 51, Some("a/b 1.0"));
+        assert_eq!(message, "a buildpack failed, a/b 1.0 (build, exit code 51)");
+        assert_eq!(
+            explain(Phase::Build, 143, None).0,
+            "build was ended by signal 15"
+        );
+        assert_eq!(
+            explain(Phase::Build, 7, None).0,
+            "build failed with exit code 7"
+        );
     }
 }

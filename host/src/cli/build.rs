@@ -27,7 +27,8 @@ pub(crate) struct BuildOptions {
     /// folder's name]
     #[arg(short, long = "tag", value_name = "NAME")]
     pub(crate) tags: Vec<String>,
-    /// Builder image [default: heroku/builder:24]
+    /// Builder image [default: the one named for this project last, then that
+    /// of config.toml, then heroku/builder:26]
     #[arg(short = 'B', long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
     /// Buildpack to use instead of the builder's choice: ID[@VERSION], a
@@ -47,16 +48,16 @@ pub(crate) struct BuildOptions {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) run_image: Option<String>,
     /// Forget what earlier builds of this project cached
-    #[arg(long)]
+    #[arg(long, alias = "no-cache")]
     pub(crate) clear_cache: bool,
     /// Network of the buildpacks [default: host]
     #[arg(long, value_enum)]
     pub(crate) network: Option<NetworkChoice>,
     /// Push the image under all its names afterwards
-    #[arg(long)]
+    #[arg(long, alias = "push")]
     pub(crate) publish: bool,
     /// When to ask for newer builder and run images [default: daily]
-    #[arg(long, value_enum, value_name = "WHEN")]
+    #[arg(long, alias = "pull-policy", value_enum, value_name = "WHEN")]
     pub(crate) pull: Option<PullChoice>,
     /// The image's creation date: now, seconds since 1970, or
     /// 2026-01-31T12:00:00Z [default: a fixed date]
@@ -71,12 +72,12 @@ pub(crate) struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// What `locald build PATH` means without any flag.
-    pub(crate) const fn of(path: Option<PathBuf>) -> Self {
+    /// What `locald build PATH` means, with no flag but perhaps a builder.
+    pub(crate) const fn of(path: Option<PathBuf>, builder: Option<String>) -> Self {
         Self {
-            project: ProjectFolder { path },
+            project: ProjectFolder::new(path),
             tags: Vec::new(),
-            builder: None,
+            builder,
             buildpacks: Vec::new(),
             env: Vec::new(),
             env_files: Vec::new(),
@@ -121,6 +122,7 @@ impl From<NetworkChoice> for BuildNetwork {
 pub(crate) enum PullChoice {
     Always,
     Daily,
+    #[value(alias = "if-not-present")]
     Missing,
     Never,
 }

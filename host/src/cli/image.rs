@@ -8,6 +8,7 @@ use crate::export::{Target, Tool};
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
     /// List the stored images
+    #[command(alias = "list")]
     Ls,
     /// Show an image's names, processes, buildpacks and environment
     #[command(after_help = "\
@@ -29,6 +30,7 @@ Example:
         name: String,
     },
     /// Remove names, and the images that no other name keeps
+    #[command(alias = "remove")]
     Rm {
         /// Names or digests
         #[arg(required = true, value_name = "IMAGE")]

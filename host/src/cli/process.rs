@@ -31,6 +31,9 @@ pub(crate) struct RunOptions {
     /// Variable of the process; without a value, this shell's one is taken
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,
+    /// Builder image for a build [default: as of `locald build`]
+    #[arg(short = 'B', long, value_name = "IMAGE")]
+    pub(crate) builder: Option<String>,
     /// ARGS are a command of their own, not arguments of a process
     #[arg(short, long, requires = "args")]
     pub(crate) command: bool,
@@ -56,6 +59,9 @@ pub(crate) struct ShellOptions {
     /// Variable of the shell; without a value, this shell's one is taken
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,
+    /// Builder image for a build [default: as of `locald build`]
+    #[arg(short = 'B', long, value_name = "IMAGE")]
+    pub(crate) builder: Option<String>,
     /// Command to run instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

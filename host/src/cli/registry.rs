@@ -21,7 +21,7 @@ pub(crate) struct PushOptions {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  locald pull heroku/builder:24")]
+  locald pull heroku/builder:26")]
 pub(crate) struct PullOptions {
     /// The image
     pub(crate) image: String,

@@ -26,6 +26,9 @@ pub(crate) struct UpOptions {
     /// service; a build that fails leaves the old one running
     #[arg(short, long)]
     pub(crate) watch: bool,
+    /// Builder image for a build [default: as of `locald build`]
+    #[arg(short = 'B', long, value_name = "IMAGE")]
+    pub(crate) builder: Option<String>,
     #[command(flatten)]
     pub(crate) project: ProjectOption,
 }

@@ -79,7 +79,7 @@ fn arguments_alone_need_no_process() {
         unreachable!("not shell")
     };
     assert_eq!(options.command, ["npm", "test"]);
-    assert_eq!(options.project.path, None);
+    assert_eq!(options.project.path(), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::event::Built;
 use protocol::request::{BuildRequest, Buildpack, Verbosity};
-use protocol::{Event, Failure, Request};
+use protocol::{Event, Failure, FailureKind, Request};
 
 use super::{Start, block_on, unexpected};
 use crate::cli::BuildOptions;
@@ -16,9 +16,12 @@ use crate::home::Home;
 use crate::machine::Kind;
 use crate::printer::{Answer, Detail, Printer};
 use crate::project::Project;
-use crate::settings::{BuildSettings, BuildpackChoice, ImageName, Settings, SourceFilter};
+use crate::remembered::Remembered;
+use crate::settings::{
+    BuildSettings, BuilderOrigin, BuildpackChoice, ImageName, Settings, SourceFilter,
+};
 use crate::signals::{self, Signals};
-use crate::source::{self, Rules, SourceTree, Uploader};
+use crate::source::{self, ProjectKind, Rules, SourceTree, Uploader};
 
 /// How a build ended.
 pub(super) enum End {
@@ -35,6 +38,8 @@ pub(super) struct Plan {
     uploader: Arc<Uploader>,
     folder: PathBuf,
     renamed_from: Option<String>,
+    builder_origin: BuilderOrigin,
+    remembered: Remembered,
 }
 
 pub(super) fn run(
@@ -42,9 +47,10 @@ pub(super) fn run(
     machine: Option<&Kind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    let project = Project::find(options.project.path.as_deref())?;
+    let project = Project::find(options.project.path())?;
     let start = Start::at(&project.folder, machine, printer)?;
     let plan = Plan::new(&project, &start.home, &start.settings, options, printer)?;
+    let builder = plan.builder();
     let end = block_on(async {
         let client = start.setup.connect(printer).await?;
         build(plan, &client, printer).await
@@ -52,7 +58,11 @@ pub(super) fn run(
     Ok(match end {
         End::Built(built) => {
             let elapsed = printer.elapsed();
-            printer.answer(&Answer::Built { built, elapsed });
+            printer.answer(&Answer::Built {
+                built,
+                builder,
+                elapsed,
+            });
             exit_code::SUCCESS
         }
         End::Stopped(code) => code,
@@ -81,12 +91,15 @@ impl Plan {
         options: &BuildOptions,
         detail: Detail,
     ) -> Result<Self, Failure> {
+        let identity = project.identity(home)?;
+        let remembered = Remembered::of(home, &identity.id);
+        let settings = settings.clone().with(&remembered);
         let build = settings.build(&project.folder, options)?;
         let renamed_from = build.renamed_from.clone();
         let mut trees = vec![application(project, &build.filter)?];
         let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
         let folder = project.folder.clone();
-        let identity = project.identity(home)?;
+        let builder_origin = build.builder_origin;
         let request = request(build, options, identity, buildpacks, detail);
         let uploader = Arc::new(Uploader::new(trees));
         Ok(Self {
@@ -94,6 +107,8 @@ impl Plan {
             uploader,
             folder,
             renamed_from,
+            builder_origin,
+            remembered,
         })
     }
 
@@ -131,6 +146,62 @@ impl Plan {
         self.request.names.first().map_or("", String::as_str)
     }
 
+    /// The builder, and why it is that one, unless the project or the command
+    /// line says so.
+    fn builder(&self) -> Option<String> {
+        let explained = self.builder_origin.explained()?;
+        Some(format!("{}, {explained}", self.request.builder))
+    }
+
+    /// Remembers the builder that the command line names, once it is known to
+    /// be one.
+    fn remember(&self, ended: Result<(), FailureKind>) {
+        let is_builder = matches!(ended, Ok(()) | Err(FailureKind::Lifecycle { .. }));
+        if is_builder && self.builder_origin == BuilderOrigin::Flag {
+            self.remembered.set_builder(&self.request.builder);
+        }
+    }
+
+    /// Adds what only the host knows to a failure: whose choice the builder
+    /// was, and what the source looks like.
+    fn explain(&self, mut failure: Failure) -> Failure {
+        let builder = &self.request.builder;
+        match failure.kind {
+            FailureKind::Lifecycle { code: 20 | 21 } => {
+                let kind = self
+                    .trees()
+                    .first()
+                    .and_then(|tree| ProjectKind::of(&tree.entries));
+                let looks = match &kind {
+                    Some(kind) => format!("it looks like {kind}"),
+                    None => "none of its files says what kind of project it is".to_owned(),
+                };
+                failure
+                    .causes
+                    .push(format!("the builder is {builder}; {looks}"));
+                if let Some(folder) = kind.as_ref().and_then(ProjectKind::folder) {
+                    let hint = format!("to build that folder: `locald build {folder}`");
+                    failure.hint = Some(hint);
+                }
+            }
+            FailureKind::Registry | FailureKind::NotFound | FailureKind::Unauthorized
+                if failure.message.contains(builder.as_str()) =>
+            {
+                if let Some(explained) = self.builder_origin.explained() {
+                    let hint = format!(
+                        "{builder} is {explained}; `-B IMAGE` names another builder, as does `builder` under [build] in locald.toml or config.toml"
+                    );
+                    failure.hint = Some(match failure.hint {
+                        Some(known) => format!("{known}; {hint}"),
+                        None => hint,
+                    });
+                }
+            }
+            _ => {}
+        }
+        failure
+    }
+
     /// The paths of what has changed since an earlier plan, settings included.
     pub(super) fn changes(&self, before: &Self) -> Vec<String> {
         let (trees, old) = (self.trees(), before.trees());
@@ -154,8 +225,8 @@ pub(super) async fn build(
     client: &Client,
     printer: &mut Printer,
 ) -> Result<End, Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::from_error(protocol::FailureKind::Machine, &error))?;
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     tokio::select! {
         built = follow(plan, client, printer) => Ok(End::Built(built?)),
         code = signals::end(&mut signals) => {
@@ -167,12 +238,19 @@ pub(super) async fn build(
 
 /// Asks for a build and follows it.
 pub(super) async fn follow(
-    mut plan: Plan,
+    plan: Plan,
     client: &Client,
     printer: &mut Printer,
 ) -> Result<Built, Failure> {
-    plan.request.access = client.access.clone();
-    let request = Request::Build(plan.request);
+    let built = converse(&plan, client, printer).await;
+    plan.remember(built.as_ref().map(drop).map_err(|failure| failure.kind));
+    built.map_err(|failure| plan.explain(failure))
+}
+
+async fn converse(plan: &Plan, client: &Client, printer: &mut Printer) -> Result<Built, Failure> {
+    let mut request = plan.request.clone();
+    request.access = client.access.clone();
+    let request = Request::Build(request);
     let mut conversation = client.request(&request, printer).await?;
     let speaker = conversation.speaker();
     speaker.listings(&plan.uploader).await;

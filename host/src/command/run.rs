@@ -29,7 +29,7 @@ pub(super) fn run(
         Some(folder) => {
             let project = Project::find(Some(folder))?;
             let start = Start::at(&project.folder, machine, printer)?;
-            let flags = BuildOptions::of(Some(folder.to_owned()));
+            let flags = BuildOptions::of(Some(folder.to_owned()), options.builder.clone());
             let plan = Plan::new(&project, &start.home, &start.settings, &flags, printer)?;
             (start, Some(plan))
         }

@@ -29,7 +29,7 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     refuse_json(printer)?;
     let env = variables(&options.env)?;
-    let project = Project::find(options.project.path.as_deref())?;
+    let project = Project::find(options.project.path())?;
     let Start {
         home,
         settings,
@@ -60,7 +60,7 @@ pub(super) fn run(
             }
             ran => return ran,
         }
-        let flags = BuildOptions::of(Some(project.folder.clone()));
+        let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
         let plan = Plan::new(&project, &home, &settings, &flags, printer)?;
         if let End::Stopped(code) = build::build(plan, &client, printer).await? {
             return Ok(code);

@@ -33,7 +33,13 @@ pub(super) fn run(
     let project = Project::find(options.project.folder.as_deref())?;
     let start = Start::at(&project.folder, machine, printer)?;
     let services = Services::choose(&project, &start.settings, &options.services)?;
-    let images = Images::plan(&services, &project, &start.home, &start.settings, printer)?;
+    let images = Images::plan(
+        &services,
+        &project,
+        &start,
+        options.builder.as_deref(),
+        printer,
+    )?;
     let identity = project.identity(&start.home)?;
     let folder = Folder::of(&start.home.services, &identity.id);
     block_on(async {

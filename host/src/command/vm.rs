@@ -94,7 +94,7 @@ async fn check(subject: &Subject, printer: &mut Printer) -> Result<u8, Failure> 
 
 /// What only a machine has that locald keeps.
 fn nothing(subject: &Subject, what: &str) -> Failure {
-    let message = format!("the agent is {}: {what}", subject.name);
-    let hint = "`locald vm status` shows where the store is; `locald image rm` frees it";
+    let message = format!("{}: {what}", subject.name);
+    let hint = "`--machine`, LOCALD_MACHINE or [machine] in config.toml name a machine of locald's";
     Failure::new(FailureKind::Invalid, message).with_hint(hint)
 }

@@ -25,6 +25,8 @@ pub(super) struct Recipe {
     pub(super) source: Project,
     /// What a service says itself, and the name of its image.
     pub(super) own: Option<(BuildTable, String)>,
+    /// What the command line says.
+    pub(super) builder: Option<String>,
 }
 
 impl Recipe {
@@ -35,7 +37,7 @@ impl Recipe {
         if let Some((table, name)) = &self.own {
             settings = settings.of_service(table, folder, name.clone())?;
         }
-        let flags = BuildOptions::of(Some(folder.clone()));
+        let flags = BuildOptions::of(Some(folder.clone()), self.builder.clone());
         Plan::prepare(&self.source, &self.home, &settings, &flags, detail)
     }
 }

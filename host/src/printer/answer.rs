@@ -22,6 +22,8 @@ use crate::up::Statuses;
 pub(crate) enum Answer {
     Built {
         built: Built,
+        /// The builder, and why it is that one, unless somebody named it.
+        builder: Option<String>,
         elapsed: Duration,
     },
     Images(Vec<ImageSummary>),
@@ -99,13 +101,14 @@ impl Answer {
     /// For programs.
     pub(super) fn json(&self) -> Value {
         match self {
-            Self::Built { built, elapsed } => json!({
+            Self::Built { built, elapsed, .. } => json!({
                 "event": "built",
                 "digest": built.digest,
                 "names": built.names,
                 "size": built.size,
                 "up-to-date": built.up_to_date,
                 "published": built.published,
+                "buildpacks": built.buildpacks,
                 "milliseconds": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             }),
             Self::Images(images) => {
@@ -191,7 +194,11 @@ impl Answer {
             return self.quiet_lines();
         }
         match self {
-            Self::Built { built, elapsed } => built_lines(built, *elapsed, style),
+            Self::Built {
+                built,
+                builder,
+                elapsed,
+            } => built_lines(built, builder.as_deref(), *elapsed, style),
             Self::Images(images) => images::lines(images),
             Self::Image(details) => details.lines(style),
             Self::Checks(checks) => checks::lines(checks, style),
@@ -281,7 +288,12 @@ impl Answer {
     }
 }
 
-fn built_lines(built: &Built, elapsed: Duration, style: Style) -> Vec<String> {
+fn built_lines(
+    built: &Built,
+    builder: Option<&str>,
+    elapsed: Duration,
+    style: Style,
+) -> Vec<String> {
     let names = built
         .names
         .iter()
@@ -290,13 +302,29 @@ fn built_lines(built: &Built, elapsed: Duration, style: Style) -> Vec<String> {
         .join(", ");
     let digest = short_digest(&clean(&built.digest));
     let size = bytes(built.size);
-    let line = if built.up_to_date {
-        format!("{} is up to date ({digest}, {size})", style.good(&names))
-    } else {
-        let time = duration(elapsed);
-        format!("Built {} ({digest}, {size}) in {time}", style.good(&names))
-    };
-    vec![line]
+    if built.up_to_date {
+        let line = format!("{} is up to date ({digest}, {size})", style.good(&names));
+        return vec![line];
+    }
+    let time = duration(elapsed);
+    let mut lines = vec![format!(
+        "Built {} ({digest}, {size}) in {time}",
+        style.good(&names)
+    )];
+    let name = built.names.first().map(|name| format!("locald run {name}"));
+    let details = [
+        ("builder:", builder.map(str::to_owned)),
+        (
+            "buildpacks:",
+            Some(built.buildpacks.join(", ")).filter(|it| !it.is_empty()),
+        ),
+        ("start it:", name),
+    ];
+    for (label, text) in details {
+        let line = text.map(|text| format!("  {} {}", style.dim(label), clean(&text)));
+        lines.extend(line);
+    }
+    lines
 }
 
 fn log_lines(logs: &[(PathBuf, String)]) -> Vec<String> {

@@ -27,7 +27,7 @@ pub(super) fn lines(checks: &[Check], style: Style) -> Vec<String> {
         if let Some(remedy) = &check.remedy {
             lines.push(format!(
                 "          {} {}",
-                style.hint("mend it:"),
+                style.hint("hint:"),
                 clean(remedy)
             ));
         }

@@ -15,8 +15,9 @@ use super::width;
 const BEGIN: &str = "\u{1b}[?2026h";
 const END: &str = "\u{1b}[?2026l";
 /// Erases from the beginning of the cursor's line to the end of the screen.
-/// What the terminal itself has echoed there, such as `^C`, goes too.
-const ERASE: &str = "\r\u{1b}[J";
+/// What the terminal itself has echoed there, such as `^C`, goes too. The space
+/// is for tmux: where the whole screen is erased, it keeps what was there above.
+const ERASE: &str = "\r \u{1b}[J\r\u{1b}[K";
 /// A terminal that finds a character wider than we do must not wrap a live
 /// line.
 const NO_WRAP: &str = "\u{1b}[?7l";
@@ -89,6 +90,11 @@ impl Display {
         self.write(&frame);
     }
 
+    /// How wide a live line may be.
+    pub(super) fn columns(&self) -> usize {
+        self.window.size().map_or(0, |(columns, _)| columns)
+    }
+
     /// Lets something else be written to standard output.
     pub(super) fn beside(&mut self, write: impl FnOnce()) {
         if self.window.has_stdout() {
@@ -150,4 +156,4 @@ fn draw(live: &[String], frame: &mut String) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

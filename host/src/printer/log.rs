@@ -1,7 +1,7 @@
 //! The full log of a build, on disk.
 
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
@@ -38,9 +38,16 @@ impl Log {
 
     /// Completes the file; returns its path when there is one.
     pub(super) fn close(&mut self) -> Option<PathBuf> {
-        let mut file = self.file.take()?;
-        file.flush().ok()?;
-        self.path.take()
+        let path = self.flush().map(Path::to_owned);
+        self.file = None;
+        self.path = None;
+        path
+    }
+
+    /// Brings all lines to the file; returns its path when there is one.
+    pub(super) fn flush(&mut self) -> Option<&Path> {
+        self.file.as_mut()?.flush().ok()?;
+        self.path.as_deref()
     }
 
     /// The log of the last build is replaced, so that logs do not pile up.

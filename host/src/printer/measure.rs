@@ -41,6 +41,15 @@ pub(crate) fn duration(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
+/// A time that is only guessed: `8 s`, `2 min 3 s`, `3 h 20 min`.
+pub(super) fn whole_seconds(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
 /// How long ago something was: `now`, `5 min`, `3 h`, `12 d`.
 pub(crate) fn age(seconds: u64) -> String {
     match seconds {

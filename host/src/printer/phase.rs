@@ -22,6 +22,20 @@ pub(super) const fn heading(phase: Phase) -> &'static str {
     }
 }
 
+/// The exporter speaks of a registry, which is the store: nothing is pushed to
+/// the one that the name sounds like.
+pub(super) fn of_store(line: &str) -> String {
+    let image = line.trim().strip_prefix("Saving ");
+    match image.and_then(|rest| rest.strip_suffix("...")) {
+        Some(image) => {
+            let image = image.strip_prefix("index.docker.io/").unwrap_or(image);
+            let image = image.strip_prefix("library/").unwrap_or(image);
+            format!("Saving {image} in locald's store...")
+        }
+        None => line.to_owned(),
+    }
+}
+
 /// A phase that has not ended.
 #[derive(Debug)]
 pub(super) struct OpenPhase {
@@ -74,6 +88,25 @@ impl OpenPhase {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_looks_like_a_push() {
+        let cases = [
+            (
+                "Saving index.docker.io/library/demo:latest...",
+                "demo:latest",
+            ),
+            ("Saving index.docker.io/me/demo:1...", "me/demo:1"),
+            ("Saving ghcr.io/me/shop:1...", "ghcr.io/me/shop:1"),
+        ];
+        for (line, name) in cases {
+            assert_eq!(
+                of_store(line),
+                format!("Saving {name} in locald's store...")
+            );
+        }
+        assert_eq!(of_store("Adding layer 'a/b:c'"), "Adding layer 'a/b:c'");
+    }
 
     #[test]
     fn old_output_is_let_go_and_counted() {

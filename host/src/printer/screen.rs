@@ -66,6 +66,14 @@ impl Screen {
         }
     }
 
+    /// How wide a live line may be.
+    pub(super) fn columns(&self) -> usize {
+        match self {
+            Self::Plain(_) => usize::MAX,
+            Self::Terminal { display, .. } => lock(display).columns(),
+        }
+    }
+
     /// Takes the live lines away.
     pub(super) fn clear(&mut self) {
         self.show(&[], &[]);

@@ -1,21 +1,26 @@
 //! What people are told of a request: lines that stay, and live lines that
 //! show what is in progress. Pure: time comes in, text comes out.
 
+use std::path::Path;
 use std::time::Duration;
 
 use protocol::event::Phase;
-use protocol::{Channel, Event};
+use protocol::{Channel, Event, Failure, FailureKind};
 
 use super::Detail;
 use super::lines::Lines;
-use super::measure::{bytes, duration};
-use super::phase::{OpenPhase, heading};
+use super::measure::{bytes, counted, duration};
+use super::phase::{self, OpenPhase, heading};
 use super::sanitise::{Keep, clean, sanitise};
 use super::style::Style;
 use super::transfer::{Told, Transfers};
+use super::warnings::Warnings;
 
 /// A phase shorter than this needs no time behind its heading.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
+
+/// How the lifecycle begins its last line when it fails.
+const LAST_WORDS: &str = "ERROR: failed to ";
 
 /// The state of a request, as people see it.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(super) struct Story {
     transfers: Transfers,
     phase: Option<OpenPhase>,
     lines: Lines,
+    /// Of output that is hidden.
+    warnings: Warnings,
 }
 
 impl Story {
@@ -41,6 +48,7 @@ impl Story {
             transfers: Transfers::default(),
             phase: None,
             lines: Lines::default(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -100,11 +108,11 @@ impl Story {
     }
 
     /// The live lines.
-    pub(super) fn live(&self, now: Duration) -> Vec<String> {
+    pub(super) fn live(&self, now: Duration, columns: usize) -> Vec<String> {
         if !self.folds || self.detail == Detail::Quiet {
             return Vec::new();
         }
-        let mut live = self.transfers.live();
+        let mut live = self.transfers.live(now, columns);
         if let Some(open) = self.phase.as_ref().filter(|_| self.is_folded()) {
             let time = duration(now.saturating_sub(open.since));
             live.push(format!(
@@ -120,8 +128,28 @@ impl Story {
         live
     }
 
-    /// The request has failed: all that was folded of the open phase.
-    pub(super) fn fail(&mut self, mut log: impl FnMut(&str)) -> Vec<String> {
+    /// The build has succeeded: the warnings of its output that nobody has
+    /// seen.
+    pub(super) fn warnings(&mut self, log: Option<&Path>) -> Vec<String> {
+        let (lines, more) = self.warnings.take();
+        if lines.is_empty() || self.detail == Detail::Quiet {
+            return Vec::new();
+        }
+        let mut told = vec![self.style.warning("warnings of the build:")];
+        told.extend(lines.iter().map(|line| format!("  {}", self.pass(line))));
+        if more > 0 {
+            told.push(format!("  … and {}", counted(more as u64, "more line")));
+        }
+        told.extend(log.map(|path| {
+            let path = clean(&path.display().to_string());
+            format!("  {} {path}", self.style.dim("full log:"))
+        }));
+        told
+    }
+
+    /// The request has failed: all that was folded of the open phase, unless
+    /// its user has ended it. What the lifecycle says last is one more cause.
+    pub(super) fn fail(&mut self, failure: &mut Failure, mut log: impl FnMut(&str)) -> Vec<String> {
         let rest: Vec<_> = self
             .lines
             .flush()
@@ -130,10 +158,18 @@ impl Story {
             .collect();
         rest.iter().for_each(|line| log(line));
         let mut told = self.take_lines(rest);
-        let hidden = self.hides_output();
+        self.warnings.take();
+        let hidden = self.hides_output() && failure.kind != FailureKind::Cancelled;
         if let Some(open) = self.phase.take().filter(|_| hidden) {
             told.push(self.style.heading(heading(open.phase)));
-            told.extend(open.all().iter().map(|line| self.pass(line)));
+            let mut lines = open.all();
+            if let Some(last) = lines.pop_if(|line| clean(line).starts_with(LAST_WORDS)) {
+                let last = clean(&last);
+                let reason = last.trim_start_matches(LAST_WORDS);
+                let reason = reason.split_once(": ").map_or(reason, |(_, reason)| reason);
+                failure.causes.insert(0, reason.to_owned());
+            }
+            told.extend(lines.iter().map(|line| self.pass(line)));
         }
         told
     }
@@ -169,12 +205,26 @@ impl Story {
     /// Output is folded away, or shown as it comes.
     fn take_lines(&mut self, lines: Vec<String>) -> Vec<String> {
         if self.hides_output() {
+            lines.iter().for_each(|line| self.warnings.line(line));
             if let Some(open) = &mut self.phase {
                 lines.into_iter().for_each(|line| open.push(line));
             }
             return Vec::new();
         }
-        lines.iter().map(|line| self.pass(line)).collect()
+        let exports = self
+            .phase
+            .as_ref()
+            .is_some_and(|it| it.phase == Phase::Export);
+        let lines = lines.iter().map(|line| self.pass(line));
+        lines
+            .map(|line| {
+                if exports {
+                    phase::of_store(&line)
+                } else {
+                    line
+                }
+            })
+            .collect()
     }
 
     fn is_folded(&self) -> bool {

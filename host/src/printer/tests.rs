@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use protocol::event::{Built, Phase, PullEvent};
 use protocol::{Channel, Event, Failure, FailureKind};
 
+use super::live::tests::Emulator;
 use super::*;
 
 /// A stream that can be read afterwards.
@@ -87,7 +88,9 @@ fn built() -> Answer {
             size: 61_400_000,
             up_to_date: false,
             published: Vec::new(),
+            buildpacks: vec!["demo/python 1.0".to_owned()],
         },
+        builder: Some("a/b, the default".to_owned()),
         elapsed: Duration::from_millis(3210),
     }
 }
@@ -113,6 +116,9 @@ fn people_read_a_build_without_a_terminal() {
     hint: name it in .dockerignore
     ---
     Built shop (sha256:abababababab, 61 MB) in 3.2 s
+      builder: a/b, the default
+      buildpacks: demo/python 1.0
+      start it: locald run shop
     ");
 }
 
@@ -143,6 +149,93 @@ fn a_failure_shows_what_was_hidden() {
       cause: all of them failed
     hint: add a file
     ");
+}
+
+/// A printer with a terminal of 80 columns; what it writes to standard output,
+/// and the terminal.
+fn in_terminal() -> (Printer, Paper, Emulator) {
+    let (out, emulator) = (Paper::default(), Emulator::new(80, 24));
+    let screen = Screen::terminal(Box::new(emulator.clone()), Box::new(emulator.clone()));
+    let style = Style::new(false);
+    let story = Story::new(Detail::Normal, style, true);
+    let voice = Voice::people(story, Detail::Normal, [style, style], screen);
+    let printer = Printer::with(voice, Box::new(out.clone()));
+    (printer, out, emulator)
+}
+
+#[test]
+fn warnings_of_a_build_that_succeeds_are_shown_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut printer, _, emulator) = in_terminal();
+    printer.log_to(folder.path().join("shop.log"));
+    tell(&mut printer);
+    printer.event(&Event::PhaseStarted(Phase::Build));
+    printer.output(
+        Channel::Stderr,
+        b"Compiling\nwarning: unused\n --> main.rs\n\nmore\nwarning: unused\n",
+    );
+    for phase in [Phase::Build, Phase::Export] {
+        printer.event(&Event::PhaseEnded { phase, millis: 600 });
+    }
+    let path = folder.path().display().to_string();
+    let text = emulator.text().join("\n").replace(&path, "LOGS");
+    insta::assert_snapshot!(text);
+    let log = fs_err::read_to_string(folder.path().join("shop.log")).unwrap();
+    assert!(log.contains("warning: unused"), "{log}");
+}
+
+#[test]
+fn a_failure_says_its_thing_once() {
+    let (mut printer, _, emulator) = in_terminal();
+    printer.event(&Event::PhaseStarted(Phase::Build));
+    printer.output(
+        Channel::Stdout,
+        b"\tno such compiler\nERROR: failed to build: exit status 7\n",
+    );
+    printer.failure(&failure());
+    insta::assert_snapshot!(emulator.text().join("\n"));
+}
+
+#[test]
+fn who_stops_a_build_does_not_read_all_of_its_output() {
+    let (mut printer, _, emulator) = in_terminal();
+    printer.event(&Event::PhaseStarted(Phase::Build));
+    printer.output(Channel::Stdout, b"one\ntwo\nthree\n");
+    printer.stopped();
+    assert_eq!(emulator.text(), ["error: stopped"]);
+}
+
+#[test]
+fn a_pull_that_is_tried_again_says_so_in_a_terminal() {
+    let (mut printer, _, emulator) = in_terminal();
+    tell(&mut printer);
+    let text = emulator.text().join("\n");
+    let retry = "localhost:5000/builder: the registry says 503; trying again in 1.0 s";
+    assert!(text.contains(retry), "{text}");
+}
+
+#[test]
+fn a_full_disk_below_standard_output_is_a_failure() {
+    struct Full(io::ErrorKind);
+
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let finish = |error| {
+        let voice = Voice::Programs(json::Narrator::default());
+        let mut printer = Printer::with(voice, Box::new(Full(error)));
+        printer.answer(&built());
+        printer.finish()
+    };
+    assert_eq!(finish(io::ErrorKind::StorageFull), Err(exit_code::MACHINE));
+    assert_eq!(finish(io::ErrorKind::BrokenPipe), Ok(()));
 }
 
 #[test]

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use protocol::event::{PullEvent, PushEvent};
 
-use super::measure::{bytes, counted, duration, short_digest, short_name};
+use super::measure::{bytes, counted, duration, short_digest, short_name, whole_seconds};
 use super::sanitise::clean;
 
 /// Cells of a progress bar.
 const BAR: u64 = 20;
+/// After this without a byte, that is what is told.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Before this, no speed is believed.
+const SETTLED: Duration = Duration::from_secs(1);
 /// Layers that one image is believed to have: what claims more is not counted.
 const LAYERS: usize = 10_000;
 
@@ -19,12 +23,13 @@ pub(super) struct Transfer {
     verb: Verb,
     image: String,
     since: Duration,
+    /// When something arrived last.
+    moved: Duration,
     /// Layers or blobs that must travel.
     missing: u32,
     total: u64,
     done: HashMap<String, u64>,
     arrived: HashSet<String>,
-    trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +65,13 @@ impl Transfers {
             } => self.begin(Verb::Pull, image, (*missing, *bytes), now),
             PullEvent::Progress {
                 image, layer, done, ..
-            } => self.advance(Verb::Pull, image, layer, *done),
+            } => self.advance(Verb::Pull, image, (layer, *done), now),
             PullEvent::LayerDone { image, layer } => self.arrive(image, layer),
             PullEvent::Retry {
                 image,
                 reason,
                 millis,
-            } => return Some(self.retry(image, reason, Duration::from_millis(*millis))),
+            } => return Some(retry(image, reason, Duration::from_millis(*millis))),
             PullEvent::Done { image, digest } => return self.end(Verb::Pull, image, digest, now),
         }
         self.announce(image_of(event), matches!(event, PullEvent::Resolved { .. }))
@@ -85,7 +90,7 @@ impl Transfers {
                 self.announce(image, true)
             }
             PushEvent::Progress { image, done, .. } => {
-                self.advance(Verb::Push, image, "", *done);
+                self.advance(Verb::Push, image, ("", *done), now);
                 None
             }
             PushEvent::Done { image, digest } => self.end(Verb::Push, image, digest, now),
@@ -93,9 +98,9 @@ impl Transfers {
     }
 
     /// A live line for each image.
-    pub(super) fn live(&self) -> Vec<String> {
+    pub(super) fn live(&self, now: Duration, columns: usize) -> Vec<String> {
         let moving = self.open.iter().filter(|it| it.missing > 0);
-        moving.map(Transfer::line).collect()
+        moving.map(|it| it.line(now, columns)).collect()
     }
 
     fn begin(&mut self, verb: Verb, image: &str, missing: (u32, u64), now: Duration) {
@@ -104,19 +109,19 @@ impl Transfers {
             verb,
             image: image.to_owned(),
             since: now,
+            moved: now,
             missing: missing.0,
             total: missing.1,
             done: HashMap::new(),
             arrived: HashSet::new(),
-            trouble: None,
         });
     }
 
-    fn advance(&mut self, verb: Verb, image: &str, part: &str, done: u64) {
+    fn advance(&mut self, verb: Verb, image: &str, (part, done): (&str, u64), now: Duration) {
         if let Some(transfer) = self.open.iter_mut().find(|it| it.is(verb, image))
             && (transfer.done.len() < LAYERS || transfer.done.contains_key(part))
         {
-            transfer.trouble = None;
+            transfer.moved = now;
             transfer.done.insert(part.to_owned(), done);
         }
     }
@@ -127,14 +132,6 @@ impl Transfers {
         {
             transfer.arrived.insert(layer.to_owned());
         }
-    }
-
-    fn retry(&mut self, image: &str, reason: &str, pause: Duration) -> Told {
-        let told = format!("{reason}; trying again in {}", duration(pause));
-        if let Some(transfer) = self.open.iter_mut().find(|it| it.image == image) {
-            transfer.trouble = Some(told.clone());
-        }
-        Told::Passing(clean(&format!("{}: {told}", short_name(image))))
     }
 
     /// What a screen that cannot change its lines says at the beginning.
@@ -197,45 +194,71 @@ impl Transfer {
         self.verb == Verb::Pull && self.total == 0
     }
 
-    fn line(&self) -> String {
+    /// As much as fits into the columns.
+    fn line(&self, now: Duration, columns: usize) -> String {
         let layers = counted(self.missing.into(), "layer");
         let layers = format!("{} of {layers}", self.arrived.len());
+        let image = short_name(&self.image);
         if self.is_here() {
-            let image = short_name(&self.image);
             return clean(&format!("Unpacking {image}, {layers}"));
         }
         let verb = self.verb.doing();
-        let sum = self
-            .done
-            .values()
-            .fold(0_u64, |sum, done| sum.saturating_add(*done));
-        let done = sum.min(self.total);
-        let filled = (done.saturating_mul(BAR))
-            .checked_div(self.total)
-            .unwrap_or(BAR);
-        let bar = format!(
-            "{}{}",
-            cells('#', filled),
-            cells('-', BAR - filled.min(BAR))
-        );
+        let done = self.done();
+        let bar = bar(done, self.total);
+        let amount = format!("{} of {}", bytes(done), bytes(self.total));
+        let pace = self.pace(done, now);
         let layers = match self.verb {
             Verb::Pull => format!(", {layers}"),
             Verb::Push => String::new(),
         };
-        let trouble = self.trouble.as_ref().map(|it| format!("; {it}"));
-        let text = format!(
-            "{verb} {} [{bar}] {} of {}{layers}{}",
-            short_name(&self.image),
-            bytes(done),
-            bytes(self.total),
-            trouble.unwrap_or_default(),
-        );
-        clean(&text)
+        let base = image.rsplit('/').next().unwrap_or(&image);
+        let variants = [
+            format!("{verb} {image} {bar} {amount}{pace}{layers}"),
+            format!("{verb} {image} {bar} {amount}{pace}"),
+            format!("{verb} {image}: {amount}{pace}"),
+            format!("{verb} {base}: {amount}{pace}"),
+            format!("{verb} {amount}{pace}"),
+            format!("{amount}{pace}"),
+        ];
+        let fits = |line: &String| line.chars().count() <= columns;
+        let mut variants = variants.iter().map(|line| clean(line));
+        variants.find(fits).unwrap_or(amount)
+    }
+
+    fn done(&self) -> u64 {
+        let sum = |sum: u64, done: &u64| sum.saturating_add(*done);
+        self.done.values().fold(0, sum).min(self.total)
+    }
+
+    /// How fast it goes, how long it will take, and whether it goes at all.
+    fn pace(&self, done: u64, now: Duration) -> String {
+        let silence = now.saturating_sub(self.moved);
+        if silence >= SILENCE {
+            return format!(", nothing for {} s", silence.as_secs());
+        }
+        let millis = now.saturating_sub(self.since).as_millis();
+        let rate = u128::from(done) * 1000 / millis.max(1);
+        if now.saturating_sub(self.since) < SETTLED || rate == 0 {
+            return String::new();
+        }
+        let left = u64::try_from(u128::from(self.total - done) / rate).unwrap_or(u64::MAX);
+        let rate = bytes(u64::try_from(rate).unwrap_or(u64::MAX));
+        format!(", {rate}/s, {} left", whole_seconds(left))
     }
 }
 
-fn cells(cell: char, count: u64) -> String {
-    (0..count.min(BAR)).map(|_| cell).collect()
+fn bar(done: u64, total: u64) -> String {
+    let filled = done.saturating_mul(BAR).checked_div(total).unwrap_or(BAR);
+    let cells = |cell: char, count: u64| -> String { (0..count).map(|_| cell).collect() };
+    format!("[{}{}]", cells('#', filled), cells('-', BAR - filled))
+}
+
+/// Whatever the screen, it explains why nothing seems to happen.
+fn retry(image: &str, reason: &str, pause: Duration) -> Told {
+    let (image, pause) = (short_name(image), duration(pause));
+    Told::Lasting(clean(&format!(
+        "{image}: {reason}; trying again in {pause}"
+    )))
 }
 
 fn image_of(event: &PullEvent) -> &str {
@@ -265,10 +288,43 @@ mod tests {
         };
         assert_eq!(transfers.pull(&resolved, Duration::ZERO), None);
         let live = ["Unpacking localhost:5000/run, 0 of 5 layers"];
-        assert_eq!(transfers.live(), live);
+        assert_eq!(transfers.live(Duration::ZERO, 80), live);
         let digest = format!("sha256:{}", "ab".repeat(32));
         let image = image();
         let done = PullEvent::Done { image, digest };
         assert_eq!(transfers.pull(&done, Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn as_much_is_told_as_fits() {
+        let image = "docker.io/paketobuildpacks/builder-jammy-base".to_owned();
+        let mut transfers = Transfers::default();
+        transfers.pull(
+            &PullEvent::Resolved {
+                image: image.clone(),
+                digest: String::new(),
+                layers: 30,
+                missing: 27,
+                bytes: 380_000_000,
+            },
+            Duration::ZERO,
+        );
+        let progress = PullEvent::Progress {
+            image,
+            layer: "a".to_owned(),
+            done: 95_000_000,
+            total: 100_000_000,
+        };
+        let told = transfers.pull(&progress, Duration::from_secs(10));
+        assert_eq!(told, None);
+        let line = |seconds, columns| {
+            transfers
+                .live(Duration::from_secs(seconds), columns)
+                .join("")
+        };
+        let columns = [200, 120, 90, 79, 40, 20, 15];
+        let lines = columns.map(|columns| line(10, columns));
+        insta::assert_snapshot!(lines.join("\n"));
+        assert_eq!(line(22, 60), "Pulling 95 MB of 380 MB, nothing for 12 s");
     }
 }

@@ -25,6 +25,7 @@ fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, Set
         descriptor: Descriptor::parse(Path::new("project.toml"), descriptor)?,
         user: UserFile::parse(Path::new("config.toml"), user)?,
         boundary: Boundary::default(),
+        remembered: None,
     })
 }
 
@@ -63,7 +64,8 @@ value = "yes"
 fn defaults_work_alone() {
     let settings = settings("", "", "").unwrap();
     let build = build(&settings, &[]);
-    assert_eq!(build.builder, "heroku/builder:24");
+    assert_eq!(build.builder, "heroku/builder:26");
+    assert_eq!(build.builder_origin, BuilderOrigin::Default);
     assert_eq!(build.names, ["my-shop"]);
     assert_eq!(build.renamed_from.as_deref(), Some("My Shop"));
     assert_eq!(build.network, NetworkChoice::Host);
@@ -86,8 +88,14 @@ fn each_source_beats_the_next() {
     assert_eq!(resolved.pull, PullChoice::Never);
     let without_project = settings("", DESCRIPTOR, user).unwrap();
     assert_eq!(build(&without_project, &[]).builder, "descriptor/builder");
-    let only_user = settings("", "", user).unwrap();
+    let mut only_user = settings("", "", user).unwrap();
     assert_eq!(build(&only_user, &[]).builder, "user/builder");
+    only_user.remembered = Some("last/builder".to_owned());
+    let resolved = build(&only_user, &[]);
+    assert_eq!(resolved.builder, "last/builder");
+    assert_eq!(resolved.builder_origin, BuilderOrigin::Remembered);
+    let flagged = build(&only_user, &["-B", "flag/builder"]);
+    assert_eq!(flagged.builder_origin, BuilderOrigin::Flag);
 }
 
 #[test]

@@ -293,6 +293,7 @@ fn replies() -> Vec<Reply> {
             size: 4,
             up_to_date: true,
             published: Vec::new(),
+            buildpacks: vec![text("b 1")],
         }),
         Reply::Exited { code: 143 },
         Reply::Digest(text("sha256:0")),

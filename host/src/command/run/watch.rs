@@ -40,6 +40,7 @@ pub(super) fn run(
         root: project.folder.clone(),
         source: project,
         own: None,
+        builder: options.builder,
     };
     let plan = recipe.plan(printer.detail())?;
     plan.announce(&recipe.home, printer);

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::project::Services;
 use crate::client::Client;
+use crate::command::Start;
 use crate::command::build::{self, Plan};
 use crate::command::workshop::{Recipe, Workshop};
 use crate::home::Home;
@@ -43,10 +44,11 @@ impl Images {
     pub(super) fn plan(
         services: &Services,
         project: &Project,
-        home: &Home,
-        settings: &Settings,
+        start: &Start,
+        builder: Option<&str>,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
+        let (home, settings) = (&start.home, &start.settings);
         let (mut builds, mut pulls): (Vec<Build>, Vec<String>) = (Vec::new(), Vec::new());
         for service in &services.all {
             let (workdir, table) = match &service.origin {
@@ -63,7 +65,8 @@ impl Images {
                 build.services.push(service.name.clone());
                 continue;
             }
-            let recipe = recipe(service, workdir.as_deref(), table, project, home, settings)?;
+            let mut recipe = recipe(service, workdir.as_deref(), table, project, home, settings)?;
+            recipe.builder = builder.map(str::to_owned);
             let plan = recipe.plan(printer.detail()).map_err(about(service))?;
             plan.announce(home, printer);
             builds.push(Build {
@@ -216,6 +219,7 @@ fn recipe(
             root,
             source,
             own: None,
+            builder: None,
         });
     }
     let workdir = workdir.unwrap_or(Path::new("."));
@@ -230,6 +234,7 @@ fn recipe(
         root,
         source,
         own,
+        builder: None,
     })
 }
 

@@ -10,10 +10,10 @@ use super::*;
 
 /// A terminal that wraps its lines anew when its size changes.
 #[derive(Clone)]
-struct Emulator(Arc<Mutex<avt::Terminal>>);
+pub(in crate::printer) struct Emulator(Arc<Mutex<avt::Terminal>>);
 
 impl Emulator {
-    fn new(columns: usize, rows: usize) -> Self {
+    pub(in crate::printer) fn new(columns: usize, rows: usize) -> Self {
         let terminal = avt::Terminal::with_scrollback(columns, rows, None).unwrap();
         Self(Arc::new(Mutex::new(terminal)))
     }
@@ -32,7 +32,7 @@ impl Emulator {
     }
 
     /// Lines as a person would copy them, without empty ones at the end.
-    fn text(&self) -> Vec<String> {
+    pub(in crate::printer) fn text(&self) -> Vec<String> {
         let mut lines = self.0.lock().unwrap().screen().text();
         while lines.pop_if(|line| line.is_empty()).is_some() {}
         lines
@@ -42,7 +42,15 @@ impl Emulator {
 impl io::Write for Emulator {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = std::str::from_utf8(bytes).unwrap();
-        self.0.lock().unwrap().feed(text);
+        let mut terminal = self.0.lock().unwrap();
+        for part in text.split_inclusive('J') {
+            terminal.feed(part.trim_end_matches("[J"));
+            if part.ends_with("[J") {
+                let at = terminal.cursor_position();
+                assert_ne!((at.col, at.row), (0, 0), "tmux would keep what is erased");
+                terminal.feed("[J");
+            }
+        }
         Ok(bytes.len())
     }
 
