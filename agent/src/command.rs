@@ -115,6 +115,7 @@ fn start(service: Service) -> Result<(), AnyError> {
     let entered = agent::namespace::enter().map_err(Failure::from);
     let ownership = service.ownership();
     let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home(), ownership)?)));
+    agent::threads::check().map_err(told)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let own = agent.as_ref().ok().cloned();
     let result = runtime.block_on(async {
@@ -133,11 +134,14 @@ async fn dispatch(agent: Result<Arc<Agent>, Failure>, service: Service) -> Resul
     match (service, agent) {
         (Service::Stdio, agent) => Ok(serve::stdio(agent).await?),
         (Service::Serve(options), Ok(agent)) => listen(agent, options).await,
-        (Service::Serve(_), Err(failure)) => Err([vec![failure.message], failure.causes]
-            .concat()
-            .join(": ")
-            .into()),
+        (Service::Serve(_), Err(failure)) => Err(told(failure)),
     }
+}
+
+fn told(failure: Failure) -> AnyError {
+    let hint = failure.hint.into_iter().collect();
+    let text = [vec![failure.message], failure.causes, hint].concat();
+    text.join(": ").into()
 }
 
 async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {

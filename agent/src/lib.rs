@@ -40,6 +40,7 @@ pub mod shell;
 pub mod source;
 pub mod store;
 mod syscall;
+pub mod threads;
 pub mod upkeep;
 mod work;
 

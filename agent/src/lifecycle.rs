@@ -9,7 +9,7 @@ mod layers;
 use protocol::event::Phase;
 use protocol::request::Verbosity;
 
-pub use exit::explain;
+pub use exit::{CRASHED, explain};
 pub use files::{order_toml, run_toml, stack_toml, with_last_group};
 pub(crate) use layers::layers_in;
 

@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command, FRONT_PAGE, ImageCommand, PullOptions, PushOption
 use crate::client::{Client, Setup};
 use crate::exit_code;
 use crate::home::Home;
-use crate::machine::Kind;
+use crate::machine::{self, Kind};
 use crate::printer::{Answer, Printer};
 use crate::project::Project;
 use crate::settings::Settings;
@@ -109,6 +109,7 @@ fn dispatch(
         Command::Ps(options) => services::ps(&options, printer),
         Command::Logs(options) => services::logs(&options, printer),
         Command::Stop(options) => services::stop(&options, printer),
+        Command::Restart(options) => services::restart(&options, printer),
         Command::Image(command) => image::run(command, machine, printer),
         Command::Images => image::run(ImageCommand::Ls, machine, printer),
         Command::Inspect { image } => image::run(ImageCommand::Inspect { image }, machine, printer),
@@ -177,6 +178,7 @@ fn confirm() -> Result<(), Failure> {
 
 /// Runs what waits. Call it when no other thread is to be started before.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    machine::check_threads()?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     let result = runtime.block_on(work);

@@ -99,6 +99,11 @@ pub(crate) fn dispatch() -> bool {
     qemu::dispatch()
 }
 
+/// Whether this process may start the threads that it needs.
+pub(crate) fn check_threads() -> Result<(), Failure> {
+    in_process::check_threads()
+}
+
 impl Machine {
     /// What the command line names, else `LOCALD_AGENT`, else
     /// `LOCALD_MACHINE`, else the configuration, else the usual one of this

@@ -9,6 +9,7 @@ use std::time::Instant;
 use protocol::event::Phase;
 use protocol::request::{EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind};
+use rustix::process::{Resource, getrlimit};
 
 use super::directory::BuildDir;
 use super::images::Images;
@@ -106,10 +107,7 @@ impl Phases<'_> {
             if code != 0 {
                 let started = layer_env::buildpacks(&layers);
                 let culprit = culprit(&before, &started).filter(|_| phase == Phase::Build);
-                let (message, hint) = lifecycle::explain(phase, code, culprit);
-                let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
-                failure.hint = hint.map(str::to_owned);
-                return Err(failure);
+                return Err(failed(phase, code, culprit));
             }
             let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.dialogue
@@ -322,6 +320,22 @@ impl Phases<'_> {
 /// No buildpack runs in these.
 fn speaks_to_registry(phase: Phase) -> bool {
     matches!(phase, Phase::Analyze | Phase::Restore | Phase::Export)
+}
+
+/// Why a phase has failed. A program in Go reserves far more address space than
+/// it uses, and crashes at once without it.
+fn failed(phase: Phase, code: u8, culprit: Option<&str>) -> Failure {
+    let (message, hint) = lifecycle::explain(phase, code, culprit);
+    let address_space = getrlimit(Resource::As).current;
+    if let (lifecycle::CRASHED, Some(bytes)) = (code, address_space) {
+        let mut failure = Failure::new(FailureKind::Machine, message);
+        let megabytes = bytes / 1_000_000;
+        failure.causes = vec![format!("it may use {megabytes} MB of address space")];
+        return failure.with_hint("`ulimit -v unlimited` lifts the limit");
+    }
+    let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
+    failure.hint = hint.map(str::to_owned);
+    failure
 }
 
 #[cfg(test)]

@@ -2,11 +2,16 @@
 
 use protocol::event::Phase;
 
+/// Of programs in Go that panic, or have no memory: the specification has no
+/// such code.
+pub const CRASHED: u8 = 2;
+
 /// What an exit code of a phase means, and what to do about it. `buildpack` is
 /// the one that ran last, where that is known.
 pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Option<&'static str>) {
     let meaning = match code {
-        2 | 3 => "the lifecycle does not understand its arguments",
+        CRASHED => "the lifecycle crashed",
+        3 => "the lifecycle does not understand its arguments",
         11 => "the lifecycle does not speak this version of the Platform API",
         12 => "a buildpack needs a version of the Buildpack API that the lifecycle does not speak",
         20 => "no buildpack can build this source",
@@ -36,6 +41,7 @@ pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Opti
         20 | 21 => Some(
             "check that the folder is the root of the application; `-v` shows what each buildpack looked for, `--builder` and `-b` choose others",
         ),
+        CRASHED => Some("its own message is above; `-v` shows more"),
         12 => Some("use a newer version of the builder"),
         32 | 42 => Some("`--clear-cache` builds without what earlier builds left"),
         137 => Some("give the machine more memory, or let the build run fewer jobs"),
@@ -74,6 +80,10 @@ mod tests {
         assert!(hint.is_some());
         let (message, _) = explain(Phase::Build, 51, Some("a/b 1.0"));
         assert_eq!(message, "a buildpack failed, a/b 1.0 (build, exit code 51)");
+        assert_eq!(
+            explain(Phase::Analyze, CRASHED, None).0,
+            "the lifecycle crashed (analyze, exit code 2)"
+        );
         assert_eq!(
             explain(Phase::Build, 143, None).0,
             "build was ended by signal 15"

@@ -24,6 +24,11 @@ pub(crate) fn prepare() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether this process may start the threads that it needs.
+pub(crate) fn check_threads() -> Result<(), Failure> {
+    agent::threads::check()
+}
+
 pub(super) async fn connect() -> Result<Agent, MachineError> {
     agent::descriptors::raise();
     let agent = agent::Agent::new(&agent::home(), agent::machine::Ownership::Shared)
