@@ -27,7 +27,8 @@ pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOpti
 pub(crate) use process::{RunOptions, ShellOptions};
 pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};
 pub(crate) use services::{
-    LogsOptions, ProjectOption, PsOptions, StopOptions as ServiceStopOptions, UpOptions,
+    LogsOptions, ProjectOption, PsOptions, RestartOptions, StopOptions as ServiceStopOptions,
+    UpOptions,
 };
 pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 
@@ -94,6 +95,7 @@ pub(crate) enum Command {
     Logs(LogsOptions),
     #[command(alias = "down")]
     Stop(ServiceStopOptions),
+    Restart(RestartOptions),
     #[command(subcommand)]
     Image(ImageCommand),
     /// List the stored images, as `locald image ls`

@@ -1,6 +1,7 @@
 //! A folder and the identity that its caches go by.
 
 mod boundary;
+mod nearest;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::home::Home;
 use crate::host_id;
+use crate::printer::Printer;
 use crate::source::SourceError;
 
 pub(crate) use boundary::{Boundary, BoundaryError};
@@ -19,14 +21,16 @@ pub(crate) use boundary::{Boundary, BoundaryError};
 pub(crate) struct Project {
     /// Absolute, without links.
     pub(crate) folder: PathBuf,
+    /// The current folder is somewhere below it.
+    is_above: bool,
     /// The service whose build is another one than the folder's own.
     service: Option<String>,
 }
 
 impl Project {
-    /// The folder, or the current one.
-    pub(crate) fn find(path: Option<&Path>) -> Result<Self, SourceError> {
-        let path = path.unwrap_or(Path::new("."));
+    /// The folder, or else the project that the current one belongs to.
+    pub(crate) fn find(named: Option<&Path>) -> Result<Self, SourceError> {
+        let path = named.unwrap_or(Path::new("."));
         let folder = match dunce::canonicalize(path) {
             Ok(folder) if folder.is_dir() => folder,
             Ok(_) => return Err(SourceError::NotAFolder(path.to_owned())),
@@ -38,10 +42,22 @@ impl Project {
                 return Err(SourceError::Read { path, source });
             }
         };
+        let project = match named {
+            Some(_) => &folder,
+            None => nearest::nearest(&folder),
+        };
         Ok(Self {
-            folder,
+            is_above: project != folder,
+            folder: project.to_owned(),
             service: None,
         })
+    }
+
+    /// Says which project it is, where that is not the current folder.
+    pub(crate) fn announce(&self, printer: &mut Printer) {
+        if self.is_above {
+            printer.note(&format!("Project: {}", self.folder.display()));
+        }
     }
 
     /// The same folder, as a service builds it: with caches of its own.

@@ -14,7 +14,7 @@ mod supervisor;
 mod words;
 
 pub(crate) use board::{Board, State, Status, Statuses};
-pub(crate) use control::{Answer as StopAnswer, Ask, Control, ask};
+pub(crate) use control::{Answer, Ask, Control, Question, ask};
 pub(crate) use folder::{Folder, FolderError};
 pub(crate) use journal::{Entry, Journal, Reader};
 pub(crate) use launch::{Launch, Program};

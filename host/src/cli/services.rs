@@ -45,9 +45,9 @@ pub(crate) struct PsOptions {
 /// It stays readable when `locald up` has ended. The last 8 to 16 MB are kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogsOptions {
-    /// Only of this service
+    /// Only of these services
     #[arg(value_name = "SERVICE")]
-    pub(crate) service: Option<String>,
+    pub(crate) services: Vec<String>,
     /// Go on until `locald up` ends
     #[arg(short, long)]
     pub(crate) follow: bool,
@@ -55,12 +55,26 @@ pub(crate) struct LogsOptions {
     pub(crate) project: ProjectOption,
 }
 
-/// Stop a service, or all of them and `locald up` itself
+/// Stop services, or all of them and `locald up` itself
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StopOptions {
-    /// Only this service; it stays stopped until `locald up` begins anew
+    /// Only these services; they stay stopped until `locald restart`, or until
+    /// `locald up` begins anew
     #[arg(value_name = "SERVICE")]
-    pub(crate) service: Option<String>,
+    pub(crate) services: Vec<String>,
+    #[command(flatten)]
+    pub(crate) project: ProjectOption,
+}
+
+/// Restart services of `locald up`, or all of them
+///
+/// Nothing is built, and the services are those that `locald.toml` had when
+/// `locald up` began.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RestartOptions {
+    /// Only these services, also those that were stopped
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
     #[command(flatten)]
     pub(crate) project: ProjectOption,
 }
@@ -68,7 +82,8 @@ pub(crate) struct StopOptions {
 /// Which project.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProjectOption {
-    /// The project's folder [default: the current one]
+    /// The project's folder [default: the current one, or the nearest above it that
+    /// has a locald.toml]
     #[arg(long = "project", value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
 }

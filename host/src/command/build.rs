@@ -48,6 +48,7 @@ pub(super) fn run(
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let project = Project::find(options.project.path())?;
+    project.announce(printer);
     let start = Start::at(&project.folder, machine, printer)?;
     let plan = Plan::new(&project, &start.home, &start.settings, options, printer)?;
     let builder = plan.builder();

@@ -27,9 +27,10 @@ pub(super) fn run(
     let env = variables(&options.env)?;
     let (start, plan) = match folder(options.target.as_deref()) {
         Some(folder) => {
-            let project = Project::find(Some(folder))?;
+            let project = Project::find(options.target.as_ref().map(|_| folder))?;
+            project.announce(printer);
             let start = Start::at(&project.folder, machine, printer)?;
-            let flags = BuildOptions::of(Some(folder.to_owned()), options.builder.clone());
+            let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
             let plan = Plan::new(&project, &start.home, &start.settings, &flags, printer)?;
             (start, Some(plan))
         }

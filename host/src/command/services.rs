@@ -1,4 +1,4 @@
-//! `locald ps`, `locald logs` and `locald stop`: what concerns a running
+//! `locald ps`, `logs`, `stop` and `restart`: what concerns a running
 //! `locald up` from outside.
 
 use std::io;
@@ -7,41 +7,77 @@ use std::time::Duration;
 use protocol::{Channel, Failure, FailureKind};
 
 use super::block_on;
-use crate::cli::{LogsOptions, ProjectOption, PsOptions, ServiceStopOptions};
+use crate::cli::{LogsOptions, ProjectOption, PsOptions, RestartOptions, ServiceStopOptions};
 use crate::exit_code;
 use crate::home::Home;
 use crate::printer::{Answer, Label, Printer};
 use crate::project::Project;
+use crate::settings::nearest;
 use crate::signals::{self, Signals};
-use crate::up::{self, Entry, Folder, FolderError, Reader, StopAnswer};
+use crate::up::{self, Entry, Folder, FolderError, Question, Reader, Statuses};
 
 /// How often a journal is looked at for more.
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn ps(options: &PsOptions, printer: &mut Printer) -> Result<u8, Failure> {
-    let statuses = folder(&options.project)?.statuses()?;
+    let statuses = match folder(&options.project)?.statuses() {
+        // That nothing runs is an answer.
+        Err(FolderError::Absent) => Statuses::new(),
+        statuses => statuses?,
+    };
     printer.answer(&Answer::Services(statuses));
     Ok(exit_code::SUCCESS)
 }
 
 pub(super) fn stop(options: &ServiceStopOptions, printer: &mut Printer) -> Result<u8, Failure> {
     let folder = folder(&options.project)?;
-    let statuses = folder.statuses()?;
-    let service = options.service.as_deref();
+    let statuses = match folder.statuses() {
+        Err(FolderError::Absent) if options.services.is_empty() => {
+            printer.answer(&Answer::ServicesStopped(Vec::new()));
+            return Ok(exit_code::SUCCESS);
+        }
+        statuses => statuses?,
+    };
+    let question = Question::Stop(options.services.clone());
     let names = block_on(async {
-        let asked = up::ask(&folder.control(), service).await;
-        match asked {
-            Ok(StopAnswer::Stopped(names)) => Ok(names),
-            Ok(StopAnswer::Refused(why)) => Err(Failure::new(FailureKind::Invalid, why)),
+        match up::ask(&folder.control(), &question).await {
             // It ended in this moment, and that is what was wanted.
-            Err(_) if service.is_none() && !folder.is_locked()? => {
+            Err(_) if options.services.is_empty() && !folder.is_locked()? => {
                 Ok(statuses.into_keys().collect())
             }
-            Err(error) => Err(Failure::from_error(FailureKind::Machine, &error)),
+            answer => told(answer),
         }
     })?;
     printer.answer(&Answer::ServicesStopped(names));
     Ok(exit_code::SUCCESS)
+}
+
+pub(super) fn restart(options: &RestartOptions, printer: &mut Printer) -> Result<u8, Failure> {
+    let folder = folder(&options.project)?;
+    // It fails when nothing runs.
+    folder.statuses()?;
+    let question = Question::Restart(options.services.clone());
+    let names = block_on(async { told(up::ask(&folder.control(), &question).await) })?;
+    printer.answer(&Answer::ServicesRestarted(names));
+    Ok(exit_code::SUCCESS)
+}
+
+/// The services that a running `locald up` has answered about.
+fn told(answer: io::Result<up::Answer>) -> Result<Vec<String>, Failure> {
+    match answer {
+        Ok(up::Answer::Stopped(names) | up::Answer::Restarted(names)) => Ok(names),
+        Ok(up::Answer::Refused(why)) => Err(Failure::new(FailureKind::Invalid, why)),
+        Ok(up::Answer::Heard) => Err(Failure::new(
+            FailureKind::Internal,
+            "`locald up` has answered twice that it has heard",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let failure = Failure::new(FailureKind::Machine, "`locald up` does not answer");
+            Err(failure
+                .with_hint("it may be suspended (Ctrl-Z): `fg` in its terminal lets it go on"))
+        }
+        Err(error) => Err(Failure::from_error(FailureKind::Machine, &error)),
+    }
 }
 
 pub(super) fn logs(options: &LogsOptions, printer: &mut Printer) -> Result<u8, Failure> {
@@ -49,7 +85,11 @@ pub(super) fn logs(options: &LogsOptions, printer: &mut Printer) -> Result<u8, F
     let failed = |error: io::Error| Failure::from_error(FailureKind::Store, &error);
     let reader = Reader::open(&folder.journal()).map_err(failed)?;
     let mut reader = reader.ok_or(FolderError::Absent)?;
-    let mut page = Page::new(options.service.clone());
+    let known: Vec<String> = folder.last_statuses()?.into_keys().collect();
+    for service in &options.services {
+        check(service, &known)?;
+    }
+    let mut page = Page::new(options.services.clone());
     if !options.follow {
         page.rest(&mut reader, printer).map_err(failed)?;
         return Ok(exit_code::SUCCESS);
@@ -77,15 +117,33 @@ fn folder(project: &ProjectOption) -> Result<Folder, Failure> {
     Ok(Folder::of(&home.services, &project.identity(&home)?.id))
 }
 
+/// Refuses a service that `locald up` did not have. Before it has written how
+/// they are, it may have any.
+fn check(service: &String, known: &[String]) -> Result<(), Failure> {
+    if known.is_empty() || known.contains(service) {
+        return Ok(());
+    }
+    let message = format!(
+        "`locald up` has no service {service:?}, but {}",
+        known.join(", ")
+    );
+    let failure = Failure::new(FailureKind::Invalid, message);
+    Err(match nearest(service, known) {
+        Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
+        None => failure,
+    })
+}
+
 /// Shows lines of a journal.
 struct Page {
-    only: Option<String>,
+    /// Only of these services; of all, when there is none.
+    only: Vec<String>,
     /// Services in the order in which they first wrote.
     names: Vec<String>,
 }
 
 impl Page {
-    const fn new(only: Option<String>) -> Self {
+    const fn new(only: Vec<String>) -> Self {
         let names = Vec::new();
         Self { only, names }
     }
@@ -103,11 +161,12 @@ impl Page {
             "stderr" => Channel::Stderr,
             _ => Channel::Stdout,
         };
-        if let Some(only) = &self.only {
-            if *only == entry.service {
-                printer.service_line(None, channel, &entry.line);
-            }
+        if !self.only.is_empty() && !self.only.contains(&entry.service) {
             return;
+        }
+        // Who asks for one service knows whose lines these are.
+        if self.only.len() == 1 {
+            return printer.service_line(None, channel, &entry.line);
         }
         let known = self.names.iter().position(|name| *name == entry.service);
         let number = known.unwrap_or_else(|| {

@@ -30,6 +30,7 @@ pub(super) fn run(
     refuse_json(printer)?;
     let env = variables(&options.env)?;
     let project = Project::find(options.project.path())?;
+    project.announce(printer);
     let Start {
         home,
         settings,

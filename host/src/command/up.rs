@@ -2,6 +2,7 @@
 
 mod images;
 mod project;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 
 use self::images::Images;
 use self::project::Services;
+use self::settings::ServiceSettings;
 use super::{Start, block_on};
 use crate::cli::UpOptions;
 use crate::client::Client;
@@ -22,7 +24,8 @@ use crate::project::Project;
 use crate::signals::{self, Signals};
 use crate::terminal;
 use crate::up::{
-    Ask, Board, Control, Folder, Journal, OnExit, Order, State, Statuses, StopAnswer, Supervisor,
+    Answer, Ask, Board, Control, Folder, Journal, OnExit, Order, Question, State, Statuses,
+    Supervisor,
 };
 
 pub(super) fn run(
@@ -31,6 +34,7 @@ pub(super) fn run(
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let project = Project::find(options.project.folder.as_deref())?;
+    project.announce(printer);
     let start = Start::at(&project.folder, machine, printer)?;
     let services = Services::choose(&project, &start.settings, &options.services)?;
     let images = Images::plan(
@@ -65,6 +69,7 @@ pub(super) fn run(
             orders: BTreeMap::new(),
             tasks,
             watches: options.watch,
+            settings: ServiceSettings::of(&project, &start.home, &start.settings),
         };
         let code = up.work(images, printer).await;
         printer.clear();
@@ -112,6 +117,7 @@ struct Up {
     orders: BTreeMap<String, mpsc::UnboundedSender<Order>>,
     tasks: JoinSet<Result<(), Failure>>,
     watches: bool,
+    settings: ServiceSettings,
 }
 
 /// Why all services are to stop.
@@ -119,7 +125,7 @@ enum Cause {
     /// A signal, with the exit code for it.
     Signal(u8),
     /// `locald stop`, which waits for it.
-    Asked(oneshot::Sender<StopAnswer>),
+    Asked(oneshot::Sender<Answer>),
     /// Nothing is left that runs.
     Over,
 }
@@ -133,6 +139,8 @@ impl Up {
         self.start(&images, printer);
         if self.watches {
             images.watch(&self.client, &self.orders, &mut self.tasks, printer);
+            let settings = self.settings.clone();
+            self.tasks.spawn(settings.watch(printer.aside()));
         }
         let cause = self.supervise().await?;
         if !matches!(cause, Cause::Over) {
@@ -154,11 +162,13 @@ impl Up {
             tokio::select! {
                 built = &mut building => return built.map(|()| None),
                 code = signals::end(&mut self.signals) => return Ok(Some(Cause::Signal(code))),
-                ask = self.control.next() => match ask.service {
-                    None => return Ok(Some(Cause::Asked(ask.reply))),
-                    Some(name) => {
-                        let text = format!("{name} is not up yet: images are built first");
-                        let _ = ask.reply.send(StopAnswer::Refused(text));
+                ask = self.control.next() => match ask.question {
+                    Question::Stop(names) if names.is_empty() => {
+                        return Ok(Some(Cause::Asked(ask.reply)));
+                    }
+                    Question::Stop(_) | Question::Restart(_) => {
+                        let text = "no service is up yet: images are built first".to_owned();
+                        let _ = ask.reply.send(Answer::Refused(text));
                     }
                 },
             }
@@ -226,23 +236,35 @@ impl Up {
         }
     }
 
-    /// Stops one service; returns who waits for all to stop.
-    fn answer(&self, ask: Ask) -> Option<oneshot::Sender<StopAnswer>> {
-        let Some(name) = ask.service else {
-            return Some(ask.reply);
+    /// Stops or restarts services; returns who waits for all to stop.
+    fn answer(&self, ask: Ask) -> Option<oneshot::Sender<Answer>> {
+        let names = match &ask.question {
+            Question::Stop(names) if names.is_empty() => return Some(ask.reply),
+            Question::Restart(names) if names.is_empty() => self.orders.keys().cloned().collect(),
+            Question::Stop(names) | Question::Restart(names) => names.clone(),
         };
-        let Some(order) = self.orders.get(&name) else {
+        if let Some(name) = names.iter().find(|name| !self.orders.contains_key(*name)) {
             let known: Vec<_> = self.orders.keys().map(String::as_str).collect();
             let text = format!("no service {name:?} runs here, but {}", known.join(", "));
-            let _ = ask.reply.send(StopAnswer::Refused(text));
+            let _ = ask.reply.send(Answer::Refused(text));
             return None;
-        };
-        let (done, stopped) = oneshot::channel();
-        let _ = order.send(Order::Stop(done));
-        tokio::spawn(async move {
+        }
+        let orders = names.iter().filter_map(|name| self.orders.get(name));
+        if let Question::Restart(_) = ask.question {
+            orders.for_each(|order| drop(order.send(Order::Restart)));
+            let _ = ask.reply.send(Answer::Restarted(names));
+            return None;
+        }
+        let mut stopping = JoinSet::new();
+        for order in orders {
+            let (done, stopped) = oneshot::channel();
+            let _ = order.send(Order::Stop(done));
             // A service that is killed meanwhile does not answer.
-            let _ = stopped.await;
-            let _ = ask.reply.send(StopAnswer::Stopped(vec![name]));
+            stopping.spawn(stopped);
+        }
+        tokio::spawn(async move {
+            while stopping.join_next().await.is_some() {}
+            let _ = ask.reply.send(Answer::Stopped(names));
         });
         None
     }
@@ -285,7 +307,7 @@ fn finish(cause: Cause, stopped: Vec<String>, printer: &mut Printer) -> u8 {
         Cause::Signal(code) => code,
         Cause::Asked(reply) => {
             // Who asked may not wait any more.
-            let _ = reply.send(StopAnswer::Stopped(stopped));
+            let _ = reply.send(Answer::Stopped(stopped));
             exit_code::SUCCESS
         }
         Cause::Over => {

@@ -93,6 +93,7 @@ pub(crate) enum Answer {
     },
     Services(Statuses),
     ServicesStopped(Vec<String>),
+    ServicesRestarted(Vec<String>),
     /// Files and what is in them.
     Logs(Vec<(PathBuf, String)>),
 }
@@ -180,6 +181,9 @@ impl Answer {
                 json!({"event": "services", "services": services::json(statuses)})
             }
             Self::ServicesStopped(names) => json!({"event": "services-stopped", "names": names}),
+            Self::ServicesRestarted(names) => {
+                json!({"event": "services-restarted", "names": names})
+            }
             Self::Logs(logs) => {
                 let log = |(path, text): &(PathBuf, String)| json!({"file": path, "text": text});
                 let logs: Vec<_> = logs.iter().map(log).collect();
@@ -270,10 +274,9 @@ impl Answer {
             Self::MachineResized { machine, shape } => {
                 format!("{machine} has {} from its next start on", size(shape))
             }
-            Self::ServicesStopped(names) if names.is_empty() => {
-                "Nothing had been started".to_owned()
-            }
+            Self::ServicesStopped(names) if names.is_empty() => "No service runs".to_owned(),
             Self::ServicesStopped(names) => format!("Stopped {}", names.join(", ")),
+            Self::ServicesRestarted(names) => format!("Restarting {}", names.join(", ")),
             Self::Built { .. }
             | Self::Services(_)
             | Self::Images(_)

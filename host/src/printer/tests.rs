@@ -292,8 +292,8 @@ fn people_read_how_services_are() {
     printer.answer(&Answer::Services(statuses.into()));
     insta::assert_snapshot!(out.text(), @r"
     SERVICE  STATE         SINCE  PORT  RESTARTS
-    job      ended with 3  now    -     2
-    web      healthy       now    8080  2
+    job      ended with 3  0 s    -     2
+    web      restarting    0 s    8080  2
     ");
 }
 

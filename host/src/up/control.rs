@@ -1,4 +1,4 @@
-//! How a running `locald up` is told to stop: one JSON object a line, asked
+//! How a running `locald up` is told what to do: one JSON object a line, asked
 //! and answered on a socket of the project's folder.
 
 use std::io;
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+    AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite,
+    AsyncWriteExt as _, BufReader,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -28,19 +29,29 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// After somebody could not be let in, until the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is asked for.
-#[derive(Debug, Serialize, Deserialize)]
-struct Question {
-    /// The service to stop; all of them, when there is none.
-    stop: Option<String>,
+/// How long a running `locald up` may take to say that it has heard.
+const HEARS: Duration = Duration::from_secs(5);
+
+/// What is asked for. Without names it is about all services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Question {
+    /// To stop these.
+    Stop(Vec<String>),
+    /// To start these anew, also those that were stopped.
+    Restart(Vec<String>),
 }
 
 /// What has come of it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
+    /// The question has come; another answer follows.
+    Heard,
     /// These have stopped.
     Stopped(Vec<String>),
+    /// These start anew.
+    Restarted(Vec<String>),
     /// It cannot be done, and why.
     Refused(String),
 }
@@ -48,8 +59,7 @@ pub(crate) enum Answer {
 /// Somebody asks.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    /// The service to stop; all of them, when there is none.
-    pub(crate) service: Option<String>,
+    pub(crate) question: Question,
     /// Who waits for it.
     pub(crate) reply: oneshot::Sender<Answer>,
 }
@@ -96,12 +106,18 @@ impl Drop for Control {
     }
 }
 
-/// Asks the one that runs.
-pub(crate) async fn ask(path: &Path, service: Option<&str>) -> io::Result<Answer> {
-    let stop = service.map(str::to_owned);
-    let mut stream = imp::connect(path).await?;
-    write_line(&mut stream, &Question { stop }).await?;
-    read_line(stream).await.map(|(answer, _)| answer)
+/// Asks the one that runs. One that is suspended says nothing.
+pub(crate) async fn ask(path: &Path, question: &Question) -> io::Result<Answer> {
+    let hearing = async {
+        let mut stream = BufReader::new(imp::connect(path).await?.take(LONGEST));
+        write_line(stream.get_mut().get_mut(), question).await?;
+        let answer = read_line(&mut stream).await?;
+        io::Result::Ok((stream, answer))
+    };
+    match tokio::time::timeout(HEARS, hearing).await?? {
+        (mut stream, Answer::Heard) => read_line(&mut stream).await,
+        (_, answer) => Ok(answer),
+    }
 }
 
 async fn accept(mut listener: imp::Listener, asks: mpsc::Sender<Ask>) {
@@ -121,12 +137,14 @@ async fn accept(mut listener: imp::Listener, asks: mpsc::Sender<Ask>) {
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, asks: mpsc::Sender<Ask>) {
-    let Ok((Question { stop }, mut stream)) = read_line(stream).await else {
+    let mut stream = BufReader::new(stream.take(LONGEST));
+    let Ok(question) = read_line(&mut stream).await else {
         return;
     };
+    let mut stream = stream.into_inner().into_inner();
     let (reply, answer) = oneshot::channel();
-    let service = stop;
-    if asks.send(Ask { service, reply }).await.is_ok()
+    if write_line(&mut stream, &Answer::Heard).await.is_ok()
+        && asks.send(Ask { question, reply }).await.is_ok()
         && let Ok(answer) = answer.await
     {
         // Who asked may not wait for the answer.
@@ -144,17 +162,15 @@ async fn write_line(
     stream.flush().await
 }
 
-async fn read_line<T: for<'de> Deserialize<'de>, S: AsyncRead + Unpin>(
-    stream: S,
-) -> io::Result<(T, S)> {
-    let mut reader = BufReader::new(stream.take(LONGEST));
+async fn read_line<T: for<'de> Deserialize<'de>>(
+    stream: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<T> {
     let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line).await?;
+    stream.read_until(b'\n', &mut line).await?;
     if line.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let message = serde_json::from_slice(&line)?;
-    Ok((message, reader.into_inner().into_inner()))
+    Ok(serde_json::from_slice(&line)?)
 }
 
 #[cfg(test)]
@@ -167,18 +183,30 @@ mod tests {
     async fn who_asks_is_answered() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control");
+        let question = Question::Stop(vec!["web".to_owned()]);
         // The next one listens in the same place.
         for _ in 0..2 {
             let mut control = Control::listen(&path).unwrap();
             let answering = async {
                 let ask = control.next().await;
-                assert_eq!(ask.service.as_deref(), Some("web"));
+                assert_eq!(ask.question, question);
                 let stopped = Answer::Stopped(vec!["web".to_owned()]);
                 ask.reply.send(stopped).unwrap();
             };
-            let (answer, ()) = tokio::join!(ask(&path, Some("web")), answering);
+            let (answer, ()) = tokio::join!(ask(&path, &question), answering);
             assert_eq!(answer.unwrap(), Answer::Stopped(vec!["web".to_owned()]));
             control.close().await;
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_suspended_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        // The system accepts for it.
+        let _suspended = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let error = ask(&path, &Question::Stop(Vec::new())).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -115,6 +115,11 @@ impl Folder {
         if !self.is_locked()? {
             return Err(FolderError::Absent);
         }
+        self.last_statuses()
+    }
+
+    /// How the services of the last one that ran are, or were at its end.
+    pub(crate) fn last_statuses(&self) -> Result<Statuses, FolderError> {
         let read = fs_err::read(self.file());
         // It has the lock, and has written nothing yet.
         let bytes = match read {

@@ -74,8 +74,12 @@ impl Pages {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         if self.written > 0 && self.written + line.len() as u64 > self.largest {
+            // A full disk may have no place for it: then this page goes on.
+            let next = self.path.with_file_name("log.next.jsonl");
+            let file = File::create(&next)?;
             fs_err::rename(&self.path, earlier(&self.path))?;
-            self.file = File::create(&self.path)?;
+            fs_err::rename(next, &self.path)?;
+            self.file = file;
             self.written = 0;
             self.is_cut = false;
         }
@@ -223,6 +227,25 @@ mod tests {
         journal.add(&entry(4));
         let lines = rest(&mut Reader::open(&path).unwrap().unwrap());
         assert_eq!(lines, [entry(1), entry(3), entry(4)]);
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_begun_leaves_the_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let journal = Journal::with_largest(&path, 1000).unwrap();
+        // No file can be made there.
+        let obstacle = folder.path().join("log.next.jsonl");
+        fs_err::create_dir(&obstacle).unwrap();
+        for number in 0..20 {
+            journal.add(&entry(number));
+        }
+        let kept = rest(&mut Reader::open(&path).unwrap().unwrap()).len();
+        assert!((5..20).contains(&kept), "{kept}");
+        fs_err::remove_dir(&obstacle).unwrap();
+        journal.add(&entry(20));
+        let lines = rest(&mut Reader::open(&path).unwrap().unwrap());
+        assert_eq!((lines.len(), lines.last()), (kept + 1, Some(&entry(20))));
     }
 
     #[test]

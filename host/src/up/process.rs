@@ -30,6 +30,8 @@ pub(super) struct Stop {
     pub(super) took_too_long: bool,
     /// Who waits for the service to have stopped for good.
     pub(super) waiting: Vec<oneshot::Sender<()>>,
+    /// After that it is to start again.
+    pub(super) restarts: bool,
     /// It was to be killed: no other order comes after that.
     pub(super) is_final: bool,
 }
@@ -126,7 +128,12 @@ impl<'a> Process<'a> {
                 order = orders.recv(), if !stop.is_final => match order {
                     // It ends already, and may start after that.
                     Some(Order::Start) => continue,
+                    Some(Order::Restart) => {
+                        stop.restarts = true;
+                        continue;
+                    }
                     Some(Order::Stop(done)) => {
+                        stop.restarts = false;
                         stop.waiting.push(done);
                         continue;
                     }

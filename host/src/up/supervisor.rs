@@ -32,6 +32,8 @@ pub(crate) enum OnExit {
 pub(crate) enum Order {
     /// Start; what runs is stopped first.
     Start,
+    /// The same, also after it was stopped by hand.
+    Restart,
     /// Stop, and tell when that is done.
     Stop(oneshot::Sender<()>),
     /// Stop at once.
@@ -80,7 +82,10 @@ impl Supervisor {
         while let Some(order) = self.orders.recv().await {
             match order {
                 Order::Start if self.held => {}
-                Order::Start => self.keep().await?,
+                Order::Start | Order::Restart => {
+                    self.held = false;
+                    self.keep().await?;
+                }
                 Order::Stop(done) => self.hold(done).await,
                 Order::Kill => {}
             }
@@ -146,7 +151,7 @@ impl Supervisor {
         tokio::select! {
             () = work => Told::Nothing,
             order = self.orders.recv() => match order {
-                Some(Order::Start) => Told::Start,
+                Some(Order::Start | Order::Restart) => Told::Start,
                 Some(Order::Stop(done)) => {
                     self.hold(done).await;
                     Told::Stop
@@ -244,11 +249,11 @@ impl Supervisor {
                     self.board.set(&launch.name, State::Stopping);
                     let signal = match order {
                         Some(Order::Kill) | None => Some(Signal::Kill),
-                        Some(Order::Start | Order::Stop(_)) => launch.stop_signal,
+                        Some(Order::Start | Order::Restart | Order::Stop(_)) => launch.stop_signal,
                     };
                     let mut stop = process.stop(&mut self.orders, signal).await?;
                     match order {
-                        Some(Order::Start) => {}
+                        Some(Order::Start | Order::Restart) => {}
                         Some(Order::Stop(done)) => stop.waiting.push(done),
                         Some(Order::Kill) | None => stop.is_final = true,
                     }
@@ -286,6 +291,13 @@ impl Supervisor {
         }
         if stop.waiting.is_empty() && !stop.is_final {
             return turn;
+        }
+        if stop.restarts && !stop.is_final {
+            for done in stop.waiting {
+                // Nobody may wait for it.
+                let _ = done.send(());
+            }
+            return Turn::Anew;
         }
         self.held = true;
         let text = format!("{name} stopped");

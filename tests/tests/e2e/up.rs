@@ -176,8 +176,8 @@ fn what_crashes_starts_again() {
 #[test]
 fn another_terminal_sees_and_stops() {
     let shop = Shop::new("");
-    shop.locald(&["ps"])
-        .fail(112, "does not run for this project");
+    let nothing = shop.locald(&["ps"]).succeed();
+    assert!(nothing.stdout.starts_with("No service runs"));
     let up = shop.up(&[]);
     let states = shop.states();
     assert_eq!(
@@ -188,6 +188,16 @@ fn another_terminal_sees_and_stops() {
         .fail(111, "runs already for this project");
     let api = shop.locald(&["logs", "api"]).succeed();
     assert_eq!(api.stdout, "api starts\n");
+    shop.locald(&["logs", "wbe"])
+        .fail(111, "no service \"wbe\"");
+    // The project is found from below, too.
+    shop.app.write(".git/HEAD", "ref: refs/heads/main\n");
+    shop.app.write("deep/down/x", "");
+    let both = shop.locald(&["logs", "api", "web"]);
+    let both = both
+        .current_dir(&shop.app.path().join("deep/down"))
+        .succeed();
+    assert!(both.stdout.contains("web | web starts"), "{}", both.stdout);
     let mut follower = shop.locald(&["logs", "-f"]).start();
     follower.await_output("web | web starts");
 
@@ -199,12 +209,24 @@ fn another_terminal_sees_and_stops() {
     assert_eq!(shop.states()["api"], "stopped");
     follower.await_output("api | api ends");
 
-    let all = shop.locald(&["stop"]).succeed();
+    let restarted = shop.locald(&["restart", "api", "web"]).succeed();
+    assert_eq!(restarted.stdout, "Restarting api, web\n");
+    await_that("both are up again", || {
+        let states = shop.states();
+        states["api"] == "healthy" && states["web"] == "healthy" && Shop::is_open(&shop.api)
+    });
+    up.signal(Signal::STOP);
+    shop.locald(&["stop"])
+        .fail(121, "`locald up` does not answer");
+    up.signal(Signal::CONT);
+    let all = shop.locald(&["down"]).succeed();
     assert!(all.stdout.contains("web"), "{}", all.stdout);
     assert!(!Shop::is_open(&shop.web));
     assert_eq!(up.wait().code, 0);
     assert_eq!(follower.wait().code, 0);
-    shop.locald(&["stop"])
+    let nothing = shop.locald(&["stop"]).succeed();
+    assert_eq!(nothing.stdout, "No service runs\n");
+    shop.locald(&["restart"])
         .fail(112, "does not run for this project");
     let logs = shop.locald(&["logs"]).succeed().stdout;
     assert!(logs.contains("web | web ends"), "{logs}");
@@ -225,8 +247,6 @@ fn what_is_killed_leaves_nothing_and_the_next_one_works() {
             && !Shop::is_open(&shop.web)
             && !Shop::is_open(&shop.api)
     });
-    shop.locald(&["ps"])
-        .fail(112, "does not run for this project");
     let up = shop.up(&[]);
     assert_eq!(shop.states()["web"], "healthy");
     shop.locald(&["stop"]).succeed();
@@ -255,10 +275,16 @@ fn a_change_restarts_the_service_that_it_concerns() {
     await_that("the page is the new one", || {
         harness::page(&own).contains("Good day from own")
     });
-    shop.locald(&["stop"]).succeed();
-    let output = up.wait();
-    let starts = |name: &str| output.stdout.matches(&format!("{name} starts")).count();
+    let logs = shop.locald(&["logs"]).succeed().stdout;
+    let starts = |name: &str| logs.matches(&format!("{name} starts")).count();
     assert_eq!((starts("own"), starts("web"), starts("api")), (2, 1, 1));
+
+    let now = fs_err::read_to_string(shop.app.path().join("locald.toml")).unwrap();
+    let other = free_port().to_string();
+    shop.app.write("locald.toml", &now.replace(&own, &other));
+    up.await_output("locald.toml says something else of own now");
+    shop.locald(&["stop"]).succeed();
+    up.wait();
 }
 
 #[test]
@@ -338,7 +364,7 @@ health_check = {{ command = "exit 4", timeout = "300ms" }}
 fn what_cannot_work_is_said() {
     let app = App::web();
     let run = || locald(["up"]).current_dir(app.path());
-    run().fail(111, "names no service");
+    run().fail(111, "which names services");
     app.write("locald.toml", "[services.web]\nprot = 80\n");
     run().fail(111, "locald.toml:2: unknown key `prot`");
     let shop = Shop::new("");

@@ -33,7 +33,8 @@ pub(super) fn run(
         let failure = Failure::new(FailureKind::Invalid, message);
         return Err(failure.with_hint("`--watch` builds a folder again and again: name one"));
     };
-    let project = Project::find(Some(folder))?;
+    let project = Project::find(options.target.as_ref().map(|_| folder))?;
+    project.announce(printer);
     let start = Start::at(&project.folder, machine, printer)?;
     let recipe = Recipe {
         home: start.home,

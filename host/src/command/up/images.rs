@@ -109,13 +109,13 @@ impl Images {
                     build.digest = Some(built.digest);
                 }
                 Err(failure) if goes_on && failure.kind != FailureKind::Machine => {
-                    printer.failure(&failure);
+                    printer.failure(&of_services(&build.services, failure));
                     let services = build.services.join(", ");
                     printer.note(&format!(
                         "A change of the source that builds starts {services}"
                     ));
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => return Err(of_services(&build.services, failure)),
             }
         }
         Ok(())
@@ -236,6 +236,12 @@ fn recipe(
         own,
         builder: None,
     })
+}
+
+/// Says whose build has failed.
+fn of_services(services: &[String], mut failure: Failure) -> Failure {
+    failure.message = format!("{}: {}", services.join(", "), failure.message);
+    failure
 }
 
 /// Says which service a failure is about.

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Failure, FailureKind};
+use protocol::{Failure, FailureKind, OPENED};
 
 use crate::project::Project;
 use crate::settings::{Service, Settings, levels, nearest};
+
+/// Services at a time: each has a stream of the agent's connection, and another
+/// one while it is looked at.
+const MOST: usize = OPENED / 5;
 
 /// Services that are to run.
 pub(super) struct Services {
@@ -25,7 +29,11 @@ impl Services {
         let known = settings.services();
         if known.is_empty() {
             let file = project.folder.join("locald.toml");
-            let message = format!("{} names no service", file.display());
+            let message = if file.exists() {
+                format!("{} names no service", file.display())
+            } else {
+                format!("there is no {}, which names services", file.display())
+            };
             let failure = Failure::new(FailureKind::Invalid, message);
             return Err(failure.with_hint(
                 "add a table `[services.web]` with a `port`; `locald run --watch` needs none",
@@ -41,6 +49,14 @@ impl Services {
             if chosen.insert(name, service).is_none() {
                 wanted.extend(&service.depends_on);
             }
+        }
+        if chosen.len() > MOST {
+            let message = format!(
+                "{} services are more than run at a time: {MOST}",
+                chosen.len()
+            );
+            let failure = Failure::new(FailureKind::Invalid, message);
+            return Err(failure.with_hint("name some of them: `locald up SERVICE…`"));
         }
         let needs = chosen.iter().map(|(name, it)| (*name, &it.depends_on[..]));
         // The settings were refused if there were a circle.
