@@ -50,7 +50,8 @@ impl Forwards {
             }
         };
         let own = listener.local_addr()?.port();
-        let serving = tokio::spawn(serve(listener, Arc::clone(&self.agent), port));
+        let serving = serve(listener, Arc::clone(&self.agent), port, AT_A_PORT);
+        let serving = tokio::spawn(serving);
         if let Some(old) = self.open.insert(port, serving) {
             old.abort();
         }
@@ -82,9 +83,9 @@ pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
 
 /// Passes connections on. Where there is no place for one more, those that
 /// have come wait, and later ones wait in the system's queue.
-async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16) {
+async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16, most: usize) {
     let dialing = Arc::new(Semaphore::new(DIALING));
-    let here = Arc::new(Semaphore::new(AT_A_PORT));
+    let here = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
     loop {
         let (stream, peer) = accept(&listener, port).await;
@@ -194,4 +195,67 @@ async fn carry(stream: impl AsyncRead + AsyncWrite, exchange: Exchange) -> Resul
         }
     };
     tokio::try_join!(there, back).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use protocol::frame::{self, Frame};
+    use protocol::hello::{self, Token};
+    use protocol::{Connection, Stream};
+
+    use super::*;
+
+    const MOST: usize = 8;
+
+    /// Stands in for an agent: what comes for a port goes back.
+    async fn echo(mut stream: Stream) -> Result<(), protocol::FrameError> {
+        frame::read::<Request>(&mut stream).await?;
+        frame::write_message(&mut stream, &Event::Started).await?;
+        stream.flush().await?;
+        while let Some(Frame::Data(channel, bytes)) = frame::read::<Input>(&mut stream).await? {
+            frame::write_data(&mut stream, channel, &bytes).await?;
+            stream.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn agent() -> Arc<Agent> {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            hello::answer(&mut theirs, "agent", None).await.unwrap();
+            let mut connection = Connection::server(theirs);
+            while let Some(stream) = connection.accept().await {
+                tokio::spawn(echo(stream));
+            }
+        });
+        Arc::new(Agent::connect(ours, &Token::default()).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn connections_for_which_there_is_no_place_wait_and_nothing_else_does() {
+        let agent = agent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::clone(&agent), 80, MOST));
+        let mut clients = Vec::new();
+        for _ in 0..4 * MOST {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"x").await.unwrap();
+            clients.push(client);
+        }
+        let is_answered = async |client: &mut TcpStream| client.read(&mut [0]).await.unwrap() == 1;
+        for client in clients.iter_mut().take(MOST) {
+            assert!(is_answered(client).await);
+        }
+        // locald's own looks go on, and whoever waits comes in his turn.
+        assert!(Call::to(&agent, 80).await.is_some());
+        assert!(clients[MOST].try_read(&mut [0]).is_err());
+        let mut clients = clients.into_iter();
+        clients.by_ref().take(MOST).for_each(drop);
+        for mut client in clients {
+            assert!(is_answered(&mut client).await);
+        }
+    }
 }
