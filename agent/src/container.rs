@@ -29,6 +29,7 @@ mod limits;
 mod message;
 pub mod network;
 pub mod pasta;
+pub mod pause;
 mod payload;
 mod plan;
 mod process;

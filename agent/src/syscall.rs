@@ -114,6 +114,19 @@ pub(crate) fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     }
 }
 
+/// Sends a signal to all other processes of the PID namespace whose first
+/// process this is.
+pub(crate) fn kill_others(signal: i32) -> io::Result<()> {
+    if std::process::id() != 1 {
+        return Err(io::Error::other("not the first process of a namespace"));
+    }
+    // SAFETY: `kill` touches no memory.
+    match unsafe { libc::kill(-1, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Closes all descriptors from `first` on.
 ///
 /// For a process that never returns to the owners of those descriptors.

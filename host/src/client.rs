@@ -12,6 +12,7 @@ use crate::conversation::Conversation;
 use crate::credential::Credentials;
 use crate::descriptors;
 use crate::home::Home;
+use crate::job;
 use crate::machine::{Kind, Machine};
 use crate::outside::Outside;
 use crate::printer::Printer;
@@ -84,6 +85,7 @@ impl Setup {
 
     /// Reaches the agent.
     pub(crate) async fn connect(self, printer: &mut Printer) -> Result<Client, Failure> {
+        job::follow(printer.curtain());
         let agent = Arc::new(self.machine.connect(printer).await?);
         // What a machine has started keeps the usual limit.
         descriptors::raise();

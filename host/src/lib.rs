@@ -19,6 +19,7 @@ mod forward;
 pub mod fuzzing;
 mod home;
 mod host_id;
+mod job;
 mod machine;
 mod outside;
 mod printer;

@@ -41,6 +41,8 @@ use crate::printer::Printer;
 use crate::settings::{MachineTable, Shape};
 
 use address::Address;
+#[cfg_attr(windows, expect(unused_imports, reason = "there are no jobs"))]
+pub(crate) use in_process::{resume, suspend};
 pub(crate) use kind::Kind;
 pub(crate) use look::{Look, State};
 pub(crate) use step::Step;

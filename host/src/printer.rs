@@ -50,6 +50,7 @@ pub(crate) use measure::{bytes, duration};
 pub(crate) use sanitise::clean;
 #[cfg(feature = "fuzzing")]
 pub(crate) use sanitise::{Keep, sanitise};
+pub(crate) use screen::Curtain;
 pub(crate) use service::Label;
 
 use json::Json;
@@ -300,6 +301,14 @@ impl Printer {
         let style = Style::new(false);
         Shared::new(Box::new(io::stderr())).lines(&failure_lines(&failure, None, style));
         Err(exit_code::of(failure.kind))
+    }
+
+    /// What hides live lines while a shell has the terminal.
+    pub(crate) fn curtain(&self) -> Curtain {
+        match &self.voice {
+            Voice::People(people) => people.screen.curtain(),
+            Voice::Programs(_) => Curtain::default(),
+        }
     }
 
     /// Takes live lines away, before somebody else writes to the terminal.

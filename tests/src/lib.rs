@@ -18,6 +18,7 @@ mod locald;
 mod machine;
 mod private_registry;
 mod reader;
+mod terminal;
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub use locald::{Locald, Output, Running, in_terminal, locald};
 pub use machine::{Remote, Vm};
 pub use private_registry::PrivateRegistry;
 pub use reader::Reader;
+pub use terminal::Terminal;
 
 /// How long anything may take before a test gives up.
 pub const DEADLINE: Duration = Duration::from_mins(5);

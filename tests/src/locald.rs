@@ -1,5 +1,6 @@
 //! Runs locald as a user does.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -66,6 +67,13 @@ impl Locald {
     pub fn of(command: Command) -> Self {
         let input = None;
         Self { command, input }
+    }
+
+    /// The variables by which its surroundings are told.
+    pub(crate) fn variables(&self) -> Vec<(OsString, OsString)> {
+        let variables = self.command.get_envs();
+        let set = variables.filter_map(|(name, value)| Some((name.into(), value?.into())));
+        set.collect()
     }
 
     /// Another directory for all that locald keeps.

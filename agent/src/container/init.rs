@@ -154,6 +154,9 @@ fn forward_signals(payload: Pid) -> io::Error {
     loop {
         match syscall::next_signal() {
             Ok(libc::SIGCHLD) => reap(payload),
+            // The whole container stands still, or goes on.
+            Ok(libc::SIGTSTP) => drop(syscall::kill_others(libc::SIGSTOP)),
+            Ok(libc::SIGCONT) => drop(syscall::kill_others(libc::SIGCONT)),
             // The payload may have ended in this very moment.
             Ok(signal) => drop(syscall::kill(payload, signal)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

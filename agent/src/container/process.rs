@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::sync::{LazyLock, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::thread;
 
 use rustix::fs::MemfdFlags;
@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::sync::oneshot;
 
+use super::pause;
 use crate::reexec::{self, Task};
 use crate::syscall;
 
@@ -30,7 +31,7 @@ pub(super) struct Runner {
     /// What the runner writes to its standard error.
     log: File,
     /// The container's init, once it is known.
-    init: Option<OwnedFd>,
+    init: Option<Arc<OwnedFd>>,
 }
 
 /// A process that does something for a container; killed when dropped. Always
@@ -127,6 +128,8 @@ impl Runner {
 
     /// Remembers the container's init.
     pub(super) fn set_init(&mut self, init: OwnedFd) {
+        let init = Arc::new(init);
+        pause::add(&init);
         self.init = Some(init);
     }
 

@@ -29,6 +29,16 @@ pub(crate) fn check_threads() -> Result<(), Failure> {
     agent::threads::check()
 }
 
+/// Stops all containers of this process.
+pub(crate) fn suspend() {
+    agent::container::pause::suspend();
+}
+
+/// Lets them go on.
+pub(crate) fn resume() {
+    agent::container::pause::resume();
+}
+
 pub(super) async fn connect() -> Result<Agent, MachineError> {
     agent::descriptors::raise();
     let agent = agent::Agent::new(&agent::home(), agent::machine::Ownership::Shared)

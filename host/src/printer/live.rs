@@ -43,6 +43,7 @@ pub(super) struct Display {
     live: BTreeMap<Region, Vec<String>>,
     /// The live lines as they are on the screen.
     drawn: Vec<String>,
+    hidden: bool,
 }
 
 impl Display {
@@ -53,6 +54,7 @@ impl Display {
             regions: 0,
             live: BTreeMap::new(),
             drawn: Vec::new(),
+            hidden: false,
         }
     }
 
@@ -97,22 +99,28 @@ impl Display {
 
     /// Lets something else be written to standard output.
     pub(super) fn beside(&mut self, write: impl FnOnce()) {
-        if self.window.has_stdout() {
-            self.without_live(write);
-        } else {
-            write();
+        if !self.window.has_stdout() {
+            return write();
         }
-    }
-
-    /// Takes the live lines away while somebody else has the terminal.
-    pub(super) fn without_live(&mut self, work: impl FnOnce()) {
         let erase = self.erase();
         self.write(&format!("{BEGIN}{erase}"));
-        work();
+        write();
         let mut frame = String::new();
         self.drawn = self.cut();
         draw(&self.drawn, &mut frame);
         self.write(&format!("{frame}{END}"));
+    }
+
+    /// Takes all live lines away, until they are shown again.
+    pub(super) fn hide(&mut self) {
+        self.hidden = true;
+        self.print(&[]);
+    }
+
+    /// Shows live lines again, below what others have written meanwhile.
+    pub(super) fn unhide(&mut self) {
+        self.hidden = false;
+        self.print(&[]);
     }
 
     /// What another program has written is not ours to erase.
@@ -125,7 +133,8 @@ impl Display {
 
     /// The live lines as they fit: the last ones, when there are too many.
     fn cut(&self) -> Vec<String> {
-        let Some((columns, rows)) = self.window.size() else {
+        let size = self.window.size().filter(|_| !self.hidden);
+        let Some((columns, rows)) = size else {
             return Vec::new();
         };
         let lines: Vec<_> = self.live.values().flatten().collect();

@@ -66,6 +66,14 @@ impl Screen {
         }
     }
 
+    /// What hides the live lines of this screen and those aside.
+    pub(super) fn curtain(&self) -> Curtain {
+        Curtain(match self {
+            Self::Plain(_) => None,
+            Self::Terminal { display, .. } => Some(Arc::clone(display)),
+        })
+    }
+
     /// How wide a live line may be.
     pub(super) fn columns(&self) -> usize {
         match self {
@@ -77,6 +85,26 @@ impl Screen {
     /// Takes the live lines away.
     pub(super) fn clear(&mut self) {
         self.show(&[], &[]);
+    }
+}
+
+/// Hides the live lines of all printers, while a shell has the terminal.
+#[derive(Default)]
+pub(crate) struct Curtain(Option<Arc<Mutex<Display>>>);
+
+impl Curtain {
+    /// Takes the live lines away.
+    pub(crate) fn lower(&self) {
+        if let Some(display) = &self.0 {
+            lock(display).hide();
+        }
+    }
+
+    /// Brings them back.
+    pub(crate) fn raise(&self) {
+        if let Some(display) = &self.0 {
+            lock(display).unhide();
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod shell;
 mod source;
 mod space;
 mod store;
+mod terminal;
 mod together;
 mod up;
 mod watch;

@@ -169,10 +169,10 @@ fn a_suspended_program_leaves_no_live_line() {
     let region = display.region();
     display.show(region, &owned(&["building"]), &owned(&["live", "tail"]));
     emulator.echo("^Z");
-    display.without_live(|| {
-        assert_eq!(emulator.text(), ["building"]);
-        emulator.echo("[1]+ Stopped\r\n$ fg\r\n");
-    });
+    display.hide();
+    assert_eq!(emulator.text(), ["building"]);
+    emulator.echo("[1]+ Stopped\r\n$ fg\r\n");
+    display.unhide();
     let expected = ["building", "[1]+ Stopped", "$ fg", "live", "tail"];
     assert_eq!(emulator.text(), expected);
     display.show(region, &[], &[]);

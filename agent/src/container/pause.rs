@@ -1,0 +1,35 @@
+//! Containers that stand still with the process that they belong to: a shell
+//! that suspends a job does not know their process groups.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustix::process::{Signal, pidfd_send_signal};
+
+/// The first processes of all containers of this process.
+static INITS: Mutex<Vec<Weak<OwnedFd>>> = Mutex::new(Vec::new());
+
+/// Adds a container, as long as its handle lives.
+pub(super) fn add(init: &Arc<OwnedFd>) {
+    let mut inits = INITS.lock().unwrap_or_else(PoisonError::into_inner);
+    inits.retain(|init| init.strong_count() > 0);
+    inits.push(Arc::downgrade(init));
+}
+
+/// Stops all programs in all containers.
+pub fn suspend() {
+    tell(Signal::TSTP);
+}
+
+/// Lets them go on.
+pub fn resume() {
+    tell(Signal::CONT);
+}
+
+fn tell(signal: Signal) {
+    let inits = INITS.lock().unwrap_or_else(PoisonError::into_inner);
+    for init in inits.iter().filter_map(Weak::upgrade) {
+        // One that has ended needs no word.
+        let _ = pidfd_send_signal(&init, signal);
+    }
+}
