@@ -1,29 +1,20 @@
 //! The layer that the image is about: the programs, and those shared libraries
 //! that only the build has.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use libcnb::build::BuildContext;
 use libcnb::data::layer_name;
 use libcnb::layer::UncachedLayerDefinition;
 use libcnb::layer_env::{LayerEnv, ModificationBehavior, Scope};
-use serde::Serialize;
 
 use crate::buildpack::RustBuildpack;
 use crate::error::BuildError;
-use crate::libraries::{Libraries, copy_one};
+use crate::libraries::{Libraries, Rest, copy_one};
 use crate::programs::Programs;
 
 /// Where programs listen when nobody says otherwise.
 const PORT: &str = "8080";
-
-/// `[metadata]` of the layer: a platform may compare it with the run image.
-#[derive(Debug, Serialize)]
-struct Metadata {
-    /// Shared libraries that the run image must have.
-    needed: BTreeSet<String>,
-}
 
 /// Makes the layer; returns its path.
 pub(crate) fn layer(
@@ -37,8 +28,7 @@ pub(crate) fn layer(
     };
     let layer = context.uncached_layer(layer_name!("programs"), definition)?;
     let root = layer.path();
-    let needed = copy(&root, programs, libraries)?;
-    layer.write_metadata(Metadata { needed })?;
+    layer.write_metadata(copy(&root, programs, libraries)?)?;
     let web = Scope::Process("web".to_owned());
     let env = LayerEnv::new().chainable_insert(web, ModificationBehavior::Default, "PORT", PORT);
     layer.write_env(env)?;
@@ -47,18 +37,12 @@ pub(crate) fn layer(
 
 /// Copies programs and libraries; returns what else they need. The launcher
 /// tells the loader of `lib`, as of every layer's.
-fn copy(
-    root: &Path,
-    programs: &Programs,
-    libraries: &Libraries,
-) -> Result<BTreeSet<String>, BuildError> {
+fn copy(root: &Path, programs: &Programs, libraries: &Libraries) -> Result<Rest, BuildError> {
     let bin = root.join("bin");
     fs_err::create_dir_all(&bin).map_err(BuildError::io("make", &bin))?;
-    let mut needed = Vec::new();
-    for (name, path) in &programs.paths {
-        needed.extend(copy_one(path, &bin.join(name))?);
-    }
-    libraries.copy(&root.join("lib"), needed)
+    let copied = programs.paths.iter();
+    let copied = copied.map(|(name, path)| copy_one(path, &bin.join(name)));
+    libraries.copy(&root.join("lib"), copied.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
@@ -82,9 +66,9 @@ mod tests {
             web: None,
         };
         let root = directory.path().join("layer");
-        let missing = copy(&root, &programs, &Libraries::of_packages(&packages)).unwrap();
+        let rest = copy(&root, &programs, &Libraries::of_packages(&packages)).unwrap();
         assert!(root.join("bin/shop").is_file());
         assert!(root.join("lib/libc.so.6").is_file());
-        assert!(!missing.contains("libc.so.6"), "{missing:?}");
+        assert!(!rest.needed.contains("libc.so.6"), "{rest:?}");
     }
 }

@@ -1,10 +1,21 @@
 //! Which shared libraries a program needs: the dynamic section of ELF files,
 //! 64 bits, little endian.
 
-/// The names of all needed libraries; none for a static program, and for what
+/// What the loader does for a file: nothing for a static program, and for what
 /// is no such file.
-pub(crate) fn needed(file: &[u8]) -> Vec<String> {
-    read(file).unwrap_or_default()
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Linked {
+    /// The names of all needed libraries.
+    pub(crate) needed: Vec<String>,
+    /// Directories where it looks for them before others.
+    pub(crate) searched: Vec<String>,
+}
+
+impl Linked {
+    /// Of a file's content.
+    pub(crate) fn of(file: &[u8]) -> Self {
+        read(file).unwrap_or_default()
+    }
 }
 
 /// Whether a library belongs to the C library, or to the compiler that every
@@ -28,6 +39,8 @@ const LOAD: u64 = 1;
 const DYNAMIC: u64 = 2;
 const TAG_NEEDED: u64 = 1;
 const TAG_STRINGS: u64 = 5;
+const TAG_RPATH: u64 = 15;
+const TAG_RUNPATH: u64 = 29;
 
 /// A part of the file that is mapped.
 struct Segment {
@@ -36,10 +49,38 @@ struct Segment {
     size: u64,
 }
 
-fn read(file: &[u8]) -> Option<Vec<String>> {
+fn read(file: &[u8]) -> Option<Linked> {
     if !file.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
+    let (loads, dynamic) = segments(file)?;
+    let (mut names, mut paths, mut strings) = (Vec::new(), Vec::new(), None);
+    for index in 0..dynamic.size / 16 {
+        let entry = dynamic.offset.checked_add(index * 16)?;
+        let value = number(file, entry.checked_add(8)?, 8)?;
+        match number(file, entry, 8)? {
+            0 => break,
+            TAG_NEEDED => names.push(value),
+            TAG_RPATH | TAG_RUNPATH => paths.push(value),
+            TAG_STRINGS => strings = Some(value),
+            _ => {}
+        }
+    }
+    let strings = strings?;
+    let is_in = |it: &&Segment| (it.address..it.address.saturating_add(it.size)).contains(&strings);
+    let load = loads.iter().find(is_in)?;
+    let strings = (strings - load.address).checked_add(load.offset)?;
+    let text = |at: u64| text(file, strings.checked_add(at)?);
+    let paths: Vec<String> = paths.into_iter().map(text).collect::<Option<_>>()?;
+    let paths = paths.iter().flat_map(|path| path.split(':'));
+    Some(Linked {
+        needed: names.into_iter().map(text).collect::<Option<_>>()?,
+        searched: paths.map(str::to_owned).collect(),
+    })
+}
+
+/// What is mapped, and the dynamic section.
+fn segments(file: &[u8]) -> Option<(Vec<Segment>, Segment)> {
     let (mut loads, mut dynamic) = (Vec::new(), None);
     let (start, size, count) = (
         number(file, 32, 8)?,
@@ -59,26 +100,7 @@ fn read(file: &[u8]) -> Option<Vec<String>> {
             _ => {}
         }
     }
-    let dynamic = dynamic?;
-    let (mut names, mut strings) = (Vec::new(), None);
-    for index in 0..dynamic.size / 16 {
-        let entry = dynamic.offset.checked_add(index * 16)?;
-        let value = number(file, entry.checked_add(8)?, 8)?;
-        match number(file, entry, 8)? {
-            0 => break,
-            TAG_NEEDED => names.push(value),
-            TAG_STRINGS => strings = Some(value),
-            _ => {}
-        }
-    }
-    let strings = strings?;
-    let is_in = |it: &&Segment| (it.address..it.address.saturating_add(it.size)).contains(&strings);
-    let load = loads.iter().find(is_in)?;
-    let strings = (strings - load.address).checked_add(load.offset)?;
-    names
-        .iter()
-        .map(|name| text(file, strings.checked_add(*name)?))
-        .collect()
+    Some((loads, dynamic?))
 }
 
 fn number(file: &[u8], at: u64, size: usize) -> Option<u64> {
@@ -103,7 +125,7 @@ mod tests {
     #[test]
     fn this_program_needs_the_c_library() {
         let own = fs_err::read(std::env::current_exe().unwrap()).unwrap();
-        let needed = needed(&own);
+        let Linked { needed, .. } = Linked::of(&own);
         assert!(
             needed.iter().any(|name| name.starts_with("libc.so")),
             "{needed:?}"
@@ -114,10 +136,10 @@ mod tests {
     fn damaged_files_need_nothing() {
         let own = fs_err::read(std::env::current_exe().unwrap()).unwrap();
         for length in [0, 3, 63, 64, 200, 1000] {
-            let _ = needed(&own[..length]);
+            let _ = Linked::of(&own[..length]);
         }
         let mut broken = own[..4096].to_vec();
         broken[32..40].fill(0xff);
-        assert!(needed(&broken).is_empty());
+        assert_eq!(Linked::of(&broken), Linked::default());
     }
 }

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::apt::Packages;
 use crate::compilation::Compilation;
-use crate::elf;
+use crate::elf::{self, Linked};
 use crate::error::BuildError;
 use crate::toolchain::Toolchain;
 
@@ -20,6 +22,15 @@ pub(crate) struct Libraries {
     packages: Vec<PathBuf>,
     /// The same, and the builder's own.
     all: Vec<PathBuf>,
+}
+
+/// What the run image must have: a platform may compare it with one.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Rest {
+    /// Shared libraries.
+    pub(crate) needed: BTreeSet<String>,
+    /// Where the programs look for them, beside the usual directories.
+    pub(crate) searched: BTreeSet<String>,
 }
 
 /// Who needs a library.
@@ -67,15 +78,19 @@ impl Libraries {
         }
     }
 
-    /// Copies what programs need, and what that needs itself; returns what must
-    /// be in the run image.
-    pub(crate) fn copy(
-        &self,
-        to: &Path,
-        needed: impl IntoIterator<Item = String>,
-    ) -> Result<BTreeSet<String>, BuildError> {
-        let mut wanted: Vec<_> = needed.into_iter().map(|name| (name, By::Build)).collect();
-        let (mut copied, mut missing) = (BTreeSet::new(), BTreeSet::new());
+    /// Copies what programs need, and what that needs itself; returns what is
+    /// to be in the run image.
+    pub(crate) fn copy(&self, to: &Path, programs: Vec<Linked>) -> Result<Rest, BuildError> {
+        let (mut rest, mut copied, mut wanted) = (Rest::default(), BTreeSet::new(), Vec::new());
+        let mut want = |linked: Linked, by: By, wanted: &mut Vec<_>| {
+            let absolute = linked.searched.into_iter().filter(|it| it.starts_with('/'));
+            rest.searched.extend(absolute);
+            wanted.extend(linked.needed.into_iter().map(|name| (name, by)));
+        };
+        for program in programs {
+            want(program, By::Build, &mut wanted);
+        }
+        let mut missing = BTreeSet::new();
         while let Some((name, by)) = wanted.pop() {
             if copied.contains(&name) {
                 continue;
@@ -85,11 +100,11 @@ impl Libraries {
                 continue;
             };
             fs_err::create_dir_all(to).map_err(BuildError::io("make", to))?;
-            let needed = copy_one(&path, &to.join(&name))?;
-            wanted.extend(needed.into_iter().map(|name| (name, by)));
+            want(copy_one(&path, &to.join(&name))?, by, &mut wanted);
             copied.insert(name);
         }
-        Ok(&missing - &copied)
+        rest.needed = &missing - &copied;
+        Ok(rest)
     }
 
     /// A library, and as what it needs others.
@@ -114,11 +129,11 @@ fn find(directories: &[PathBuf], name: &str) -> Option<PathBuf> {
     paths.find(|path| path.is_file())
 }
 
-/// Copies a file; returns the libraries that it needs.
-pub(crate) fn copy_one(from: &Path, to: &Path) -> Result<Vec<String>, BuildError> {
+/// Copies a file; returns what it needs.
+pub(crate) fn copy_one(from: &Path, to: &Path) -> Result<Linked, BuildError> {
     fs_err::copy(from, to).map_err(BuildError::io("copy", from))?;
     let content = fs_err::read(to).map_err(BuildError::io("read", to))?;
-    Ok(elf::needed(&content))
+    Ok(Linked::of(&content))
 }
 
 #[cfg(test)]
@@ -159,8 +174,13 @@ mod tests {
         let target = path("target");
         let libraries = Libraries::of(&compilation, &toolchain, &Packages::default(), &[&target]);
         let names = ["libengine.so", "libx.so.1", "liby.so.1", "libstd-1.so"];
-        let missing = libraries.copy(&path("lib"), names.map(str::to_owned));
-        assert_eq!(missing.unwrap(), ["liby.so.1".to_owned()].into());
+        let program = Linked {
+            needed: names.map(str::to_owned).to_vec(),
+            searched: vec!["$ORIGIN".to_owned(), "/opt/y".to_owned()],
+        };
+        let rest = libraries.copy(&path("lib"), vec![program]).unwrap();
+        assert_eq!(rest.needed, ["liby.so.1".to_owned()].into());
+        assert_eq!(rest.searched, ["/opt/y".to_owned()].into());
         for name in ["libengine.so", "libx.so.1", "libstd-1.so"] {
             assert!(path("lib").join(name).is_file(), "{name}");
         }

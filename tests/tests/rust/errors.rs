@@ -106,6 +106,35 @@ fn a_source_that_is_no_cargo_project_never_meets_the_buildpack() {
 }
 
 #[test]
+fn what_a_project_names_and_the_builder_does_not_have() {
+    let project = CargoProject::new("names", "", "fn main() {}");
+    project.lock();
+    let configured = |text: &str| project.app.write(".cargo/config.toml", text);
+    configured("[build]\nrustc-wrapper = \"sccache\"\n");
+    let output = project.locald(&[]).fail(51, "the builder has no sccache");
+    let hint = "-e CARGO_BUILD_RUSTC_WRAPPER=";
+    assert!(output.stderr.contains(hint), "{}", output.stderr);
+    project.build(&["-e", "CARGO_BUILD_RUSTC_WRAPPER="]);
+    configured("[target.x86_64-unknown-linux-gnu]\nlinker = \"clang\"\n");
+    project.locald(&[]).fail(51, "the builder has no clang");
+    // No builder has it, and a server would.
+    configured("[build]\ntarget = \"x86_64-unknown-linux-musl\"\n");
+    let nobody = ["-e", "RUSTUP_DIST_SERVER=http://127.0.0.1:9"];
+    project.locald(&nobody).fail(51, "cannot be asked");
+    configured("");
+    let script = "fn main() { let git = std::process::Command::new(\"git\").arg(\"describe\").status();\n\
+                  assert!(git.unwrap().success()); }";
+    project.app.write("build.rs", script);
+    project.locald(&[]).fail(51, "the build asks git");
+    let manifest = fs_err::read_to_string(project.app.path().join("Cargo.toml")).unwrap();
+    let outside = format!("{manifest}shared = {{ path = \"../shared\" }}\n");
+    project.app.write("Cargo.toml", &outside);
+    project
+        .locald(&[])
+        .fail(51, "the project needs /shared, which is not in the folder");
+}
+
+#[test]
 fn a_compiler_that_is_killed_may_have_lacked_memory() {
     let project = CargoProject::new("killed", "", "fn main() {}");
     // A stand-in for the kernel: the build script is killed as rustc would be.

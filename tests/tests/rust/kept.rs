@@ -45,3 +45,19 @@ fn an_edited_vendored_package_is_compiled_again() {
     let unchanged = project.build(&["--force"]);
     assert_eq!(compiled(&unchanged), [""; 0], "{unchanged}");
 }
+
+#[test]
+fn messages_have_colours_where_locald_has_and_what_was_compiled_stays() {
+    let main = "fn main() { let unused = 1; }";
+    let project = CargoProject::new("colours", "", main);
+    project.lock();
+    let coloured = project.build(&["--color", "always"]);
+    let warning = |said: &str| {
+        let line = said.lines().find(|it| it.contains("unused variable"));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    assert!(warning(&coloured).contains("\u{1b}["), "{coloured}");
+    let plain = project.build(&["--force"]);
+    assert!(warning(&plain).starts_with("warning: "), "{plain}");
+    assert_eq!(compiled(&plain), [""; 0], "{plain}");
+}

@@ -79,7 +79,8 @@ impl Cargo {
     /// The members of the workspace.
     pub(crate) fn members(&self) -> Result<Metadata, CargoError> {
         let mut command = self.command("metadata");
-        command.args(["--no-deps", "--format-version", "1"]);
+        // What it warns of, the build warns of, too.
+        command.args(["--no-deps", "--format-version", "1", "--quiet"]);
         let (answer, _) = run(command, read_all)?;
         serde_json::from_slice(&answer).map_err(CargoError::Answer)
     }

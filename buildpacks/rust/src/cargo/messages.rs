@@ -20,7 +20,8 @@ pub(crate) struct Artefacts {
     pub(crate) files: Vec<PathBuf>,
     /// The hashes in the names of files and directories that the build uses.
     pub(crate) used: HashSet<String>,
-    /// Packages with a shared library: Cargo gives its file no hash.
+    /// Packages with nothing but shared libraries: Cargo gives their files no
+    /// hash.
     pub(crate) unhashed: HashSet<String>,
     pub(crate) scripts: Vec<Script>,
     /// Programs of build scripts by their packages' ids.
@@ -123,15 +124,17 @@ impl Artefacts {
             filenames,
             executable,
         } = artefact;
+        let names: Vec<&str> = filenames.iter().filter_map(|it| file_name(it)).collect();
         for path in &filenames {
             self.use_path(path);
-            let file = path.file_name().and_then(|it| it.to_str());
-            if let Some(file) = file.filter(|it| it.ends_with(".so")) {
-                self.libraries.insert(file.to_owned(), path.clone());
-                if hash(file).is_none() {
-                    self.unhashed.insert(package_name(&package_id).to_owned());
-                }
+            let name = file_name(path).unwrap_or_default();
+            if name.ends_with(".so") {
+                self.libraries.insert(name.to_owned(), path.clone());
             }
+        }
+        let is_shared = names.iter().any(|name| name.ends_with(".so"));
+        if is_shared && names.iter().all(|name| hash(name).is_none()) {
+            self.unhashed.insert(package_name(&package_id).to_owned());
         }
         if target.kind.iter().any(|it| it == "custom-build")
             && let Some(program) = filenames.first()
@@ -171,6 +174,10 @@ fn package_name(package_id: &str) -> &str {
     rest.split_once('@').map_or_else(last, |(name, _)| name)
 }
 
+fn file_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
 /// The directory of a `KIND=DIRECTORY`, as the linker is told.
 fn linked(path: &str) -> PathBuf {
     let kinds = ["dependency", "crate", "native", "framework", "all"];
@@ -204,6 +211,7 @@ mod tests {
 {"reason":"compiler-artifact","package_id":"registry+https://x#serde@1.0.0","target":{"name":"serde","kind":["lib"]},"filenames":["/t/release/deps/libserde-0123456789abcdef.rlib"],"executable":null}
 {"reason":"compiler-artifact","package_id":"registry+https://x#itoa@1.0.0","target":{"name":"itoa","kind":["lib"]},"filenames":["/t/release/build/itoa/0123456789abcdee/out/libitoa.rlib"],"executable":null}
 {"reason":"compiler-artifact","package_id":"path+file:///app/engine#0.1.0","target":{"name":"engine","kind":["dylib"]},"filenames":["/t/release/libengine.so"],"executable":null}
+{"reason":"compiler-artifact","package_id":"path+file:///app/both#0.1.0","target":{"name":"both","kind":["rlib","cdylib"]},"filenames":["/t/release/deps/libboth-0123456789abcded.rlib","/t/release/libboth.so"],"executable":null}
 {"reason":"build-script-executed","package_id":"registry+https://github.com/rust-lang/crates.io-index#ring@0.17.0","linked_paths":["native=/t/release/build/ring-fedcba9876543210/out/lib"],"out_dir":"/t/release/build/ring-fedcba9876543210/out"}
 {"reason":"build-script-executed","package_id":"path+file:///app/shop#0.1.0","out_dir":"/t/release/build/shop-0000000000000001/out"}
 {"reason":"compiler-artifact","package_id":"path+file:///app/shop#0.1.0","target":{"name":"shop","kind":["bin"]},"filenames":["/t/release/shop"],"executable":"/t/release/shop"}
