@@ -193,7 +193,7 @@ impl Project {
         let selection = Selection::new(&cargo.members()?, settings)?;
         output::step(&format!("Building {}", selection.describe()));
         let target = cache.path(TARGET);
-        vendored::forget_changed(app, &cache.path(VENDORED), &target)
+        vendored::forget_changed(app, &cache.path(VENDORED), &target, &cache.path(HOME))
             .map_err(BuildError::io("look for what was compiled in", &target))?;
         let compilation = compilation::compile(&cargo, &selection, settings, &target, app)?;
         let programs = Programs::of(&selection, &compilation.artefacts)?;

@@ -1,9 +1,10 @@
-//! Vendored packages whose sources were edited.
+//! Packages in the project's own vendor directory or local registry whose
+//! sources were edited.
 //!
 //! Cargo takes what it has compiled of a package that is not the project's own
 //! for fresh as long as the version is the same: it does not look at the files.
-//! So what they are is written down, and what was compiled of a package that is
-//! not the same any more is forgotten.
+//! So what they are is written down, and what was unpacked and compiled of a
+//! package that is not the same any more is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,7 +20,10 @@ use crate::target::{self, Locked};
 /// In the directory of each package that Cargo takes from a directory.
 const CHECKSUMS: &str = ".cargo-checksum.json";
 
-/// Digests by the directories of packages in the project.
+/// What a package of a local registry is called.
+const ARCHIVE: &str = ".crate";
+
+/// Digests by the directories and archives of packages in the project.
 type Digests = BTreeMap<PathBuf, String>;
 
 #[derive(Deserialize)]
@@ -34,12 +38,17 @@ struct Package {
 
 /// Lets Cargo compile again what has changed since the last call. `known` is a
 /// file of the cache.
-pub(crate) fn forget_changed(app: &Path, known: &Path, target: &Path) -> io::Result<()> {
+pub(crate) fn forget_changed(
+    app: &Path,
+    known: &Path,
+    target: &Path,
+    cargo_home: &Path,
+) -> io::Result<()> {
     let mut packages = Vec::new();
     find(app, &mut packages)?;
-    let digests = packages.iter().map(|directory| {
-        let relative = directory.strip_prefix(app).unwrap_or(directory);
-        Ok((relative.to_owned(), digest(directory)?))
+    let digests = packages.iter().map(|package| {
+        let relative = package.strip_prefix(app).unwrap_or(package);
+        Ok((relative.to_owned(), digest(package)?))
     });
     let digests: Digests = digests.collect::<io::Result<_>>()?;
     let before: Digests =
@@ -47,27 +56,38 @@ pub(crate) fn forget_changed(app: &Path, known: &Path, target: &Path) -> io::Res
     if digests == before {
         return Ok(());
     }
-    let changed = digests
-        .iter()
-        .filter(|(directory, digest)| before.get(*directory) != Some(digest));
-    let names = changed.filter_map(|(directory, _)| name(&app.join(directory)));
+    let is_changed = |(path, digest): &(&PathBuf, &String)| before.get(*path) != Some(digest);
+    let changed = digests.iter().filter(is_changed);
+    let changed: Vec<PathBuf> = changed.map(|(path, _)| app.join(path)).collect();
+    for stem in changed.iter().filter_map(|path| archive(path)) {
+        forget_unpacked(stem, cargo_home)?;
+    }
+    let names = changed.iter().filter_map(|path| name(path));
     forget(&names.collect(), target)?;
     fs_err::write(known, serde_json::to_vec(&digests)?)
 }
 
-/// Directories of vendored packages.
+/// Directories of vendored packages, and archives beside an index.
 fn find(directory: &Path, packages: &mut Vec<PathBuf>) -> io::Result<()> {
     if directory.join(CHECKSUMS).is_file() {
         packages.push(directory.to_owned());
         return Ok(());
     }
     for entry in fs_err::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            find(&entry.path(), packages)?;
+        let path = entry?.path();
+        let metadata = fs_err::symlink_metadata(&path)?;
+        if metadata.is_dir() {
+            find(&path, packages)?;
+        } else if archive(&path).is_some() && directory.join("index").is_dir() {
+            packages.push(path);
         }
     }
     Ok(())
+}
+
+/// `NAME-VERSION` of an archive.
+fn archive(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(ARCHIVE)
 }
 
 /// Over the names, sizes and times of all files: a file of the source has
@@ -80,24 +100,40 @@ fn digest(package: &Path) -> io::Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
-fn describe(directory: &Path, lines: &mut BTreeSet<String>) -> io::Result<()> {
-    for entry in fs_err::read_dir(directory)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() {
-            describe(&entry.path(), lines)?;
-        } else {
-            let time = metadata.modified()?.duration_since(UNIX_EPOCH);
-            let time = time.unwrap_or_default().as_nanos();
-            lines.insert(format!("{:?} {} {time}\n", entry.path(), metadata.len()));
+fn describe(path: &Path, lines: &mut BTreeSet<String>) -> io::Result<()> {
+    let metadata = fs_err::symlink_metadata(path)?;
+    if metadata.is_dir() {
+        for entry in fs_err::read_dir(path)? {
+            describe(&entry?.path(), lines)?;
         }
+    } else {
+        let time = metadata.modified()?.duration_since(UNIX_EPOCH);
+        let time = time.unwrap_or_default().as_nanos();
+        lines.insert(format!("{path:?} {} {time}\n", metadata.len()));
     }
     Ok(())
 }
 
 fn name(package: &Path) -> Option<String> {
+    if let Some(stem) = archive(package) {
+        let digit = |rest: &str| rest.starts_with(|it: char| it.is_ascii_digit());
+        let mut ends = stem.match_indices('-').map(|(at, _)| at);
+        let end = ends.find(|at| digit(&stem[at + 1..]))?;
+        return Some(stem[..end].to_owned());
+    }
     let text = fs_err::read_to_string(package.join("Cargo.toml")).ok()?;
     Some(toml::from_str::<Manifest>(&text).ok()?.package.name)
+}
+
+/// Removes what Cargo has unpacked of an archive.
+fn forget_unpacked(stem: &str, cargo_home: &Path) -> io::Result<()> {
+    for registry in target::list(&cargo_home.join("registry/src")) {
+        let sources = registry.join(stem);
+        if sources.is_dir() {
+            fs_err::remove_dir_all(sources)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the fingerprints of packages: Cargo compiles them, and what depends
@@ -153,17 +189,27 @@ mod tests {
             };
             [of("edited-crate"), of("other")]
         };
-        let forget = || forget_changed(&path("app"), &path("vendored.json"), &path("target"));
+        sources.push(file("app/registry/edited-crate-2.0.0-rc.1.crate", "a"));
+        file("app/registry/index/ed/it/edited-crate", "");
+        let unpacked = file("home/registry/src/x/edited-crate-2.0.0-rc.1/lib.rs", "a");
+        let forget = || {
+            let (app, known) = (path("app"), path("vendored.json"));
+            forget_changed(&app, &known, &path("target"), &path("home"))
+        };
         forget().unwrap();
+        assert!(!unpacked.exists());
         let [edited, other] = compiled();
         forget().unwrap();
         let exist = |files: &[PathBuf]| files.iter().all(|path| path.exists());
         assert!(exist(&edited) && exist(&other));
 
-        let source = fs_err::File::options().append(true).open(&sources[0]);
-        let time = UNIX_EPOCH + Duration::from_secs(7);
-        source.unwrap().file().set_modified(time).unwrap();
-        forget().unwrap();
-        assert!(!edited.iter().any(|path| path.exists()) && exist(&other));
+        for source in [&sources[0], &sources[2]] {
+            compiled();
+            let source = fs_err::File::options().append(true).open(source);
+            let time = UNIX_EPOCH + Duration::from_secs(7);
+            source.unwrap().file().set_modified(time).unwrap();
+            forget().unwrap();
+            assert!(!edited.iter().any(|path| path.exists()) && exist(&other));
+        }
     }
 }
