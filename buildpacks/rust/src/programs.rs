@@ -27,10 +27,10 @@ impl Programs {
             match path {
                 Some(path) if path.is_file() => {
                     built.push(program);
-                    paths.push((program.name.to_owned(), path.to_owned()));
+                    paths.push((program.name.to_owned(), path));
                 }
                 None if may_be_left_out(selection, &program) => left_out.push(program),
-                _ => {
+                path => {
                     let name = program.name.to_owned();
                     let path = path.unwrap_or_default();
                     return Err(CargoError::NoProgram { name, path }.into());

@@ -39,7 +39,8 @@ pub(crate) fn configured(
     if targets.is_empty() {
         targets = of_file(app);
     }
-    targets.retain(|target| target != "host-tuple" && !target.ends_with(".json"));
+    let is_file = |target: &str| Path::new(target).extension().is_some_and(|it| it == "json");
+    targets.retain(|target| target != "host-tuple" && !is_file(target));
     targets
 }
 

@@ -109,7 +109,8 @@ fn describe(path: &Path, lines: &mut BTreeSet<String>) -> io::Result<()> {
     } else {
         let time = metadata.modified()?.duration_since(UNIX_EPOCH);
         let time = time.unwrap_or_default().as_nanos();
-        lines.insert(format!("{path:?} {} {time}\n", metadata.len()));
+        let (path, length) = (path.display(), metadata.len());
+        lines.insert(format!("{path} {length} {time}\n"));
     }
     Ok(())
 }

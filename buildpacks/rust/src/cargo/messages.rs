@@ -124,16 +124,19 @@ impl Artefacts {
             filenames,
             executable,
         } = artefact;
-        let names: Vec<&str> = filenames.iter().filter_map(|it| file_name(it)).collect();
+        let mut is_shared = false;
+        let mut is_hashed = false;
         for path in &filenames {
             self.use_path(path);
-            let name = file_name(path).unwrap_or_default();
-            if name.ends_with(".so") {
+            let name = path.file_name().and_then(|it| it.to_str());
+            let name = name.unwrap_or_default();
+            is_hashed |= hash(name).is_some();
+            if path.extension().is_some_and(|it| it == "so") {
+                is_shared = true;
                 self.libraries.insert(name.to_owned(), path.clone());
             }
         }
-        let is_shared = names.iter().any(|name| name.ends_with(".so"));
-        if is_shared && names.iter().all(|name| hash(name).is_none()) {
+        if is_shared && !is_hashed {
             self.unhashed.insert(package_name(&package_id).to_owned());
         }
         if target.kind.iter().any(|it| it == "custom-build")
@@ -172,10 +175,6 @@ fn package_name(package_id: &str) -> &str {
     let (source, rest) = package_id.rsplit_once('#').unwrap_or((package_id, ""));
     let last = || source.rsplit('/').next().unwrap_or_default();
     rest.split_once('@').map_or_else(last, |(name, _)| name)
-}
-
-fn file_name(path: &Path) -> Option<&str> {
-    path.file_name()?.to_str()
 }
 
 /// The directory of a `KIND=DIRECTORY`, as the linker is told.
