@@ -25,6 +25,7 @@ pub mod handler;
 pub mod image;
 pub mod layer;
 pub mod lifecycle;
+mod listing;
 pub mod machine;
 mod media_type;
 pub mod namespace;

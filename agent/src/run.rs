@@ -14,6 +14,7 @@ use crate::dialogue::{Dialogue, Inputs};
 use crate::environment::{self, Environment};
 use crate::image::{self, user};
 use crate::layer::merged::Merged;
+use crate::listing::some_of;
 use crate::registry::Registry;
 use crate::store::{Image, RuntimeConfig, StoredImage};
 
@@ -118,7 +119,7 @@ fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String
             let message = format!("image {} has no process {process:?}", request.image);
             let hint = match known.len() {
                 0 => "a command is given after `--command` and `--`".to_owned(),
-                _ => format!("it has: {}", known.join(", ")),
+                _ => format!("it has: {}", some_of(&known)),
             };
             return Err(Failure::new(FailureKind::Invalid, message).with_hint(hint));
         }
@@ -139,7 +140,7 @@ fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String
             0 => "a command is given after `--command` and `--`".to_owned(),
             _ => format!(
                 "name one of its processes ({}), or a command after `--command` and `--`",
-                known.join(", ")
+                some_of(&known)
             ),
         };
         return Err(Failure::new(FailureKind::Invalid, message).with_hint(hint));

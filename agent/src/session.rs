@@ -102,7 +102,7 @@ async fn refuse_one(
     failure: Failure,
 ) -> Result<(), FrameError> {
     let outcome = Outcome::Failed(failure);
-    frame::write_message(&mut writer, &Event::Outcome(outcome)).await?;
+    write_event(&mut writer, Event::Outcome(outcome)).await?;
     Ok(writer.shutdown().await?)
 }
 
@@ -115,7 +115,7 @@ async fn send(
     while outgoing.recv_many(&mut messages, QUEUE).await > 0 {
         for message in messages.drain(..) {
             match message {
-                Outgoing::Event(event) => frame::write_message(writer, &event).await?,
+                Outgoing::Event(event) => write_event(writer, event).await?,
                 Outgoing::Data(channel, bytes) => {
                     frame::write_data(writer, channel, &bytes).await?;
                 }
@@ -124,6 +124,24 @@ async fn send(
         writer.flush().await?;
     }
     Ok(writer.shutdown().await?)
+}
+
+/// Writes an event. One that is too large for a frame is told in short, or is
+/// lost when the request can do without it.
+async fn write_event(
+    writer: &mut (impl AsyncWrite + Unpin),
+    event: Event,
+) -> Result<(), FrameError> {
+    match frame::write_message(writer, &event).await {
+        Err(error @ FrameError::TooLong { .. }) => {
+            tracing::warn!(%error, "an event is shortened");
+            match event.shortened() {
+                Some(event) => frame::write_message(writer, &event).await,
+                None => Ok(()),
+            }
+        }
+        written => written,
+    }
 }
 
 /// Hands everything that the host says to a request. Ends when the host ends
@@ -156,4 +174,26 @@ fn frame_failure(error: &FrameError) -> Failure {
         _ => FailureKind::Invalid,
     };
     Failure::from_error(kind, error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_that_is_too_large_still_ends_the_request() {
+        let message = "x".repeat(1_000_000);
+        let failure = Failure::new(FailureKind::Platform, message);
+        let mut stream = Vec::new();
+        let event = Event::Outcome(Outcome::Failed(failure));
+        write_event(&mut stream, event).await.unwrap();
+        let read = frame::read::<Event>(&mut &*stream).await.unwrap();
+        let Some(Frame::Message(Event::Outcome(Outcome::Failed(failure)))) = read else {
+            panic!("{read:?}");
+        };
+        assert_eq!(failure.kind, FailureKind::Platform);
+        assert!(failure.message.starts_with("xxx"));
+    }
 }

@@ -19,6 +19,7 @@ pub mod frame;
 pub mod hello;
 pub mod input;
 pub mod request;
+mod short;
 pub mod source;
 mod stream;
 pub mod variable;

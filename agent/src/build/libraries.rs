@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::embedded::RUST;
 use crate::layer::merged::Merged;
+use crate::listing::some_of;
 
 /// The layer with the programs.
 const LAYER: &str = "programs.toml";
@@ -96,7 +97,7 @@ pub(super) fn check(needed: &Needed, image: &str, layers: &[PathBuf]) -> Result<
     }
     let message = format!(
         "the programs need {}, which the run image {image} lacks",
-        missing.join(", ")
+        some_of(&missing)
     );
     Err(Failure::new(FailureKind::Builder, message).with_hint(
         "BP_APT_PACKAGES installs packages whose libraries go into the image; \

@@ -12,6 +12,7 @@ use crate::builder::BuildpackInfo;
 use crate::embedded::{Embedded, RUST};
 use crate::layer::merged::Merged;
 use crate::lifecycle;
+use crate::listing::some_of;
 use crate::source::Source;
 use crate::store::Store;
 
@@ -141,11 +142,10 @@ impl Choice<'_> {
         let names = known
             .iter()
             .map(|known| format!("{}@{}", known.id, known.version));
-        let names: Vec<String> = names.collect();
         let builder = self.plan.builder.familiar();
         let message = format!("builder {builder} has no buildpack {name}");
         Err(Failure::new(FailureKind::Builder, message)
-            .with_hint(format!("it has: {}", names.join(", "))))
+            .with_hint(format!("it has: {}", some_of(names))))
     }
 }
 
