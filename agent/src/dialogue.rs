@@ -127,18 +127,18 @@ impl Dialogue {
         self.event(Event::Warning { message, hint }).await
     }
 
-    /// Asks the host for the credential of a registry.
-    pub async fn credential(&self, registry: &str) -> Result<Option<Credential>, HostGone> {
+    /// Asks the host for the credential of a repository: `quay.io/me/app`.
+    pub async fn credential(&self, repository: &str) -> Result<Option<Credential>, HostGone> {
         let (answer, answered) = oneshot::channel();
         let first = {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting = answers.entry(registry.to_owned()).or_default();
+            let waiting = answers.entry(repository.to_owned()).or_default();
             waiting.push(answer);
             waiting.len() == 1
         };
         if first {
-            let registry = registry.to_owned();
-            self.event(Event::CredentialWanted { registry }).await?;
+            let repository = repository.to_owned();
+            self.event(Event::CredentialWanted { repository }).await?;
         }
         answered.await.map_err(|_| HostGone)
     }
@@ -148,7 +148,7 @@ impl Ends {
     /// Hands an input to the request, or a credential to whoever waits for it.
     pub async fn deliver(&self, incoming: Incoming) -> Result<(), HostGone> {
         if let Incoming::Input(Input::Credential {
-            registry,
+            repository,
             credential,
         }) = incoming
         {
@@ -156,7 +156,7 @@ impl Ends {
                 .answers
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .remove(&registry)
+                .remove(&repository)
                 .unwrap_or_default();
             for answer in waiting {
                 let _ = answer.send(credential.clone());

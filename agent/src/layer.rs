@@ -99,7 +99,21 @@ pub enum LayerError {
 }
 
 impl Compression {
-    /// The compression of a layer's media type; absent when it is no layer.
+    /// The compression of an archive, by how it begins, and the archive: what a
+    /// media type says of it is often wrong.
+    pub fn of_archive(mut archive: impl BufRead + Send) -> io::Result<(Self, impl BufRead + Send)> {
+        let mut head = Vec::new();
+        archive.by_ref().take(4).read_to_end(&mut head)?;
+        let compression = match *head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // A frame, or one that is to be skipped.
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
+            _ => Self::None,
+        };
+        Ok((compression, io::Cursor::new(head).chain(archive)))
+    }
+
+    /// What a layer's media type says; absent when it is no layer.
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             media_type::LAYER | media_type::FOREIGN_LAYER | media_type::DOCKER_LAYER => {

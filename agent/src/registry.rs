@@ -8,16 +8,26 @@
 pub(crate) mod address;
 mod auth;
 mod base;
+mod challenge;
 mod client;
 mod documents;
 mod download;
 mod error;
+mod exchange;
 mod index;
 mod layers;
+mod origin;
+mod patience;
+mod platform;
 mod publication;
 mod pull;
 mod push;
+mod refusal;
 mod remote;
+mod scope;
+mod server;
+mod token;
+mod upload;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,10 +37,12 @@ use protocol::request::RegistryAccess;
 use tokio::sync::Mutex;
 
 pub use error::RegistryError;
+pub use patience::TransportError;
 pub use publication::Publication;
 pub use pull::{Resolved, Want};
+pub use server::Server;
 #[cfg(feature = "fuzzing")]
-pub(crate) use {auth::realm, index::reads_index};
+pub(crate) use {challenge::realm, index::reads_index};
 
 use crate::dialogue::Dialogue;
 use crate::reference::ImageRef;
@@ -60,6 +72,11 @@ impl Registry {
     #[must_use]
     pub fn with_idle(self, idle: Duration) -> Self {
         Self { idle, ..self }
+    }
+
+    /// Where warnings go.
+    pub(crate) fn dialogue(&self) -> &Dialogue {
+        &self.dialogue
     }
 
     async fn remote(&self, image: &ImageRef) -> Result<Arc<Remote>, RegistryError> {

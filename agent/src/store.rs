@@ -39,6 +39,7 @@ use crate::crash::{self, Point};
 pub use blob::{BlobReader, BlobWriter};
 pub use error::StoreError;
 pub use garbage::{Space, disk_usage};
+pub(crate) use image::or_default;
 pub use image::{Descriptor, Image, ImageConfig, Manifest, RuntimeConfig};
 pub use index::{StoredImage, seconds_since_epoch};
 pub use lock::Lock;

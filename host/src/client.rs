@@ -9,7 +9,7 @@ use protocol::{Failure, Request};
 
 use crate::agent::Agent;
 use crate::conversation::Conversation;
-use crate::credential::Credentials;
+use crate::credential::{AccountKey, Credentials, RegistryKey};
 use crate::descriptors;
 use crate::home::Home;
 use crate::job;
@@ -32,7 +32,7 @@ pub(crate) struct Setup {
 pub(crate) struct Accounts {
     credentials: Credentials,
     outside: Outside,
-    redirected: BTreeSet<String>,
+    redirected: BTreeSet<RegistryKey>,
     configuration: String,
 }
 
@@ -111,9 +111,11 @@ impl Client {
 }
 
 impl Accounts {
-    /// The account of a registry, if there is one and it may be used.
-    pub(crate) async fn find(&self, registry: &str, printer: &mut Printer) -> Option<Credential> {
-        let found = self.credentials.find(registry, &self.outside).await;
+    /// The account of a repository, if there is one and it may be used.
+    pub(crate) async fn find(&self, repository: &str, printer: &mut Printer) -> Option<Credential> {
+        let key = AccountKey::new(repository);
+        let registry = key.registry.as_str();
+        let found = self.credentials.find(&key, &self.outside).await;
         let credential = found.unwrap_or_else(|error| {
             let failure = Failure::from(error);
             let text = [vec![failure.message], failure.causes].concat().join(": ");
@@ -121,7 +123,7 @@ impl Accounts {
             printer.warning(&text, Some(&hint));
             None
         });
-        if credential.is_some() && self.redirected.contains(registry) {
+        if credential.is_some() && self.redirected.contains(&key.registry) {
             let text = format!(
                 "the account of {registry} is not used: the project's locald.toml says how {registry} is reached"
             );

@@ -96,10 +96,10 @@ impl<'a> Conversation<'a> {
                 Message::Outcome(Outcome::Done(reply)) => return Ok(Heard::Reply(reply)),
                 Message::Outcome(Outcome::Failed(failure)) => return Err(failure),
                 Message::Data(channel, bytes) => return Ok(Heard::Data(channel, bytes)),
-                Message::Event(Event::CredentialWanted { registry }) => {
-                    let credential = self.accounts.find(&registry, self.printer).await;
+                Message::Event(Event::CredentialWanted { repository }) => {
+                    let credential = self.accounts.find(&repository, self.printer).await;
                     let answer = Input::Credential {
-                        registry,
+                        repository,
                         credential,
                     };
                     self.speaker.input(answer).await;

@@ -19,7 +19,7 @@ mod saved;
 
 pub(crate) use account::{Account, Secret};
 pub(crate) use helper::{Answer, HelperError, ask};
-pub(crate) use registry_key::RegistryKey;
+pub(crate) use registry_key::{AccountKey, RegistryKey};
 pub(crate) use saved::SavedAccounts;
 
 use config_file::{ConfigFile, Source};
@@ -93,18 +93,18 @@ impl Credentials {
         helpers
     }
 
-    /// The account of a registry, of the first file that knows one.
+    /// The account of a registry or a repository, of the first file that knows
+    /// one.
     pub(crate) async fn find(
         &self,
-        registry: &str,
+        key: &AccountKey,
         outside: &Outside,
     ) -> Result<Option<Credential>, CredentialError> {
-        let key = RegistryKey::new(registry);
         for file in &self.files {
-            let account = match file.find(&key)? {
+            let account = match file.find(key)? {
                 Source::Account(account) => Some(account),
                 Source::Helper(program) => {
-                    let answer = outside.ask(program, key.server()).await?;
+                    let answer = outside.ask(program, key.registry.server()).await?;
                     answer.into_account()
                 }
                 Source::Nothing => None,
@@ -118,7 +118,7 @@ impl Credentials {
 
     /// Files, but locald's own, that know an account without asking anybody.
     pub(crate) fn places_of(&self, registry: &str, home: &Home) -> Vec<PathBuf> {
-        let key = RegistryKey::new(registry);
+        let key = AccountKey::new(registry);
         let knows = |file: &&ConfigFile| !matches!(file.find(&key), Ok(Source::Nothing));
         let others = self.files.iter().filter(|file| file.path != home.accounts);
         others.filter(knows).map(|file| file.path.clone()).collect()
@@ -129,7 +129,7 @@ impl Credentials {
 #[cfg(feature = "fuzzing")]
 pub(crate) fn read(bytes: &[u8], registry: &str) -> Result<Option<Credential>, CredentialError> {
     let file = ConfigFile::parse("config.json".as_ref(), bytes)?;
-    Ok(match file.find(&RegistryKey::new(registry))? {
+    Ok(match file.find(&AccountKey::new(registry))? {
         Source::Account(account) => Some(account.into()),
         Source::Helper(_) | Source::Nothing => None,
     })

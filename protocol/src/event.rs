@@ -14,8 +14,8 @@ pub enum Event {
     /// A registry is about to be asked: answer with
     /// [`Input::Credential`](crate::Input::Credential).
     CredentialWanted {
-        /// Host and port, as in an image reference.
-        registry: String,
+        /// Host and port, and the repository there: `quay.io/me/app`.
+        repository: String,
     },
     /// Contents of these files are wanted, in this order.
     SourceWanted {

@@ -11,7 +11,7 @@ pub enum Input {
     /// Answers [`Event::CredentialWanted`](crate::Event::CredentialWanted).
     Credential {
         /// As asked for.
-        registry: String,
+        repository: String,
         /// Absent means: try anonymously.
         credential: Option<Credential>,
     },

@@ -118,12 +118,11 @@ impl Files<'_> {
             if !seen.insert(path) {
                 continue;
             }
-            let compression =
-                Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
             let open = || -> Result<_, Failure> {
                 let blob = BufReader::with_capacity(CHUNK, self.store.open_blob(&blob.digest)?);
-                let plain = compression.reader(blob).map_err(LayerError::Archive)?;
-                Ok(plain)
+                let plain = Compression::of_archive(blob)
+                    .and_then(|(compression, blob)| compression.reader(blob));
+                Ok(plain.map_err(LayerError::Archive)?)
             };
             let size = length(open()?)?;
             self.stream(path, size, open()?).await?;

@@ -1,17 +1,27 @@
 //! Where a registry is.
 
 use protocol::request::RegistrySettings;
+use reqwest::Url;
 
 use crate::reference::DOCKER_HUB;
 
 /// The variable that a guest's init sets.
 pub(crate) const LOOPBACK_OF_HOST: &str = "LOCALD_LOOPBACK_OF_HOST";
 
-/// Base URLs of a registry's mirror and of itself.
+/// A setting that names no registry.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadAddress {
+    #[error("{0:?} is not the address of a registry")]
+    NoAddress(String),
+    #[error("the mirror's address holds an account (save it with `locald login` instead)")]
+    Account,
+}
+
+/// Addresses of a registry's mirror and of itself.
 pub(super) fn bases(
     registry: &str,
     settings: Option<&RegistrySettings>,
-) -> (Option<String>, String) {
+) -> Result<(Option<Url>, Url), BadAddress> {
     let plain = settings.is_some_and(|settings| settings.insecure) || is_local(registry);
     let scheme = if plain { "http" } else { "https" };
     // The name in references is not the host that answers.
@@ -25,16 +35,33 @@ pub(super) fn bases(
     } else {
         registry.to_owned()
     };
-    let mirror = settings.and_then(|settings| settings.mirror.as_deref());
-    let mirror = mirror.map(|mirror| {
-        let mirror = mirror.trim_end_matches('/');
-        if mirror.contains("://") {
-            mirror.to_owned()
-        } else {
-            format!("https://{mirror}")
-        }
-    });
-    (mirror, format!("{scheme}://{host}"))
+    let mirror =
+        settings.and_then(|settings| settings.mirror.as_deref().zip(settings.mirror_name()));
+    let mirror = mirror.map(|(mirror, name)| mirror_address(mirror, name));
+    Ok((mirror.transpose()?, parse(&format!("{scheme}://{host}"))?))
+}
+
+/// The address of a mirror, which must be of the host under whose name its
+/// account is looked for.
+fn mirror_address(mirror: &str, name: &str) -> Result<Url, BadAddress> {
+    let url = match mirror.contains("://") {
+        true => parse(mirror)?,
+        false => parse(&format!("https://{mirror}"))?,
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(BadAddress::Account);
+    }
+    let named = parse(&format!("{}://{name}", url.scheme()))?;
+    if named.origin() != url.origin() {
+        return Err(BadAddress::NoAddress(mirror.to_owned()));
+    }
+    Ok(url)
+}
+
+fn parse(text: &str) -> Result<Url, BadAddress> {
+    let url = text.parse().ok();
+    let url = url.filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| BadAddress::NoAddress(text.to_owned()))
 }
 
 /// In a virtual machine `localhost` means the host of its user: the address by
@@ -73,16 +100,28 @@ pub(super) fn is_internal(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
+
+    fn settings(mirror: &str) -> RegistrySettings {
+        RegistrySettings {
+            name: "docker.io".to_owned(),
+            mirror: Some(mirror.to_owned()),
+            insecure: false,
+            ca: None,
+        }
+    }
 
     #[test]
     fn plain_http_is_spoken_on_this_machine_only() {
         for (registry, url) in [
-            ("localhost:5000", "http://localhost:5000"),
-            ("ghcr.io", "https://ghcr.io"),
-            ("localhost.example", "https://localhost.example"),
+            ("localhost:5000", "http://localhost:5000/"),
+            ("ghcr.io", "https://ghcr.io/"),
+            ("localhost.example", "https://localhost.example/"),
         ] {
-            assert_eq!(bases(registry, None), (None, url.to_owned()));
+            let (mirror, base) = bases(registry, None).unwrap();
+            assert_eq!((mirror, base.as_str()), (None, url));
         }
     }
 
@@ -118,18 +157,35 @@ mod tests {
 
     #[test]
     fn a_mirror_has_an_address_of_its_own() {
-        let settings = RegistrySettings {
-            name: "docker.io".to_owned(),
-            mirror: Some("http://localhost:5000/".to_owned()),
-            insecure: false,
-            ca: None,
-        };
-        assert_eq!(
-            bases(DOCKER_HUB, Some(&settings)),
-            (
-                Some("http://localhost:5000".to_owned()),
-                "https://registry-1.docker.io".to_owned()
-            )
+        for (mirror, url) in [
+            ("http://localhost:5000/", "http://localhost:5000/"),
+            ("mirror.example/all", "https://mirror.example/all"),
+            ("https://Mirror.example:443", "https://mirror.example/"),
+        ] {
+            let (found, base) = bases(DOCKER_HUB, Some(&settings(mirror))).unwrap();
+            assert_eq!(found.unwrap().as_str(), url);
+            assert_eq!(base.as_str(), "https://registry-1.docker.io/");
+        }
+    }
+
+    /// Its account must be the one of the host that is asked.
+    #[test]
+    fn a_mirror_is_asked_under_its_own_name() {
+        let account = bases(
+            DOCKER_HUB,
+            Some(&settings("https://me:secret@mirror.example")),
         );
+        assert_eq!(account, Err(BadAddress::Account));
+        for mirror in [
+            "https:evil.example://ghcr.io",
+            "ftp://mirror.example",
+            "https://",
+        ] {
+            let refused = bases(DOCKER_HUB, Some(&settings(mirror)));
+            assert!(
+                matches!(refused, Err(BadAddress::NoAddress(_))),
+                "{mirror}: {refused:?}"
+            );
+        }
     }
 }

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::input::Credential;
-use reqwest::Url;
 use reqwest::header::HeaderValue;
-use tokio::sync::OnceCell;
+use reqwest::{Response, StatusCode, Url};
 
-use super::RegistryError;
 use super::address::is_internal;
+use super::origin::Origin;
 use super::remote::Operation;
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, HostGone};
 
 /// Answers to challenges, by what they are for.
 type Answers = HashMap<(String, Operation), HeaderValue>;
@@ -20,46 +19,80 @@ type Answers = HashMap<(String, Operation), HeaderValue>;
 /// one of them: a mirror does not learn what is meant for the registry.
 #[derive(Debug)]
 pub(super) struct Base {
-    /// Without a slash at its end.
-    pub(super) url: String,
+    url: Url,
+    origin: Origin,
     /// Whose account is used, as people write it.
     name: String,
-    credential: OnceCell<Option<Credential>>,
+    /// By repository.
+    credentials: tokio::sync::Mutex<HashMap<String, Option<Credential>>>,
     answers: Mutex<Answers>,
 }
 
 impl Base {
-    pub(super) fn new(url: String, name: &str) -> Self {
+    pub(super) fn new(url: Url, name: &str) -> Self {
         Self {
+            origin: Origin::of(&url),
             url,
             name: name.to_owned(),
-            credential: OnceCell::new(),
+            credentials: tokio::sync::Mutex::default(),
             answers: Mutex::default(),
         }
     }
 
-    /// The host is asked once, and only when somebody wants to know.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// An address below a repository, perhaps with a query.
+    pub(super) fn at(&self, repository: &str, path: &str) -> Url {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let mut url = self.url.clone();
+        let base = self.url.path().trim_end_matches('/');
+        url.set_path(&format!("{base}/v2/{repository}/{path}"));
+        url.set_query(query);
+        url
+    }
+
+    /// Whether an answer asks for the account of this registry. Who answers in
+    /// its place, after a redirect, asks for nothing.
+    pub(super) fn is_challenge(&self, answer: &Response) -> bool {
+        answer.status() == StatusCode::UNAUTHORIZED && self.origin.owns(answer.url())
+    }
+
+    /// The host is asked once for each repository, and only when the registry
+    /// wants to know.
     pub(super) async fn credential(
         &self,
         dialogue: &Dialogue,
-    ) -> Result<Option<Credential>, RegistryError> {
-        let ask = || dialogue.credential(&self.name);
-        Ok(self.credential.get_or_try_init(ask).await?.clone())
+        repository: &str,
+    ) -> Result<Option<Credential>, HostGone> {
+        let mut known = self.credentials.lock().await;
+        if let Some(credential) = known.get(repository) {
+            return Ok(credential.clone());
+        }
+        let name = format!("{}/{repository}", self.name);
+        let credential = dialogue.credential(&name).await?;
+        known.insert(repository.to_owned(), credential.clone());
+        Ok(credential)
     }
 
     /// Why a token server is not to be trusted: it must be as safe as who names
     /// it, and who is in the internet names none in the network of who asks.
-    pub(super) fn refusal_of(&self, realm: &str) -> Option<&'static str> {
-        let is_plain = self.url.starts_with("http://");
-        if !(realm.starts_with("https://") || (is_plain && realm.starts_with("http://"))) {
-            return Some("is not an https address");
+    pub(super) fn refusal_of(&self, realm: &Url) -> Option<&'static str> {
+        let is_safe = match realm.scheme() {
+            "https" => true,
+            "http" => self.origin.is_plain(),
+            _ => false,
+        };
+        if !is_safe {
+            return Some("which is not an https address");
         }
-        let host = |url: &str| Some(Url::parse(url).ok()?.host_str()?.to_owned());
-        let own = host(&self.url);
-        let is_own = own.as_deref().is_some_and(is_internal);
-        let realm = host(realm).filter(|host| Some(host) != own.as_ref());
-        let leads_inside = realm.as_deref().is_some_and(is_internal) && !is_own;
-        leads_inside.then_some("is in this machine's own network")
+        let (own, other) = (self.origin.host(), realm.host_str().unwrap_or_default());
+        let leads_inside = own != other && is_internal(other) && !is_internal(own);
+        leads_inside.then_some("which is in this machine's own network")
     }
 
     pub(super) fn answer(&self, key: &(String, Operation)) -> Option<HeaderValue> {

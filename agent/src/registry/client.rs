@@ -1,8 +1,9 @@
-//! How HTTP is spoken: proxies, authorities, deadlines.
+//! How HTTP is spoken: proxies and authorities.
 
 use std::time::Duration;
 
 use protocol::request::EnvVar;
+use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 
 /// A connection must be made in this time.
@@ -12,14 +13,14 @@ const CONNECT: Duration = Duration::from_secs(15);
 pub(super) fn client(
     certificates: &[String],
     proxies: &[EnvVar],
-    idle: Duration,
 ) -> Result<Client, reqwest::Error> {
     // Another part of the process may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("locald/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .read_timeout(idle)
+        // See `exchange`, and for how long an answer is waited for, `patience`.
+        .redirect(Policy::none())
         .no_proxy();
     for pem in certificates {
         let bundle = reqwest::Certificate::from_pem_bundle(pem.as_bytes())?;

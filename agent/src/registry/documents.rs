@@ -7,12 +7,15 @@ use reqwest::Method;
 use reqwest::header::ACCEPT;
 
 use super::index::{IMAGE_TYPES, INDEX_TYPES, check_platform, choose, is_index};
-use super::remote::{Operation, Question, Remote};
+use super::remote::{Operation, Question, Remote, Target};
 use super::{Registry, RegistryError, Resolved};
 use crate::crash::{self, Point};
 use crate::digest::Digest;
 use crate::reference::ImageRef;
 use crate::store::{DOCUMENT_CAP, Descriptor, Image, Manifest, Store, StoreError, StoredImage};
+
+/// Indexes that may lie in one another.
+const NESTED: usize = 3;
 
 impl Registry {
     pub(super) async fn fetch_documents(
@@ -25,8 +28,11 @@ impl Registry {
         let remote = self.remote(name).await?;
         let what = format!("image {}", name.familiar());
         let (mut descriptor, mut bytes) = manifest(&remote, name, &name.version(), &what).await?;
-        if is_index(&descriptor, &bytes) {
-            let digest = choose(name, &remote, &bytes)?;
+        for _ in 0..NESTED {
+            if !is_index(&descriptor, &bytes) {
+                break;
+            }
+            let digest = choose(name, &remote, &bytes)?.digest;
             (descriptor, bytes) = manifest(&remote, name, &digest.to_string(), &what).await?;
         }
         let content = |source| RegistryError::Content {
@@ -72,10 +78,11 @@ impl Registry {
         }
         let question = Question {
             method: Method::GET,
-            path: &format!("blobs/{}", blob.digest),
+            target: Target::Path(&format!("blobs/{}", blob.digest)),
             repository: name.repository(),
             operation: Operation::Pull,
             what: &what,
+            sent: None,
         };
         let response = remote.ask(&question, |request| request).await?;
         let bytes = remote.body(response, &what).await?;
@@ -97,10 +104,11 @@ async fn manifest(
 ) -> Result<(Descriptor, Vec<u8>), RegistryError> {
     let question = Question {
         method: Method::GET,
-        path: &format!("manifests/{version}"),
+        target: Target::Path(&format!("manifests/{version}")),
         repository: name.repository(),
         operation: Operation::Pull,
         what,
+        sent: None,
     };
     let accepted = [INDEX_TYPES, IMAGE_TYPES].concat().join(", ");
     let accept = |request: reqwest::RequestBuilder| request.header(ACCEPT, &accepted);

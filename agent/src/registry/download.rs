@@ -8,7 +8,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::RegistryError;
-use super::remote::{Operation, Question, Remote};
+use super::remote::{Operation, Question, Remote, Target};
 use crate::store::Descriptor;
 
 /// Chunks between the network and the thread that unpacks them.
@@ -88,8 +88,9 @@ pub(super) async fn download(
                 }
             }
         };
+        let (mut pace, mut reason) = (remote.pace(), String::new());
         loop {
-            let chunk = match response.chunk().await {
+            let chunk = match pace.next(response.chunk()).await {
                 Ok(Some(chunk)) => chunk,
                 // The answer is whole: another one would be as short.
                 Ok(None) if done < blob.size => {
@@ -99,7 +100,7 @@ pub(super) async fn download(
                 Ok(None) => break,
                 Err(error) if breaks == RESUMES => return Err(remote.unreachable(error)),
                 Err(error) => {
-                    tracing::debug!(%error, what, done, "download interrupted");
+                    reason = error.root_cause();
                     break;
                 }
             };
@@ -119,7 +120,10 @@ pub(super) async fn download(
         }
         if done < blob.size {
             breaks += 1;
-            let reason = format!("connection broke at {done} of {} bytes", blob.size);
+            let reason = format!(
+                "connection broke at {done} of {} bytes: {reason}",
+                blob.size
+            );
             remote.pause(breaks, None, reason, &what).await;
         }
     }
@@ -135,10 +139,11 @@ async fn ask(
 ) -> Result<Response, RegistryError> {
     let question = Question {
         method: Method::GET,
-        path: &format!("blobs/{}", blob.digest),
+        target: Target::Path(&format!("blobs/{}", blob.digest)),
         repository,
         operation: Operation::Pull,
         what,
+        sent: None,
     };
     let from = |request: reqwest::RequestBuilder| {
         if done == 0 {

@@ -2,6 +2,8 @@
 
 use protocol::{Failure, FailureKind};
 
+use super::patience::TransportError;
+use super::server::Server;
 use crate::dialogue::HostGone;
 use crate::layer::LayerError;
 use crate::reference::BadReference;
@@ -17,22 +19,22 @@ pub enum RegistryError {
         registry: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No answer, after all attempts.
-    #[error("registry {registry} does not answer")]
+    #[error("{server} does not answer")]
     Unreachable {
-        /// As people write it.
-        registry: String,
+        /// Who.
+        server: Server,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: TransportError,
     },
     /// An answer that is an error, after all attempts.
-    #[error("registry {registry} answered {status} to {what}{}", detail(message))]
+    #[error("{server} answered {status} to {what}{}", detail(message))]
     Status {
-        /// As people write it.
-        registry: String,
+        /// Who.
+        server: Server,
         /// HTTP status.
         status: u16,
         /// What was asked.
@@ -49,6 +51,16 @@ pub enum RegistryError {
         what: String,
         /// What the registry says about it.
         message: String,
+    },
+    /// The token server that the registry has named is of no use.
+    #[error("registry {registry} names the token server {server:?}, {reason}")]
+    TokenServer {
+        /// As people write it.
+        registry: String,
+        /// What the registry says.
+        server: String,
+        /// Why it is not asked, or what is wrong with its answer.
+        reason: String,
     },
     /// 404
     #[error("there is no {what} in registry {registry}")]
@@ -130,10 +142,25 @@ impl RegistryError {
         }
     }
 
+    /// Whether the same image may be had under another name: it cannot be read
+    /// under this one. Registries hide by 404 what an account may not see.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Unauthorized { .. }
+            | Self::TokenServer { .. }
+            | Self::NotFound { .. }
+            | Self::NotStored(_) => true,
+            Self::Status { status, .. } if matches!(status, 401 | 403) => true,
+            error => error.is_unreachable(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unauthorized { registry, .. } => Some(format!("`locald login {registry}`")),
-            Self::Unreachable { source, registry } => Some(unreachable_hint(source, registry)),
+            Self::Unreachable { source, server } => {
+                Some(unreachable_hint(source, server.registry()))
+            }
             Self::NotFound { .. } => Some("check the image's name and tag".to_owned()),
             Self::NotStored(image) => Some(format!("`locald pull {image}`")),
             Self::Status { status: 429, .. } => {
@@ -144,7 +171,7 @@ impl RegistryError {
     }
 }
 
-fn unreachable_hint(error: &reqwest::Error, registry: &str) -> String {
+fn unreachable_hint(error: &TransportError, registry: &str) -> String {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
@@ -170,7 +197,9 @@ impl From<RegistryError> for Failure {
             RegistryError::Unreachable { .. }
             | RegistryError::Status { .. }
             | RegistryError::Protocol { .. } => FailureKind::Registry,
-            RegistryError::Unauthorized { .. } => FailureKind::Unauthorized,
+            RegistryError::Unauthorized { .. } | RegistryError::TokenServer { .. } => {
+                FailureKind::Unauthorized
+            }
             RegistryError::NotFound { .. } | RegistryError::NotStored(_) => FailureKind::NotFound,
             RegistryError::Platform { .. } => FailureKind::Platform,
             RegistryError::Layer { .. } | RegistryError::Content { .. } => FailureKind::Integrity,

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::RegistryError;
+use super::platform::{Platform, architecture};
 use super::remote::Remote;
-use crate::digest::Digest;
+use crate::listing::some_of;
 use crate::media_type;
 use crate::reference::ImageRef;
 use crate::store::{Descriptor, Image, ImageConfig};
@@ -14,90 +15,165 @@ pub(super) const IMAGE_TYPES: [&str; 2] = [media_type::MANIFEST, media_type::DOC
 
 #[derive(Deserialize)]
 struct Index {
-    manifests: Vec<IndexEntry>,
+    /// Of the kinds that locald knows, and of others.
+    manifests: Vec<serde_json::Value>,
     /// Set by an image manifest only: a document that is both is refused.
     layers: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
-struct IndexEntry {
+#[serde(rename_all = "camelCase")]
+struct Entry {
     #[serde(flatten)]
     descriptor: Descriptor,
     platform: Option<Platform>,
+    /// Set by what is no image.
+    artifact_type: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Platform {
-    os: String,
-    architecture: String,
+impl Entry {
+    /// An entry that can be read, and may be an image.
+    fn read(value: &serde_json::Value) -> Option<Self> {
+        let entry = Self::deserialize(value).ok()?;
+        let kind = entry.descriptor.media_type.as_str();
+        let may_be_image =
+            kind.is_empty() || IMAGE_TYPES.contains(&kind) || INDEX_TYPES.contains(&kind);
+        let artifact = entry.artifact_type.as_deref().unwrap_or_default();
+        (may_be_image && artifact.is_empty()).then_some(entry)
+    }
 }
 
+/// Whether a document is an index: it says so itself, or else the registry, or
+/// else it looks like one.
 pub(super) fn is_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Typed {
         media_type: Option<String>,
+        manifests: Option<serde::de::IgnoredAny>,
+        config: Option<serde::de::IgnoredAny>,
     }
-    let typed = serde_json::from_slice::<Typed>(bytes).ok();
-    let inside = typed.and_then(|typed| typed.media_type);
-    let media_type = inside.unwrap_or_else(|| descriptor.media_type.clone());
-    INDEX_TYPES.contains(&media_type.as_str())
+    let Ok(typed) = serde_json::from_slice::<Typed>(bytes) else {
+        return false;
+    };
+    let inside = typed.media_type.filter(|kind| !kind.is_empty());
+    let kind = inside.as_ref().unwrap_or(&descriptor.media_type).as_str();
+    if INDEX_TYPES.contains(&kind) || IMAGE_TYPES.contains(&kind) {
+        return INDEX_TYPES.contains(&kind);
+    }
+    typed.manifests.is_some() && typed.config.is_none()
 }
 
-/// The image of an index that is for this machine.
+/// The image of an index that is for this machine: of several the one for the
+/// most of its processor, and else the first that does not say for which
+/// machine it is.
 pub(super) fn choose(
     name: &ImageRef,
     remote: &Remote,
     bytes: &[u8],
-) -> Result<Digest, RegistryError> {
+) -> Result<Descriptor, RegistryError> {
     let what = format!("image {}", name.familiar());
     let index: Index =
         serde_json::from_slice(bytes).map_err(|error| remote.nonsense(&what, error.to_string()))?;
     if index.layers.is_some() {
         return Err(remote.nonsense(&what, "an index and an image at once"));
     }
-    let platforms = || {
-        let entries = index.manifests.iter();
-        entries.filter_map(|entry| Some((entry.platform.as_ref()?, &entry.descriptor)))
-    };
-    let fits = |platform: &Platform| platform.os == "linux" && platform.architecture == arch();
-    if let Some((_, descriptor)) = platforms().find(|(platform, _)| fits(platform)) {
-        return Ok(descriptor.digest);
+    let entries: Vec<Entry> = index.manifests.iter().filter_map(Entry::read).collect();
+    let suits = |entry: &&Entry| entry.platform.as_ref().map(Platform::suits_here);
+    let fits = entries
+        .iter()
+        .filter(|entry| suits(entry).flatten().is_some());
+    // The last one of the best would be taken.
+    let best = fits.rev().max_by_key(|entry| suits(entry).flatten());
+    let silent = || entries.iter().find(|entry| entry.platform.is_none());
+    if let Some(entry) = best.or_else(silent) {
+        return Ok(entry.descriptor.clone());
     }
-    let known = platforms().filter(|(platform, _)| platform.os != "unknown");
-    let names = known.map(|(platform, _)| format!("{}/{}", platform.os, platform.architecture));
+    let platforms = entries.iter().filter_map(|entry| entry.platform.as_ref());
+    let names = some_of(platforms.filter_map(Platform::name));
     Err(RegistryError::Platform {
         image: name.familiar(),
-        available: names.collect::<Vec<_>>().join(", "),
-        wanted: format!("linux/{}", arch()),
+        available: match names.as_str() {
+            "" => "no machine".to_owned(),
+            _ => names,
+        },
+        wanted: format!("linux/{}", architecture()),
     })
 }
 
 /// Whether a document is an index, and one whose entries can be read.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
-    is_index(descriptor, bytes) && serde_json::from_slice::<Index>(bytes).is_ok()
+    is_index(descriptor, bytes)
+        && serde_json::from_slice::<Index>(bytes)
+            .is_ok_and(|index| index.manifests.iter().any(|it| Entry::read(it).is_some()))
 }
 
+/// An image that does not say for which machine it is may be for this one:
+/// buildpacks are packaged so.
 pub(super) fn check_platform(name: &ImageRef, image: &Image) -> Result<(), RegistryError> {
     let ImageConfig {
-        os, architecture, ..
+        os,
+        architecture: arch,
+        ..
     } = &image.config;
-    if os == "linux" && architecture == arch() {
+    let fits = |said: &str, here: &str| said.is_empty() || said == here;
+    if fits(os, "linux") && fits(arch, architecture()) {
         return Ok(());
     }
+    let available = Platform::new(os, arch).name();
     Err(RegistryError::Platform {
         image: name.familiar(),
-        available: format!("{os}/{architecture}"),
-        wanted: format!("linux/{}", arch()),
+        available: available.unwrap_or_default(),
+        wanted: format!("linux/{}", architecture()),
     })
 }
 
-/// This machine's architecture, as Go and so the image specification call it.
-fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    #[test]
+    fn an_index_is_known_by_what_it_says() {
+        let cases = [
+            (
+                r#"{"mediaType":"application/vnd.oci.image.index.v1+json"}"#,
+                "",
+                true,
+            ),
+            (r#"{"manifests":[]}"#, media_type::INDEX, true),
+            (
+                r#"{"mediaType":"","manifests":[]}"#,
+                media_type::DOCKER_INDEX,
+                true,
+            ),
+            (
+                r#"{"mediaType":null,"manifests":[]}"#,
+                "application/json",
+                true,
+            ),
+            (r#"{"manifests":[]}"#, "", true),
+            (r#"{"manifests":[],"config":{}}"#, "", false),
+            (
+                r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#,
+                media_type::INDEX,
+                false,
+            ),
+            (r#"{"config":{},"layers":[]}"#, "text/plain", false),
+            ("<html>", "", false),
+        ];
+        for (bytes, announced, expected) in cases {
+            let descriptor = Descriptor {
+                media_type: announced.to_owned(),
+                digest: Digest::of(bytes.as_bytes()),
+                size: 0,
+            };
+            assert_eq!(
+                is_index(&descriptor, bytes.as_bytes()),
+                expected,
+                "{bytes} {announced}"
+            );
+        }
     }
 }

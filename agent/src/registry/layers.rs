@@ -205,7 +205,6 @@ fn extract_verified(
     diff_id: &DiffId,
     chunks: Chunks,
 ) -> Result<(), LayerError> {
-    let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
     let companion = Companion::default();
     let hasher = Hasher::beside(companion.clone());
     let mut verified = Verified {
@@ -213,7 +212,9 @@ fn extract_verified(
         companion,
         expected: blob.digest,
     };
-    store.extract_layer(diff_id, compression, &mut verified, hasher)?;
+    let (compression, archive) =
+        Compression::of_archive(&mut verified).map_err(LayerError::Archive)?;
+    store.extract_layer(diff_id, compression, archive, hasher)?;
     // When another process had extracted it meanwhile, nobody has read all.
     io::copy(&mut verified, &mut io::sink())
         .map(drop)

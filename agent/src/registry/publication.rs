@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::push::{Travelled, Upload, Way};
+use super::upload::Sent;
 use super::{Registry, RegistryError};
 use crate::digest::Digest;
 use crate::reference::ImageRef;
@@ -126,7 +127,7 @@ async fn send_one(upload: &Upload, blob: &Descriptor) -> Result<Way, RegistryErr
     if upload.missing(blob).await?.is_none() {
         return Ok(Way::There);
     }
-    upload.blob(blob, |_| {}).await
+    upload.blob(blob, &Sent::new(None)).await
 }
 
 impl Repository {
@@ -161,6 +162,7 @@ impl Publication {
             }
         }
     }
+
     /// Uploads the rest of the image, now that it is complete and whoever
     /// called the courier has gone.
     pub async fn finish(

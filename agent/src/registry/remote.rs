@@ -1,16 +1,21 @@
 //! One registry: where it is, how it is reached, and patience with it.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use protocol::event::PullEvent;
 use protocol::request::{RegistryAccess, RegistrySettings};
 use protocol::{DATA_CAP, Event};
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::header::HeaderValue;
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 
-use super::address::bases;
+use super::address::{BadAddress, bases};
 use super::base::Base;
 use super::client::client;
+use super::exchange::{Exchange, Secret};
+use super::patience::{Pace, Patience, TransportError};
+use super::refusal::{is_passing, retry_after};
+use super::server::Server;
 use super::{RegistryError, auth};
 use crate::dialogue::Dialogue;
 use crate::reference::registry_name;
@@ -18,7 +23,7 @@ use crate::reference::registry_name;
 /// Bytes must come at least this often.
 pub(super) const IDLE: Duration = Duration::from_mins(1);
 /// Attempts at one request before it fails.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 /// The first pause; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(400);
 /// The longest pause that a registry may ask for.
@@ -36,12 +41,49 @@ pub(super) enum Operation {
 /// One question to a registry.
 pub(super) struct Question<'a> {
     pub(super) method: Method,
-    /// Below `/v2/REPOSITORY/`, or a whole URL.
-    pub(super) path: &'a str,
+    pub(super) target: Target<'a>,
     pub(super) repository: &'a str,
     pub(super) operation: Operation,
     /// For messages: "manifest 1.0 of app".
     pub(super) what: &'a str,
+    /// How much of the question's body has been sent, if it has one.
+    pub(super) sent: Option<&'a AtomicU64>,
+}
+
+/// What is asked for.
+pub(super) enum Target<'a> {
+    /// A path below `/v2/REPOSITORY/`.
+    Path(&'a str),
+    /// An address that the registry has named.
+    Url(Url),
+}
+
+/// An attempt that brought no answer.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) error: RegistryError,
+    /// Whether another attempt may bring one.
+    pub(super) passing: bool,
+    /// How long the server wants to be left alone.
+    pub(super) pause: Option<Duration>,
+}
+
+impl Fault {
+    pub(super) fn last(error: impl Into<RegistryError>) -> Self {
+        Self {
+            error: error.into(),
+            passing: false,
+            pause: None,
+        }
+    }
+
+    /// In a few words.
+    pub(super) fn reason(&self) -> String {
+        match &self.error {
+            RegistryError::Unreachable { source, .. } => source.root_cause(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// One registry, for one request of the host.
@@ -53,6 +95,7 @@ pub(super) struct Remote {
     mirror: Option<Base>,
     base: Base,
     client: Client,
+    idle: Duration,
     dialogue: Dialogue,
 }
 
@@ -69,11 +112,14 @@ impl Remote {
         let settings = access.registries.iter().find(wanted);
         let own = settings.and_then(|settings| settings.ca.clone());
         let certificates: Vec<String> = own.into_iter().chain(access.extra_ca.clone()).collect();
-        let client = client(&certificates, &access.proxies, idle).map_err(|source| {
-            let registry = registry_name(registry).to_owned();
-            RegistryError::Settings { registry, source }
-        })?;
-        let (mirror, base) = bases(registry, settings);
+        let unusable = |source| RegistryError::Settings {
+            registry: registry_name(registry).to_owned(),
+            source,
+        };
+        let client = client(&certificates, &access.proxies);
+        let client = client.map_err(|error| unusable(error.into()))?;
+        let (mirror, base) =
+            bases(registry, settings).map_err(|error: BadAddress| unusable(error.into()))?;
         Ok(Self {
             registry: registry.to_owned(),
             mirror: mirror
@@ -81,6 +127,7 @@ impl Remote {
                 .map(|(url, name)| Base::new(url, name)),
             base: Base::new(base, registry_name(registry)),
             client,
+            idle,
             dialogue,
         })
     }
@@ -98,11 +145,23 @@ impl Remote {
         &self.dialogue
     }
 
-    pub(super) fn unreachable(&self, source: reqwest::Error) -> RegistryError {
-        RegistryError::Unreachable {
-            registry: self.name().to_owned(),
-            source: source.without_url(),
-        }
+    pub(super) fn patience(&self) -> Patience<'_> {
+        Patience::Idle(self.idle)
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        Pace::new(self.idle)
+    }
+
+    /// Whether an address is the registry's, or its mirror's.
+    pub(super) fn owns(&self, url: &Url) -> bool {
+        let mut bases = self.mirror.iter().chain([&self.base]);
+        bases.any(|base| base.origin().owns(url))
+    }
+
+    pub(super) fn unreachable(&self, source: TransportError) -> RegistryError {
+        let server = Server::Registry(self.name().to_owned());
+        RegistryError::Unreachable { server, source }
     }
 
     pub(super) fn nonsense(&self, what: &str, reason: impl Into<String>) -> RegistryError {
@@ -137,15 +196,13 @@ impl Remote {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let (pause, reason) = match self.ask_bases(question, &extend).await {
+            let (pause, reason) = match self.ask_once(question, &extend).await {
                 Ok(response) if !is_passing(response.status()) || attempt == ATTEMPTS => {
                     return Ok(response);
                 }
                 Ok(response) => (retry_after(&response), response.status().to_string()),
-                Err(error) if attempt == ATTEMPTS || error.is_builder() || is_refused(&error) => {
-                    return Err(self.unreachable(error));
-                }
-                Err(error) => (None, root_cause(&error)),
+                Err(fault) if !fault.passing || attempt == ATTEMPTS => return Err(fault.error),
+                Err(fault) => (fault.pause, fault.reason()),
             };
             self.pause(attempt, pause, reason, question.what).await;
         }
@@ -171,17 +228,17 @@ impl Remote {
     }
 
     /// Asks the mirror first; what it does not have is asked of the registry.
-    async fn ask_bases(
+    pub(super) async fn ask_once(
         &self,
         question: &Question<'_>,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, reqwest::Error> {
+    ) -> Result<Response, Fault> {
         let reads = matches!(question.method, Method::GET | Method::HEAD);
         if let Some(mirror) = self.mirror.as_ref().filter(|_| reads) {
             match self.ask_base(mirror, question, extend).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => tracing::debug!(status = %response.status(), "mirror"),
-                Err(error) => tracing::debug!(%error, "mirror"),
+                Err(fault) => tracing::debug!(error = %fault.error, "mirror"),
             }
         }
         self.ask_base(&self.base, question, extend).await
@@ -192,53 +249,47 @@ impl Remote {
         base: &Base,
         question: &Question<'_>,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, reqwest::Error> {
-        let url = if question.path.contains("://") {
-            question.path.to_owned()
-        } else {
-            format!("{}/v2/{}/{}", base.url, question.repository, question.path)
-        };
+    ) -> Result<Response, Fault> {
         let key = (question.repository.to_owned(), question.operation);
         let known = base.answer(&key);
-        let request = || extend(self.client.request(question.method.clone(), &url));
-        let response = auth::authorize(request(), known.as_ref()).send().await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        let response = self.send(base, question, known.as_ref(), extend).await?;
+        if !base.is_challenge(&response) {
             return Ok(response);
         }
-        match auth::answer(self, base, &response, question).await {
-            Ok(Some(answer)) if Some(&answer) != known.as_ref() => {
-                let repeated = auth::authorize(request(), Some(&answer)).send().await?;
+        match auth::answer(self, base, &response, question).await? {
+            Some(answer) if Some(&answer) != known.as_ref() => {
+                let repeated = self.send(base, question, Some(&answer), extend).await?;
                 base.remember(key, answer);
                 Ok(repeated)
             }
-            Ok(_) => Ok(response),
-            Err(error) => {
-                tracing::warn!(registry = self.name(), %error, "cannot log in");
-                Ok(response)
-            }
+            _ => Ok(response),
         }
     }
 
-    /// The error that an answer stands for.
-    pub(super) async fn refusal(&self, response: Response, what: &str) -> RegistryError {
-        let status = response.status();
-        let body = self.body(response, what).await.unwrap_or_default();
-        let (registry, what) = (self.name().to_owned(), what.to_owned());
-        let message = message(&body);
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Unauthorized {
-                registry,
-                what,
-                message,
-            },
-            StatusCode::NOT_FOUND => RegistryError::NotFound { registry, what },
-            _ => RegistryError::Status {
-                registry,
-                status: status.as_u16(),
-                what,
-                message,
-            },
-        }
+    async fn send(
+        &self,
+        base: &Base,
+        question: &Question<'_>,
+        answer: Option<&HeaderValue>,
+        extend: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Fault> {
+        let url = match &question.target {
+            Target::Path(path) => base.at(question.repository, path),
+            Target::Url(url) => url.clone(),
+        };
+        let exchange = Exchange {
+            client: &self.client,
+            method: &question.method,
+            url: &url,
+            owner: base.origin(),
+            secret: answer.map_or(Secret::None, Secret::Authorization),
+            patience: question.sent.map_or(self.patience(), Patience::upload),
+        };
+        exchange.send(extend).await.map_err(|source| Fault {
+            passing: !source.is_final(),
+            pause: None,
+            error: self.unreachable(source),
+        })
     }
 
     /// A small body, whole.
@@ -247,69 +298,14 @@ impl Remote {
         mut response: Response,
         what: &str,
     ) -> Result<Vec<u8>, RegistryError> {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut pace) = (Vec::new(), self.pace());
         loop {
-            match response.chunk().await {
+            match pace.next(response.chunk()).await {
                 Ok(None) => return Ok(bytes),
                 Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_CAP => bytes.extend(chunk),
                 Ok(Some(_)) => return Err(self.nonsense(what, "more than 4 MiB")),
                 Err(error) => return Err(self.unreachable(error)),
             }
         }
-    }
-}
-
-fn is_passing(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
-        || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
-}
-
-/// Nobody listens, or the name means nothing: another attempt says the same.
-fn is_refused(error: &reqwest::Error) -> bool {
-    let cause = root_cause(error);
-    error.is_connect()
-        && [
-            "refused",
-            "lookup",
-            "certificate",
-            "InvalidContentType",
-            "name",
-        ]
-        .iter()
-        .any(|word| cause.contains(word))
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let header = response.headers().get(RETRY_AFTER)?;
-    let seconds = header.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// The message in a registry's error document.
-fn message(body: &[u8]) -> String {
-    let document: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = &document["errors"][0];
-    let text = error["message"].as_str().or(error["code"].as_str());
-    text.unwrap_or_default().chars().take(200).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_document_speaks_for_itself() {
-        let body = br#"{"errors":[{"code":"DENIED","message":"no quota"}]}"#;
-        assert_eq!(message(body), "no quota");
-        assert_eq!(message(b"<html>"), "");
     }
 }

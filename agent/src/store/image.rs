@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{DOCUMENT_CAP, Store, StoreError};
 use crate::digest::{DiffId, Digest};
@@ -13,13 +13,22 @@ use crate::media_type;
 /// The most layers that an image may have; overlayfs takes 500 at the most.
 const LAYER_CAP: usize = 500;
 const MANIFEST_TYPES: [&str; 2] = [media_type::MANIFEST, media_type::DOCKER_MANIFEST];
-const CONFIG_TYPES: [&str; 2] = [media_type::CONFIG, media_type::DOCKER_CONFIG];
+/// The last four are what old registries made of it, and Docker takes.
+const CONFIG_TYPES: [&str; 6] = [
+    media_type::CONFIG,
+    media_type::DOCKER_CONFIG,
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+];
 
 /// What a document says about some content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// Kind of the content.
+    #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     /// Address of the content.
     pub digest: Digest,
@@ -37,6 +46,7 @@ pub struct Manifest {
     /// The configuration.
     pub config: Descriptor,
     /// Base layer first.
+    #[serde(deserialize_with = "or_default")]
     pub layers: Vec<Descriptor>,
     /// Set by an image index only: a document that is both is refused.
     #[serde(default)]
@@ -47,10 +57,10 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ImageConfig {
     /// `linux`
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub os: String,
     /// `amd64`, `arm64`, …
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub architecture: String,
     /// How a container is started.
     #[serde(default)]
@@ -71,17 +81,42 @@ pub struct RuntimeConfig {
     /// `user`, `uid`, `user:group` or `uid:gid`.
     pub user: Option<String>,
     /// `NAME=value`
+    #[serde(deserialize_with = "list")]
     pub env: Option<Vec<String>>,
     /// The program and its first arguments.
+    #[serde(deserialize_with = "list")]
     pub entrypoint: Option<Vec<String>>,
     /// Further arguments.
+    #[serde(deserialize_with = "list")]
     pub cmd: Option<Vec<String>>,
     /// Where the program starts.
     pub working_dir: Option<String>,
     /// Labels.
+    #[serde(deserialize_with = "labels")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Name or number of the signal that asks the program to end.
     pub stop_signal: Option<serde_json::Value>,
+}
+
+/// Null is the empty value, as Go's readers have it, for which most documents
+/// were written.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let list: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;
+    Ok(list.map(|list| list.into_iter().map(Option::unwrap_or_default).collect()))
+}
+
+fn labels<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let labels: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
+    let filled = |(name, value): (String, Option<String>)| (name, value.unwrap_or_default());
+    Ok(labels.map(|labels| labels.into_iter().map(filled).collect()))
 }
 
 /// A checked image: each layer has its diffID.
@@ -110,8 +145,9 @@ impl Manifest {
             digest: *digest,
             reason,
         };
-        let manifest: Self =
+        let mut manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
+        manifest.media_type = manifest.media_type.filter(|kind| !kind.is_empty());
         if manifest.schema_version != SCHEMA_VERSION {
             let version = manifest.schema_version;
             return Err(refuse(format!("its schema version is {version}")));
@@ -268,6 +304,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_null_or_empty_is_not_there() {
+        let text = manifest(r#""mediaType":"","#, media_type::LAYER_GZIP);
+        let parsed = Manifest::parse(&digest(), text.as_bytes()).unwrap();
+        assert_eq!(parsed.media_type, None);
+        for kind in ["application/octet-stream", ""] {
+            let text = text.replace(CONFIG_TYPES[0], kind);
+            Manifest::parse(&digest(), text.as_bytes()).unwrap();
+        }
+        let text = r#"{"os":null,"architecture":null,"rootfs":{"diff_ids":null},"config":
+            {"User":null,"Env":["A=1",null],"Cmd":null,"Labels":{"a":null,"b":"c"}}}"#;
+        let config = ImageConfig::parse(&digest(), text.as_bytes()).unwrap();
+        let runtime = config.runtime();
+        assert_eq!((config.os.as_str(), runtime.label("b")), ("", Some("c")));
+        assert_eq!(runtime.label("a"), Some(""));
+        assert_eq!(runtime.environment().count(), 1);
     }
 
     #[test]

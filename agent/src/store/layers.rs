@@ -64,7 +64,8 @@ impl Store {
             return Ok(());
         }
         let archive = BufReader::with_capacity(layer::BUFFER, self.open_blob(&blob.digest)?);
-        let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
+        let (compression, archive) =
+            Compression::of_archive(archive).map_err(LayerError::Archive)?;
         self.extract_layer(diff_id, compression, archive, Hasher::new())
     }
 

@@ -254,12 +254,12 @@ async fn a_mirror_has_an_account_of_its_own() {
     assert_eq!(failure.unwrap_err().kind, FailureKind::Unauthorized);
     let events = client.events.lock().unwrap();
     let wanted = events.iter().filter_map(|event| match event {
-        Event::CredentialWanted { registry } => Some(registry.clone()),
+        Event::CredentialWanted { repository } => Some(repository.clone()),
         _ => None,
     });
     assert_eq!(
         wanted.collect::<Vec<_>>(),
-        [mirror.registry(), registry.registry()]
+        [&mirror, &registry].map(|server| format!("{}/app", server.registry()))
     );
 }
 

@@ -140,7 +140,7 @@ async fn manifests_that_lie_are_refused() {
         |it| it["layers"].as_array_mut().unwrap().truncate(2),
         |it| it["layers"][0]["digest"] = "sha256:../../../etc/passwd".into(),
         |it| it["layers"][0]["mediaType"] = "text/html".into(),
-        |it| it["config"]["mediaType"] = "text/html".into(),
+        |it| it["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json".into(),
         |it| it["manifests"] = json!([]),
         |it| it["schemaVersion"] = 1.into(),
         |it| it["mediaType"] = "text/html".into(),
@@ -281,4 +281,131 @@ async fn an_index_with_layers_is_refused() {
         .await;
     let failure = pulled.unwrap_err();
     assert!(failure.message.contains("at once"), "{failure:?}");
+}
+
+/// A registry's index, and what is pulled by its name.
+async fn pulled_of(images: &[&TestImage], index: Value) -> Result<Digest, protocol::Failure> {
+    let images: Vec<TestImage> = images.iter().copied().cloned().collect();
+    let server = StandIn::start(move |asked| {
+        let (_, version) = asked.path.rsplit_once('/').unwrap();
+        let digest = |it: &&TestImage| Digest::of(it.manifest.to_string().as_bytes()).to_string();
+        if version == "latest" {
+            return Answer::new(200, index.to_string()).header("Content-Type", INDEX);
+        }
+        let blob = |it: &&TestImage| it.blobs.contains_key(version) || digest(it) == version;
+        match images.iter().find(blob) {
+            Some(image) => image.answer(asked),
+            None => Answer::new(404, ""),
+        }
+    });
+    Client::new()
+        .pull(&format!("{}/app", server.registry()))
+        .await
+}
+
+fn digest_of(image: &TestImage) -> Digest {
+    Digest::of(image.manifest.to_string().as_bytes())
+}
+
+fn index_of(entries: &[Value]) -> Value {
+    json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_index_the_best_image_for_this_processor_is_taken() {
+    let arch = go_name(std::env::consts::ARCH);
+    let marked = |mark: &str| TestImage::new().with_config(|it| it["author"] = mark.into());
+    let (plain, other) = (marked("plain"), marked("other"));
+    let with = |image: &TestImage, platform: Value| {
+        let mut entry = entry(image, arch);
+        entry["platform"] = platform;
+        entry
+    };
+    let without = |image: &TestImage| {
+        let mut entry = entry(image, arch);
+        entry.as_object_mut().unwrap().remove("platform");
+        entry
+    };
+    let named = |variant: &str| json!({"os": "linux", "architecture": arch, "variant": variant});
+    let base = entry(&plain, arch);
+    let indexes = [
+        // Made for a processor that nobody has.
+        vec![with(&other, named("v200")), base.clone()],
+        vec![with(&other, named("odd")), base.clone()],
+        vec![with(&other, json!({})), base.clone()],
+        vec![with(&other, Value::Null), base.clone()],
+        vec![
+            with(&other, json!({"os": null, "architecture": arch})),
+            base.clone(),
+        ],
+        vec![without(&other), base.clone()],
+        vec![
+            json!({"digest": "sha512:00", "size": -1}),
+            json!(7),
+            base.clone(),
+        ],
+        // The first of equal ones.
+        vec![base.clone(), entry(&other, arch)],
+        // Without any machine, as other clients take it.
+        vec![without(&plain), without(&other)],
+        vec![entry(&other, "s390x"), without(&plain)],
+    ];
+    for entries in indexes {
+        let index = index_of(&entries);
+        let pulled = pulled_of(&[&plain, &other], index.clone()).await;
+        assert_eq!(pulled.unwrap(), digest_of(&plain), "{index}");
+    }
+    // An index that does not say that it is one, but in a header.
+    let mut index = index_of(&[base.clone()]);
+    index.as_object_mut().unwrap().remove("mediaType");
+    pulled_of(&[&plain], index).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_many_other_machines_is_told_in_short() {
+    let image = TestImage::new();
+    let entries = |number| entry(&image, &format!("made-up-{number}"));
+    let index = index_of(&(0..10_000).map(entries).collect::<Vec<_>>());
+    let failure = pulled_of(&[&image], index).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Platform, "{failure:?}");
+    assert!(failure.message.contains("linux/made-up-0, "), "{failure:?}");
+    assert!(failure.message.contains("and 9980 more"), "{failure:?}");
+    assert!(failure.message.len() < 1000);
+}
+
+/// The digest says what a layer is, whatever its type says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_with_another_compression_than_its_type_says_is_taken() {
+    let mut image = TestImage::new();
+    let types: Vec<Value> = (0..3)
+        .map(|number| image.manifest["layers"][number]["mediaType"].clone())
+        .collect();
+    for (number, other) in [(0, 2), (1, 0), (2, 1)] {
+        image.manifest["layers"][number]["mediaType"] = types[other].clone();
+    }
+    let (server, client) = (image.serve(|_| None), Client::new());
+    let name = format!("{}/app", server.registry());
+    client.pull(&name).await.unwrap();
+    assert_eq!(client.extracted(), ["gzip", "plain", "zstd"]);
+}
+
+/// As buildpacks are packaged, and as old registries made it.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_may_leave_out_what_nobody_needs() {
+    let changes: [fn(&mut Value); 3] = [
+        |config| config["architecture"] = "".into(),
+        |config| {
+            config.as_object_mut().unwrap().remove("architecture");
+            config.as_object_mut().unwrap().remove("os");
+        },
+        |config| config["config"]["Labels"] = json!({"a": null}),
+    ];
+    for change in changes {
+        let mut image = TestImage::new().with_config(change);
+        image.manifest["config"]["mediaType"] = "application/octet-stream".into();
+        image.manifest["mediaType"] = "".into();
+        let (server, client) = (image.serve(|_| None), Client::new());
+        let name = format!("{}/app", server.registry());
+        client.pull(&name).await.unwrap();
+    }
 }

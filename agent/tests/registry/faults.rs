@@ -243,3 +243,27 @@ async fn urls_of_layers_are_not_followed() {
     assert_eq!(failure.kind, FailureKind::NotFound, "{failure:?}");
     assert!(elsewhere.asked().is_empty());
 }
+
+/// Informational answers (103, early hints) come before the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_informational_answer_is_not_the_answer() {
+    let hints: [&[&str]; 4] = [
+        &["HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"],
+        &["HTTP/1.1 103 Early Hints\r\nContent-Length: 20\r\n\r\n"],
+        &["HTTP/1.1 103 Ea", "rly Hints\r\n\r", "\n"],
+        &[
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n",
+        ],
+    ];
+    for pieces in hints {
+        let image = TestImage::new();
+        let honest = image.clone();
+        let server = image.serve(move |asked| Some(honest.answer(asked).after(pieces)));
+        let mut client = Client::new();
+        client.idle = Duration::from_secs(5);
+        let name = format!("{}/app", server.registry());
+        client.pull(&name).await.unwrap();
+        assert_eq!(client.retries(), <[&str; 0]>::default(), "{pieces:?}");
+    }
+}

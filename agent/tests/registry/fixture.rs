@@ -171,6 +171,17 @@ impl TestImage {
     }
 }
 
+/// What an honest registry answers that has nothing yet and takes everything.
+/// Uploads go to `uploads`.
+pub(crate) fn accept(asked: &Asked, uploads: &str) -> Answer {
+    match asked.line() {
+        ("HEAD", _) => Answer::new(404, ""),
+        ("POST", _) => Answer::new(202, "").header("Location", uploads),
+        ("PUT" | "DELETE", _) => Answer::new(201, ""),
+        (method, path) => panic!("{method} {path}"),
+    }
+}
+
 /// A store of its own, and what the host was told.
 pub(crate) struct Client {
     pub(crate) store: Store,
@@ -204,6 +215,15 @@ impl Client {
         }
     }
 
+    pub(crate) fn with_identity(token: &str) -> Self {
+        Self {
+            credential: Some(Credential::Identity {
+                token: token.to_owned(),
+            }),
+            ..Self::new()
+        }
+    }
+
     /// A client whose host answers for credentials.
     pub(crate) fn registry(&self) -> Registry {
         let (dialogue, inputs, mut ends) = Dialogue::new();
@@ -214,9 +234,9 @@ impl Client {
                 let Outgoing::Event(event) = outgoing else {
                     continue;
                 };
-                if let Event::CredentialWanted { registry } = &event {
+                if let Event::CredentialWanted { repository } = &event {
                     let answer = Input::Credential {
-                        registry: registry.clone(),
+                        repository: repository.clone(),
                         credential: credential.clone(),
                     };
                     ends.deliver(Incoming::Input(answer)).await.unwrap();
@@ -236,6 +256,15 @@ impl Client {
             .pull(&self.store, &name, policy, Want::Layers, role)
             .await?;
         Ok(resolved.image.digest)
+    }
+
+    /// Pulls an image from one registry, and pushes it to another.
+    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<(), Failure> {
+        let digest = self.pull(from).await?;
+        let (from, to) = (from.parse()?, to.parse()?);
+        let image = self.store.image(&digest)?;
+        let registry = self.registry();
+        Ok(registry.push(&self.store, &image, &to, Some(&from)).await?)
     }
 
     /// Why each further attempt was made.

@@ -8,4 +8,7 @@ mod clock;
 mod content;
 mod faults;
 mod fixture;
+mod login;
+mod secrets;
 mod stand_in;
+mod upload;

@@ -1,7 +1,7 @@
 //! A stand-in for a registry: an HTTP server whose every answer a test
 //! decides, down to connections that break within an answer.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +13,17 @@ pub(crate) struct Asked {
     pub(crate) authorization: Option<String>,
     /// First byte of the wanted range.
     pub(crate) from: Option<usize>,
+    pub(crate) body: Vec<u8>,
     /// Requests of the same method and path before this one.
     pub(crate) before: usize,
+}
+
+impl Asked {
+    /// Method and path, without the query.
+    pub(crate) fn line(&self) -> (&str, &str) {
+        let path = self.path.split('?').next().unwrap_or_default();
+        (&self.method, path)
+    }
 }
 
 /// What is answered.
@@ -27,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) cut: Option<usize>,
     /// It does not break then, but nothing more comes.
     pub(crate) stalls: bool,
+    /// What is sent before the answer, piece by piece.
+    pub(crate) before: Vec<&'static str>,
 }
 
 impl Answer {
@@ -37,6 +48,7 @@ impl Answer {
             body: body.into(),
             cut: None,
             stalls: false,
+            before: Vec::new(),
         }
     }
 
@@ -47,6 +59,11 @@ impl Answer {
 
     pub(crate) fn cut(mut self, length: usize) -> Self {
         self.cut = Some(length);
+        self
+    }
+
+    pub(crate) fn after(mut self, pieces: &[&'static str]) -> Self {
+        self.before = pieces.to_vec();
         self
     }
 
@@ -116,6 +133,11 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> 
         (_, None) => &answer.body[..],
     };
     let mut stream = stream;
+    // Nagle's algorithm would send the pieces as one.
+    let _ = stream.set_nodelay(true);
+    for piece in &answer.before {
+        let _ = stream.write_all(piece.as_bytes());
+    }
     // A client that has heard enough may close first.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body);
@@ -126,27 +148,31 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> 
 }
 
 fn read(stream: &TcpStream) -> Option<Asked> {
-    let mut lines = BufReader::new(stream).lines();
-    let first = lines.next()?.ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        Some(line.trim_end().to_owned())
+    };
+    let first = line()?;
     let mut words = first.split(' ');
     let mut asked = Asked {
         method: words.next()?.to_owned(),
         path: words.next()?.to_owned(),
         ..Asked::default()
     };
-    for line in lines {
-        let line = line.ok()?;
-        let Some((name, value)) = line.split_once(": ") else {
-            break;
-        };
+    let mut length = 0;
+    while let Some((name, value)) = line()?.split_once(": ") {
         match name.to_lowercase().as_str() {
             "authorization" => asked.authorization = Some(value.to_owned()),
             "range" => {
                 let from = value.strip_prefix("bytes=")?.split('-').next()?;
                 asked.from = from.parse().ok();
             }
+            "content-length" => length = value.parse().ok()?,
             _ => {}
         }
     }
+    reader.take(length).read_to_end(&mut asked.body).ok()?;
     Some(asked)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Account, CredentialError, RegistryKey, Secret};
+use super::{Account, AccountKey, CredentialError, RegistryKey, Secret};
 use crate::control_file;
 
 /// One file, as far as it concerns accounts.
@@ -17,11 +17,12 @@ pub(super) struct ConfigFile {
     content: Content,
 }
 
+/// Any part may be null, as docker's own reader has it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Content {
-    auths: BTreeMap<String, Entry>,
-    cred_helpers: BTreeMap<String, String>,
+    auths: Option<BTreeMap<String, Option<Entry>>>,
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
     creds_store: Option<String>,
 }
 
@@ -83,18 +84,23 @@ impl ConfigFile {
     }
 
     pub(super) fn helpers(&self) -> impl Iterator<Item = &str> {
-        let helpers = self.content.cred_helpers.values();
-        let all = helpers.chain(&self.content.creds_store);
-        all.map(String::as_str).filter(|name| !name.is_empty())
+        let helpers = self.cred_helpers().map(|(_, helper)| helper);
+        let store = self.content.creds_store.as_deref();
+        helpers.chain(store).filter(|name| !name.is_empty())
     }
 
-    /// A registry's own helper comes before its entry, and an entry before
+    fn cred_helpers(&self) -> impl Iterator<Item = (&String, &str)> {
+        let helpers = self.content.cred_helpers.iter().flatten();
+        helpers.filter_map(|(name, helper)| Some((name, helper.as_deref()?)))
+    }
+
+    /// A registry's own helper comes before its entries, and an entry before
     /// the helper of all registries.
-    pub(super) fn find(&self, key: &RegistryKey) -> Result<Source<'_>, CredentialError> {
-        let own = |(name, _): &(&String, &String)| RegistryKey::new(name) == *key;
-        if let Some((_, helper)) = self.content.cred_helpers.iter().find(own)
-            && !helper.is_empty()
-        {
+    pub(super) fn find(&self, key: &AccountKey) -> Result<Source<'_>, CredentialError> {
+        let own = |(name, helper): &(&String, &str)| {
+            RegistryKey::new(name) == key.registry && !helper.is_empty()
+        };
+        if let Some((_, helper)) = self.cred_helpers().find(own) {
             return Ok(Source::Helper(helper));
         }
         if let Some(account) = self.entry(key)? {
@@ -106,14 +112,18 @@ impl ConfigFile {
             .map_or(Source::Nothing, Source::Helper))
     }
 
-    fn entry(&self, key: &RegistryKey) -> Result<Option<Account>, CredentialError> {
-        let of_registry = self.content.auths.iter().filter(|(name, _)| {
-            RegistryKey::is_of_registry(name) && RegistryKey::new(name) == *key
-        });
-        for (_, entry) in of_registry {
+    /// Of several entries, the one with the longest path counts.
+    fn entry(&self, key: &AccountKey) -> Result<Option<Account>, CredentialError> {
+        let entries = self.content.auths.iter().flatten();
+        let mut entries: Vec<_> = entries
+            .filter_map(|(name, entry)| Some((AccountKey::new(name), entry.as_ref()?)))
+            .filter(|(name, _)| name.covers(key))
+            .collect();
+        entries.sort_by_key(|(name, _)| std::cmp::Reverse(name.depth()));
+        for (_, entry) in entries {
             let account = entry.account().map_err(|Invalid| CredentialError::Entry {
                 path: self.path.clone(),
-                registry: key.as_str().to_owned(),
+                registry: key.registry.as_str().to_owned(),
             })?;
             if account.is_some() {
                 return Ok(account);

@@ -24,17 +24,6 @@ impl RegistryKey {
         })
     }
 
-    /// Whether a key of an `auths` table is of the whole registry, and not of
-    /// one repository as podman also allows.
-    pub(super) fn is_of_registry(text: &str) -> bool {
-        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-        let path = rest
-            .trim_end_matches('/')
-            .split_once('/')
-            .map(|(_, path)| path);
-        matches!(path, None | Some("v1" | "v2"))
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,9 +37,47 @@ impl RegistryKey {
     }
 }
 
+/// A registry, or a part of its repositories, as keys of an `auths` table name
+/// them: `quay.io`, and with podman `quay.io/me` and `quay.io/me/app`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccountKey {
+    /// The registry.
+    pub(crate) registry: RegistryKey,
+    /// Parts of the path of its repositories; all of them when it is empty.
+    path: Vec<String>,
+}
+
+impl AccountKey {
+    /// Reads any spelling, as [`RegistryKey::new`].
+    pub(crate) fn new(text: &str) -> Self {
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let parts = rest.trim().split('/').skip(1);
+        let path: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+        // The address of a registry's API.
+        let is_whole = matches!(*path, ["v1" | "v2"]);
+        Self {
+            registry: RegistryKey::new(text),
+            path: if is_whole { &[] } else { &*path }
+                .iter()
+                .map(|part| (*part).to_owned())
+                .collect(),
+        }
+    }
+
+    /// Whether what this key names holds what the other one names.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.registry == other.registry && other.path.starts_with(&self.path)
+    }
+
+    /// How exact it is.
+    pub(super) fn depth(&self) -> usize {
+        self.path.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::RegistryKey;
+    use super::{AccountKey, RegistryKey};
 
     #[test]
     fn all_spellings_are_one_registry() {
@@ -70,10 +97,23 @@ mod tests {
     }
 
     #[test]
-    fn repositories_are_not_registries() {
-        assert!(RegistryKey::is_of_registry("https://index.docker.io/v1/"));
-        assert!(RegistryKey::is_of_registry("quay.io"));
-        assert!(!RegistryKey::is_of_registry("quay.io/me"));
-        assert!(!RegistryKey::is_of_registry("quay.io/me/shop"));
+    fn a_part_of_a_registry_covers_what_is_below() {
+        let covers = |key: &str, other: &str| AccountKey::new(key).covers(&AccountKey::new(other));
+        for key in [
+            "quay.io",
+            "https://quay.io/v2/",
+            "QUAY.io/me",
+            "quay.io/me/shop",
+        ] {
+            assert!(covers(key, "quay.io/me/shop"), "{key}");
+        }
+        for key in ["quay.io/m", "quay.io/me/shop/x", "quay.io/ME", "other.io"] {
+            assert!(!covers(key, "quay.io/me/shop"), "{key}");
+        }
+        assert!(!covers("quay.io/me", "quay.io"));
+        assert!(covers(
+            "https://index.docker.io/v1/",
+            "docker.io/library/app"
+        ));
     }
 }

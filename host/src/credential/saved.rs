@@ -18,13 +18,20 @@ pub(crate) struct SavedAccounts {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     auths: BTreeMap<String, Entry>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     auth: Secret,
+}
+
+/// As other programs' readers of this format have it.
+fn or_null<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Entry>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl SavedAccounts {

@@ -19,7 +19,7 @@ fn basic(username: &str, password: &str) -> Account {
 
 /// What the file says of a registry, as text.
 fn found(file: &ConfigFile, registry: &str) -> String {
-    match file.find(&RegistryKey::new(registry)) {
+    match file.find(&AccountKey::new(registry)) {
         Ok(Source::Account(account)) => match Credential::from(account) {
             Credential::Basic { username, password } => format!("{username}:{password}"),
             Credential::Identity { token } => format!("token {token}"),
@@ -78,6 +78,47 @@ fn helpers_of_one_registry_beat_entries_and_the_store_of_all() {
 }
 
 #[test]
+fn the_entry_with_the_longest_path_counts() {
+    let file = file(
+        r#"{"auths": {
+            "quay.io": {"auth": "YTp3aG9sZQ=="},
+            "quay.io/me": {"auth": "YTptZQ=="},
+            "quay.io/me/shop": {"auth": "YTpzaG9w"},
+            "quay.io/me/empty": {},
+            "docker.io/me": {"auth": "YTpodWI="}
+        }, "credHelpers": {"ecr.example": "ecr"}}"#,
+    );
+    for (name, expected) in [
+        ("quay.io", "a:whole"),
+        ("quay.io/other/app", "a:whole"),
+        ("quay.io/mean/app", "a:whole"),
+        ("quay.io/me/app", "a:me"),
+        ("quay.io/me/empty", "a:me"),
+        ("quay.io/me/shop", "a:shop"),
+        ("quay.io/me/shop/part", "a:shop"),
+        ("docker.io/me/app", "a:hub"),
+        ("docker.io/library/app", "nothing"),
+        ("ecr.example/any/app", "helper ecr"),
+    ] {
+        assert_eq!(found(&file, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_null_is_not_there() {
+    for text in [
+        r#"{"auths": null}"#,
+        r#"{"auths": {"r.example": null}}"#,
+        r#"{"auths": {"r.example": {"auth": null, "username": null}}, "credHelpers": null}"#,
+        r#"{"credHelpers": {"r.example": null}, "credsStore": null}"#,
+    ] {
+        assert_eq!(found(&file(text), "r.example/app"), "nothing", "{text}");
+    }
+    let other = file(r#"{"auths": {"a.example": null, "r.example": {"auth": "eDp5"}}}"#);
+    assert_eq!(found(&other, "r.example/app"), "x:y");
+}
+
+#[test]
 fn empty_files_and_wrong_ones() {
     assert_eq!(found(&file(""), "docker.io"), "nothing");
     let error = ConfigFile::parse(Path::new("config.json"), b"[]").unwrap_err();
@@ -109,6 +150,8 @@ fn saved_accounts_are_found_again_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config/auth.json");
     let key = RegistryKey::new("https://index.docker.io/v1/");
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::write(&path, r#"{"auths": null}"#).unwrap();
     SavedAccounts::open(&path)
         .unwrap()
         .set(&key, &basic("me", "pw"))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::SettingsError;
 use crate::control_file;
+use crate::credential::RegistryKey;
 use crate::project::{Boundary, BoundaryError};
 
 /// One table.
@@ -67,7 +68,7 @@ pub(crate) struct Registries {
     /// Registries and mirrors whose address or trust a project's file decides.
     /// That file comes with the project's source: a user who builds somebody
     /// else's source must not lose an account by what it says.
-    pub(crate) redirected: BTreeSet<String>,
+    pub(crate) redirected: BTreeSet<RegistryKey>,
 }
 
 impl Registries {
@@ -92,7 +93,7 @@ impl Registries {
             .filter(|it| project.contains_key(&it.name))
             .flat_map(|it| [Some(&*it.name), it.mirror_name()])
             .flatten()
-            .map(str::to_owned)
+            .map(RegistryKey::new)
             .collect();
         Ok(Self {
             settings,

@@ -224,10 +224,15 @@ fn only_the_project_redirects_without_an_account() {
         .map(|it| it.name.as_str())
         .collect();
     assert_eq!(names, ["docker.io", "ghcr.io"]);
-    assert_eq!(
-        registries.redirected.iter().collect::<Vec<_>>(),
-        ["docker.io", "localhost:5000"]
-    );
+    let redirected = |project: &str| {
+        let registries = settings(project, "", user).unwrap().registries().unwrap();
+        let keys = registries.redirected.iter();
+        keys.map(|key| key.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(redirected(project), ["docker.io", "localhost:5000"]);
+    // Another name of the same registry.
+    let other = "[registries.\"index.docker.io\"]\ninsecure = true";
+    assert_eq!(redirected(other), ["docker.io"]);
 }
 
 #[test]

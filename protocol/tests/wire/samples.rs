@@ -187,7 +187,7 @@ pub(crate) fn inputs() -> Vec<Input> {
     };
     let tree = Tree::APPLICATION;
     let credential = |credential| Input::Credential {
-        registry: text("r"),
+        repository: text("r"),
         credential,
     };
     let mut all = vec![
@@ -495,7 +495,7 @@ pub(crate) fn events() -> Vec<Event> {
     let mut all = vec![
         Event::Outcome(Outcome::Done(Reply::Nothing)),
         Event::CredentialWanted {
-            registry: text("r"),
+            repository: text("r"),
         },
         Event::SourceWanted {
             tree: Tree::APPLICATION,

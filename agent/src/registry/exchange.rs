@@ -1,0 +1,92 @@
+//! One request on its way, wherever it is redirected to. Secrets are put into
+//! requests here, and nowhere else.
+
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+
+use super::origin::Origin;
+use super::patience::{Patience, TransportError};
+
+/// Redirects that one request follows.
+const REDIRECTS: usize = 10;
+
+/// A request that is made anew for each address.
+pub(super) struct Exchange<'a> {
+    pub(super) client: &'a Client,
+    pub(super) method: &'a Method,
+    pub(super) url: &'a Url,
+    /// Whom the secret belongs to.
+    pub(super) owner: &'a Origin,
+    pub(super) secret: Secret<'a>,
+    pub(super) patience: Patience<'a>,
+}
+
+/// What only its owner is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Secret<'a> {
+    None,
+    /// A header: others get the request without it.
+    Authorization(&'a HeaderValue),
+    /// A form: others do not get the request.
+    Form(&'a [(&'a str, &'a str)]),
+}
+
+impl Exchange<'_> {
+    /// The answer that is no redirect, or a redirect that is not followed.
+    /// `extend` adds what is no secret.
+    pub(super) async fn send(
+        &self,
+        extend: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, TransportError> {
+        let mut url = without_account(self.url);
+        for _ in 0..=REDIRECTS {
+            let request = extend(self.client.request(self.method.clone(), url.clone()));
+            let request = match self.secret {
+                Secret::Authorization(value) if self.owner.owns(&url) => {
+                    request.header(AUTHORIZATION, value.clone())
+                }
+                Secret::Form(form) if self.owner.owns(&url) => request.form(form),
+                Secret::Authorization(_) | Secret::None | Secret::Form(_) => request,
+            };
+            let answer = self.patience.wait(request.send()).await?;
+            match self.redirect(&answer) {
+                Some(next) => url = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(TransportError::Redirects)
+    }
+
+    /// Where the request is to go instead. It stays the same request: what
+    /// answers another one is no answer.
+    fn redirect(&self, answer: &Response) -> Option<Url> {
+        let reads = matches!(*self.method, Method::GET | Method::HEAD);
+        let follows = match answer.status() {
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => true,
+            StatusCode::SEE_OTHER => reads,
+            _ => false,
+        };
+        let next = location(answer).filter(|_| follows)?;
+        let may_go = !matches!(self.secret, Secret::Form(_)) || self.owner.owns(&next);
+        may_go.then_some(next)
+    }
+}
+
+/// The address that an answer names.
+pub(super) fn location(answer: &Response) -> Option<Url> {
+    let location = answer.headers().get(LOCATION)?.to_str().ok()?;
+    let url = answer.url().join(location).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| without_account(&url))
+}
+
+/// A name and a password in an address would be sent as an account.
+fn without_account(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Only addresses without a host cannot have them.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}

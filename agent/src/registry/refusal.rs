@@ -1,0 +1,128 @@
+//! What an answer means that is no success.
+
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Response, StatusCode};
+
+use super::RegistryError;
+use super::remote::Remote;
+use super::server::Server;
+
+/// The most characters of what a server says about an error.
+const LONGEST_MESSAGE: usize = 200;
+
+impl Remote {
+    /// The error that an answer stands for.
+    pub(super) async fn refusal(&self, response: Response, what: &str) -> RegistryError {
+        let status = response.status();
+        let server = self.server_of(&response);
+        let body = self.body(response, what).await.unwrap_or_default();
+        let (registry, what) = (self.name().to_owned(), what.to_owned());
+        let message = message(&body);
+        match (status, &server) {
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Server::Registry(_)) => {
+                RegistryError::Unauthorized {
+                    registry,
+                    what,
+                    message,
+                }
+            }
+            (StatusCode::NOT_FOUND, _) => RegistryError::NotFound { registry, what },
+            _ => RegistryError::Status {
+                server,
+                status: status.as_u16(),
+                what,
+                message,
+            },
+        }
+    }
+
+    fn server_of(&self, response: &Response) -> Server {
+        let registry = self.name().to_owned();
+        if self.owns(response.url()) {
+            return Server::Registry(registry);
+        }
+        let host = response.url().host_str().unwrap_or_default().to_owned();
+        Server::Elsewhere { host, registry }
+    }
+}
+
+/// Whether another attempt may bring another answer.
+pub(super) fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+        || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+}
+
+/// How long a server wants to be left alone.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?;
+    let seconds = header.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// What a server says about an error: a registry in its error document, a token
+/// server as it likes.
+pub(super) fn message(body: &[u8]) -> String {
+    let document = serde_json::from_slice::<serde_json::Value>(body);
+    let text = match &document {
+        Ok(document) => {
+            let error = &document["errors"][0];
+            let places = [
+                &error["message"],
+                &error["code"],
+                &document["error_description"],
+                &document["details"],
+                &document["message"],
+                &document["error"],
+                &document["errors"],
+                document,
+            ];
+            let mut texts = places.into_iter().filter_map(serde_json::Value::as_str);
+            texts
+                .find(|text| !text.trim().is_empty())
+                .unwrap_or_default()
+        }
+        // Not a page of a proxy's.
+        Err(_) => std::str::from_utf8(body)
+            .ok()
+            .filter(|text| !text.trim_start().starts_with('<'))
+            .unwrap_or_default(),
+    };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(LONGEST_MESSAGE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_speak_for_themselves() {
+        for (body, expected) in [
+            (
+                r#"{"errors":[{"code":"DENIED","message":"no quota"}]}"#,
+                "no quota",
+            ),
+            (r#"{"errors":[{"code":"DENIED","message":""}]}"#, "DENIED"),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                "incorrect username or password",
+            ),
+            (
+                r#"{"error":"invalid_grant","error_description":"it has expired"}"#,
+                "it has expired",
+            ),
+            (r#"{"error":"invalid_grant"}"#, "invalid_grant"),
+            (r#"{"message":"locked out"}"#, "locked out"),
+            ("the account is\nlocked\n", "the account is locked"),
+            ("<html>", ""),
+            ("{}", ""),
+            ("", ""),
+        ] {
+            assert_eq!(message(body.as_bytes()), expected, "{body}");
+        }
+        assert_eq!(message(&[b'x'; 10_000]).len(), LONGEST_MESSAGE);
+    }
+}

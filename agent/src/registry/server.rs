@@ -1,0 +1,49 @@
+//! Who has answered, or has not.
+
+use std::fmt;
+
+/// A server that a request went to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// The registry, as people write it.
+    Registry(String),
+    /// A token server.
+    Token {
+        /// Its host.
+        host: String,
+        /// Which registry named it.
+        registry: String,
+    },
+    /// Where a redirect, or the address of an upload, leads.
+    Elsewhere {
+        /// Its host.
+        host: String,
+        /// Which registry leads there.
+        registry: String,
+    },
+}
+
+impl Server {
+    /// The registry whose settings and account matter.
+    pub(super) fn registry(&self) -> &str {
+        match self {
+            Self::Registry(registry)
+            | Self::Token { registry, .. }
+            | Self::Elsewhere { registry, .. } => registry,
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(registry) => write!(f, "registry {registry}"),
+            Self::Token { host, registry } => {
+                write!(f, "token server {host} of registry {registry}")
+            }
+            Self::Elsewhere { host, registry } => {
+                write!(f, "server {host}, to which registry {registry} leads,")
+            }
+        }
+    }
+}

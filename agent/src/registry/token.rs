@@ -1,0 +1,184 @@
+//! Tokens: the distribution specification's token protocol, and OAuth 2 for
+//! identity tokens.
+
+use protocol::input::Credential;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Deserialize;
+
+use super::RegistryError;
+use super::auth::{basic, secret_header};
+use super::base::Base;
+use super::challenge::Bearer;
+use super::exchange::{Exchange, Secret};
+use super::origin::Origin;
+use super::refusal::{is_passing, message, retry_after};
+use super::remote::{Fault, Question, Remote};
+use super::scope;
+use super::server::Server;
+
+/// A token server that a registry has named, and that may be trusted.
+pub(super) struct TokenServer<'a> {
+    remote: &'a Remote,
+    question: &'a Question<'a>,
+    url: Url,
+    /// The account is handed to it alone.
+    origin: Origin,
+    service: Option<&'a str>,
+    scopes: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl<'a> TokenServer<'a> {
+    pub(super) fn named_by(
+        remote: &'a Remote,
+        base: &Base,
+        question: &'a Question<'a>,
+        bearer: &'a Bearer,
+    ) -> Result<Self, RegistryError> {
+        let refuse = |reason: &str| RegistryError::TokenServer {
+            registry: remote.name().to_owned(),
+            server: bearer.realm.clone(),
+            reason: reason.to_owned(),
+        };
+        let url: Url = bearer
+            .realm
+            .parse()
+            .map_err(|_| refuse("which is no address"))?;
+        if let Some(reason) = base.refusal_of(&url) {
+            return Err(refuse(reason));
+        }
+        let own = scope::of(question.repository, question.operation);
+        Ok(Self {
+            remote,
+            question,
+            origin: Origin::of(&url),
+            url,
+            service: bearer.service.as_deref(),
+            scopes: scope::merge(own, &bearer.scope),
+        })
+    }
+
+    /// Trades an account, or none, for a token; returns the header that holds
+    /// it.
+    pub(super) async fn token(&self, account: Option<&Credential>) -> Result<HeaderValue, Fault> {
+        let response = match account {
+            Some(Credential::Identity { token }) => self.refresh(token).await?,
+            account => self.trade(account).await?,
+        };
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        let bytes = self.remote.body(response, "a token").await;
+        let bytes = bytes.map_err(|error| Fault {
+            passing: error.is_unreachable(),
+            pause: None,
+            error,
+        })?;
+        let answer: Answer = serde_json::from_slice(&bytes).unwrap_or_default();
+        let mut tokens = [answer.access_token, answer.token].into_iter().flatten();
+        let token = tokens.find(|token| !token.is_empty());
+        let header = token.and_then(|token| secret_header(&format!("Bearer {token}")));
+        header.ok_or_else(|| {
+            let reason = "which answered without a token".to_owned();
+            Fault::last(RegistryError::TokenServer {
+                registry: self.remote.name().to_owned(),
+                server: self.origin.host().to_owned(),
+                reason,
+            })
+        })
+    }
+
+    async fn trade(&self, account: Option<&Credential>) -> Result<Response, Fault> {
+        let mut url = self.url.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            query.extend_pairs(self.service.map(|service| ("service", service)));
+            query.extend_pairs(self.scopes.iter().map(|scope| ("scope", scope)));
+        }
+        let account = account.and_then(basic);
+        let secret = account.as_ref().map_or(Secret::None, Secret::Authorization);
+        self.send(&Method::GET, &url, secret).await
+    }
+
+    /// The refresh grant of OAuth 2.
+    async fn refresh(&self, token: &str) -> Result<Response, Fault> {
+        let scopes = self.scopes.join(" ");
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "locald"),
+            ("service", self.service.unwrap_or_default()),
+            ("scope", &scopes),
+            ("refresh_token", token),
+        ];
+        self.send(&Method::POST, &self.url, Secret::Form(&form))
+            .await
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        secret: Secret<'_>,
+    ) -> Result<Response, Fault> {
+        let exchange = Exchange {
+            client: self.remote.client(),
+            method,
+            url,
+            owner: &self.origin,
+            secret,
+            patience: self.remote.patience(),
+        };
+        let sent = exchange.send(&|request| request).await;
+        sent.map_err(|source| Fault {
+            passing: !source.is_final(),
+            pause: None,
+            error: RegistryError::Unreachable {
+                server: self.server(self.origin.host()),
+                source,
+            },
+        })
+    }
+
+    async fn refused(&self, response: Response) -> Fault {
+        let status = response.status();
+        let (passing, pause) = (is_passing(status), retry_after(&response));
+        let server = self.server(response.url().host_str().unwrap_or_default());
+        let body = self.remote.body(response, "a token").await;
+        let message = message(&body.unwrap_or_default());
+        let error = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Unauthorized {
+                registry: self.remote.name().to_owned(),
+                what: self.question.what.to_owned(),
+                message: match message.as_str() {
+                    "" => format!("the {server} answered {}", status.as_u16()),
+                    _ => message,
+                },
+            },
+            _ => RegistryError::Status {
+                server,
+                status: status.as_u16(),
+                what: "a request for a token".to_owned(),
+                message,
+            },
+        };
+        Fault {
+            error,
+            passing,
+            pause,
+        }
+    }
+
+    fn server(&self, host: &str) -> Server {
+        Server::Token {
+            host: host.to_owned(),
+            registry: self.remote.name().to_owned(),
+        }
+    }
+}

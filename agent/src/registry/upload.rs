@@ -1,0 +1,201 @@
+//! The upload of one blob. One that breaks begins again: what a registry keeps
+//! of a broken upload differs from one to the other.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream;
+use protocol::Event;
+use protocol::event::PushEvent;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
+
+use super::RegistryError;
+use super::exchange;
+use super::push::{Upload, Way};
+use super::refusal::{is_passing, retry_after};
+use super::remote::{ATTEMPTS, Fault, Question, Target};
+use crate::dialogue::Dialogue;
+use crate::store::Descriptor;
+
+/// Bytes read from a blob at a time.
+const CHUNK: usize = 256 * 1024;
+
+impl Upload {
+    /// Uploads a blob, or lets the registry take it from the run image.
+    pub(super) async fn blob(&self, blob: &Descriptor, sent: &Sent) -> Result<Way, RegistryError> {
+        let what = self.what();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let Some(url) = self.begin(blob, &what).await? else {
+                return Ok(Way::There);
+            };
+            if let Some(origin) = &self.origin {
+                self.registry.fetch_blob(&self.store, origin, blob).await?;
+            }
+            let (pause, reason) = match self.send(blob, url, &what, sent).await {
+                Ok(answer) if answer.status().is_success() => return Ok(Way::Uploaded),
+                Ok(answer) if attempt == ATTEMPTS || !begins_again(answer.status()) => {
+                    return Err(self.remote.refusal(answer, &what).await);
+                }
+                Ok(answer) => (retry_after(&answer), answer.status().to_string()),
+                Err(fault) if attempt == ATTEMPTS || !fault.passing => return Err(fault.error),
+                Err(fault) => (fault.pause, fault.reason()),
+            };
+            sent.take_back();
+            self.remote.pause(attempt, pause, reason, &what).await;
+            // Perhaps only the answer was lost.
+            if self.missing(blob).await?.is_none() {
+                return Ok(Way::Uploaded);
+            }
+        }
+    }
+
+    /// Begins an upload; absent when the registry took the blob from the run
+    /// image instead.
+    async fn begin(&self, blob: &Descriptor, what: &str) -> Result<Option<Url>, RegistryError> {
+        if let Some(from) = self.same_registry() {
+            let path = format!("blobs/uploads/?mount={}&from={from}", blob.digest);
+            let question = self.question(Method::POST, Target::Path(&path), what);
+            match self.remote.ask_any(&question, empty).await {
+                Ok(answer) if answer.status() == StatusCode::CREATED => return Ok(None),
+                Ok(answer) if answer.status().is_success() => {
+                    return self.location(&answer, what).map(Some);
+                }
+                // Some registries know no mounts, or let nobody mount what this
+                // account may not read.
+                Ok(answer) => tracing::debug!(status = %answer.status(), "no mount"),
+                Err(error) if error.is_unreachable() => return Err(error),
+                Err(error) => tracing::debug!(%error, "no mount"),
+            }
+        }
+        self.begin_plain(what).await.map(Some)
+    }
+
+    pub(super) async fn begin_plain(&self, what: &str) -> Result<Url, RegistryError> {
+        let question = self.question(Method::POST, Target::Path("blobs/uploads/"), what);
+        let answer = self.remote.ask(&question, empty).await?;
+        self.location(&answer, what)
+    }
+
+    async fn send(
+        &self,
+        blob: &Descriptor,
+        mut url: Url,
+        what: &str,
+        sent: &Sent,
+    ) -> Result<Response, Fault> {
+        url.query_pairs_mut()
+            .append_pair("digest", &blob.digest.to_string());
+        let question = Question {
+            sent: Some(&sent.bytes),
+            ..self.question(Method::PUT, Target::Url(url), what)
+        };
+        let path = self.store.blob_path(&blob.digest);
+        let body = |request: RequestBuilder| {
+            sent.take_back();
+            request
+                .header(CONTENT_LENGTH, blob.size)
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .body(file_body(path.clone(), sent.clone()))
+        };
+        self.remote.ask_once(&question, &body).await
+    }
+
+    /// The address of an upload that the registry has begun.
+    fn location(&self, answer: &Response, what: &str) -> Result<Url, RegistryError> {
+        let url = exchange::location(answer);
+        url.ok_or_else(|| self.remote.nonsense(what, "no usable Location"))
+    }
+}
+
+fn empty(request: RequestBuilder) -> RequestBuilder {
+    request.header(CONTENT_LENGTH, 0)
+}
+
+/// Whether a registry may take the same blob in another upload. It may have
+/// forgotten the one that it had begun.
+fn begins_again(status: StatusCode) -> bool {
+    is_passing(status)
+        || status == StatusCode::NOT_FOUND
+        || status == StatusCode::RANGE_NOT_SATISFIABLE
+}
+
+/// How much of a blob has been sent, and of all blobs of its image.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    bytes: Arc<AtomicU64>,
+    all: Option<Arc<Total>>,
+}
+
+/// Of all blobs of an image.
+#[derive(Debug)]
+pub(super) struct Total {
+    pub(super) dialogue: Dialogue,
+    pub(super) image: String,
+    pub(super) done: AtomicU64,
+    pub(super) bytes: u64,
+}
+
+impl Sent {
+    pub(super) fn new(all: Option<&Arc<Total>>) -> Self {
+        Self {
+            bytes: Arc::default(),
+            all: all.cloned(),
+        }
+    }
+
+    fn add(&self, count: u64) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+        let Some(all) = &self.all else { return };
+        let done = all.done.fetch_add(count, Ordering::Relaxed) + count;
+        let (image, total) = (all.image.clone(), all.bytes);
+        let progress = PushEvent::Progress { image, done, total };
+        all.dialogue.progress(Event::Push(progress));
+    }
+
+    /// It is sent again from its beginning.
+    fn take_back(&self) {
+        let count = self.bytes.swap(0, Ordering::Relaxed);
+        if let Some(all) = &self.all {
+            all.done.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A blob's bytes, read as they are sent.
+fn file_body(path: std::path::PathBuf, sent: Sent) -> Body {
+    let (sink, source) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(4);
+    tokio::task::spawn_blocking(move || {
+        let send = || -> std::io::Result<()> {
+            let mut file = fs_err::File::open(&path)?;
+            let mut buffer = vec![0; CHUNK];
+            loop {
+                let count = file.read(&mut buffer)?;
+                if count == 0 {
+                    return Ok(());
+                }
+                let chunk = Bytes::copy_from_slice(&buffer[..count]);
+                if sink.blocking_send(Ok(chunk)).is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        if let Err(error) = send() {
+            let _ = sink.blocking_send(Err(error));
+        }
+    });
+    Body::wrap_stream(stream::unfold(
+        (source, sent),
+        async |(mut source, sent)| {
+            let chunk = source.recv().await?;
+            if let Ok(chunk) = &chunk {
+                sent.add(chunk.len() as u64);
+            }
+            Some((chunk, (source, sent)))
+        },
+    ))
+}
