@@ -9,6 +9,7 @@ mod order;
 mod phases;
 mod plan;
 mod record;
+mod run_image;
 mod trust;
 mod unchanged;
 mod weight;
@@ -179,8 +180,7 @@ impl Build<'_> {
         let state = store.temporary()?;
         let lowers = images.lowers(store, state.path())?;
         let directory = self.prepare(materials, &lowers)?;
-        let names: Vec<&ImageRef> = self.plan.names.iter().chain([&images.run_name]).collect();
-        let names = Names::of(names);
+        let names = Names::of(self.plan.names.iter().chain(&images.run_names()));
         let identity = Identity::new(&names.hosts)?;
         let network = LoopbackNetwork::new(&names.ports)?;
         let content = Content {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 pub use api::PlatformApi;
 
+use crate::listing::some_of;
 use crate::reference::ImageRef;
 use crate::store::{Image, RuntimeConfig};
 
@@ -171,17 +172,40 @@ impl Builder {
         })
     }
 
-    /// The reference of the run image to build on: one in the registry that
-    /// the image goes to, when there is one, else the builder's first.
-    pub fn run_image(&self, target_registry: &str) -> Option<&str> {
-        let first = self.run_images.first()?;
-        let mirrors = first.mirrors.iter().flatten();
-        let near = |name: &&String| {
+    /// References of the run image to build on, the preferred first: one in the
+    /// registry that the image goes to, the builder's first, its mirrors.
+    pub fn run_image(&self, target_registry: &str) -> Vec<&str> {
+        let all = self.run_images.first().map(RunImage::names);
+        let near = |name: &&str| {
             let parsed = name.parse::<ImageRef>();
             parsed.is_ok_and(|name| name.registry() == target_registry)
         };
-        let mut all = std::iter::once(&first.image).chain(mirrors);
-        all.find(near).or(Some(&first.image)).map(String::as_str)
+        let mut all = all.unwrap_or_default();
+        if let Some(near) = all.iter().position(near) {
+            all[..=near].rotate_right(1);
+        }
+        all
+    }
+
+    /// All references of the run image that has this one.
+    pub fn names_beside(&self, name: &ImageRef) -> Vec<ImageRef> {
+        let parsed = |image: &RunImage| -> Vec<ImageRef> {
+            let names = image.names().into_iter();
+            names.filter_map(|name| name.parse().ok()).collect()
+        };
+        let mut images = self.run_images.iter().map(parsed);
+        images
+            .find(|names| names.contains(name))
+            .unwrap_or_default()
+    }
+}
+
+impl RunImage {
+    /// Its reference and its mirrors.
+    fn names(&self) -> Vec<&str> {
+        let mirrors = self.mirrors.iter().flatten();
+        let all = std::iter::once(&self.image).chain(mirrors);
+        all.map(String::as_str).collect()
     }
 }
 
@@ -218,7 +242,7 @@ fn choose_api(image: &str, lifecycle: &Lifecycle) -> Result<PlatformApi, Builder
         theirs: if theirs.is_empty() {
             "of no version".to_owned()
         } else {
-            theirs.join(", ")
+            some_of(&theirs)
         },
         ours: PlatformApi::range(),
     })
@@ -266,11 +290,12 @@ mod tests {
         let builder = Builder::from_runtime("b", &runtime(HEROKU, &ENV)).unwrap();
         assert_eq!((builder.uid, builder.gid), (1002, 1000));
         assert_eq!(builder.api.to_string(), "0.14");
-        assert_eq!(builder.run_image("ghcr.io"), Some("heroku/heroku:24"));
-        assert_eq!(
-            builder.run_image("localhost:5000"),
-            Some("localhost:5000/heroku:24")
-        );
+        let (first, mirror) = ("heroku/heroku:24", "localhost:5000/heroku:24");
+        assert_eq!(builder.run_image("ghcr.io"), [first, mirror]);
+        assert_eq!(builder.run_image("localhost:5000"), [mirror, first]);
+        let names = builder.names_beside(&mirror.parse().unwrap());
+        assert_eq!(names, [first, mirror].map(|name| name.parse().unwrap()));
+        assert_eq!(builder.names_beside(&"other".parse().unwrap()), []);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Options {
     pub image: String,
     /// Its further names, canonical.
     pub tags: Vec<String>,
-    /// The run image, canonical.
+    /// The run image, as it stands in `run.toml`.
     pub run_image: String,
     /// Do not restore what earlier builds cached.
     pub clear_cache: bool,
@@ -90,6 +90,9 @@ pub fn arguments(phase: Phase, options: &Options) -> Vec<String> {
                 switches.push("-skip-layers");
             }
             flags.push(("-cache-dir", CACHE.to_owned()));
+            if options.api >= PlatformApi::V0_14 {
+                flags.push(run_images_flag(options.api));
+            }
         }
         Phase::Export => {
             flags.push(("-app", WORKSPACE.to_owned()));
@@ -177,6 +180,7 @@ mod tests {
             line(Phase::Restore, "0.12"),
             "/cnb/lifecycle/restorer -layers /layers -cache-dir /cache"
         );
+        assert!(line(Phase::Restore, "0.14").ends_with("-run /layers/run.toml"));
         assert!(!line(Phase::Export, "0.15").contains("-run-image"));
     }
 

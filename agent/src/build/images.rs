@@ -8,13 +8,18 @@ use protocol::event::ImageRole;
 use protocol::{Failure, FailureKind};
 
 use super::plan::Plan;
-use crate::builder::{Builder, BuilderError};
+use super::run_image::RunImage;
+use crate::builder::Builder;
 use crate::buildpackage::Buildpackage;
 use crate::digest::Digest;
 use crate::endpoint::{Fetch, Scope};
 use crate::reference::ImageRef;
 use crate::registry::{Registry, RegistryError, Resolved, Want};
 use crate::store::{Image, Store, StoreError};
+
+/// Names of a run image that the lifecycle's registry answers for; those of the
+/// registries that follow lead nowhere.
+const RUN_NAMES: usize = 32;
 
 /// The documents of all images of a build. Layers are fetched when something
 /// needs them.
@@ -23,6 +28,8 @@ pub(super) struct Images {
     pub(super) builder_image: Resolved,
     pub(super) buildpackages: Vec<Buildpackage>,
     pub(super) run_name: ImageRef,
+    /// As the builder or the user writes it: the lifecycle compares texts.
+    pub(super) run_name_as_written: String,
     pub(super) run_image: Resolved,
 }
 
@@ -43,9 +50,7 @@ impl Images {
         let builder_image = documents(name, ImageRole::Builder).await;
         let builder_image = builder_image.map_err(|error| missing("builder", name, error))?;
         let builder = Builder::parse(name, &builder_image.image)?;
-        let run_name = run_name(plan, &builder)?;
-        let run_image = documents(&run_name, ImageRole::RunImage).await;
-        let run_image = run_image.map_err(|error| missing("run image", &run_name, error))?;
+        let run = RunImage::find(plan, &builder, store, registry).await?;
         let mut buildpackages = Vec::new();
         for name in &plan.buildpackages {
             let found = documents(name, ImageRole::Buildpack).await?;
@@ -55,9 +60,19 @@ impl Images {
             builder,
             builder_image,
             buildpackages,
-            run_name,
-            run_image,
+            run_name: run.name,
+            run_name_as_written: run.as_written,
+            run_image: run.image,
         })
+    }
+
+    /// Names of registries' images that the lifecycle may ask for, beside those
+    /// of the build itself.
+    pub(super) fn run_names(&self) -> Vec<ImageRef> {
+        let mut names = self.builder.names_beside(&self.run_name);
+        names.truncate(RUN_NAMES);
+        names.push(self.run_name.clone());
+        names
     }
 
     /// Fetches everything that the phases' root file system is made of.
@@ -133,7 +148,7 @@ impl Images {
 
 /// Says which image a registry could not be asked for. What lies between that
 /// and the last cause helps nobody.
-fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
+pub(super) fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
     let mut failure = Failure::from(error);
     if failure.kind == FailureKind::Registry {
         let causes = failure
@@ -147,16 +162,4 @@ fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
         failure.message
     );
     failure
-}
-
-fn run_name(plan: &Plan, builder: &Builder) -> Result<ImageRef, Failure> {
-    if let Some(name) = &plan.run_image {
-        return Ok(name.clone());
-    }
-    let named = builder.run_image(plan.name().registry());
-    let named = named.ok_or_else(|| BuilderError::Unusable {
-        image: plan.builder.familiar(),
-        reason: "it names no run image (give one with --run-image)".to_owned(),
-    })?;
-    Ok(named.parse()?)
 }

@@ -196,7 +196,7 @@ impl Phases<'_> {
             api: self.images.builder.api,
             image: self.plan.name().to_string(),
             tags: self.plan.tags(),
-            run_image: self.images.run_name.to_string(),
+            run_image: self.images.run_name_as_written.clone(),
             clear_cache: request.clear_cache,
             process_type: request.default_process.clone(),
             creation_time: request.creation_time,

@@ -13,7 +13,6 @@ pub(super) struct Plan {
     /// Never empty: the first is the image's name.
     pub(super) names: Vec<ImageRef>,
     pub(super) builder: ImageRef,
-    pub(super) run_image: Option<ImageRef>,
     /// Those of the buildpacks that are images, in their order.
     pub(super) buildpackages: Vec<ImageRef>,
 }
@@ -39,7 +38,6 @@ impl Plan {
         Ok(Self {
             project: request.project.id.parse()?,
             builder: request.builder.parse()?,
-            run_image: request.run_image.as_deref().map(str::parse).transpose()?,
             buildpackages: buildpackages(&request.buildpacks)?,
             names,
             request,

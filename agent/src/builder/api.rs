@@ -16,6 +16,8 @@ impl PlatformApi {
     pub const V0_9: Self = Self { minor: 9 };
     /// 0.12: `run.toml` instead of `stack.toml`.
     pub const V0_12: Self = Self { minor: 12 };
+    /// 0.14: `restorer -run`.
+    pub const V0_14: Self = Self { minor: 14 };
     /// 0.15: `CNB_EXEC_ENV`.
     pub const V0_15: Self = Self { minor: 15 };
 

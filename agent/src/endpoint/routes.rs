@@ -22,8 +22,10 @@ pub(super) async fn route(state: &State, request: Request<Incoming>) -> Reply {
         path: repository.to_owned(),
     };
     if !state.knows(&repository) {
+        // The lifecycle takes for readable what is only unknown: it would build
+        // on another name of the run image than the one that was chosen.
         let message = "this build has nothing to do with the repository";
-        return refuse(Code::NameUnknown, message);
+        return refuse(Code::Denied, message);
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match resource {
