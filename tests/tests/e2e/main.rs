@@ -16,6 +16,7 @@ mod interruption;
 mod private_network;
 mod registry_faults;
 mod run;
+mod run_image;
 mod shell;
 mod source;
 mod space;

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use harness::{Fault, FaultProxy, locald, registry, unique};
+use harness::{
+    Cut, CuttingProxy, Distribution, Fault, FaultProxy, Moment, Reader, locald, registry, unique,
+};
 
 /// An image of one layer that does not compress, in the registry.
 struct Pushed {
@@ -75,4 +77,43 @@ fn a_wrong_length_is_no_layer() {
     let (code, said) = image.pull(|_| Fault::Length(-1000));
     assert_eq!(code, 114, "{said}");
     assert!(said.contains("bytes instead of"), "{said}");
+}
+
+/// Each step of a push is cut off once, before two registries that keep
+/// different things of a broken upload.
+#[test]
+fn a_push_whose_connection_breaks_begins_again() {
+    let distribution = Distribution::start();
+    let image = Pushed::new();
+    let from = format!("{}/{}", registry(), image.name);
+    let home = tempfile::tempdir().unwrap();
+    locald(["pull", &from]).home(home.path()).succeed();
+    for target in [registry(), distribution.address().to_owned()] {
+        let requests = [
+            ("HEAD", "/blobs/sha256:"),
+            ("POST", "/blobs/uploads/"),
+            ("PUT", "/blobs/uploads/"),
+            ("PUT", "/manifests/"),
+        ];
+        for (method, path) in requests {
+            for moment in [Moment::Question, Moment::Answer] {
+                let cut = Cut {
+                    method,
+                    path,
+                    moment,
+                };
+                let proxy = CuttingProxy::start(&target, cut);
+                let name = unique("pushed");
+                let through = format!("{}/{name}", proxy.address());
+                let pushed = locald(["push", &from, &through]).home(home.path()).run();
+                assert_eq!(pushed.code, 0, "{target} {cut:?}: {}", pushed.stderr);
+                assert!(proxy.has_cut(), "{target} {cut:?}");
+                let direct = format!("{target}/{name}");
+                let crane = Reader("crane");
+                crane.run(&["validate", "--insecure", "--remote", &direct]);
+                let digest = crane.run(&["digest", "--insecure", &direct]);
+                assert_eq!(digest.trim(), image.digest);
+            }
+        }
+    }
 }
