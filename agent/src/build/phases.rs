@@ -30,6 +30,9 @@ use crate::lifecycle;
 use crate::registry::Registry;
 use crate::store::Temporary;
 
+/// A build needs some dozens.
+const ENOUGH_PROCESSES: u64 = 256;
+
 const ALL: [Phase; 5] = [
     Phase::Analyze,
     Phase::Detect,
@@ -323,19 +326,29 @@ fn speaks_to_registry(phase: Phase) -> bool {
 }
 
 /// Why a phase has failed. A program in Go reserves far more address space than
-/// it uses, and crashes at once without it.
+/// it uses, starts threads, and crashes where it may not.
 fn failed(phase: Phase, code: u8, culprit: Option<&str>) -> Failure {
     let (message, hint) = lifecycle::explain(phase, code, culprit);
-    let address_space = getrlimit(Resource::As).current;
-    if let (lifecycle::CRASHED, Some(bytes)) = (code, address_space) {
+    let shortage = shortage().filter(|_| code == lifecycle::CRASHED);
+    if let Some((cause, remedy)) = shortage {
         let mut failure = Failure::new(FailureKind::Machine, message);
-        let megabytes = bytes / 1_000_000;
-        failure.causes = vec![format!("it may use {megabytes} MB of address space")];
-        return failure.with_hint("`ulimit -v unlimited` lifts the limit");
+        failure.causes = vec![cause];
+        return failure.with_hint(remedy);
     }
     let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
     failure.hint = hint.map(str::to_owned);
     failure
+}
+
+/// What this process may have too little of, and how to have more.
+fn shortage() -> Option<(String, &'static str)> {
+    if let Some(bytes) = getrlimit(Resource::As).current {
+        let cause = format!("it may use {} MB of address space", bytes / 1_000_000);
+        return Some((cause, "`ulimit -v unlimited` lifts the limit"));
+    }
+    let most = getrlimit(Resource::Nproc).current?;
+    let cause = format!("you may have {most} processes and threads");
+    (most < ENOUGH_PROCESSES).then_some((cause, "`ulimit -u` raises the limit"))
 }
 
 #[cfg(test)]
