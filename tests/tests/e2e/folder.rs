@@ -182,8 +182,11 @@ fn a_killed_host_loses_nothing() {
     await_that("the shell is gone", || {
         harness::processes("sleep 601").is_empty()
     });
+    // A file that had not arrived is left by a killed host.
+    app.write(".locald-part-aB3dE6", "");
     let running = waiting(&app, "echo before > before", "echo after > after");
     await_text(&app, "before", "before\n");
+    assert!(!exists(&app, ".locald-part-aB3dE6"));
     running.signal(Signal::STOP);
     app.write("go", "");
     // The host sleeps: what the shell makes now, it does not see before it
