@@ -172,7 +172,7 @@ fn confirm() -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(refused("nothing was removed"))
+        Err(refused("nothing was done"))
     }
 }
 

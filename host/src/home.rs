@@ -27,6 +27,8 @@ pub(crate) struct Home {
     pub(crate) machines: PathBuf,
     /// lima's own folder: paths of sockets in it must be short.
     pub(crate) lima: PathBuf,
+    /// The agent's, when it works in this process.
+    pub(crate) data: PathBuf,
 }
 
 /// Neither `LOCALD_HOME` nor `HOME` says where they are.
@@ -63,6 +65,7 @@ impl Home {
             folders: home.join("folders"),
             machines: home.join("machines"),
             lima: home.join("lima"),
+            data: home.to_owned(),
         }
     }
 
@@ -80,6 +83,22 @@ impl Home {
             folders: state.join("folders"),
             machines: folders.data_local_dir().join("machines"),
             lima: base.home_dir().join(".locald/lima"),
+            data: folders.data_dir().to_owned(),
         })
+    }
+
+    /// Where all of it is, without links: none of it is part of a source.
+    pub(crate) fn own(&self) -> Vec<PathBuf> {
+        let own = [
+            &self.accounts,
+            &self.logs,
+            &self.services,
+            &self.folders,
+            &self.machines,
+            &self.lima,
+            &self.data,
+        ];
+        let real = |path: &PathBuf| dunce::canonicalize(path).ok();
+        own.into_iter().filter_map(real).collect()
     }
 }

@@ -14,7 +14,7 @@ use crate::host_id;
 use crate::printer::Printer;
 use crate::source::SourceError;
 
-pub(crate) use boundary::{Boundary, BoundaryError};
+pub(crate) use boundary::{Boundary, BoundaryError, repository_of};
 
 /// A project's folder.
 #[derive(Debug, Clone)]
@@ -58,6 +58,13 @@ impl Project {
         if self.is_above {
             printer.note(&format!("Project: {}", self.folder.display()));
         }
+    }
+
+    /// Whether the folder holds the user's whole home: nobody means that.
+    pub(crate) fn is_whole_home(&self) -> bool {
+        let home = directories::BaseDirs::new();
+        let home = home.and_then(|it| dunce::canonicalize(it.home_dir()).ok());
+        boundary::holds_home(&self.folder, home.as_deref())
     }
 
     /// The same folder, as a service builds it: with caches of its own.

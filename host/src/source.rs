@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use protocol::source::{Entry, EntryKind};
 use protocol::{Failure, FailureKind};
 
-pub(crate) use ignored::Rules;
+use crate::project::BoundaryError;
+
+pub(crate) use ignored::{BadRule, Rules};
 pub(crate) use kind::ProjectKind;
 pub(crate) use live::{PART, look, walk_live};
 pub(crate) use upload::{Uploader, chunks, lost, send_file};
-pub(crate) use walk::{is_racy, walk};
+pub(crate) use walk::{Parents, Scope, is_racy, walk};
 
 /// A tree of files to be sent.
 #[derive(Debug)]
@@ -105,18 +107,31 @@ pub(crate) enum SourceError {
         /// Where it leads.
         target: PathBuf,
     },
-    /// The rules of an ignore file cannot be used.
-    #[error("cannot use {file}")]
-    Rules {
+    /// A rule of an ignore file cannot be used.
+    #[error("{}:{line}: {reason}", file.display())]
+    Rule {
         /// `.gitignore`, `.dockerignore` or `project.toml`.
-        file: String,
+        file: PathBuf,
+        /// Of the file, or of the list in it.
+        line: usize,
         /// Why.
-        #[source]
-        source: ignore::Error,
+        reason: BadRule,
     },
+    /// An ignore file cannot be read.
+    #[error(transparent)]
+    Boundary(#[from] BoundaryError),
     /// The walk itself failed.
     #[error("cannot list the source")]
     Walk(#[from] ignore::Error),
+    /// The folder is locald's own.
+    #[error("{} is where locald keeps what it has made: it is no source", .0.display())]
+    Own(PathBuf),
+    /// The folder is hardly a project.
+    #[error("{} is no project, but holds your whole home folder", .0.display())]
+    Home(PathBuf),
+    /// Ignore files leave nothing.
+    #[error("`.gitignore` files leave nothing of {}", .0.display())]
+    NothingLeft(PathBuf),
 }
 
 impl From<SourceError> for Failure {
@@ -125,6 +140,15 @@ impl From<SourceError> for Failure {
             SourceError::Name(_) => "rename it, or leave it out by .gitignore",
             SourceError::LinkOutside { .. } => {
                 "make it a link within the folder, or leave it out by .gitignore"
+            }
+            SourceError::Rule { .. } => "mend or remove the line: what it names may be a secret",
+            SourceError::Boundary(error) => match error.hint() {
+                Some(hint) => hint,
+                None => "make it a readable file, or remove it: what it names may be a secret",
+            },
+            SourceError::Home(_) => "build a folder in it, or all of it with `locald build --yes`",
+            SourceError::NothingLeft(_) => {
+                "name what belongs to it in a project.toml in it: `include` beats .gitignore"
             }
             _ => return Self::from_error(FailureKind::Source, &error),
         };

@@ -69,6 +69,9 @@ pub(crate) struct BuildOptions {
     /// Build even when nothing has changed
     #[arg(long)]
     pub(crate) force: bool,
+    /// Build your home folder, or one above it, without a question
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 impl BuildOptions {
@@ -90,6 +93,7 @@ impl BuildOptions {
             creation_time: None,
             default_process: None,
             force: false,
+            yes: false,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! `locald build`.
 
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::event::Built;
 use protocol::request::{BuildRequest, Buildpack, Verbosity};
 use protocol::{Event, Failure, FailureKind, Request};
 
-use super::{Start, block_on, unexpected};
+use super::{Start, block_on, confirm, unexpected};
 use crate::cli::BuildOptions;
 use crate::client::Client;
 use crate::conversation::Heard;
@@ -15,13 +16,13 @@ use crate::exit_code;
 use crate::home::Home;
 use crate::machine::Kind;
 use crate::printer::{Answer, Detail, Printer};
-use crate::project::Project;
+use crate::project::{Boundary, Project};
 use crate::remembered::Remembered;
 use crate::settings::{
     BuildSettings, BuilderOrigin, BuildpackChoice, ImageName, Settings, SourceFilter,
 };
 use crate::signals::{self, Signals};
-use crate::source::{self, ProjectKind, Rules, SourceTree, Uploader};
+use crate::source::{self, Parents, ProjectKind, Rules, Scope, SourceError, SourceTree, Uploader};
 
 /// How a build ended.
 pub(super) enum End {
@@ -50,7 +51,14 @@ pub(super) fn run(
     let project = Project::find(options.project.path())?;
     project.announce(printer);
     let start = Start::at(&project.folder, machine, printer)?;
-    let plan = Plan::new(&project, &start.home, &start.settings, options, printer)?;
+    let mut options = options.clone();
+    if project.is_whole_home() && !options.yes && std::io::stdin().is_terminal() {
+        let text = SourceError::Home(project.folder.clone()).to_string();
+        printer.warning(&text, None);
+        confirm()?;
+        options.yes = true;
+    }
+    let plan = Plan::new(&project, &start.home, &start.settings, &options, printer)?;
     let builder = plan.builder();
     let end = block_on(async {
         let client = start.setup.connect(printer).await?;
@@ -92,12 +100,16 @@ impl Plan {
         options: &BuildOptions,
         detail: Detail,
     ) -> Result<Self, Failure> {
+        if project.is_whole_home() && !options.yes {
+            return Err(SourceError::Home(project.folder.clone()).into());
+        }
         let identity = project.identity(home)?;
         let remembered = Remembered::of(home, &identity.id);
         let settings = settings.clone().with(&remembered);
         let build = settings.build(&project.folder, options)?;
         let renamed_from = build.renamed_from.clone();
-        let mut trees = vec![application(project, &build.filter)?];
+        let boundary = settings.boundary();
+        let mut trees = vec![application(project, &build.filter, boundary, home)?];
         let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
         let folder = project.folder.clone();
         let builder_origin = build.builder_origin;
@@ -268,14 +280,25 @@ async fn converse(plan: &Plan, client: &Client, printer: &mut Printer) -> Result
     }
 }
 
-fn application(project: &Project, filter: &SourceFilter) -> Result<SourceTree, Failure> {
-    let (include, exclude) = match filter {
-        SourceFilter::All => (&[][..], &[][..]),
-        SourceFilter::Include(patterns) => (&patterns[..], &[][..]),
-        SourceFilter::Exclude(patterns) => (&[][..], &patterns[..]),
+/// What the project's folder has of the source.
+fn application(
+    project: &Project,
+    filter: &SourceFilter,
+    boundary: &Boundary,
+    home: &Home,
+) -> Result<SourceTree, Failure> {
+    let own = home.own();
+    if own.contains(&project.folder) {
+        return Err(SourceError::Own(project.folder.clone()).into());
+    }
+    let rules = Rules::new(&project.folder, filter, boundary)?;
+    let scope = Scope {
+        rules: &rules,
+        boundary,
+        parents: Parents::Count,
+        own: &own,
     };
-    let rules = Rules::new(&project.folder, include, exclude)?;
-    Ok(source::walk(&project.folder, rules)?)
+    Ok(source::walk(&project.folder, scope)?)
 }
 
 /// Folders become trees of their own.
@@ -290,12 +313,25 @@ fn buildpacks(
             BuildpackChoice::Image(image) => Buildpack::Image(image.clone()),
             BuildpackChoice::Folder(folder) => {
                 let number = u16::try_from(trees.len()).unwrap_or(u16::MAX);
-                trees.push(source::walk(folder, Rules::new(folder, &[], &[])?)?);
+                trees.push(buildpack(folder)?);
                 Buildpack::Tree(number)
             }
         });
     }
     Ok(buildpacks)
+}
+
+/// A repository around a buildpack does not say what is in it: it may ignore
+/// the programs.
+fn buildpack(folder: &Path) -> Result<SourceTree, Failure> {
+    let boundary = Boundary::of(folder);
+    let scope = Scope {
+        rules: &Rules::new(folder, &SourceFilter::All, &boundary)?,
+        boundary: &boundary,
+        parents: Parents::Ignored,
+        own: &[],
+    };
+    Ok(source::walk(folder, scope)?)
 }
 
 fn request(

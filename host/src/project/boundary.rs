@@ -107,8 +107,12 @@ pub(crate) fn repository_of(folder: &Path) -> Option<&Path> {
 fn repository_below<'a>(folder: &'a Path, home: Option<&Path>) -> Option<&'a Path> {
     let holds = |folder: &&Path| std::fs::symlink_metadata(folder.join(".git")).is_ok();
     let root = folder.ancestors().find(holds)?;
-    let is_whole_home = root.parent().is_none() || home.is_some_and(|it| it.starts_with(root));
-    (!is_whole_home || root == folder).then_some(root)
+    (!holds_home(root, home) || root == folder).then_some(root)
+}
+
+/// Whether a folder is the user's home, or above it.
+pub(super) fn holds_home(folder: &Path, home: Option<&Path>) -> bool {
+    folder.parent().is_none() || home.is_some_and(|it| it.starts_with(folder))
 }
 
 impl BoundaryError {

@@ -7,12 +7,14 @@ use ignore::{DirEntry, WalkBuilder};
 use protocol::folder::is_in_flux;
 use protocol::source::{Entry, EntryKind};
 
-use super::walk::{collect, git_walk, is_gone, is_repository, kind_at};
-use super::{SourceError, SourceTree};
+use super::walk::{is_gone, kind_at};
+use super::{SourceError, SourceTree, files};
 
 /// Lists a folder as a shell shows it: what git does not ignore, and the
 /// repository itself. What cannot be read is skipped, with the reason. Stamps
 /// are those of the moment, see [`is_racy`].
+///
+/// [`is_racy`]: super::is_racy
 pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::NotAFolder(root.to_owned()));
@@ -56,6 +58,59 @@ pub(crate) fn look(root: &Path, path: &Path) -> Result<Option<EntryKind>, Source
         Err(SourceError::Read { source, .. }) if is_gone(&source) => Ok(None),
         looked => looked,
     }
+}
+
+/// Rules as the agent's side of a live folder has them.
+fn git_walk(root: &Path) -> WalkBuilder {
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false)
+        .parents(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(true)
+        .require_git(false)
+        .follow_links(false)
+        .ignore_case_insensitive(files::IGNORES_CASE);
+    walk
+}
+
+fn is_repository(entry: &DirEntry) -> bool {
+    entry.depth() == 1 && entry.file_name() == ".git"
+}
+
+/// Adds all that is found; what vanishes meanwhile is not there.
+fn collect(
+    walk: &WalkBuilder,
+    tree: &mut SourceTree,
+    on_error: impl Fn(&mut SourceTree, SourceError) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
+    let root = tree.root.clone();
+    for found in walk.build() {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) if error.io_error().is_some_and(is_gone) => continue,
+            Err(error) => {
+                on_error(tree, error.into())?;
+                continue;
+            }
+        };
+        let path = found.path();
+        let relative = path.strip_prefix(&root).unwrap_or(path);
+        if found.depth() == 0 {
+            continue;
+        }
+        let named = kind_at(&root, path).and_then(|kind| Ok((kind, files::name(relative)?)));
+        if matches!(named, Ok((Some(EntryKind::Directory { .. }), _))) {
+            tree.folders.push(path.to_owned());
+        }
+        match named {
+            Ok((Some(kind), path)) => tree.entries.push(Entry { path, kind }),
+            Ok((None, _)) => tree.skipped.push(relative.display().to_string()),
+            Err(SourceError::Read { source, .. }) if is_gone(&source) => {}
+            Err(error) => on_error(tree, error)?,
+        }
+    }
+    Ok(())
 }
 
 fn is_part(entry: &DirEntry) -> bool {

@@ -1,100 +1,237 @@
 //! Lists a source tree.
 
-use std::collections::HashSet;
 use std::fs::FileType;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ignore::{DirEntry, WalkBuilder};
 use protocol::source::{Entry, EntryKind};
 
+use super::ignored::{GitIgnores, Matched, Verdict};
 use super::{Rules, SourceError, SourceTree, files};
+use crate::project::Boundary;
 
 /// A file that was changed this recently may be changed again without a
 /// visible trace, as git knows it ("racily clean"): it has no stamp.
 const RACY: i64 = 2_000_000_000;
 
+/// What is listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) rules: &'a Rules,
+    /// How far links of ignore files may lead.
+    pub(crate) boundary: &'a Boundary,
+    /// Whether `.gitignore` files above the folder count.
+    pub(crate) parents: Parents,
+    /// What locald itself keeps, which is part of no source.
+    pub(crate) own: &'a [PathBuf],
+}
+
+/// Whether a folder belongs to the repository around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parents {
+    Count,
+    Ignored,
+}
+
 /// Lists what belongs to the source of a folder, parents first.
 ///
 /// `.gitignore` files count also where there is no repository; the user's
 /// global git configuration does not, since it is not part of the project.
-pub(crate) fn walk(root: &Path, rules: Rules) -> Result<SourceTree, SourceError> {
+pub(crate) fn walk(root: &Path, scope: Scope) -> Result<SourceTree, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::NotAFolder(root.to_owned()));
     }
-    let prune = rules.prunes_directories();
     let mut tree = SourceTree::new(root);
-    let mut walk = git_walk(root);
-    walk.filter_entry(move |entry| {
-        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-        !is_repository(entry) && !rules.leaves_out(entry.path(), is_directory)
-    });
-    collect(&walk, &mut tree, |_, error| Err(error))?;
+    let is_foreign = |path: &Path| {
+        path.file_name().is_some_and(|name| name == ".git")
+            || scope.own.iter().any(|own| own == path)
+    };
+    let walk = Walk {
+        scope: Some(scope),
+        skips: &is_foreign,
+        on_error: &|_, error| Err(error),
+    };
+    let left_out = walk.run(root, &mut tree)?;
+    if tree.entries.is_empty() && left_out == ByGit::Something {
+        return Err(SourceError::NothingLeft(root.to_owned()));
+    }
     let now = nanoseconds(SystemTime::now());
     tree.entries.iter_mut().for_each(|it| forget_racy(it, now));
-    if prune {
-        prune_directories(&mut tree.entries);
-    }
-    tree.entries.sort_unstable_by(|one, other| {
-        let components = |entry: &Entry| {
-            let parts = entry.path.split(|byte| *byte == b'/');
-            parts.map(<[u8]>::to_vec).collect::<Vec<_>>()
-        };
-        components(one).cmp(&components(other))
-    });
     Ok(tree)
 }
 
-pub(super) fn git_walk(root: &Path) -> WalkBuilder {
-    let mut walk = WalkBuilder::new(root);
-    walk.hidden(false)
-        .parents(false)
-        .ignore(false)
-        .git_global(false)
-        .git_exclude(true)
-        .require_git(false)
-        .follow_links(false)
-        .ignore_case_insensitive(files::IGNORES_CASE);
-    walk
+/// A walk through a folder.
+pub(super) struct Walk<'a> {
+    /// Without it, nothing is left out.
+    pub(super) scope: Option<Scope<'a>>,
+    /// Paths that are passed over, with all that is in them.
+    pub(super) skips: &'a dyn Fn(&Path) -> bool,
+    /// What to do about what cannot be read.
+    pub(super) on_error: &'a dyn Fn(&mut SourceTree, SourceError) -> Result<(), SourceError>,
 }
 
-pub(super) fn is_repository(entry: &DirEntry) -> bool {
-    entry.depth() == 1 && entry.file_name() == ".git"
+/// Whether a `.gitignore` has left something out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByGit {
+    Nothing,
+    Something,
 }
 
-/// Adds all that is found; what vanishes meanwhile is not there.
-pub(super) fn collect(
-    walk: &WalkBuilder,
-    tree: &mut SourceTree,
-    on_error: impl Fn(&mut SourceTree, SourceError) -> Result<(), SourceError>,
-) -> Result<(), SourceError> {
-    let root = tree.root.clone();
-    for found in walk.build() {
-        let found = match found {
-            Ok(found) => found,
-            Err(error) if error.io_error().is_some_and(is_gone) => continue,
-            Err(error) => {
-                on_error(tree, error.into())?;
+/// A directory that is being looked into, or what is in one.
+struct Found {
+    path: PathBuf,
+    /// Below the root of the tree, as it travels.
+    name: Vec<u8>,
+    verdict: Verdict,
+    ignores: GitIgnores,
+    matched: Matched,
+}
+
+impl Walk<'_> {
+    /// Adds all that is found below the root; what vanishes meanwhile is not
+    /// there.
+    pub(super) fn run(&self, root: &Path, tree: &mut SourceTree) -> Result<ByGit, SourceError> {
+        let (ignores, way) = match self.scope {
+            Some(scope) if scope.parents == Parents::Count && scope.rules.heeds_git() => {
+                GitIgnores::above(root, scope.boundary)?
+            }
+            _ => (GitIgnores::default(), Vec::new()),
+        };
+        let base = files::name(root.strip_prefix(&tree.root).unwrap_or(Path::new("")))?;
+        let start = Found {
+            path: root.to_owned(),
+            name: base,
+            verdict: Verdict::Kept,
+            ignores,
+            matched: Matched::default(),
+        };
+        let first = tree.entries.len();
+        let mut by_git = ByGit::Nothing;
+        let mut searched = Vec::new();
+        let mut waiting = Vec::new();
+        self.enter(&start, &way, &mut waiting, &mut by_git, tree)?;
+        while let Some(found) = waiting.pop() {
+            let kind = match kind_at(&tree.root, &found.path) {
+                Ok(Some(kind)) => kind,
+                Ok(None) => {
+                    tree.skipped
+                        .push(String::from_utf8_lossy(&found.name).into_owned());
+                    continue;
+                }
+                Err(SourceError::Read { source, .. }) if is_gone(&source) => continue,
+                Err(error) => {
+                    (self.on_error)(tree, error)?;
+                    continue;
+                }
+            };
+            let is_directory = matches!(kind, EntryKind::Directory { .. });
+            if found.verdict == Verdict::Searched {
+                searched.push(tree.entries.len());
+            }
+            let path = found.name.clone();
+            tree.entries.push(Entry { path, kind });
+            if is_directory {
+                tree.folders.push(found.path.clone());
+                self.enter(&found, &way, &mut waiting, &mut by_git, tree)?;
+            }
+        }
+        drop_empty(&mut tree.entries, first, &searched);
+        Ok(by_git)
+    }
+
+    /// Puts what is in a directory before all that waits.
+    fn enter(
+        &self,
+        directory: &Found,
+        way: &[u8],
+        waiting: &mut Vec<Found>,
+        by_git: &mut ByGit,
+        tree: &mut SourceTree,
+    ) -> Result<(), SourceError> {
+        let mut names = match self.names(&directory.path) {
+            Ok(names) => names,
+            Err(SourceError::Read { source, .. }) if is_gone(&source) => return Ok(()),
+            Err(error) => return (self.on_error)(tree, error),
+        };
+        // The last one is the next one.
+        names.sort_unstable_by(|(one, ..), (other, ..)| other.cmp(one));
+        let heeds_git = self.scope.filter(|scope| scope.rules.heeds_git());
+        let base = way.len() + directory.name.len() + usize::from(!directory.name.is_empty());
+        let ignores = match heeds_git {
+            Some(scope) => directory
+                .ignores
+                .enter(&directory.path, base, scope.boundary)?,
+            None => GitIgnores::default(),
+        };
+        for (name, path, kind) in names {
+            if (self.skips)(&path) {
                 continue;
             }
-        };
-        let path = found.path();
-        let relative = path.strip_prefix(&root).unwrap_or(path);
-        if found.depth() == 0 {
-            continue;
+            let name = match &directory.name[..] {
+                [] => name,
+                parent => [parent, &name].join(&b'/'),
+            };
+            let is_directory = kind.is_dir();
+            if ignores.leave_out(&[way, &name].concat(), is_directory) {
+                *by_git = ByGit::Something;
+                continue;
+            }
+            let (verdict, matched) = match self.scope {
+                Some(scope) => scope.rules.judge(&name, is_directory, &directory.matched),
+                None => (Verdict::Kept, Matched::default()),
+            };
+            if verdict != Verdict::LeftOut {
+                waiting.push(Found {
+                    path,
+                    name,
+                    verdict,
+                    ignores: ignores.clone(),
+                    matched,
+                });
+            }
         }
-        let named = kind_at(&root, path).and_then(|kind| Ok((kind, files::name(relative)?)));
-        if matches!(named, Ok((Some(EntryKind::Directory { .. }), _))) {
-            tree.folders.push(path.to_owned());
+        Ok(())
+    }
+
+    /// What is in a directory: its names as they travel.
+    fn names(&self, directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf, FileType)>, SourceError> {
+        let failed = |source| read_error(directory, source);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let kind = match entry.file_type() {
+                Err(error) if is_gone(&error) => continue,
+                kind => kind.map_err(failed)?,
+            };
+            let name = entry.file_name();
+            names.push((files::name(Path::new(&name))?, entry.path(), kind));
         }
-        match named {
-            Ok((Some(kind), path)) => tree.entries.push(Entry { path, kind }),
-            Ok((None, _)) => tree.skipped.push(relative.display().to_string()),
-            Err(SourceError::Read { source, .. }) if is_gone(&source) => {}
-            Err(error) => on_error(tree, error)?,
+        Ok(names)
+    }
+}
+
+/// Leaves out the searched directories, given by their numbers, in which
+/// nothing was found. Those of a directory come right after it.
+fn drop_empty(entries: &mut Vec<Entry>, first: usize, searched: &[usize]) {
+    if searched.is_empty() {
+        return;
+    }
+    let mut searched = searched.iter().rev().copied().peekable();
+    let mut next: Vec<u8> = Vec::new();
+    let mut kept = vec![true; entries.len()];
+    for number in (first..entries.len()).rev() {
+        let path = &entries[number].path;
+        let is_needed = next
+            .strip_prefix(&path[..])
+            .is_some_and(|rest| rest.starts_with(b"/"));
+        if searched.next_if_eq(&number).is_some() && !is_needed {
+            kept[number] = false;
+        } else {
+            next.clone_from(path);
         }
     }
-    Ok(())
+    let mut kept = kept.into_iter();
+    entries.retain(|_| kept.next().unwrap_or(true));
 }
 
 pub(super) fn is_gone(error: &std::io::Error) -> bool {
@@ -146,23 +283,6 @@ fn is_file(kind: FileType) -> bool {
     kind.is_file()
 }
 
-fn is_directory(entry: &Entry) -> bool {
-    matches!(entry.kind, EntryKind::Directory { .. })
-}
-
-/// Leaves out directories in which nothing is left.
-fn prune_directories(entries: &mut Vec<Entry>) {
-    let mut needed = HashSet::new();
-    for entry in entries.iter().filter(|entry| !is_directory(entry)) {
-        for (index, byte) in entry.path.iter().enumerate() {
-            if *byte == b'/' {
-                needed.insert(entry.path[..index].to_vec());
-            }
-        }
-    }
-    entries.retain(|entry| !is_directory(entry) || needed.contains(&entry.path));
-}
-
 fn nanoseconds(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
@@ -178,75 +298,4 @@ fn read_error(path: &Path, source: std::io::Error) -> SourceError {
 }
 
 #[cfg(all(test, unix))]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    fn names(tree: &SourceTree) -> Vec<String> {
-        let name = |entry: &Entry| String::from_utf8_lossy(&entry.path).into_owned();
-        tree.entries.iter().map(name).collect()
-    }
-
-    fn list(root: &Path, include: &[String]) -> SourceTree {
-        walk(root, Rules::new(root, include, &[]).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn ignored_files_and_the_repository_stay_at_home() {
-        let root = tempfile::tempdir().unwrap();
-        for file in [
-            ".git/config",
-            "src/a.py",
-            "src-x",
-            "target/x",
-            ".env",
-            "sub/y.log",
-        ] {
-            let path = root.path().join(file);
-            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(path, "").unwrap();
-        }
-        fs_err::write(root.path().join(".gitignore"), "/target\n").unwrap();
-        fs_err::write(root.path().join("sub/.gitignore"), "*.log\n").unwrap();
-        let expected = [
-            ".env",
-            ".gitignore",
-            "src",
-            "src/a.py",
-            "src-x",
-            "sub",
-            "sub/.gitignore",
-        ];
-        assert_eq!(names(&list(root.path(), &[])), expected);
-        let only = list(root.path(), &["*.py".to_owned()]);
-        assert_eq!(names(&only), ["src", "src/a.py"]);
-    }
-
-    #[test]
-    fn links_stay_links_and_sockets_are_named() {
-        let root = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("..", root.path().join("loop")).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("s")).unwrap();
-        let tree = list(root.path(), &[]);
-        let target = b"..".to_vec();
-        assert_eq!(tree.entries[0].kind, EntryKind::Symlink { target });
-        assert_eq!(tree.skipped, ["s"]);
-    }
-
-    #[test]
-    fn a_file_that_has_just_changed_has_no_stamp() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("a");
-        fs_err::write(&path, "x").unwrap();
-        let stamp = |tree: &SourceTree| match tree.entries[0].kind {
-            EntryKind::File { stamp, .. } => stamp,
-            _ => panic!("no file"),
-        };
-        assert_eq!(stamp(&list(root.path(), &[])), 0);
-        let file = fs_err::File::options().write(true).open(&path).unwrap();
-        let old = SystemTime::now() - std::time::Duration::from_mins(1);
-        file.file().set_modified(old).unwrap();
-        assert_ne!(stamp(&list(root.path(), &[])), 0);
-    }
-}
+mod tests;

@@ -82,3 +82,90 @@ fn devices_and_fifos_are_no_settings() {
     }
     locald(["build", &text, "-B", &builder, "-t", &unique("regular")]).succeed();
 }
+
+/// Files that a build sees, without those of the probe.
+fn files(output: &harness::Output) -> Vec<String> {
+    let said = format!("{}{}", output.stdout, output.stderr);
+    let names = said
+        .lines()
+        .filter_map(|line| Some(line.split_once("FILE ./")?.1.trim().to_owned()));
+    let mut names: Vec<String> = names.filter(|name| name != "probe.sh").collect();
+    names.sort();
+    names
+}
+
+/// Names each file that is there.
+const LIST: &str = "find . ! -type d -exec echo FILE {} \\;\n";
+
+fn listed(app: &App, folder: &str) -> Vec<String> {
+    let folder = app.path().join(folder);
+    fs_err::write(folder.join("probe.sh"), LIST).unwrap();
+    let (folder, name) = (folder.to_str().unwrap(), unique("listed"));
+    files(&locald(["build", folder, "-v", "-B", &builder(), "-t", &name]).succeed())
+}
+
+#[test]
+fn ignored_files_are_in_no_image() {
+    let app = App::empty("repository");
+    fs_err::create_dir(app.path().join(".git")).unwrap();
+    let bytes = |path: &str, bytes: &[u8]| {
+        app.write(path, "");
+        fs_err::write(app.path().join(path), bytes).unwrap();
+    };
+    // Neither the encoding of a comment nor the place of a file hides a rule.
+    bytes(
+        ".gitignore",
+        b"# caf\xe9\n.env\nnode_modules\nlog[[:digit:]]\n",
+    );
+    for path in [
+        "api/.env",
+        "api/node_modules/x",
+        "api/log1",
+        "api/app",
+        "api/deep/.env",
+    ] {
+        app.write(path, "");
+    }
+    bytes(
+        "api/.dockerignore",
+        b"\xef\xbb\xbfsecret\n# \xe9\nx/../hidden\n*.txt\n!**/keep.txt\n{a}\n",
+    );
+    for path in [
+        "api/secret",
+        "api/hidden",
+        "api/a.txt",
+        "api/keep.txt",
+        "api/a",
+    ] {
+        app.write(path, "");
+    }
+    assert_eq!(
+        listed(&app, "api"),
+        [".dockerignore", "a", "app", "keep.txt"]
+    );
+    bytes("api/.dockerignore", b"\xff\xfes\0e\0c\0");
+    let api = app.path().join("api");
+    let api = api.to_str().unwrap();
+    locald(["build", api, "-B", &builder()]).fail(118, ".dockerignore:1: it is UTF-16");
+    fs_err::remove_file(app.path().join("api/.dockerignore")).unwrap();
+    fs_err::create_dir(app.path().join("api/.dockerignore")).unwrap();
+    locald(["build", api, "-B", &builder()]).fail(118, ".dockerignore");
+}
+
+#[test]
+fn a_home_is_no_source_and_locald_is_in_none() {
+    let app = App::probe(LIST);
+    let (text, builder) = (app.text(), builder());
+    app.write("a", "");
+    let home = app.path().join(".local");
+    let build = |more: &[&str]| {
+        let name = unique("home");
+        let command = ["build", &text, "-v", "-B", &builder, "-t", &name];
+        locald([&command[..], more].concat())
+            .env("HOME", &text)
+            .home(&home)
+    };
+    let output = build(&[]).fail(118, "holds your whole home folder");
+    assert!(output.stderr.contains("--yes"), "{}", output.stderr);
+    assert_eq!(files(&build(&["--yes"]).succeed()), ["a"]);
+}
