@@ -1,7 +1,7 @@
 //! What all requests of an agent share.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -89,12 +89,18 @@ pub fn build_id() -> &'static str {
 }
 
 /// locald's own directory: `LOCALD_HOME`, else the user's data directory.
-pub fn home() -> std::path::PathBuf {
-    if let Some(home) = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty()) {
-        return std::path::absolute(&home).unwrap_or_else(|_| home.into());
-    }
-    match directories::ProjectDirs::from("dev", "locald", "locald") {
-        Some(directories) => directories.data_dir().to_owned(),
-        None => "/var/lib/locald".into(),
-    }
+///
+/// It is found once: in a user namespace everybody is root, who has another
+/// home. Call it before [`enter`](crate::namespace::enter).
+pub fn home() -> &'static Path {
+    static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
+        if let Some(home) = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty()) {
+            return std::path::absolute(&home).unwrap_or_else(|_| home.into());
+        }
+        match directories::ProjectDirs::from("dev", "locald", "locald") {
+            Some(directories) => directories.data_dir().to_owned(),
+            None => "/var/lib/locald".into(),
+        }
+    });
+    &HOME
 }

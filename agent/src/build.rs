@@ -35,9 +35,10 @@ use crate::digest::Digest;
 use crate::embedded::Embedded;
 use crate::endpoint::{Content, Endpoint, Identity, Names};
 use crate::reference::ImageRef;
-use crate::registry::{Publication, Registry};
+use crate::registry::{Publication, Registry, RegistryError};
 use crate::source::{self, Source};
-use crate::store::{Descriptor, Image, StoredImage};
+use crate::store::{Descriptor, Duty, Image, StoredImage};
+use crate::upkeep;
 use images::Images;
 use plan::Plan;
 
@@ -58,7 +59,8 @@ pub async fn build(
             Ok(waiting.event(Event::Waiting { reason }).await?)
         })
         .await?;
-    let lease = agent.store.in_use().await?;
+    project.note_folder(&plan.request.project.path)?;
+    let lease = upkeep::in_use(&agent.store, Duty::Work, &dialogue).await?;
     let registry = Registry::new(plan.request.access.clone(), dialogue.clone());
     let work = Build {
         agent,
@@ -71,6 +73,9 @@ pub async fn build(
     source::end(project.path())?;
     let built = built?;
     drop(lease);
+    if let Err(error) = agent.store.needs_of_all() {
+        upkeep::warn(&waiting, "what earlier builds have left stays", error).await?;
+    }
     // What an earlier image of the project alone needed goes.
     let store = agent.store.clone();
     tokio::task::spawn_blocking(move || store.collect_garbage());
@@ -210,8 +215,17 @@ impl Build<'_> {
             state,
         };
         match publication {
-            None => phases.run().await?,
-            // What cannot be published is not worth building.
+            None => {
+                // The layers of the run image come while the buildpacks work.
+                let completing = async {
+                    let completed = images.complete(store, &self.registry).await;
+                    Ok::<_, Failure>(completed.err())
+                };
+                let ((), error) = tokio::try_join!(phases.run(), completing)?;
+                self.tell_incomplete(error).await?;
+            }
+            // What cannot be published is not worth building. Whoever pulls the
+            // image finds all its layers in the registry.
             Some(publication) => tokio::select! {
                 done = phases.run() => done?,
                 error = publication.refused() => return Err(error.into()),
@@ -225,6 +239,13 @@ impl Build<'_> {
             .map_err(|error| self.layout.failure("keep the layers of the build", &error))?;
         crash::at(Point::BuildKept);
         Ok(digest)
+    }
+
+    async fn tell_incomplete(&self, error: Option<RegistryError>) -> Result<(), Failure> {
+        let Some(error) = error else { return Ok(()) };
+        let message = format!("the layers of the run image are not all here: {error}");
+        let hint = "they are fetched when the image is run or exported";
+        Ok(self.dialogue.warn(message, Some(hint.to_owned())).await?)
     }
 
     fn prepare(&self, materials: &Materials, lowers: &[PathBuf]) -> Result<BuildDir, Failure> {

@@ -111,10 +111,12 @@ fn join() -> Result<(), AnyError> {
 
 fn start(service: Service) -> Result<(), AnyError> {
     agent::descriptors::raise();
+    // Before this process is root of a namespace.
+    let home = agent::home();
     // Before there is a second thread.
     let entered = agent::namespace::enter().map_err(Failure::from);
     let ownership = service.ownership();
-    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(&agent::home(), ownership)?)));
+    let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(home, ownership)?)));
     agent::threads::check().map_err(told)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let own = agent.as_ref().ok().cloned();

@@ -19,6 +19,10 @@ pub(crate) enum Point {
     IndexWritten,
     /// The index is replaced.
     IndexReplaced,
+    /// The copy of the index is replaced, too.
+    IndexCopied,
+    /// A lost index is made again.
+    IndexRestored,
     /// The documents of an image that is pulled are in the store.
     DocumentsStored,
     /// An image that is pulled has its name, and no layers yet.
@@ -27,6 +31,8 @@ pub(crate) enum Point {
     LayerExtracted,
     /// A layer is visible.
     LayerVisible,
+    /// The tree of a layer has taken the place of one that had changed.
+    LayerReplaced,
     /// All layers of a pull are visible.
     LayersFetched,
     /// The phases of a build have ended well; its image has no name yet.

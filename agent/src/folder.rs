@@ -39,7 +39,8 @@ use protocol::{Event, Failure, Input, Reply};
 use crate::Agent;
 use crate::dialogue::{Dialogue, HostGone, Incoming, Inputs};
 use crate::source::{ENTRY_CAP, SourceError, check};
-use crate::store::{Lock, ProjectDir};
+use crate::store::{Duty, Lock, ProjectDir};
+use crate::upkeep;
 use agreed::Agreement;
 use copy::Copy;
 pub(crate) use holders::Holders;
@@ -78,7 +79,7 @@ pub(crate) async fn folder(
     dialogue: Dialogue,
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = agent.store.in_use().await?;
+    let _lease = upkeep::in_use(&agent.store, Duty::Session, &dialogue).await?;
     let id = project.id;
     let project = agent.store.project(&id.parse()?)?;
     let Some(_lock) = lead(agent, &project, &id, &dialogue, &mut inputs).await? else {

@@ -66,8 +66,10 @@ async fn serve(
         Request::Shell(request) => shell::shell(agent, request, dialogue, inputs).await,
         Request::ImageList => image::list(&agent.store, &dialogue).await,
         Request::ImageInspect { image } => image::inspect(&agent.store, &dialogue, &image).await,
-        Request::ImageTag { image, name } => image::tag(&agent.store, &image, &name).await,
-        Request::ImageRemove { images } => image::remove(&agent.store, &images),
+        Request::ImageTag { image, name } => {
+            image::tag(&agent.store, &dialogue, &image, &name).await
+        }
+        Request::ImageRemove { images } => image::remove(&agent.store, &dialogue, &images).await,
         Request::ImageExport {
             image,
             format,

@@ -15,7 +15,8 @@ use crate::dialogue::{Dialogue, HostGone};
 use crate::digest::Digest;
 use crate::reference::ImageRef;
 use crate::registry::{Registry, Want};
-use crate::store::{Image, Store, StoredImage};
+use crate::store::{Duty, Image, Store, StoreError, StoredImage};
+use crate::upkeep;
 
 /// One event for each reference.
 pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> {
@@ -24,7 +25,12 @@ pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> 
             Ok(image) => image.size(),
             // Somebody has just removed it.
             Err(_) if store.find(&stored.name)?.is_none() => continue,
-            Err(error) => return Err(error.into()),
+            // The others are there, and so is this one's name.
+            Err(error) => {
+                let name = familiar(&stored.name);
+                upkeep::warn(dialogue, &format!("{name} cannot be read"), error).await?;
+                0
+            }
         };
         let summary = ImageSummary {
             name: familiar(&stored.name),
@@ -47,9 +53,14 @@ pub async fn inspect(store: &Store, dialogue: &Dialogue, name: &str) -> Result<R
 }
 
 /// One more name for an image.
-pub async fn tag(store: &Store, image: &str, name: &str) -> Result<Reply, Failure> {
+pub async fn tag(
+    store: &Store,
+    dialogue: &Dialogue,
+    image: &str,
+    name: &str,
+) -> Result<Reply, Failure> {
     // What is found must not be swept before it has its new name.
-    let _lease = store.in_use().await?;
+    let _lease = upkeep::in_use(store, Duty::Work, dialogue).await?;
     let name: ImageRef = name.parse()?;
     if name.digest().is_some() {
         let message = format!(
@@ -70,13 +81,23 @@ pub async fn tag(store: &Store, image: &str, name: &str) -> Result<Reply, Failur
 }
 
 /// Removes names, and what nothing needs any more.
-pub fn remove(store: &Store, images: &[String]) -> Result<Reply, Failure> {
+pub async fn remove(
+    store: &Store,
+    dialogue: &Dialogue,
+    images: &[String],
+) -> Result<Reply, Failure> {
     let mut names = Vec::new();
     for image in images {
         names.push(find(store, image)?.name);
     }
     let removed = store.remove_images(&names)?;
-    let freed = store.collect_garbage()?.unwrap_or(0);
+    let freed = match store.collect_garbage() {
+        Err(error @ StoreError::Doubt { .. }) => {
+            upkeep::warn(dialogue, "the names are gone", error).await?;
+            0
+        }
+        freed => freed?.unwrap_or(0),
+    };
     let names = removed.iter().map(|name| familiar(name)).collect();
     Ok(Reply::Removed { names, freed })
 }
@@ -89,7 +110,7 @@ pub async fn pull(
     policy: PullPolicy,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
-    let _lease = agent.store.in_use().await?;
+    let _lease = upkeep::in_use(&agent.store, Duty::Work, &dialogue).await?;
     let name: ImageRef = name.parse()?;
     let registry = Registry::new(access, dialogue);
     let role = ImageRole::Other;
@@ -107,7 +128,7 @@ pub async fn push(
     target: &str,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
-    let _lease = agent.store.in_use().await?;
+    let _lease = upkeep::in_use(&agent.store, Duty::Work, &dialogue).await?;
     let target: ImageRef = target.parse()?;
     let (stored, image) = load(&agent.store, image)?;
     let registry = Registry::new(access, dialogue);
@@ -139,6 +160,13 @@ pub fn run_image_layers(image: &Image) -> usize {
     let mut layers = image.config.diff_ids().iter();
     let position = layers.position(|diff_id| Some(diff_id.0) == top);
     position.map_or(0, |position| position + 1)
+}
+
+/// Whether the store has the archives of all layers that the build of an image
+/// has made: nobody else has them.
+pub fn is_complete(store: &Store, image: &Image) -> bool {
+    let mut own = image.manifest.layers.iter().skip(run_image_layers(image));
+    own.all(|layer| store.has_blob(&layer.digest))
 }
 
 /// What the lifecycle says about the run image of an image that it has

@@ -43,6 +43,7 @@ pub mod store;
 mod syscall;
 pub mod threads;
 pub mod upkeep;
+mod walk;
 mod work;
 
 pub use agent::{Agent, build_id, home};

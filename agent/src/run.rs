@@ -16,7 +16,8 @@ use crate::image::{self, user};
 use crate::layer::merged::Merged;
 use crate::listing::some_of;
 use crate::registry::Registry;
-use crate::store::{Image, RuntimeConfig, StoredImage};
+use crate::store::{Duty, Image, RuntimeConfig, StoredImage};
+use crate::upkeep;
 
 /// The launcher's processes: CNB platform specification, "Launcher".
 const PROCESSES: &str = "/cnb/process/";
@@ -30,7 +31,7 @@ pub async fn run(
     dialogue: Dialogue,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = agent.store.in_use().await?;
+    let _lease = upkeep::in_use(&agent.store, Duty::Session, &dialogue).await?;
     let (stored, image) = image::load(&agent.store, &request.image)?;
     let registry = Registry::new(request.access.clone(), dialogue.clone());
     extract(agent, &registry, &stored, &image).await?;

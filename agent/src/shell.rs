@@ -18,7 +18,8 @@ use crate::image::run_image_layers;
 use crate::layer::LayerError;
 use crate::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE, layers_in};
 use crate::registry::{Registry, Want};
-use crate::store::Image;
+use crate::store::{Duty, Image};
+use crate::upkeep;
 
 const LAUNCHER: &str = "/cnb/lifecycle/launcher";
 
@@ -30,15 +31,19 @@ pub async fn shell(
     dialogue: Dialogue,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = agent.store.in_use().await?;
+    let _lease = upkeep::in_use(&agent.store, Duty::Session, &dialogue).await?;
     let project = agent.store.project(&request.project.id.parse()?)?;
     let layout = ProjectLayout::new(project.path());
-    let Some(record) = Record::load(layout.root()).filter(|_| layout.layers().is_dir()) else {
-        let message = format!("{} has not been built yet", request.project.path);
+    let record = Record::load(layout.root()).filter(|_| layout.layers().is_dir());
+    let built = record.and_then(|record| {
+        let app = agent.store.image(&record.image).ok()?;
+        Some((record, app))
+    });
+    let Some((record, app)) = built else {
+        let message = format!("{} has no built image", request.project.path);
         return Err(Failure::new(FailureKind::NotBuilt, message).with_hint("`locald build`"));
     };
     let builder = builder(agent, &record, &dialogue).await?;
-    let app = agent.store.image(&record.image)?;
     let cache = layout.build_cache();
     let cache_lock = cache.in_use().await?;
     let state = agent.store.temporary()?;
@@ -103,9 +108,14 @@ pub async fn shell(
 /// The builder of the last build, with its layers extracted.
 async fn builder(agent: &Agent, record: &Record, dialogue: &Dialogue) -> Result<Image, Failure> {
     let registry = Registry::new(RegistryAccess::default(), dialogue.clone());
-    let builder = agent.store.image(&record.builder)?;
     let name: crate::reference::ImageRef = record.builder_name.parse()?;
     let (policy, role) = (PullPolicy::IfNotPresent, ImageRole::Builder);
+    if agent.store.image(&record.builder).is_err() {
+        registry
+            .replace_documents(&agent.store, &name, &record.builder)
+            .await?;
+    }
+    let builder = agent.store.image(&record.builder)?;
     if builder
         .layers()
         .any(|(_, diff_id)| !agent.store.has_layer(diff_id))

@@ -454,9 +454,20 @@ pub enum Repair {
     Fetched,
     /// It was removed; nothing needed it.
     Removed,
-    /// It cannot be had again: the images that need it were removed.
+    /// It cannot be had again: the images that need it were given up.
     Lost {
         /// Why it could not be fetched.
+        reason: String,
+    },
+    /// It was made again of what was there.
+    Restored,
+    /// It cannot be had again, but its files are whole: the images that need it
+    /// run, and cannot be exported or pushed.
+    RunsOnly,
+    /// Nothing was done: it can only be mended when the images that need it are
+    /// given up.
+    Refused {
+        /// Why it could not be had again.
         reason: String,
     },
 }

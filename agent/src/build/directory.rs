@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::event::Phase;
 use protocol::{BuildVariable, Failure, FailureKind};
-
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
 
 use super::cache::BuildCache;
 use super::images::Images;
@@ -25,6 +24,7 @@ use crate::lifecycle;
 use crate::namespace::Privilege;
 use crate::source::Source;
 use crate::store::{Store, remove_tree};
+use crate::walk::{Step, Walk, is_directory};
 
 /// Paths of a project's directory.
 #[derive(Debug, Clone)]
@@ -225,14 +225,25 @@ fn write_variables(directory: &Path, variables: &[BuildVariable]) -> io::Result<
 
 /// Gives a tree to a user; links themselves, not what they point to.
 fn own_tree(path: &Path, owner: (u32, u32)) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = fs_err::symlink_metadata(path)?;
-    if (metadata.uid(), metadata.gid()) != owner {
-        std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
+    let wrong = |stat: &Stat| (stat.st_uid, stat.st_gid) != owner;
+    let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+    let (uid, gid) = (Some(uid), Some(gid));
+    let stat = rustix::fs::lstat(path)?;
+    if wrong(&stat) {
+        rustix::fs::chownat(CWD, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     }
-    if metadata.is_dir() {
-        for entry in fs_err::read_dir(path)? {
-            own_tree(&entry?.path(), owner)?;
+    if !is_directory(&stat) {
+        return Ok(());
+    }
+    let mut walk = Walk::of(path)?;
+    while let Some(step) = walk.next()? {
+        let Step::Entry(entry) = step else { continue };
+        let stat = entry.stat(&walk)?;
+        if let (true, Some(current)) = (wrong(&stat), walk.directory()) {
+            rustix::fs::chownat(current, &entry.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if is_directory(&stat) {
+            walk.enter(&entry)?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::builder::Builder;
 use crate::buildpackage::Buildpackage;
 use crate::digest::Digest;
 use crate::endpoint::{Fetch, Scope};
+use crate::image;
 use crate::reference::ImageRef;
 use crate::registry::{Registry, RegistryError, Resolved, Want};
 use crate::store::{Image, Store, StoreError};
@@ -91,6 +92,20 @@ impl Images {
         Ok(())
     }
 
+    /// Fetches the layers of the run image that are not here, with which the new
+    /// image is complete. An image without them is good where its registry can
+    /// be reached; why it has none is returned.
+    pub(super) async fn complete(
+        &self,
+        store: &Store,
+        registry: &Registry,
+    ) -> Result<(), RegistryError> {
+        for layer in &self.run_image.image.manifest.layers {
+            registry.fetch_blob(store, &self.run_name, layer).await?;
+        }
+        Ok(())
+    }
+
     /// The directories of the phases' root file system, the uppermost first:
     /// the builder's below those of the buildpacks. What they need beside layers
     /// is made in `scratch`.
@@ -110,6 +125,8 @@ impl Images {
             scope.write(name);
             if let Some(stored) = store.find(&name.to_string())?
                 && let Ok(image) = store.image(&stored.descriptor.digest)
+                // What an exporter reuses of an image, it does not write again.
+                && image::is_complete(store, &image)
             {
                 scope.read(name, &stored.descriptor, &image);
             }

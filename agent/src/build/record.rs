@@ -71,12 +71,14 @@ impl Record {
     }
 
     /// Seconds since the epoch when a project was last built, or found
-    /// unchanged; zero if never.
+    /// unchanged; without a finished build, when something was last made in its
+    /// directory.
     pub fn used(project: &Path) -> u64 {
-        let modified = fs_err::metadata(project.join(FILE)).and_then(|file| file.modified());
-        let since = modified
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = |path: &Path| fs_err::metadata(path)?.modified();
+        let modified = modified(&project.join(FILE)).or_else(|_| modified(project));
+        // Of what cannot be looked at, nobody knows that it is old.
+        let since = modified.unwrap_or_else(|_| SystemTime::now());
+        let since = since.duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_secs())
     }
 }

@@ -26,7 +26,9 @@ impl Build<'_> {
         let images = self.agent.store.images()?;
         let is_it = |image: &StoredImage| image.descriptor.digest == record.image;
         let named = images.iter().any(is_it);
-        let here = named && self.agent.store.image(&record.image).is_ok();
+        let store = &self.agent.store;
+        let image = store.image(&record.image);
+        let here = named && image.is_ok_and(|image| image::is_complete(store, &image));
         Ok(here.then_some(record))
     }
 

@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
+use rustix::fs::FileType;
 
 use crate::layer::SIZE_CAP;
 use crate::lifecycle::{LAYERS, WORKSPACE, layers_in};
+use crate::walk::{Step, Walk, is_directory};
 
 const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 
@@ -31,23 +33,23 @@ pub(super) fn check(layers: &Path, workspace: &Path) -> Result<(), Failure> {
     Err(failure)
 }
 
-/// The largest file of a tree that weighs too much.
+/// The largest file of a tree that weighs too much. What cannot be read is for
+/// the exporter to complain about.
 fn weigh(tree: &Path) -> Option<PathBuf> {
-    let mut directories = vec![tree.to_owned()];
     let (mut all, mut largest) = (0_u64, (0, PathBuf::new()));
-    while let Some(directory) = directories.pop() {
-        // What cannot be read is for the exporter to complain about.
-        for entry in fs_err::read_dir(directory).into_iter().flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            if metadata.is_dir() {
-                directories.push(entry.path());
-            } else if metadata.is_file() {
-                all = all.saturating_add(metadata.len());
-                if metadata.len() > largest.0 {
-                    largest = (metadata.len(), entry.path());
-                }
+    let mut walk = Walk::of(tree).ok()?;
+    while let Ok(Some(step)) = walk.next() {
+        let Step::Entry(entry) = step else { continue };
+        let Ok(stat) = entry.stat(&walk) else {
+            continue;
+        };
+        if is_directory(&stat) {
+            let _ = walk.enter(&entry);
+        } else if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            let size = stat.st_size.cast_unsigned();
+            all = all.saturating_add(size);
+            if size > largest.0 {
+                largest = (size, walk.path(&entry));
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::io::{BufReader, Read};
 
 use bytes::Bytes;
+use protocol::event::ImageRole;
 use protocol::request::{ExportFormat, RegistryAccess};
-use protocol::{Channel, Event, Failure, Reply};
+use protocol::{Channel, Event, Failure, FailureKind, Reply};
 use serde_json::{Value, json};
 
 use crate::Agent;
@@ -15,7 +16,8 @@ use crate::layer::{Compression, LayerError};
 use crate::media_type;
 use crate::reference::ImageRef;
 use crate::registry::Registry;
-use crate::store::{Image, Store, StoreError, StoredImage};
+use crate::store::{Duty, Image, Store, StoreError, StoredImage};
+use crate::upkeep;
 
 /// Bytes sent at a time.
 const CHUNK: usize = 256 * 1024;
@@ -29,7 +31,7 @@ pub async fn export(
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
     let store = &agent.store;
-    let _lease = store.in_use().await?;
+    let _lease = upkeep::in_use(store, Duty::Work, &dialogue).await?;
     let (stored, image) = super::load(store, name)?;
     fetch_blobs(store, &dialogue, &stored, &image, access).await?;
     let files = Files { store, dialogue };
@@ -51,6 +53,14 @@ async fn fetch_blobs(
     image: &Image,
     access: RegistryAccess,
 ) -> Result<(), Failure> {
+    let built = stored.role == ImageRole::Application;
+    if built && !super::is_complete(store, image) {
+        let name = super::familiar(&stored.name);
+        let message =
+            format!("{name} has lost the archive of a layer: it runs, but cannot be exported");
+        return Err(Failure::new(FailureKind::Integrity, message)
+            .with_hint("`locald build` makes it again"));
+    }
     let Some(origin) = super::origin(stored, image) else {
         return Ok(());
     };

@@ -40,10 +40,9 @@ impl Registry {
             source,
         };
         let parsed = Manifest::parse(&descriptor.digest, &bytes).map_err(content)?;
-        let config = if store.has_blob(&parsed.config.digest) {
-            store.read_blob(&parsed.config.digest, DOCUMENT_CAP)?
-        } else {
-            self.fetch_small(&remote, name, &parsed.config).await?
+        let config = match store.read_blob(&parsed.config.digest, DOCUMENT_CAP) {
+            Ok(config) => config,
+            Err(_) => self.fetch_small(&remote, name, &parsed.config).await?,
         };
         let image = Image::new(descriptor.digest, bytes, config).map_err(content)?;
         check_platform(name, &image)?;
@@ -64,6 +63,25 @@ impl Registry {
             stored: new,
             image: Arc::new(image),
         })
+    }
+
+    /// Fetches the documents of an image that has its name in the store, but
+    /// whose documents are lost or damaged.
+    pub async fn replace_documents(
+        &self,
+        store: &Store,
+        name: &ImageRef,
+        digest: &Digest,
+    ) -> Result<(), RegistryError> {
+        let remote = self.remote(name).await?;
+        let what = format!("image {}", name.familiar());
+        let (_, bytes) = manifest(&remote, name, &digest.to_string(), &what).await?;
+        let parsed = Manifest::parse(digest, &bytes)
+            .map_err(|source| RegistryError::Content { what, source })?;
+        let config = self.fetch_small(&remote, name, &parsed.config).await?;
+        store.write_blob(&bytes)?;
+        store.write_blob(&config)?;
+        Ok(())
     }
 
     async fn fetch_small(

@@ -121,6 +121,16 @@ impl Registry {
         if store.has_blob(&blob.digest) {
             return Ok(());
         }
+        self.replace_blob(store, name, blob).await
+    }
+
+    /// Fetches the blob of a layer, in the place of one that is damaged.
+    pub async fn replace_blob(
+        &self,
+        store: &Store,
+        name: &ImageRef,
+        blob: &Descriptor,
+    ) -> Result<(), RegistryError> {
         let remote = self.remote(name).await?;
         let (sink, mut chunks) = pipe(blob.size);
         let (task_store, expected) = (store.clone(), blob.digest);
@@ -128,7 +138,7 @@ impl Registry {
             let mut writer = task_store.blob_writer()?;
             std::io::copy(&mut chunks, &mut writer)
                 .map_err(|source| StoreError::io("write a blob in", task_store.root(), source))?;
-            writer.commit(Some(&expected)).map(drop)
+            writer.replace(&expected).map(drop)
         });
         let report = self.reporter(name, blob);
         let downloading = async {

@@ -66,7 +66,14 @@ impl Registry {
             Ok(Resolved { stored, image })
         };
         match stored {
-            Some(stored) if is_fresh(&stored, name, policy) => documents(stored),
+            Some(stored)
+                if is_fresh(&stored, name, policy)
+                    && (policy == PullPolicy::Never
+                        || stored.role == ImageRole::Application
+                        || store.image(&stored.descriptor.digest).is_ok()) =>
+            {
+                documents(stored)
+            }
             None if policy == PullPolicy::Never => Err(RegistryError::NotStored(name.familiar())),
             stored => match self
                 .fetch_documents(store, name, role, stored.as_ref())

@@ -92,13 +92,20 @@ impl Store {
         })
     }
 
-    /// Stores a small blob.
+    /// Stores a small blob, also in the place of one that is damaged.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if self
+            .read_blob(&digest, bytes.len() as u64)
+            .is_ok_and(|stored| stored == bytes)
+        {
+            return Ok(digest);
+        }
         let mut writer = self.blob_writer()?;
         writer
             .write_all(bytes)
             .map_err(|source| StoreError::io("write a blob in", self.root(), source))?;
-        Ok(writer.commit(None)?.0)
+        Ok(writer.replace(&digest)?.0)
     }
 }
 
@@ -120,23 +127,40 @@ impl BlobWriter {
     /// Verifies the blob against an announced digest, and makes it visible.
     /// Returns its digest and size. That its name survives a power cut matters
     /// only to references: see [`Store::set_images`].
-    pub fn commit(self, expected: Option<&Digest>) -> Result<(Digest, u64), StoreError> {
-        let digest = self.hasher.finish();
+    pub fn commit(mut self, expected: Option<&Digest>) -> Result<(Digest, u64), StoreError> {
+        let digest = self.verify(expected)?;
+        // One that has another size is damaged.
+        if self.store.blob_size(&digest) == Some(self.size) {
+            return Ok((digest, self.size));
+        }
+        self.publish(digest)
+    }
+
+    /// The same, in the place of a blob that is damaged.
+    pub fn replace(mut self, expected: &Digest) -> Result<(Digest, u64), StoreError> {
+        let digest = self.verify(Some(expected))?;
+        self.publish(digest)
+    }
+
+    fn verify(&mut self, expected: Option<&Digest>) -> Result<Digest, StoreError> {
+        let digest = std::mem::take(&mut self.hasher).finish();
         if let Some(expected) = expected {
             check(expected, digest)?;
         }
+        Ok(digest)
+    }
+
+    fn publish(self, digest: Digest) -> Result<(Digest, u64), StoreError> {
         let path = self.store.blob_path(&digest);
-        if !path.exists() {
-            let publish = || -> io::Result<()> {
-                crash::at(Point::BlobWritten);
-                self.file.as_file().sync_all()?;
-                crash::at(Point::BlobSynced);
-                self.file.persist(&path)?;
-                crash::at(Point::BlobVisible);
-                Ok(())
-            };
-            publish().map_err(|source| StoreError::io("write", &path, source))?;
-        }
+        let publish = || -> io::Result<()> {
+            crash::at(Point::BlobWritten);
+            self.file.as_file().sync_all()?;
+            crash::at(Point::BlobSynced);
+            self.file.persist(&path)?;
+            crash::at(Point::BlobVisible);
+            Ok(())
+        };
+        publish().map_err(|source| StoreError::io("write", &path, source))?;
         Ok((digest, self.size))
     }
 }
@@ -179,5 +203,11 @@ mod tests {
         fs_err::write(store.blob_path(&digest), "{ }").unwrap();
         let error = store.read_blob(&digest, 2).unwrap_err();
         assert!(matches!(error, StoreError::Size { .. }), "{error}");
+        // Written again, it takes the place of what is there.
+        for damaged in ["[]", "{ }", ""] {
+            fs_err::write(store.blob_path(&digest), damaged).unwrap();
+            store.write_blob(b"{}").unwrap();
+            assert_eq!(store.read_blob(&digest, 2).unwrap(), b"{}");
+        }
     }
 }

@@ -52,14 +52,26 @@ pub enum StoreError {
     /// A digest prefix fits more than one image.
     #[error("{0} fits more than one image")]
     Ambiguous(String),
-    /// The index cannot be read.
-    #[error("{} is damaged", path.display())]
+    /// The index is lost or damaged.
+    #[error("the names of the images cannot be read from {}", path.display())]
     Index {
         /// The index file.
         path: PathBuf,
         /// Why.
         #[source]
-        source: serde_json::Error,
+        source: io::Error,
+    },
+    /// An entry of the index has no digest that locald understands.
+    #[error("an entry of index.json is not understood: {0}")]
+    Entry(String),
+    /// It is not known what a reference needs.
+    #[error("nothing is removed, because it is not known what {reference} needs")]
+    Doubt {
+        /// An image, or another entry of the index.
+        reference: String,
+        /// Why.
+        #[source]
+        source: Box<StoreError>,
     },
 }
 
@@ -76,11 +88,24 @@ impl StoreError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Io { source, .. } if is_full(source) => FailureKind::DiskFull,
-            Self::Io { .. } | Self::Index { .. } => FailureKind::Store,
+            Self::Io { .. } | Self::Index { .. } | Self::Entry(_) | Self::Doubt { .. } => {
+                FailureKind::Store
+            }
             Self::Mismatch { .. } | Self::Size { .. } | Self::Document { .. } => {
                 FailureKind::Integrity
             }
             Self::Ambiguous(_) => FailureKind::Invalid,
+        }
+    }
+
+    /// Whether this user may not read what others wrote.
+    pub(crate) fn is_denied(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Index { source, .. } => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
+            Self::Doubt { source, .. } => source.is_denied(),
+            _ => false,
         }
     }
 
@@ -94,16 +119,29 @@ impl StoreError {
                 "its file system is mounted read-only: mount it writable, or set LOCALD_HOME to another"
                     .to_owned(),
             ),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
-                "make the folder writable for this user, or set LOCALD_HOME to another".to_owned(),
-            ),
-            Self::Index { path, .. } => Some(format!(
-                "move {} away; images are then pulled or built again",
-                path.display()
+            Self::Io { path, .. } | Self::Index { path, .. } if self.is_denied() => {
+                Some(owner_hint(path))
+            }
+            Self::Doubt { source, .. } if source.is_denied() => source.hint(),
+            Self::Doubt { reference, .. } => Some(format!(
+                "`locald store verify --repair` mends what can be mended, `locald image rm {reference}` gives it up"
             )),
+            Self::Index { .. } => Some(
+                "`locald store verify --repair` finds the names again; it removes nothing".to_owned(),
+            ),
             _ => None,
         }
     }
+}
+
+/// The folder to be given back to its user: a whole store, when it is in one.
+fn owner_hint(path: &Path) -> String {
+    let is_store = |folder: &&Path| folder.join("oci-layout").exists();
+    let store = path.ancestors().skip(1).find(is_store);
+    let folder = store.or(path.parent()).unwrap_or(path).display();
+    format!(
+        "`sudo chown -R \"$(id -un)\" {folder}` gives it back to you; LOCALD_HOME puts all of it elsewhere"
+    )
 }
 
 impl From<StoreError> for Failure {

@@ -6,9 +6,15 @@ use std::path::Path;
 
 use protocol::event::Usage;
 
-use super::{Lock, REMOVED, Store, StoreError, remove_tree};
+use super::needs::Content;
+use super::temporary::grave;
+use super::{Lock, Store, StoreError, remove_tree};
 use crate::crash::{self, Point};
 use crate::digest::{DiffId, Digest};
+use crate::walk::{Step, Walk, is_directory};
+
+/// The unit of `st_blocks`: stat(3type).
+const BLOCK: u64 = 512;
 
 /// What a file system has left, and what it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,46 +43,48 @@ impl Store {
     /// when the store is in use, and so may hold content that is not
     /// referenced yet.
     pub fn collect_garbage(&self) -> Result<Option<u64>, StoreError> {
-        let Some(_lock) = Lock::try_exclusive(&self.lock_path("use.lock"))? else {
+        let Some(_lock) = self.try_alone()? else {
             return Ok(None);
         };
         self.sweep().map(Some)
     }
 
-    /// Waits until nobody makes or uses blobs and layers; `on_wait` is called
-    /// when somebody does.
-    pub async fn alone<E: From<StoreError>>(
-        &self,
-        on_wait: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<Lock, E> {
-        Lock::wait_exclusive(&self.lock_path("use.lock"), on_wait).await
-    }
-
-    /// Removes what nothing references; returns the bytes freed. Only for who
-    /// is [`alone`](Self::alone).
+    /// Removes what nothing references; returns the bytes freed. Fails, and
+    /// removes nothing, when it is not known what some reference needs. Only
+    /// for who is [`alone`](Self::alone).
     pub fn sweep(&self) -> Result<u64, StoreError> {
-        let mut blobs = HashSet::new();
-        let mut layers = HashSet::new();
-        for digest in self.referenced()? {
-            blobs.insert(digest.hex());
-            let Ok(image) = self.image(&digest) else {
-                continue;
+        let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
+        for content in self.needs_of_all()? {
+            match content {
+                Content::Blob(digest) => blobs.insert(digest.hex()),
+                Content::Layer(diff_id) => layers.insert(diff_id.0.hex()),
             };
-            blobs.insert(image.manifest.config.digest.hex());
-            for (layer, diff_id) in image.layers() {
-                blobs.insert(layer.digest.hex());
-                layers.insert(diff_id.0.hex());
-            }
         }
+        self.sweep_layer_locks()?;
         let freed = self.sweep_directory("blobs/sha256", &blobs)?;
         let freed = freed + self.sweep_directory("layers", &layers)?;
         Ok(freed + self.sweep_directory("trees", &layers)?)
     }
 
+    /// Nobody extracts a layer, or waits to, while somebody is alone.
+    fn sweep_layer_locks(&self) -> Result<(), StoreError> {
+        let directory = self.root().join("locks");
+        let entries = fs_err::read_dir(&directory)
+            .map_err(|source| StoreError::io("list", &directory, source))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("layer-")
+                && let Some(lock) = Lock::try_exclusive(&entry.path())?
+            {
+                lock.remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes everything but what is asked to stay. False when the store is
     /// in use: then nothing is removed.
     pub fn clear(&self, keep_images: bool) -> Result<bool, StoreError> {
-        let Some(_lock) = Lock::try_exclusive(&self.lock_path("use.lock"))? else {
+        let Some(_lock) = self.try_alone()? else {
             return Ok(false);
         };
         let none = HashSet::new();
@@ -117,10 +125,7 @@ impl Store {
     /// which a part has gone would be taken for whole after a kill or a power
     /// cut.
     pub(super) fn remove_whole(&self, path: &Path) -> Result<(), StoreError> {
-        // No directory is made for it: there may be no space for one.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let own = std::process::id();
-        let moved = self.root().join(format!("tmp/{REMOVED}{own}-{name}"));
+        let moved = grave(self.root(), path);
         match fs_err::rename(path, &moved) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed.map_err(|source| StoreError::io("remove", path, source))?,
@@ -182,30 +187,42 @@ fn by_digest(directory: &Path) -> Result<Vec<(Digest, u64)>, StoreError> {
     Ok(named.collect())
 }
 
-/// Bytes that a tree takes on its file system.
+/// Bytes that a tree takes on its file system. What cannot be read is left out.
 pub fn disk_usage(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(metadata) = fs_err::symlink_metadata(path) else {
         return 0;
     };
-    let own = metadata.blocks() * 512;
-    if !metadata.is_dir() {
-        return own;
+    let mut bytes = metadata.blocks() * BLOCK;
+    let walk = metadata.is_dir().then(|| Walk::of(path));
+    let Some(Ok(mut walk)) = walk else {
+        return bytes;
+    };
+    while let Ok(Some(step)) = walk.next() {
+        if let Step::Entry(entry) = step
+            && let Ok(stat) = entry.stat(&walk)
+        {
+            bytes += stat.st_blocks.cast_unsigned() * BLOCK;
+            if is_directory(&stat) {
+                let _ = walk.enter(&entry);
+            }
+        }
     }
-    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
-    own + entries.map(|entry| disk_usage(&entry.path())).sum::<u64>()
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
     use super::*;
+    use crate::store::Duty;
 
     #[tokio::test]
     async fn nothing_goes_while_the_store_is_in_use() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("store")).unwrap();
-        let lease = store.in_use().await.unwrap();
+        let on_wait = async || Ok::<_, StoreError>(());
+        let lease = store.in_use(Duty::Work, on_wait).await.unwrap();
         let digest = store.write_blob(b"without a name yet").unwrap();
         assert_eq!(store.collect_garbage().unwrap(), None);
         assert!(store.has_blob(&digest));

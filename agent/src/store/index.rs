@@ -1,27 +1,20 @@
 //! The references of the store: `index.json` of the OCI image layout, where
 //! annotations hold the name of each image and what locald knows about it.
 
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
+mod document;
+mod file;
+mod restore;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::event::ImageRole;
-use serde::{Deserialize, Serialize};
 
 use super::image::Descriptor;
 use super::{Lock, Store, StoreError};
 use crate::crash::{self, Point};
-use crate::digest::Digest;
-use crate::media_type;
 
-/// OCI image layout: the annotation that holds a reference.
-const NAME: &str = "org.opencontainers.image.ref.name";
-/// Why the image is here.
-const ROLE: &str = "dev.locald.role";
-/// Seconds since the epoch when the reference was last set.
-const UPDATED: &str = "dev.locald.updated";
-/// Seconds since the epoch when a registry last confirmed the reference.
-const CHECKED: &str = "dev.locald.checked";
+pub use restore::Restored;
+
 /// The fewest hexadecimal digits by which an image is found.
 const PREFIX: usize = 6;
 
@@ -60,35 +53,10 @@ pub fn seconds_since_epoch() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Index {
-    schema_version: u32,
-    media_type: String,
-    manifests: Vec<Entry>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    #[serde(flatten)]
-    descriptor: Descriptor,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
 impl Store {
     /// All references, by name.
     pub fn images(&self) -> Result<Vec<StoredImage>, StoreError> {
-        let path = self.root().join("index.json");
-        let bytes = match fs_err::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(StoreError::io("read", &path, source)),
-        };
-        let index: Index =
-            serde_json::from_slice(&bytes).map_err(|source| StoreError::Index { path, source })?;
-        Ok(index.manifests.into_iter().filter_map(from_entry).collect())
+        Ok(self.read_index()?.images)
     }
 
     /// The image of a canonical reference, of a digest, or of the first six
@@ -155,76 +123,15 @@ impl Store {
         })
     }
 
+    /// Writes an index without images, when there is none.
+    pub(super) fn make_index(&self) -> Result<(), StoreError> {
+        self.change_index(|_| {})
+    }
+
     fn change_index(&self, change: impl FnOnce(&mut Vec<StoredImage>)) -> Result<(), StoreError> {
         let _lock = Lock::exclusive(&self.lock_path("index.lock"))?;
-        let mut images = self.images()?;
-        change(&mut images);
-        images.sort_by(|a, b| a.name.cmp(&b.name));
-        let index = Index {
-            schema_version: 2,
-            media_type: media_type::INDEX.to_owned(),
-            manifests: images.iter().map(to_entry).collect(),
-        };
-        let path = self.root().join("index.json");
-        let bytes = serde_json::to_vec(&index).map_err(|source| StoreError::Index {
-            path: path.clone(),
-            source,
-        })?;
-        self.write_atomically(&path, &bytes)?;
-        crash::at(Point::IndexReplaced);
-        Ok(())
-    }
-
-    /// Digests of all referenced manifests.
-    pub(super) fn referenced(&self) -> Result<Vec<Digest>, StoreError> {
-        let images = self.images()?;
-        Ok(images.iter().map(|image| image.descriptor.digest).collect())
-    }
-}
-
-fn from_entry(entry: Entry) -> Option<StoredImage> {
-    let text = |key: &str| entry.annotations.get(key).map(String::as_str);
-    let number = |key: &str| text(key).and_then(|text| text.parse().ok()).unwrap_or(0);
-    Some(StoredImage {
-        name: text(NAME)?.to_owned(),
-        role: role_from(text(ROLE).unwrap_or_default()),
-        updated: number(UPDATED),
-        checked: number(CHECKED),
-        descriptor: entry.descriptor,
-    })
-}
-
-fn to_entry(image: &StoredImage) -> Entry {
-    let annotations = [
-        (NAME, image.name.clone()),
-        (ROLE, role_name(image.role).to_owned()),
-        (UPDATED, image.updated.to_string()),
-        (CHECKED, image.checked.to_string()),
-    ];
-    Entry {
-        descriptor: image.descriptor.clone(),
-        annotations: annotations
-            .map(|(key, value)| (key.to_owned(), value))
-            .into(),
-    }
-}
-
-fn role_name(role: ImageRole) -> &'static str {
-    match role {
-        ImageRole::Application => "application",
-        ImageRole::Builder => "builder",
-        ImageRole::RunImage => "run-image",
-        ImageRole::Other => "other",
-        ImageRole::Buildpack => "buildpack",
-    }
-}
-
-fn role_from(name: &str) -> ImageRole {
-    match name {
-        "application" => ImageRole::Application,
-        "buildpack" => ImageRole::Buildpack,
-        "builder" => ImageRole::Builder,
-        "run-image" => ImageRole::RunImage,
-        _ => ImageRole::Other,
+        let mut document = self.read_index()?;
+        change(&mut document.images);
+        self.write_index(&document)
     }
 }

@@ -10,6 +10,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::{Lock, Store, StoreError};
 use crate::boot;
 use crate::crash::{self, Point};
@@ -67,6 +69,30 @@ impl Store {
         let (compression, archive) =
             Compression::of_archive(archive).map_err(LayerError::Archive)?;
         self.extract_layer(diff_id, compression, archive, Hasher::new())
+    }
+
+    /// Extracts a layer once more, of its blob, in the place of a tree that has
+    /// changed; that tree stays until the new one is whole.
+    pub fn extract_again(
+        &self,
+        blob: &super::Descriptor,
+        diff_id: &DiffId,
+    ) -> Result<(), LayerError> {
+        let archive = BufReader::with_capacity(layer::BUFFER, self.open_blob(&blob.digest)?);
+        let compression = Compression::of_media_type(&blob.media_type).unwrap_or(Compression::Gzip);
+        let temporary = self.temporary()?;
+        let (root, path) = (temporary.path().join("root"), self.layer_path(diff_id));
+        let extracted = layer::extract(archive, compression, &root, Hasher::new())?;
+        if extracted.diff_id != *diff_id {
+            let (expected, actual) = (*diff_id, extracted.diff_id);
+            return Err(LayerError::Mismatch { expected, actual });
+        }
+        self.note_tree(diff_id, &root, &extracted.implied)?;
+        self.sync()?;
+        renameat_with(CWD, &root, CWD, &path, RenameFlags::EXCHANGE)
+            .map_err(|errno| StoreError::io("replace", &path, errno.into()))?;
+        crash::at(Point::LayerReplaced);
+        Ok(())
     }
 
     /// Gives extracted layers their names, when all of them are on the disk.

@@ -7,10 +7,8 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::StoreError;
+use super::{StoreError, remove_file};
 
-/// The lock file of a temporary directory.
-pub(super) const OWNER: &str = ".owner";
 /// How often a lock that somebody else holds is tried again. `flock` has no
 /// asynchronous form, and a thread that blocks in it could not be cancelled.
 const POLL: Duration = Duration::from_millis(50);
@@ -43,12 +41,17 @@ impl Lock {
 
     /// Takes a lock alone, unless somebody holds it.
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, StoreError> {
-        let file = open(path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(StoreError::io("lock", path, errno.into())),
-        }
+        Self::attempt(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Takes a lock together with others, unless somebody holds it alone.
+    pub(super) fn try_shared(path: &Path) -> Result<Option<Self>, StoreError> {
+        Self::attempt(path, FlockOperation::NonBlockingLockShared)
+    }
+
+    /// Ends a lock that is held alone, and removes its file.
+    pub(super) fn remove(self, path: &Path) -> Result<(), StoreError> {
+        remove_file(path).map_err(|source| StoreError::io("remove", path, source))
     }
 
     /// Takes a lock alone; `on_wait` is called once when it must wait.
@@ -69,10 +72,21 @@ impl Lock {
     }
 
     fn take(path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
-        let file = open(path)?;
+        match Self::attempt(path, operation)? {
+            Some(lock) => Ok(lock),
+            // Only an operation that does not block comes to this.
+            None => Err(StoreError::io("lock", path, Errno::WOULDBLOCK.into())),
+        }
+    }
+
+    fn attempt(path: &Path, operation: FlockOperation) -> Result<Option<Self>, StoreError> {
         loop {
+            let file = open(path)?;
             match rustix::fs::flock(&file, operation) {
-                Ok(()) => return Ok(Self { _file: file }),
+                // A file that was removed meanwhile is nobody else's lock.
+                Ok(()) if !is_at(&file, path) => {}
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(StoreError::io("lock", path, errno.into())),
             }
@@ -80,8 +94,36 @@ impl Lock {
     }
 }
 
+/// Whether an open file still has its path.
+fn is_at(file: &OwnedFd, path: &Path) -> bool {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let (held, named) = (rustix::fs::fstat(file), rustix::fs::stat(path));
+    held.map(identity).ok() == named.map(identity).ok()
+}
+
 fn open(path: &Path) -> Result<OwnedFd, StoreError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|errno| StoreError::io("open", path, errno.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_taken_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let first = Lock::exclusive(&path).unwrap();
+        let waiting = path.clone();
+        let waiter = std::thread::spawn(move || Lock::exclusive(&waiting).unwrap());
+        first.remove(&path).unwrap();
+        let second = waiter.join().unwrap();
+        assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        drop(second);
+        assert!(Lock::try_exclusive(&path).unwrap().is_some());
+    }
 }

@@ -9,6 +9,9 @@ use crate::crash::{self, Point};
 
 use super::{Lock, Store, StoreError, error};
 
+/// The file that says whose a project's directory is.
+const FOLDER: &str = "folder-name";
+
 /// The id of a project, and the name of its directory: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectId(String);
@@ -79,6 +82,20 @@ impl ProjectDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes which folder it belongs to, as its user knows it.
+    pub fn note_folder(&self, folder: &str) -> Result<(), StoreError> {
+        if self.folder().as_deref() == Some(folder) {
+            return Ok(());
+        }
+        let note = self.path.join(FOLDER);
+        fs_err::write(&note, folder).map_err(|source| StoreError::io("write", &note, source))
+    }
+
+    /// The folder that it belongs to.
+    pub fn folder(&self) -> Option<String> {
+        fs_err::read_to_string(self.path.join(FOLDER)).ok()
     }
 
     /// Removes it, unless the project is being built; says whether it has

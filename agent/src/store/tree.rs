@@ -11,16 +11,17 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{FileType, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Stat};
 
 use super::{Store, StoreError};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::layer::stack;
 use crate::note;
+use crate::walk::{Step, Walk, is_directory};
 
 /// The digest of a tree, and the paths of the directories that are implied.
 type Noted = (Digest, Vec<Vec<u8>>);
@@ -112,68 +113,51 @@ impl Store {
     }
 }
 
-/// What is digested of a file beside its name and the target of a link. No more
-/// is kept of what the file system says: a directory may hold millions.
-struct Facts {
-    kind: FileType,
-    numbers: [u64; 6],
-}
-
-impl From<&Metadata> for Facts {
-    fn from(metadata: &Metadata) -> Self {
-        // Only a file's size is its own: a directory's depends on the file system.
-        let size = if metadata.is_file() {
-            metadata.size()
-        } else {
-            0
-        };
-        Self {
-            kind: metadata.file_type(),
-            numbers: [
-                u64::from(metadata.mode()),
-                u64::from(metadata.uid()),
-                u64::from(metadata.gid()),
-                size,
-                metadata.mtime().cast_unsigned(),
-                metadata.mtime_nsec().cast_unsigned(),
-            ],
-        }
-    }
-}
-
 /// Over all that is below a directory, and itself.
 fn digest(root: &Path) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
-    let facts = Facts::from(&fs_err::symlink_metadata(root)?);
-    add(root, b"", &facts, &mut hasher)?;
+    add(b"", None, &rustix::fs::lstat(root)?, &mut hasher);
+    let mut walk = Walk::of(root)?;
+    add_count(walk.remaining(), &mut hasher);
+    while let Some(step) = walk.next()? {
+        let Step::Entry(entry) = step else { continue };
+        let stat = entry.stat(&walk)?;
+        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        let target = is_link.then(|| entry.target(&walk)).transpose()?;
+        add(entry.name.as_bytes(), target.as_deref(), &stat, &mut hasher);
+        if is_directory(&stat) {
+            add_count(walk.enter(&entry)?, &mut hasher);
+        }
+    }
     Ok(hasher.finish())
 }
 
 /// Each field is preceded by its length, or has always the same.
-fn add(path: &Path, name: &[u8], facts: &Facts, hasher: &mut Hasher) -> io::Result<()> {
-    let mut text = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    text(name);
-    if facts.kind.is_symlink() {
-        text(fs_err::read_link(path)?.as_os_str().as_bytes());
+fn add(name: &[u8], target: Option<&OsStr>, stat: &Stat, hasher: &mut Hasher) {
+    for text in [Some(name), target.map(OsStr::as_bytes)]
+        .into_iter()
+        .flatten()
+    {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text);
     }
-    for number in facts.numbers {
+    // Only a file's size is its own: a directory's depends on the file system.
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let size = if is_file { stat.st_size } else { 0 };
+    for number in [
+        u64::from(stat.st_mode),
+        u64::from(stat.st_uid),
+        u64::from(stat.st_gid),
+        size.cast_unsigned(),
+        stat.st_mtime.cast_unsigned(),
+        stat.st_mtime_nsec,
+    ] {
         hasher.update(&number.to_le_bytes());
     }
-    if facts.kind.is_dir() {
-        // They are looked at through the open directory: nobody walks their paths.
-        let entries = fs_err::read_dir(path)?
-            .map(|entry| entry.and_then(|it| Ok((it.file_name(), Facts::from(&it.metadata()?)))));
-        let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
-        entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        hasher.update(&(entries.len() as u64).to_le_bytes());
-        for (name, facts) in entries {
-            add(&path.join(&name), name.as_bytes(), &facts, hasher)?;
-        }
-    }
-    Ok(())
+}
+
+fn add_count(count: usize, hasher: &mut Hasher) {
+    hasher.update(&(count as u64).to_le_bytes());
 }
 
 #[cfg(test)]

@@ -3,26 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::digest::{DiffId, Digest};
-use crate::store::{Image, Store, StoreError, StoredImage};
-
-/// Something that takes space and may be shared by images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Content {
-    /// A blob.
-    Blob(Digest),
-    /// The tree of a layer.
-    Layer(DiffId),
-}
-
-/// All content that an image may need.
-pub(super) type Needs = HashSet<Content>;
+use crate::store::{Content, Needs, Store, StoreError, StoredImage};
 
 /// The store at a moment.
 pub(super) struct Inventory {
-    /// Each reference; one whose documents cannot be read needs only itself.
+    /// Each reference, with what is known of its needs.
     pub(super) images: Vec<(StoredImage, Needs)>,
     /// Bytes of what is there.
     pub(super) sizes: HashMap<Content, u64>,
+    /// What entries of the index need that are not locald's own.
+    foreign: Needs,
+    /// Why it is not known of everything whether something needs it.
+    pub(super) doubt: Option<StoreError>,
 }
 
 impl Inventory {
@@ -35,11 +27,13 @@ impl Inventory {
         Ok(Self {
             images: images
                 .map(|stored| {
-                    let needs = needs(store, &stored);
+                    let needs = store.known_needs(&stored.descriptor);
                     (stored, needs)
                 })
                 .collect(),
             sizes: blobs.chain(layers).collect(),
+            foreign: store.needs_of_foreign().unwrap_or_default(),
+            doubt: store.needs_of_all().err(),
         })
     }
 
@@ -59,16 +53,34 @@ impl Inventory {
         })
     }
 
+    /// The images that need some content.
+    pub(super) fn users(&self, content: Content) -> Vec<StoredImage> {
+        let users = self.images.iter().filter(|(_, it)| it.contains(&content));
+        users.map(|(stored, _)| stored.clone()).collect()
+    }
+
+    /// Whether some content is surely needed by nothing.
+    pub(super) fn is_garbage(&self, content: Content) -> bool {
+        self.doubt.is_none()
+            && !self.foreign.contains(&content)
+            && !self.images.iter().any(|(_, it)| it.contains(&content))
+    }
+
     /// Bytes of what is there of some content.
     pub(super) fn bytes<'a>(&self, content: impl IntoIterator<Item = &'a Content>) -> u64 {
         let sizes = content.into_iter().filter_map(|it| self.sizes.get(it));
         sizes.sum()
     }
 
-    /// Bytes of what no image needs but those that are left out.
+    /// Bytes of what no image needs but those that are left out; nothing when
+    /// that is not known.
     pub(super) fn bytes_without(&self, left_out: impl Fn(&StoredImage) -> bool) -> u64 {
+        if self.doubt.is_some() {
+            return 0;
+        }
         let kept = self.images.iter().filter(|(stored, _)| !left_out(stored));
-        let needed: HashSet<&Content> = kept.flat_map(|(_, needs)| needs).collect();
+        let needed = kept.flat_map(|(_, needs)| needs).chain(&self.foreign);
+        let needed: HashSet<&Content> = needed.collect();
         self.bytes(
             self.sizes
                 .keys()
@@ -80,24 +92,4 @@ impl Inventory {
     pub(super) fn unreferenced(&self) -> u64 {
         self.bytes_without(|_| false)
     }
-}
-
-fn needs(store: &Store, stored: &StoredImage) -> Needs {
-    let digest = stored.descriptor.digest;
-    match store.image(&digest) {
-        Ok(image) => needs_of(&image),
-        Err(_) => [Content::Blob(digest)].into(),
-    }
-}
-
-fn needs_of(image: &Image) -> Needs {
-    let documents = [image.digest, image.manifest.config.digest];
-    let layers = image
-        .layers()
-        .flat_map(|(blob, diff_id)| [Content::Blob(blob.digest), Content::Layer(*diff_id)]);
-    documents
-        .into_iter()
-        .map(Content::Blob)
-        .chain(layers)
-        .collect()
 }

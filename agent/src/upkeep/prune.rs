@@ -84,7 +84,10 @@ struct Candidate {
 
 impl Plan {
     fn make(store: &Store, request: &PruneRequest) -> Result<Self, StoreError> {
-        let inventory = Inventory::take(store)?;
+        let mut inventory = Inventory::take(store)?;
+        if let Some(doubt) = inventory.doubt.take() {
+            return Err(doubt);
+        }
         let projects = store.projects()?;
         let mut candidates = candidates(&inventory, projects);
         candidates.sort_by_key(|candidate| candidate.used);
@@ -167,7 +170,10 @@ fn candidates(inventory: &Inventory, projects: Vec<ProjectDir>) -> Vec<Candidate
     let kept = projects.into_iter().zip(records);
     let projects = kept.map(|(project, (record, used))| Candidate {
         used,
-        name: record.map(|record| record.folder).unwrap_or_default(),
+        name: record
+            .map(|record| record.folder)
+            .or_else(|| project.folder())
+            .unwrap_or_default(),
         removal: Removal::Project(project),
     });
     images.into_iter().chain(projects).collect()

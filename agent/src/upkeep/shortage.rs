@@ -13,6 +13,8 @@ use crate::store::{Space, Store};
 
 /// Where the kernel lists what is mounted: proc(5).
 const MOUNTS: &str = "/proc/self/mountinfo";
+/// What a failure for lack of space begins with.
+const FULL: &str = "the disk is full";
 /// A build has no more files open at a time.
 const ENOUGH_DESCRIPTORS: u64 = 256;
 
@@ -22,6 +24,9 @@ pub(crate) fn explain(store: &Store, mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::DiskFull
         && let Ok(space) = store.space()
     {
+        // First what is wrong, then what could not be done for that.
+        let undone = std::mem::replace(&mut failure.message, FULL.to_owned());
+        failure.causes.insert(0, undone);
         let remedies = remedies(store);
         failure.hint = Some(format!("{}; {remedies}", describe(store.root(), &space)));
     }

@@ -40,7 +40,10 @@ fn project(project: &ProjectDir) -> ProjectUsage {
     let record = Record::load(project.path());
     let source = disk_usage(&project.path().join("source"));
     ProjectUsage {
-        folder: record.map(|record| record.folder).unwrap_or_default(),
+        folder: record
+            .map(|record| record.folder)
+            .or_else(|| project.folder())
+            .unwrap_or_default(),
         source,
         caches: disk_usage(project.path()).saturating_sub(source),
         used: Record::used(project.path()),

@@ -7,24 +7,21 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use protocol::event::{ImageRole, Repair, StoreFault, Verified};
-use protocol::request::{PullPolicy, RegistryAccess};
+use protocol::request::RegistryAccess;
 use protocol::{Event, Failure, FailureKind, Reply};
 
 use super::alone;
-use super::inventory::{Content, Inventory, Needs};
+use super::inventory::Inventory;
+use super::repair::Mender;
 use crate::Agent;
-use crate::crash::{self, Point};
 use crate::dialogue::Dialogue;
 use crate::digest::{DiffId, Digest};
-use crate::image::{familiar, origin, run_image_layers};
-use crate::reference::ImageRef;
-use crate::registry::{Registry, Want};
-use crate::store::{Image, Store, StoreError, StoredImage, TreeState};
+use crate::image::{familiar, run_image_layers};
+use crate::registry::Registry;
+use crate::store::{Content, Image, Restored, Store, StoreError, StoredImage, TreeState};
 
-/// Why something cannot be fetched.
-const BUILT: &str = "it was built here, and is in no registry that is known";
-
-/// Looks at everything; with a way to registries, mends what it can.
+/// Looks at everything; with a way to registries, mends what it can. Nothing
+/// that has a name loses it.
 pub async fn verify(
     agent: &Agent,
     repair: Option<RegistryAccess>,
@@ -33,48 +30,77 @@ pub async fn verify(
     let store = &agent.store;
     // What is being written would look like what nothing needs.
     let _alone = alone(store, dialogue).await?;
+    let mut mender =
+        repair.map(|access| Mender::new(store, Registry::new(access, dialogue.clone())));
+    if mender.is_some()
+        && let Some(restored) = store.restore_index()?
+    {
+        dialogue.event(Event::Fault(index_fault(restored))).await?;
+    }
     let task = store.clone();
     let found = tokio::task::spawn_blocking(move || look(&task)).await;
     let found = found.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??;
     let mut verified = found.verified;
-    let mender = repair.map(|access| Mender {
-        store,
-        registry: Registry::new(access, dialogue.clone()),
-    });
     for fault in found.faults {
-        let done = match &mender {
+        let repair = match &mut mender {
             Some(mender) => mender.mend(&fault).await?,
             None => None,
         };
-        verified.faults += u64::from(done.is_none());
+        let remains = matches!(repair, None | Some(Repair::Refused { .. }));
+        verified.faults += u64::from(remains);
+        let names = fault.images.iter().map(|stored| familiar(&stored.name));
         let event = StoreFault {
             what: fault.what,
             reason: fault.reason,
-            images: fault
-                .images
-                .iter()
-                .map(|stored| familiar(&stored.name))
-                .collect(),
-            repair: done,
+            images: names.collect(),
+            repair,
         };
         dialogue.event(Event::Fault(event)).await?;
     }
     if mender.is_some() {
-        store.sweep()?;
+        match store.sweep() {
+            // It has been told by the fault that is behind it.
+            Err(StoreError::Doubt { .. }) => {}
+            swept => drop(swept?),
+        }
     }
     Ok(Reply::Verified(verified))
 }
 
+fn index_fault(restored: Restored) -> StoreFault {
+    let Failure {
+        message, causes, ..
+    } = restored.reason.into();
+    StoreFault {
+        what: "index.json".to_owned(),
+        reason: [vec![message], causes].concat().join(": "),
+        images: restored.names.iter().map(|name| familiar(name)).collect(),
+        repair: Some(Repair::Restored),
+    }
+}
+
 /// Something is not as it should be.
-struct Fault {
+pub(super) struct Fault {
     what: String,
     reason: String,
-    /// A blob whose content is not what its name says.
-    corrupt: Option<Digest>,
-    /// A layer whose tree is not what was extracted.
-    changed: Option<DiffId>,
+    pub(super) damage: Damage,
+    /// It is there, and this user may not read it.
+    pub(super) is_denied: bool,
+    /// Surely nothing needs it.
+    pub(super) is_garbage: bool,
     /// What needs it.
-    images: Vec<StoredImage>,
+    pub(super) images: Vec<StoredImage>,
+}
+
+/// What is not as it should be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Damage {
+    /// The content of a blob.
+    Blob(Digest),
+    /// The tree of a layer.
+    Tree(DiffId),
+    /// An image lacks something.
+    Image,
 }
 
 struct Found {
@@ -82,48 +108,68 @@ struct Found {
     faults: Vec<Fault>,
 }
 
+/// Why something is not what it should be.
+struct Reason {
+    text: String,
+    is_denied: bool,
+}
+
+impl From<StoreError> for Reason {
+    fn from(error: StoreError) -> Self {
+        let is_denied = error.is_denied();
+        let Failure {
+            message,
+            causes,
+            hint,
+            ..
+        } = error.into();
+        let mut text = [vec![message], causes].concat().join(": ");
+        if let (true, Some(hint)) = (is_denied, hint) {
+            text = format!("{text} ({hint})");
+        }
+        Self { text, is_denied }
+    }
+}
+
 fn look(store: &Store) -> Result<Found, StoreError> {
     let inventory = Inventory::take(store)?;
     let blobs: Vec<Digest> = inventory.blobs().collect();
-    let corrupt = corrupt_blobs(store, &blobs)?;
+    let content_fault = |what: String, damage, content, reason: Reason| Fault {
+        what,
+        reason: reason.text,
+        damage,
+        is_denied: reason.is_denied,
+        is_garbage: inventory.is_garbage(content),
+        images: inventory.users(content),
+    };
     let mut faults = Vec::new();
-    for (digest, reason) in &corrupt {
-        let content = Content::Blob(*digest);
-        let needed = |(_, needs): &&(StoredImage, Needs)| needs.contains(&content);
-        let images = inventory.images.iter().filter(needed);
-        faults.push(Fault {
-            what: format!("blob {digest}"),
-            reason: reason.clone(),
-            corrupt: Some(*digest),
-            changed: None,
-            images: images.map(|(stored, _)| stored.clone()).collect(),
-        });
+    let mut corrupt = HashSet::new();
+    for (digest, reason) in corrupt_blobs(store, &blobs) {
+        corrupt.insert(digest);
+        let (damage, content) = (Damage::Blob(digest), Content::Blob(digest));
+        faults.push(content_fault(
+            format!("blob {digest}"),
+            damage,
+            content,
+            reason,
+        ));
     }
     for diff_id in inventory.layers() {
-        if store.tree_state(&diff_id)? == TreeState::Changed {
-            let content = Content::Layer(diff_id);
-            let needed = |(_, needs): &&(StoredImage, Needs)| needs.contains(&content);
-            let images = inventory.images.iter().filter(needed);
-            faults.push(Fault {
-                what: format!("layer {}", diff_id.0),
-                reason: "its files are not those that were extracted".to_owned(),
-                corrupt: None,
-                changed: Some(diff_id),
-                images: images.map(|(stored, _)| stored.clone()).collect(),
-            });
+        if let Some(reason) = changed(store, &diff_id) {
+            let (damage, content) = (Damage::Tree(diff_id), Content::Layer(diff_id));
+            let what = format!("layer {}", diff_id.0);
+            faults.push(content_fault(what, damage, content, reason));
         }
     }
-    let corrupt: HashSet<Digest> = corrupt.into_iter().map(|(digest, _)| digest).collect();
-    for (stored, _) in &inventory.images {
-        // A corrupt document is a fault already.
-        if !corrupt.contains(&stored.descriptor.digest)
-            && let Some(reason) = missing(store, stored, &corrupt)
-        {
+    for (stored, needs) in &inventory.images {
+        let is_told = |digest: &Digest| needs.contains(&Content::Blob(*digest));
+        if let Some(text) = missing(store, stored, &corrupt, corrupt.iter().any(is_told)) {
             faults.push(Fault {
                 what: format!("image {}", familiar(&stored.name)),
-                reason,
-                corrupt: None,
-                changed: None,
+                reason: text,
+                damage: Damage::Image,
+                is_denied: false,
+                is_garbage: false,
                 images: vec![stored.clone()],
             });
         }
@@ -144,17 +190,22 @@ fn look(store: &Store) -> Result<Found, StoreError> {
 }
 
 /// Reads all blobs, in as many threads as there are processors.
-fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Result<Vec<(Digest, String)>, StoreError> {
+fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Vec<(Digest, Reason)> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(Digest, String)>, StoreError> {
+    let work = || {
         let mut corrupt = Vec::new();
         while let Some(digest) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let actual = store.hash_blob(digest)?;
-            if actual != *digest {
-                corrupt.push((*digest, format!("its content has the digest {actual}")));
+            match store.hash_blob(digest) {
+                Ok(actual) if actual == *digest => {}
+                Ok(actual) => {
+                    let text = format!("its content has the digest {actual}");
+                    let is_denied = false;
+                    corrupt.push((*digest, Reason { text, is_denied }));
+                }
+                Err(error) => corrupt.push((*digest, error.into())),
             }
         }
-        Ok(corrupt)
+        corrupt
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -162,128 +213,64 @@ fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Result<Vec<(Digest, String)
         let mut corrupt = Vec::new();
         for worker in workers {
             match worker.join() {
-                Ok(found) => corrupt.extend(found?),
+                Ok(found) => corrupt.extend(found),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        Ok(corrupt)
+        corrupt
     })
 }
 
-/// What an image lacks and cannot simply fetch when it is used.
-fn missing(store: &Store, stored: &StoredImage, corrupt: &HashSet<Digest>) -> Option<String> {
+/// Why a tree is not what was extracted.
+fn changed(store: &Store, diff_id: &DiffId) -> Option<Reason> {
+    match store.tree_state(diff_id) {
+        Ok(TreeState::Whole | TreeState::Unknown) => None,
+        Ok(TreeState::Changed) => Some(Reason {
+            text: "its files are not those that were extracted".to_owned(),
+            is_denied: false,
+        }),
+        Err(error) => Some(error.into()),
+    }
+}
+
+/// What an image lacks and cannot simply fetch when it is used. Damage of one
+/// of its blobs may have been told already.
+fn missing(
+    store: &Store,
+    stored: &StoredImage,
+    corrupt: &HashSet<Digest>,
+    is_told: bool,
+) -> Option<String> {
     let image = match store.image(&stored.descriptor.digest) {
         Ok(image) => image,
-        Err(error) => return Some(format!("its documents cannot be read: {error}")),
+        Err(_) if is_told => return None,
+        Err(error) => {
+            let Reason { text, .. } = error.into();
+            return Some(format!("its documents cannot be read: {text}"));
+        }
     };
-    let fetched = fetched_layers(stored, &image);
-    let own = image.layers().skip(fetched);
-    let lacks = own.filter(|(blob, diff_id)| {
-        !store.has_blob(&blob.digest)
-            && !store.has_layer(diff_id)
-            && !corrupt.contains(&blob.digest)
-    });
-    let lacks: Vec<String> = lacks.map(|(_, diff_id)| diff_id.0.to_string()).collect();
+    let lacks = lacking(store, stored, &image).filter(|digest| !corrupt.contains(digest));
+    let lacks: Vec<String> = lacks.map(|digest| digest.to_string()).collect();
     (!lacks.is_empty()).then(|| format!("it has no layer {}", lacks.join(", ")))
+}
+
+/// Blobs of layers that come from no registry and are neither here nor
+/// extracted.
+pub(super) fn lacking(
+    store: &Store,
+    stored: &StoredImage,
+    image: &Image,
+) -> impl Iterator<Item = Digest> {
+    let own = image.layers().skip(fetched_layers(stored, image));
+    own.filter(|(blob, diff_id)| !store.has_blob(&blob.digest) && !store.has_layer(diff_id))
+        .map(|(blob, _)| blob.digest)
 }
 
 /// Layers, base first, that come from a registry whenever they are needed: all
 /// of an image that was pulled, those of the run image of one that was built.
-fn fetched_layers(stored: &StoredImage, image: &Image) -> usize {
+pub(super) fn fetched_layers(stored: &StoredImage, image: &Image) -> usize {
     if stored.role != ImageRole::Application {
         return image.manifest.layers.len();
     }
     run_image_layers(image)
-}
-
-struct Mender<'a> {
-    store: &'a Store,
-    registry: Registry,
-}
-
-impl Mender<'_> {
-    /// Absent when nothing could be done but to say so.
-    async fn mend(&self, fault: &Fault) -> Result<Option<Repair>, Failure> {
-        if let Some(diff_id) = &fault.changed {
-            return self.mend_tree(diff_id, &fault.images).await;
-        }
-        if let Some(digest) = &fault.corrupt {
-            self.store.remove_blob(digest)?;
-            crash::at(Point::DamageRemoved);
-        }
-        if fault.images.is_empty() {
-            return Ok(Some(Repair::Removed));
-        }
-        let mut lost = None;
-        for stored in &fault.images {
-            if let Err(reason) = self.fetch(fault, stored).await {
-                self.store
-                    .remove_images(std::slice::from_ref(&stored.name))?;
-                lost = Some(reason);
-            }
-        }
-        let repair = lost.map_or(Repair::Fetched, |reason| Repair::Lost { reason });
-        Ok(Some(repair))
-    }
-
-    /// Extracts a layer again: of its blob, or of what a registry has. An image
-    /// whose layer cannot be had now is not lost: its next use asks again.
-    async fn mend_tree(
-        &self,
-        diff_id: &DiffId,
-        images: &[StoredImage],
-    ) -> Result<Option<Repair>, Failure> {
-        self.store.remove_tree_of(diff_id)?;
-        if images.is_empty() {
-            return Ok(Some(Repair::Removed));
-        }
-        for stored in images {
-            let Ok(image) = self.store.image(&stored.descriptor.digest) else {
-                continue;
-            };
-            let Some(name) = origin(stored, &image) else {
-                continue;
-            };
-            let fetched = self.registry.fetch_layers(self.store, &name, &image);
-            if fetched.await.is_ok() && self.store.has_layer(diff_id) {
-                return Ok(Some(Repair::Fetched));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Fetches what an image lacks from where the image has it from.
-    async fn fetch(&self, fault: &Fault, stored: &StoredImage) -> Result<(), String> {
-        let text = |error: &dyn std::error::Error| error.to_string();
-        match self.store.image(&stored.descriptor.digest) {
-            Ok(image) => {
-                let fetched = image
-                    .manifest
-                    .layers
-                    .iter()
-                    .take(fetched_layers(stored, &image));
-                let layer = fetched
-                    .into_iter()
-                    .find(|layer| Some(layer.digest) == fault.corrupt);
-                let (layer, name) = layer.zip(origin(stored, &image)).ok_or(BUILT)?;
-                let fetched = self.registry.fetch_blob(self.store, &name, layer).await;
-                fetched.map_err(|error| text(&error))
-            }
-            Err(_) if stored.role == ImageRole::Application => Err(BUILT.to_owned()),
-            Err(_) => {
-                let name: ImageRef = stored.name.parse().map_err(|error| text(&error))?;
-                // What is there of it would be trusted.
-                let removed = self.store.remove_images(std::slice::from_ref(&stored.name));
-                removed.map_err(|error| text(&error))?;
-                let pulled = self.registry.pull(
-                    self.store,
-                    &name,
-                    PullPolicy::Always,
-                    Want::Documents,
-                    stored.role,
-                );
-                pulled.await.map(drop).map_err(|error| text(&error))
-            }
-        }
-    }
 }

@@ -25,10 +25,13 @@ pub(crate) enum StoreCommand {
 /// Read everything that is stored, and compare it with its digest
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct VerifyOptions {
-    /// Fetch again what is damaged; remove what cannot be had again, and the
-    /// images that need it
+    /// Mend what is damaged: fetch it again, make it again of what is there,
+    /// find the names of images again. Asks before an image is given up
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Give up images that cannot be mended, without a question
+    #[arg(short, long, requires = "repair")]
+    pub(crate) yes: bool,
 }
 
 /// Remove what is not needed

@@ -1,6 +1,9 @@
 //! `locald store` and `locald prune`.
 
-use protocol::event::{PrunedItem, StoreFault};
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+
+use protocol::event::{PrunedItem, Repair, StoreFault, Verified};
 use protocol::request::PruneRequest;
 use protocol::{Event, Failure, Reply, Request};
 
@@ -38,28 +41,76 @@ fn verify(
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;
-    let (faults, verified) = block_on(async {
+    let remain = block_on(async {
         let client = setup.connect(printer).await?;
-        let repair = options.repair.then(|| client.access.clone());
-        let request = Request::StoreVerify { repair };
-        let mut conversation = client.request(&request, printer).await?;
-        let mut faults: Vec<StoreFault> = Vec::new();
-        loop {
-            match conversation.next().await? {
-                Heard::Event(Event::Fault(fault)) => faults.push(fault),
-                Heard::Event(_) | Heard::Data(..) => {}
-                Heard::Reply(Reply::Verified(verified)) => return Ok((faults, verified)),
-                Heard::Reply(reply) => return Err(unexpected(&reply)),
-            }
+        let (mut faults, mut verified) = look(&client, printer, options.repair).await?;
+        let lost = lost_images(&faults);
+        let asks = !options.yes && std::io::stdin().is_terminal();
+        if lost.is_empty() || !(options.yes || asks) {
+            printer.answer(&Answer::Verified { faults, verified });
+            return Ok(verified.faults > 0);
         }
+        if asks {
+            let (faults, verified) = (faults.clone(), verified);
+            printer.answer(&Answer::Verified { faults, verified });
+            printer.note(&format!(
+                "Only without {} can the rest be mended",
+                lost.join(", ")
+            ));
+            confirm()?;
+        }
+        let request = Request::ImageRemove { images: lost };
+        client.request(&request, printer).await?.reply().await?;
+        give_up(&mut faults, &mut verified);
+        printer.answer(&Answer::Verified { faults, verified });
+        Ok(verified.faults > 0)
     })?;
-    let remain = verified.faults > 0;
-    printer.answer(&Answer::Verified { faults, verified });
     Ok(if remain {
         exit_code::INTEGRITY
     } else {
         exit_code::SUCCESS
     })
+}
+
+async fn look(
+    client: &Client,
+    printer: &mut Printer,
+    repair: bool,
+) -> Result<(Vec<StoreFault>, Verified), Failure> {
+    let repair = repair.then(|| client.access.clone());
+    let request = Request::StoreVerify { repair };
+    let mut conversation = client.request(&request, printer).await?;
+    let mut faults: Vec<StoreFault> = Vec::new();
+    loop {
+        match conversation.next().await? {
+            Heard::Event(Event::Fault(fault)) => faults.push(fault),
+            Heard::Event(_) | Heard::Data(..) => {}
+            Heard::Reply(Reply::Verified(verified)) => return Ok((faults, verified)),
+            Heard::Reply(reply) => return Err(unexpected(&reply)),
+        }
+    }
+}
+
+/// The images that must be given up, so that what they need can be removed.
+fn lost_images(faults: &[StoreFault]) -> Vec<String> {
+    let refused = faults.iter().filter(|fault| is_refused(fault));
+    let images: BTreeSet<&String> = refused.flat_map(|fault| &fault.images).collect();
+    images.into_iter().cloned().collect()
+}
+
+fn is_refused(fault: &StoreFault) -> bool {
+    matches!(fault.repair, Some(Repair::Refused { .. }))
+}
+
+/// Notes that the images have gone, and the damage with them.
+fn give_up(faults: &mut [StoreFault], verified: &mut Verified) {
+    for fault in faults {
+        if let Some(Repair::Refused { reason }) = &fault.repair {
+            let reason = reason.clone();
+            fault.repair = Some(Repair::Lost { reason });
+            verified.faults -= 1;
+        }
+    }
 }
 
 pub(super) fn prune(

@@ -20,6 +20,8 @@ pub(crate) fn dispatch() {
 /// Enters the agent's namespaces. Must be called before the process has a
 /// second thread.
 pub(crate) fn prepare() -> Result<(), Failure> {
+    // Found before this process is root of a namespace.
+    agent::home();
     agent::namespace::enter()?;
     Ok(())
 }
@@ -41,7 +43,7 @@ pub(crate) fn resume() {
 
 pub(super) async fn connect() -> Result<Agent, MachineError> {
     agent::descriptors::raise();
-    let agent = agent::Agent::new(&agent::home(), agent::machine::Ownership::Shared)
+    let agent = agent::Agent::new(agent::home(), agent::machine::Ownership::Shared)
         .map_err(Failure::from)?;
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     tokio::spawn(async move {

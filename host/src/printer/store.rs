@@ -95,10 +95,22 @@ pub(super) fn verified_lines(faults: &[StoreFault], verified: &Verified) -> Vec<
         1 => format!("The store has a fault: {counted} were looked at."),
         many => format!("The store has {many} faults: {counted} were looked at."),
     });
-    if verified.faults > 0 {
-        lines.push("`locald store verify --repair` fetches again what can be had.".to_owned());
-    }
+    lines.extend(next_step(faults, verified));
     lines
+}
+
+fn next_step(faults: &[StoreFault], verified: &Verified) -> Option<String> {
+    let refused = |fault: &StoreFault| matches!(fault.repair, Some(Repair::Refused { .. }));
+    if verified.faults == 0 {
+        None
+    } else if faults.iter().any(refused) {
+        Some("`locald store verify --repair --yes` gives up the images that need it; a new build makes them again.".to_owned())
+    } else {
+        Some(
+            "`locald store verify --repair` mends what can be mended, and removes nothing."
+                .to_owned(),
+        )
+    }
 }
 
 fn fault_lines(fault: &StoreFault) -> Vec<String> {
@@ -109,8 +121,13 @@ fn fault_lines(fault: &StoreFault) -> Vec<String> {
     lines.extend(fault.repair.as_ref().map(|repair| match repair {
         Repair::Fetched => "  fetched again".to_owned(),
         Repair::Removed => "  removed; nothing needs it".to_owned(),
+        Repair::Restored => "  made again of what is there".to_owned(),
+        Repair::RunsOnly => {
+            "  removed; the images still run, but cannot be exported or pushed before they are built again".to_owned()
+        }
+        Repair::Refused { reason } => format!("  kept as it is: {}", clean(reason)),
         Repair::Lost { reason } => {
-            format!("  the images that need it were removed: {}", clean(reason))
+            format!("  the images that need it were given up: {}", clean(reason))
         }
     }));
     lines
@@ -122,6 +139,9 @@ pub(super) fn verified_json(faults: &[StoreFault], verified: &Verified) -> Value
             None => (None, None),
             Some(Repair::Fetched) => (Some("fetched"), None),
             Some(Repair::Removed) => (Some("removed"), None),
+            Some(Repair::Restored) => (Some("restored"), None),
+            Some(Repair::RunsOnly) => (Some("runs-only"), None),
+            Some(Repair::Refused { reason }) => (Some("refused"), Some(reason)),
             Some(Repair::Lost { reason }) => (Some("lost"), Some(reason)),
         };
         json!({

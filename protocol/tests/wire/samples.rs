@@ -413,6 +413,16 @@ fn pulls() -> Vec<PullEvent> {
     ]
 }
 
+fn repairs() -> Vec<Repair> {
+    vec![
+        Repair::Fetched,
+        Repair::Removed,
+        Repair::Restored,
+        Repair::RunsOnly,
+        Repair::Refused { reason: text("r") },
+    ]
+}
+
 fn pushes() -> Vec<PushEvent> {
     let image = || text("i");
     vec![
@@ -569,6 +579,14 @@ pub(crate) fn events() -> Vec<Event> {
     );
     all.extend(pulls().into_iter().map(Event::Pull));
     all.extend(pushes().into_iter().map(Event::Push));
+    all.extend(repairs().into_iter().map(|repair| {
+        Event::Fault(StoreFault {
+            what: text("blob"),
+            reason: text("r"),
+            images: Vec::new(),
+            repair: Some(repair),
+        })
+    }));
     all.extend(
         [Phase::Detect, Phase::Restore, Phase::Build, Phase::Export].map(Event::PhaseStarted),
     );

@@ -168,6 +168,18 @@ impl Place {
         }
     }
 
+    /// The tree of a layer is not what was extracted.
+    pub(crate) fn change_a_tree(&self) {
+        let layers = self.home.path().join("store/layers");
+        let layer = fs_err::read_dir(layers).unwrap().next().unwrap();
+        fs_err::write(layer.unwrap().path().join("added"), "").unwrap();
+    }
+
+    /// The index was removed; its copy is there.
+    pub(crate) fn lose_the_index(&self) {
+        fs_err::remove_file(self.home.path().join("store/index.json")).unwrap();
+    }
+
     /// One of them is not what it was.
     pub(crate) fn damage_a_fetched_blob(&self) {
         fs_err::write(&self.fetched_blobs()[0], "something else").unwrap();

@@ -17,7 +17,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them.
-pub(crate) const SCENARIOS: [Scenario; 7] = [
+pub(crate) const SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "pull",
         prepare: |place| {
@@ -72,6 +72,21 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         again: &[0],
         // What is swept then is what was killed before has left.
         left_out: &["Swept", "RemovalBegun"],
+    },
+    Scenario {
+        name: "repair of a layer",
+        prepare: |place| place.change_a_tree(),
+        command: |_| words(&["store", "verify", "--repair"]),
+        again: &[0],
+        left_out: &["Swept", "RemovalBegun"],
+    },
+    Scenario {
+        name: "repair of the index",
+        prepare: |place| place.lose_the_index(),
+        command: |_| words(&["store", "verify", "--repair"]),
+        again: &[0],
+        // Before it is replaced, it is lost.
+        left_out: &["Swept", "RemovalBegun", "IndexWritten"],
     },
     Scenario {
         name: "prune",

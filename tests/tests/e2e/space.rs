@@ -92,8 +92,14 @@ fn a_full_file_system_is_read_and_pruned() {
          fails 120 $locald image tag $busybox other
          $locald image ls; $locald store
          $locald prune --yes
-         $locald image tag $busybox other; $locald store verify
-         $locald run --command other -- /bin/sh -c true",
+         $locald image tag $busybox other; $locald image tag $busybox more
+         $locald store verify
+         $locald run --command other -- /bin/sh -c true
+         # Names go, and what they alone need, without a free byte.
+         fill
+         $locald image rm more; fill; $locald image rm $busybox; fill
+         $locald image rm other; [ \"$($locald image ls -q)\" = '' ]
+         rm $disk/fill; $locald pull $busybox; $locald store verify",
     );
     assert!(said.contains("`locald prune` frees 2 MB"), "{said}");
     assert!(said.contains("has 0 kB of 8 MB left"), "{said}");
@@ -114,7 +120,10 @@ fn a_file_system_without_files_is_told() {
          rm $disk/taken-*
          fails 120 $locald pull $busybox
          mount -o remount,nr_inodes=1000 small $disk
-         $locald pull $busybox; $locald store verify",
+         $locald pull $busybox; $locald store verify
+         $locald image tag $busybox kept
+         while touch $disk/taken-$((n += 1)) 2>/dev/null; do :; done
+         $locald image rm kept; $locald image rm $busybox; $locald prune --yes",
     );
     assert!(said.contains("files left"), "{said}");
 }
@@ -144,7 +153,11 @@ fn a_disk_that_is_full_in_the_middle_of_a_build_keeps_the_earlier_image() {
     if was_tried() || !rustix::process::geteuid().is_root() {
         return;
     }
-    let app = App::probe("[ ! -e full ] || dd if=/dev/zero of=/layers/big bs=1M");
+    // More levels than files may be open at a time, see below.
+    let app = App::probe(
+        "[ ! -e full ] || dd if=/dev/zero of=/layers/big bs=1M
+         [ ! -e deep ] || { cd /layers; n=0; while [ $((n += 1)) -le 1100 ]; do mkdir d; cd d; done; }",
+    );
     let script = format!(
         "export app='{app}'
          build() {{ $locald build $app -t kept --builder {builder}; }}
@@ -153,9 +166,13 @@ fn a_disk_that_is_full_in_the_middle_of_a_build_keeps_the_earlier_image() {
          [ \"$before\" = \"$($locald image inspect kept --json)\" ]
          $locald store verify
          $locald run --command kept -- true
-         fill; fails 120 $locald image export kept oci-archive:$disk/kept.tar
+         fill; fails 120 $locald pull $busybox
+         fails 120 $locald image export kept oci-archive:$disk/kept.tar
          rm $disk/fill; $locald image export kept oci-archive:$disk/kept.tar
-         echo changed >$app/changed; build; $locald store verify",
+         echo changed >$app/changed; build; $locald store verify
+         ulimit -n 1024
+         touch $app/deep; build; rm $app/deep; build; $locald build $app -t kept --builder {builder} --clear-cache
+         touch $app/deep; build; $locald prune --yes --unused-for 0d; [ -z \"$(ls $LOCALD_HOME/store/projects)\" ]",
         app = app.text(),
         builder = builder(),
     );

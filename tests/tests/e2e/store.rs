@@ -1,5 +1,7 @@
 //! `locald store` and `locald prune`.
 
+use std::path::{Path, PathBuf};
+
 use harness::{App, builder, busybox, in_busybox, locald, unique};
 use serde_json::Value;
 
@@ -70,6 +72,23 @@ fn what_takes_space_is_told_and_goes_when_it_is_not_needed() {
         "--force",
     ];
     locald(again).home(home.path()).succeed();
+    // A project's folder is known before it has a finished build.
+    let broken = App::probe("false");
+    let arguments = [
+        "build",
+        &broken.text(),
+        "-t",
+        "broken",
+        "--builder",
+        &builder(),
+    ];
+    locald(arguments).home(home.path()).fail(51, "");
+    let usage = answer(&["store"], home.path());
+    let projects = usage["projects"].as_array().unwrap();
+    assert!(
+        projects.iter().any(|it| it["folder"] == broken.text()),
+        "{usage}"
+    );
 }
 
 #[test]
@@ -96,33 +115,183 @@ fn a_limit_takes_the_longest_unused_first() {
     assert_eq!(pruned["items"][0]["name"], old.text(), "{pruned}");
 }
 
+/// Paths of the documents and layers of an image.
+struct Parts {
+    manifest: PathBuf,
+    config: PathBuf,
+    layers: Vec<PathBuf>,
+}
+
+fn parts(home: &Path, name: &str) -> Parts {
+    let blobs = home.join("store/blobs/sha256");
+    let inspected = answer(&["image", "inspect", name], home);
+    let path = |digest: &Value| blobs.join(&digest.as_str().unwrap()["sha256:".len()..]);
+    let layers = inspected["manifest"]["layers"].as_array().unwrap();
+    let listed = answer(&["image", "ls"], home);
+    let listed = listed["images"].as_array().unwrap();
+    let own = listed.iter().find(|it| it["name"] == name).unwrap();
+    Parts {
+        manifest: path(&own["digest"]),
+        config: path(&inspected["manifest"]["config"]["digest"]),
+        layers: layers.iter().map(|layer| path(&layer["digest"])).collect(),
+    }
+}
+
+fn runs(home: &Path, name: &str) {
+    let app = ["run", "--command", name, "--", "cat", "/workspace/app.py"];
+    locald(app).home(home).succeed();
+}
+
 #[test]
-fn damage_is_found_and_mended_or_told() {
+fn what_cannot_be_had_again_is_kept_until_its_user_gives_it_up() {
     let home = tempfile::tempdir().unwrap();
     let (app, name) = built(home.path());
-    let blobs = home.path().join("store/blobs/sha256");
-    let inspected = answer(&["image", "inspect", &name], home.path());
-    let layers = inspected["manifest"]["layers"].as_array().unwrap();
-    let own = layers.last().unwrap()["digest"].as_str().unwrap();
-    let own = blobs.join(&own["sha256:".len()..]);
-    fs_err::write(&own, "something else").unwrap();
-    fs_err::write(blobs.join("0".repeat(64)), "nobody's").unwrap();
+    let built = parts(home.path(), &name);
+    // Its tree is not extracted: this is all that there is of it.
+    let own = built.layers.last().unwrap();
+    fs_err::write(own, "something else").unwrap();
+    fs_err::write(own.with_file_name("0".repeat(64)), "nobody's").unwrap();
 
     let found = locald(["store", "verify"]).home(home.path()).fail(115, "");
     assert!(found.stdout.contains(&name), "{}", found.stdout);
     assert!(found.stdout.contains("2 faults"), "{}", found.stdout);
-    let mended = answer(&["store", "verify", "--repair"], home.path());
-    assert_eq!(mended["remaining"], 0, "{mended}");
-    locald(["store", "verify"]).home(home.path()).succeed();
-    // What was built here is in no registry: the next build makes it again.
-    let kept = locald(["image", "ls", "-q"])
+    let repair = ["store", "verify", "--repair", "--json"];
+    let kept = locald(repair)
         .home(home.path())
-        .succeed()
-        .stdout;
-    assert!(!kept.contains(&name), "{kept}");
+        .fail(115, "")
+        .json()
+        .pop()
+        .unwrap();
+    assert_eq!(kept["remaining"], 1, "{kept}");
+    let listed = || {
+        locald(["image", "ls", "-q"])
+            .home(home.path())
+            .succeed()
+            .stdout
+    };
+    assert!(listed().contains(&name));
+    let given_up = answer(&["store", "verify", "--repair", "--yes"], home.path());
+    assert_eq!(given_up["remaining"], 0, "{given_up}");
+    locald(["store", "verify"]).home(home.path()).succeed();
+    assert!(!listed().contains(&name));
     locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
         .home(home.path())
         .succeed();
+}
+
+#[test]
+fn an_image_whose_trees_are_whole_still_runs_and_is_built_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (app, name) = built(home.path());
+    runs(home.path(), &name);
+    let layers = parts(home.path(), &name).layers;
+    // The run image's can be fetched again, the others are here alone.
+    for layer in &layers {
+        fs_err::write(layer, "something else").unwrap();
+    }
+    let mended = answer(&["store", "verify", "--repair"], home.path());
+    assert_eq!(mended["remaining"], 0, "{mended}");
+    let how = |how: &str| {
+        let faults = mended["faults"].as_array().unwrap();
+        faults.iter().filter(|fault| fault["repair"] == how).count()
+    };
+    assert_eq!((how("fetched"), how("runs-only")), (1, layers.len() - 1));
+    locald(["store", "verify"]).home(home.path()).succeed();
+    runs(home.path(), &name);
+    let target = format!("oci:{}", app.outside().join("exported").display());
+    let export = ["image", "export", &name, &target];
+    locald(export)
+        .home(home.path())
+        .fail(115, "it runs, but cannot be exported");
+    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
+        .home(home.path())
+        .succeed();
+    locald(export).home(home.path()).succeed();
+}
+
+#[test]
+fn a_document_that_cannot_be_read_stops_every_removal() {
+    let home = tempfile::tempdir().unwrap();
+    let (app, name) = built(home.path());
+    runs(home.path(), &name);
+    let Parts {
+        manifest,
+        config,
+        layers,
+    } = parts(home.path(), &name);
+    for document in [manifest, config] {
+        let whole = fs_err::read(&document).unwrap();
+        let mut flipped = whole.clone();
+        flipped[40] ^= 1;
+        fs_err::remove_file(&document).unwrap();
+        fs_err::write(&document, flipped).unwrap();
+        // Something else is built, removed and pruned.
+        app.write("more", document.to_str().unwrap());
+        let other = unique("other");
+        let build = ["build", &app.text(), "-t", &other, "--builder", &builder()];
+        let said = locald(build).home(home.path()).succeed().stderr;
+        assert!(
+            said.contains("is not known what") && said.contains(&name),
+            "{said}"
+        );
+        let said = locald(["image", "rm", &other])
+            .home(home.path())
+            .succeed()
+            .stderr;
+        assert!(said.contains("image rm"), "{said}");
+        locald(["prune", "--yes"])
+            .home(home.path())
+            .fail(119, "nothing is removed");
+        assert!(layers.iter().all(|layer| layer.exists()));
+        fs_err::write(&document, whole).unwrap();
+        locald(["prune", "--yes"]).home(home.path()).succeed();
+        runs(home.path(), &name);
+    }
+}
+
+#[test]
+fn names_survive_a_lost_index() {
+    let home = tempfile::tempdir().unwrap();
+    locald(["pull", &busybox()]).home(home.path()).succeed();
+    let (_app, name) = built(home.path());
+    let store = home.path().join("store");
+    let index = store.join("index.json");
+    let list = || locald(["image", "ls", "-q"]).home(home.path());
+    let before = list().succeed().stdout;
+    let remove = || fs_err::remove_file(&index).unwrap();
+    let damages: [&dyn Fn(); 4] = [
+        &remove,
+        &|| fs_err::write(&index, "").unwrap(),
+        &|| fs_err::write(&index, "{\"manifests\": [{").unwrap(),
+        &|| {
+            remove();
+            fs_err::create_dir(&index).unwrap();
+        },
+    ];
+    for damage in damages {
+        damage();
+        list().fail(119, "store verify --repair");
+        locald(["prune", "--yes"]).home(home.path()).fail(119, "");
+        let repair = answer(&["store", "verify", "--repair"], home.path());
+        assert_eq!(repair["remaining"], 0, "{repair}");
+        assert_eq!(list().succeed().stdout, before);
+    }
+    // Without a copy, the images are found, and have names to be renamed.
+    remove();
+    fs_err::remove_file(store.join("index-copy.json")).unwrap();
+    answer(&["store", "verify", "--repair"], home.path());
+    let found = list().succeed().stdout;
+    assert!(found.contains("recovered/"), "{found}");
+    let images = answer(&["image", "ls"], home.path());
+    let images = images["images"].as_array().unwrap();
+    let app = images.iter().find(|image| image["kind"] == "application");
+    let recovered = app.unwrap_or_else(|| panic!("{images:?}"))["name"]
+        .as_str()
+        .unwrap();
+    locald(["image", "tag", recovered, &name])
+        .home(home.path())
+        .succeed();
+    runs(home.path(), &name);
 }
 
 #[test]
@@ -162,4 +331,25 @@ fn nothing_is_pruned_while_something_is_built() {
     let built = building.wait();
     assert_eq!(built.code, 0, "{}", built.stderr);
     locald(["store", "verify"]).home(home.path()).succeed();
+}
+
+#[test]
+fn a_user_without_home_has_the_one_of_the_list_of_users() {
+    // Only root can be somebody else.
+    if !rustix::process::geteuid().is_root() || harness::setting("LOCALD_TEST_MODE") != "in-process"
+    {
+        return;
+    }
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    command.arg(harness::setting("LOCALD_BIN")).arg("store");
+    // The user `nobody` has a home that nobody can make.
+    let said = harness::Locald::of(command)
+        .without("HOME")
+        .without("LOCALD_HOME")
+        .without("XDG_DATA_HOME")
+        .run();
+    assert_ne!(said.code, 0, "{}", said.stdout);
+    assert!(said.stderr.contains("/nonexistent"), "{}", said.stderr);
+    assert!(!said.stderr.contains("/root"), "{}", said.stderr);
 }

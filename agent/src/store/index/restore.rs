@@ -1,0 +1,112 @@
+//! Finds the names of images again, when the index is lost or damaged.
+//!
+//! Its copy has them. What the copy does not name, or without a copy, is found
+//! among the blobs, and gets a name that says so.
+
+use std::collections::HashSet;
+use std::io;
+
+use protocol::event::ImageRole;
+
+use super::StoredImage;
+use super::document::Document;
+use crate::crash::{self, Point};
+use crate::digest::Digest;
+use crate::media_type;
+use crate::reference::DOCKER_HUB;
+use crate::store::{DOCUMENT_CAP, Descriptor, Image, Lock, Store, StoreError};
+
+/// What an index was made of that is damaged or lost.
+#[derive(Debug)]
+pub struct Restored {
+    /// What was wrong with the old one.
+    pub reason: StoreError,
+    /// The names that it has now.
+    pub names: Vec<String>,
+}
+
+impl Store {
+    /// Makes the index again when it is lost or damaged. What is there of it is
+    /// kept beside it.
+    pub fn restore_index(&self) -> Result<Option<Restored>, StoreError> {
+        let _lock = Lock::exclusive(&self.lock_path("index.lock"))?;
+        let reason = match self.read_index() {
+            Ok(_) => return Ok(None),
+            Err(reason @ StoreError::Index { .. }) if !reason.is_denied() => reason,
+            Err(error) => return Err(error),
+        };
+        let mut document = self.read_copy().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the copy of the index is of no use either");
+            Document::empty()
+        });
+        document
+            .images
+            .retain(|image| self.has_blob(&image.descriptor.digest));
+        self.add_unnamed(&mut document)?;
+        self.put_index_aside()?;
+        self.write_index(&document)?;
+        crash::at(Point::IndexRestored);
+        let names = document.images.into_iter().map(|image| image.name);
+        Ok(Some(Restored {
+            reason,
+            names: names.collect(),
+        }))
+    }
+
+    fn put_index_aside(&self) -> Result<(), StoreError> {
+        let path = self.index_path();
+        let names = (0_u32..).map(|number| format!("index-damaged-{number}.json"));
+        let mut names = names.map(|name| self.root().join(name));
+        let Some(aside) = names.find(|name| !name.exists()) else {
+            return Ok(());
+        };
+        match fs_err::rename(&path, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed.map_err(|source| StoreError::io("put aside", &path, source)),
+        }
+    }
+
+    /// Names the images of which there is nothing but their blobs.
+    fn add_unnamed(&self, document: &mut Document) -> Result<(), StoreError> {
+        let named = document.images.iter().map(|image| image.descriptor.digest);
+        let named: HashSet<Digest> = named.collect();
+        for (digest, size) in self.blobs()? {
+            if named.contains(&digest) || size > 2 * DOCUMENT_CAP {
+                continue;
+            }
+            let Ok(image) = self.image(&digest) else {
+                continue;
+            };
+            let (name, descriptor) = (recovered(&digest), descriptor(&image));
+            let found = StoredImage::now(name, descriptor, role(&image));
+            document.images.push(found);
+        }
+        Ok(())
+    }
+}
+
+fn recovered(digest: &Digest) -> String {
+    let short = &digest.hex()[..12];
+    format!("{DOCKER_HUB}/recovered/{short}:latest")
+}
+
+fn descriptor(image: &Image) -> Descriptor {
+    let media_type = image.manifest.media_type.clone();
+    Descriptor {
+        media_type: media_type.unwrap_or_else(|| media_type::MANIFEST.to_owned()),
+        digest: image.digest,
+        size: image.manifest_bytes.len() as u64,
+    }
+}
+
+/// Why an image is here, by what it says of itself.
+fn role(image: &Image) -> ImageRole {
+    let runtime = image.config.runtime();
+    if runtime.label("io.buildpacks.lifecycle.metadata").is_some() {
+        ImageRole::Application
+    } else if runtime.label("io.buildpacks.builder.metadata").is_some() {
+        ImageRole::Builder
+    } else {
+        ImageRole::Other
+    }
+}

@@ -1,0 +1,163 @@
+//! Who uses blobs and layers, and who removes them.
+//!
+//! `use.lock` is shared by all who make or use blobs and layers, and exclusive
+//! while garbage is collected. A lock that is always shared by somebody would
+//! never be free. So who wants it alone closes `turn.lock`, through which
+//! everybody comes, and those that come later wait.
+//!
+//! It stays open while a process, a shell or a shown folder is there
+//! (`sessions.lock`): such a session may last for days, and what comes later may
+//! belong to it.
+
+use std::time::Duration;
+
+use super::{Lock, Store, StoreError};
+
+/// How often a lock that somebody else holds is tried again.
+const POLL: Duration = Duration::from_millis(10);
+/// Nobody is told of a wait that is over sooner.
+const UNTOLD: Duration = Duration::from_millis(500);
+
+/// How long blobs and layers are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    /// Until some work is done.
+    Work,
+    /// As long as somebody likes.
+    Session,
+}
+
+/// Keeps garbage from being collected.
+#[derive(Debug)]
+pub struct Lease {
+    _in_use: Lock,
+    _session: Option<Lock>,
+}
+
+impl Store {
+    /// Keeps garbage from being collected while a request makes or uses blobs
+    /// and layers; `on_wait` is called once when it must wait for long.
+    pub async fn in_use<E: From<StoreError>>(
+        &self,
+        duty: Duty,
+        on_wait: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<Lease, E> {
+        let start = tokio::time::Instant::now();
+        while start.elapsed() < UNTOLD {
+            if let Some(lease) = self.try_in_use(duty)? {
+                return Ok(lease);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        on_wait().await?;
+        loop {
+            if let Some(lease) = self.try_in_use(duty)? {
+                return Ok(lease);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn try_in_use(&self, duty: Duty) -> Result<Option<Lease>, StoreError> {
+        let Some(_turn) = Lock::try_shared(&self.lock_path("turn.lock"))? else {
+            return Ok(None);
+        };
+        let session = match duty {
+            Duty::Work => None,
+            Duty::Session => Some(Lock::shared(&self.lock_path("sessions.lock"))?),
+        };
+        let in_use = Lock::try_shared(&self.lock_path("use.lock"))?;
+        Ok(in_use.map(|in_use| Lease {
+            _in_use: in_use,
+            _session: session,
+        }))
+    }
+
+    /// Waits until nobody makes or uses blobs and layers; `on_wait` is called
+    /// when somebody does.
+    pub async fn alone<E: From<StoreError>>(
+        &self,
+        on_wait: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<Lock, E> {
+        if let Some(lock) = self.try_alone()? {
+            return Ok(lock);
+        }
+        on_wait().await?;
+        let mut turn = None;
+        loop {
+            if turn.is_none() {
+                turn = Lock::try_exclusive(&self.lock_path("turn.lock"))?;
+            }
+            if turn.is_some() && self.has_sessions()? {
+                turn = None;
+            }
+            if let Some(lock) = self.try_alone()? {
+                return Ok(lock);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The same, unless somebody uses blobs and layers now.
+    pub(super) fn try_alone(&self) -> Result<Option<Lock>, StoreError> {
+        Lock::try_exclusive(&self.lock_path("use.lock"))
+    }
+
+    /// Only for who has closed the way in.
+    fn has_sessions(&self) -> Result<bool, StoreError> {
+        let sessions = Lock::try_exclusive(&self.lock_path("sessions.lock"))?;
+        Ok(sessions.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::convert::Infallible;
+    use std::pin::pin;
+
+    use super::*;
+
+    async fn lease(store: &Store, duty: Duty) -> Lease {
+        let on_wait = async || Ok::<_, StoreError>(());
+        store.in_use(duty, on_wait).await.unwrap()
+    }
+
+    /// Takes leases in turns, so that the store is never free as long as each is
+    /// granted soon.
+    async fn rounds(store: &Store) -> Infallible {
+        let mut held = Some(lease(store, Duty::Work).await);
+        loop {
+            let soon = tokio::time::timeout(4 * POLL, lease(store, Duty::Work));
+            let next = soon.await.ok();
+            drop(std::mem::replace(&mut held, next));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_to_be_alone_is_not_overtaken_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let on_wait = async || Ok::<_, StoreError>(());
+        tokio::select! {
+            never = rounds(&store) => match never {},
+            alone = store.alone(on_wait) => drop(alone.unwrap()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_keeps_the_way_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let session = lease(&store, Duty::Session).await;
+        let mut alone = pin!(store.alone(async || Ok::<_, StoreError>(())));
+        for _ in 0..3 {
+            assert!(futures_util::poll!(&mut alone).is_pending());
+            drop(lease(&store, Duty::Work).await);
+            tokio::time::sleep(2 * POLL).await;
+        }
+        drop(session);
+        drop(alone.await.unwrap());
+    }
+}

@@ -1,0 +1,164 @@
+//! Temporary directories of the store, and what killed processes left of them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::removal::remove_tree;
+use super::{Lock, StoreError};
+
+/// The lock file of a temporary directory.
+const OWNER: &str = ".owner";
+/// Prefix of a tree that is being removed, by whomever.
+const REMOVED: &str = "removed-";
+/// Prefix of a temporary directory that is not locked yet.
+const UNBORN: &str = ".new-";
+/// How long nothing has changed in what no living process has made just now.
+const ABANDONED: Duration = Duration::from_mins(10);
+
+/// A directory in the store's `tmp/`, gone when dropped. While it is in use
+/// its owner holds a lock, so that what a killed process left can be told.
+#[derive(Debug)]
+pub struct Temporary {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Temporary {
+    pub(super) fn new(root: &Path) -> Result<Self, StoreError> {
+        let parent = root.join("tmp");
+        // The directory gets its final name only when it is locked: nobody
+        // can take it for one whose owner is dead.
+        let made = tempfile::Builder::new()
+            .prefix(UNBORN)
+            .tempdir_in(&parent)
+            .map_err(|source| StoreError::io("make a directory in", &parent, source))?;
+        let lock = Lock::exclusive(&made.path().join(OWNER))?;
+        let name = made.path().file_name().unwrap_or_default();
+        let name = name.to_string_lossy().replace(UNBORN, "");
+        let path = parent.join(name);
+        let unborn = made.keep();
+        fs_err::rename(&unborn, &path)
+            .map_err(|source| StoreError::io("rename", &unborn, source))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = remove_at_once(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "temporary directory stays");
+        }
+    }
+}
+
+/// Where a tree goes that loses its name before it is removed. No directory is
+/// made for it: there may be no space for one.
+pub(super) fn grave(root: &Path, path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let own = std::process::id();
+    root.join(format!("tmp/{REMOVED}{own}-{name}"))
+}
+
+/// Removes what killed processes left. A store that cannot be written can
+/// still be read.
+pub(super) fn sweep(parent: &Path) -> Result<(), StoreError> {
+    let entries =
+        fs_err::read_dir(parent).map_err(|source| StoreError::io("list", parent, source))?;
+    for entry in entries.flatten() {
+        if let Err(error) = sweep_entry(&entry) {
+            tracing::debug!(%error, "what a killed process left stays");
+        }
+    }
+    Ok(())
+}
+
+fn sweep_entry(entry: &fs_err::DirEntry) -> Result<(), StoreError> {
+    let path = entry.path();
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    if name.starts_with(REMOVED) {
+        // Whoever began may be at it still: the two do not harm each other.
+        return remove_tree(&path);
+    }
+    let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+    if name.starts_with(UNBORN) || !is_directory {
+        return if is_abandoned(entry) {
+            remove_tree(&path)
+        } else {
+            Ok(())
+        };
+    }
+    let owner = path.join(OWNER);
+    if !owner.exists() {
+        // A directory has its lock before its name, and loses both at once.
+        return remove_at_once(&path);
+    }
+    match Lock::try_exclusive(&owner)? {
+        Some(_lock) => remove_at_once(&path),
+        None => Ok(()),
+    }
+}
+
+/// Removes a directory of `tmp/`: killed in the middle, its owner leaves
+/// nothing that looks like the directory of a living process.
+fn remove_at_once(path: &Path) -> Result<(), StoreError> {
+    let root = path.parent().and_then(Path::parent).unwrap_or(path);
+    let moved = grave(root, path);
+    match fs_err::rename(path, &moved) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(StoreError::io("remove", path, source)),
+        Ok(()) => remove_tree(&moved),
+    }
+}
+
+fn is_abandoned(entry: &fs_err::DirEntry) -> bool {
+    let changed = entry.metadata().and_then(|metadata| metadata.modified());
+    let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+    age.is_some_and(|age| age > ABANDONED)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn what_nobody_uses_goes_and_the_rest_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let alive = store.temporary().unwrap();
+        let tmp = directory.path().join("tmp");
+        let old = SystemTime::now() - 2 * ABANDONED;
+        for name in ["without-owner", "removed-1-x", ".new-old", ".new-now"] {
+            fs_err::create_dir_all(tmp.join(name).join("inner")).unwrap();
+        }
+        fs_err::create_dir(tmp.join("killed")).unwrap();
+        fs_err::write(tmp.join("killed").join(OWNER), "").unwrap();
+        for name in ["file-old", "file-now"] {
+            fs_err::write(tmp.join(name), "").unwrap();
+        }
+        for name in [".new-old", "file-old"] {
+            let file = fs_err::File::open(tmp.join(name)).unwrap();
+            file.file().set_modified(old).unwrap();
+        }
+        Store::open(directory.path()).unwrap();
+        let left = fs_err::read_dir(&tmp).unwrap();
+        let left = left.map(|it| it.unwrap().file_name().into_string().unwrap());
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        let own = alive.path().file_name().unwrap().to_str().unwrap();
+        let mut expected = [".new-now", "file-now", own];
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+    }
+}
