@@ -36,7 +36,9 @@ pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 /// Native Buildpacks, without Docker.
 #[derive(Debug, Parser)]
 #[command(name = "locald", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: docs/exit-codes.md. JSON events: docs/json.md.")]
+#[command(after_help = "\
+Exit codes: 0 as asked, 2 a wrong command line, 110 to 124 a kind of failure each, 130 Ctrl-C; a
+build that fails ends with the lifecycle's code, `run` and `shell` with that of their process.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,

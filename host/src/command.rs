@@ -67,7 +67,7 @@ fn words() -> impl Iterator<Item = String> {
 fn say(error: &clap::Error) -> u8 {
     match error.print() {
         // A closed output has no reader to tell.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => exit_code::MACHINE,
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => exit_code::STORE,
         _ => u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE),
     }
 }

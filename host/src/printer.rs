@@ -295,7 +295,12 @@ impl Printer {
         let Some(error) = self.out.error() else {
             return Ok(());
         };
-        let mut failure = Failure::from_error(FailureKind::Machine, &error);
+        let kind = if protocol::is_full(&error) {
+            FailureKind::DiskFull
+        } else {
+            FailureKind::Store
+        };
+        let mut failure = Failure::from_error(kind, &error);
         let cause = std::mem::take(&mut failure.message);
         failure.message = format!("standard output cannot be written: {cause}");
         let style = Style::new(false);

@@ -17,7 +17,13 @@ Examples:
   locald up web              this one, and what it depends on
   locald up --watch          build and restart what changes
 
-docs/services.md lists what locald.toml says of a service.")]
+In locald.toml:
+  [services.web]
+  port = 3000
+  depends_on = [\"api\"]
+
+  [services.api]
+  workdir = \"api\"")]
 pub(crate) struct UpOptions {
     /// Services to start, with what they depend on [default: all]
     #[arg(value_name = "SERVICE")]

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::cli::Cli;
 
 /// Commands that there are not, and what to use.
-const COMMANDS: [(&[&str], &str); 18] = [
+const COMMANDS: [(&[&str], &str); 17] = [
     (
         &["exec"],
         "`locald run IMAGE --command -- PROGRAM` starts a program in an image, `locald shell -- PROGRAM` in the environment of its build",
@@ -16,10 +16,6 @@ const COMMANDS: [(&[&str], &str); 18] = [
     (
         &["start", "serve", "dev", "create"],
         "`locald up` starts the services of locald.toml, `locald run` builds a folder and starts it",
-    ),
-    (
-        &["restart"],
-        "`locald up --watch` and `locald run --watch` restart what changes",
     ),
     (
         &["upgrade", "update", "self-update"],

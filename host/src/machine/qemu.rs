@@ -16,6 +16,7 @@ mod life;
 mod probe;
 mod start;
 mod supervisor;
+mod trial;
 
 use std::path::PathBuf;
 use std::time::Duration;

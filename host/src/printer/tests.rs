@@ -234,7 +234,10 @@ fn a_full_disk_below_standard_output_is_a_failure() {
         printer.answer(&built());
         printer.finish()
     };
-    assert_eq!(finish(io::ErrorKind::StorageFull), Err(exit_code::MACHINE));
+    assert_eq!(
+        finish(io::ErrorKind::StorageFull),
+        Err(exit_code::DISK_FULL)
+    );
     assert_eq!(finish(io::ErrorKind::BrokenPipe), Ok(()));
 }
 

@@ -10,6 +10,7 @@ use super::command_line::{Acceleration, Programs};
 use super::error::package;
 use super::folder::{Folder, Transport};
 use super::guest::Guest;
+use super::trial;
 use crate::settings::GuestImage;
 
 const KVM: &str = "/dev/kvm";
@@ -130,8 +131,14 @@ pub(super) fn checks(folder: &Folder, guest: Option<&GuestImage>) -> Vec<Check> 
 
 fn kvm(folder: &Folder, guest: Architecture) -> Check {
     let slow = "builds take several times as long without it";
+    let mut said = "QEMU could not start with it".to_owned();
     if accelerations(folder, guest).contains(&Acceleration::Kvm) {
-        return Check::good("KVM", format!("{KVM} is usable"));
+        let qemu = find(qemu(guest)).unwrap_or_default();
+        match trial::firmware(&qemu, guest, Acceleration::Kvm) {
+            Ok(()) => return Check::good("KVM", format!("{KVM} is usable")),
+            Err(error) => said = format!("QEMU cannot start with it: {error}"),
+        }
+        note_broken_kvm(folder);
     }
     let (detail, remedy) = if guest != Architecture::own() {
         (
@@ -140,8 +147,8 @@ fn kvm(folder: &Folder, guest: Architecture) -> Check {
         )
     } else if is_usable(KVM) {
         (
-            format!("QEMU could not start with it: {slow}"),
-            "locald vm logs",
+            format!("{said}: {slow}"),
+            "another kernel or another version of QEMU may mend it",
         )
     } else if Path::new(KVM).exists() {
         (
