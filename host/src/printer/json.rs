@@ -157,7 +157,7 @@ impl Narrator {
         let lines = self.lines.push(channel, bytes);
         let told = lines.into_iter().map(|line| {
             log(&line);
-            output(phase, channel, line)
+            output(phase, channel, &line)
         });
         told.collect()
     }
@@ -167,16 +167,16 @@ impl Narrator {
         let phase = self.phase.map(phase_name);
         let told = self.lines.flush().into_iter().map(|(channel, line)| {
             log(&line);
-            output(phase, channel, line)
+            output(phase, channel, &line)
         });
         told.collect()
     }
 }
 
-fn output(phase: Option<&'static str>, channel: Channel, line: String) -> Json<'static> {
+fn output(phase: Option<&'static str>, channel: Channel, line: &str) -> Json<'static> {
     let stream = stream_name(channel);
     // Programs read text: colours are for terminals.
-    let line = clean(&line);
+    let line = clean(line);
     Json::Output {
         phase,
         stream,

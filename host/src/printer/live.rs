@@ -160,7 +160,9 @@ fn draw(live: &[String], frame: &mut String) {
     frame.push_str(WRAP);
     frame.push('\r');
     if rows > 0 {
-        frame.push_str(&format!("\u{1b}[{rows}A"));
+        frame.push_str("\u{1b}[");
+        frame.push_str(&rows.to_string());
+        frame.push('A');
     }
 }
 
