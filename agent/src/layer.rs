@@ -8,6 +8,7 @@
 
 mod archive;
 mod attributes;
+mod content;
 mod entry;
 mod gzip;
 mod header;

@@ -114,9 +114,9 @@ fn read_entry(
     let stored = stored_with(header, &extensions.records)?;
     let mut entry = describe(header, extensions, stored)?;
     quota.take_bytes(stored)?;
-    let old_map = match header.as_gnu() {
-        Some(gnu) if header.entry_type() == EntryType::GNUSparse => {
-            Some(Layout::of_header(gnu, archive).map_err(LayerError::Archive)?)
+    let old_map = match header.entry_type() {
+        EntryType::GNUSparse => {
+            Some(Layout::of_header(header, archive).map_err(LayerError::Archive)?)
         }
         _ => None,
     };

@@ -21,12 +21,16 @@ use super::whiteout::OPAQUE_ATTRIBUTES;
 
 /// What an attribute, or the names of all, may have in bytes: `XATTR_SIZE_MAX`.
 const CAP: usize = 65_536;
+/// What a name may have: `XATTR_NAME_MAX`.
+const NAME_CAP: usize = 255;
+/// The most warnings of a layer.
+const WARNINGS: usize = 20;
 /// What overlayfs has of its own in the namespace of users.
 const OVERLAY: &[u8] = b"user.overlay.";
 const USER: &[u8] = b"user.";
 const CAPABILITY: &[u8] = b"security.capability";
 
-/// Drops what an archive must not write; warns once of each name.
+/// Drops what an archive must not write; warns once of each of the first names.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     dropped: HashSet<Vec<u8>>,
@@ -39,7 +43,7 @@ impl Filter {
             .extract_if(.., |(name, _)| !is_kept(name))
             .collect();
         for (attribute, _) in dropped {
-            if !self.dropped.contains(&attribute) {
+            if self.dropped.len() < WARNINGS && !self.dropped.contains(&attribute) {
                 warn(entry, &attribute, "not for an image to set");
                 self.dropped.insert(attribute);
             }
@@ -49,7 +53,7 @@ impl Filter {
 
 fn is_kept(name: &[u8]) -> bool {
     let is_users = name.starts_with(USER) && !name.starts_with(OVERLAY);
-    (is_users || name == CAPABILITY) && !name.contains(&0)
+    (is_users || name == CAPABILITY) && name.len() <= NAME_CAP && !name.contains(&0)
 }
 
 /// Gives a file its attributes, but those that its file system or this user

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use tar::{GnuExtSparseHeader, GnuHeader, GnuSparseHeader};
+use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
 use super::header::{BLOCK, damaged, number};
 use super::pax::{self, Records};
@@ -45,7 +45,9 @@ impl Layout {
     }
 
     /// By GNU's own header, which blocks may follow.
-    pub(super) fn of_header(header: &GnuHeader, archive: &mut impl Read) -> io::Result<Self> {
+    pub(super) fn of_header(header: &Header, archive: &mut impl Read) -> io::Result<Self> {
+        // star has the same kind of entry, and another map.
+        let header = header.as_gnu().ok_or_else(unknown)?;
         let mut pieces = Vec::new();
         add_pieces(&header.sparse, &mut pieces)?;
         let mut goes_on = header.isextended[0] != 0;
@@ -72,7 +74,7 @@ impl Layout {
         let map = match version {
             [Some(b"1"), Some(b"0")] => Some(map_before(content)?),
             [None, None] | [Some(b"0"), Some(b"0" | b"1")] => map_of(records)?,
-            _ => return Err(damaged("the format of a sparse file is unknown")),
+            _ => return Err(unknown()),
         };
         let Some(map) = map else {
             return Ok(None);
@@ -88,6 +90,10 @@ impl Layout {
         let pieces = pieces.iter().map(|[offset, length]| (*offset, *length));
         Self::new(pieces.collect(), size).map(Some)
     }
+}
+
+fn unknown() -> io::Error {
+    damaged("the format of a sparse file is unknown")
 }
 
 fn malformed() -> io::Error {

@@ -1,8 +1,8 @@
 //! Writes the entries of a layer below its root.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,9 @@ use super::attributes::Filter;
 use super::entry::{Entry, Kind};
 use super::metadata::{self, Directories};
 use super::sparse::Layout;
-use super::{LayerError, whiteout};
+use super::{LayerError, content, whiteout};
 use crate::namespace::Privilege;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 pub(super) const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -175,7 +175,7 @@ impl Tree {
         parent: BorrowedFd<'_>,
         name: &OsStr,
         entry: &Entry,
-        content: &mut impl Read,
+        from: &mut impl Read,
         layout: &Layout,
     ) -> Result<(), LayerError> {
         let flags =
@@ -190,44 +190,8 @@ impl Tree {
         };
         let file = file.map_err(|errno| write_error(entry, errno))?;
         let mut file = std::fs::File::from(file);
-        let failed = |source| LayerError::Write {
-            path: entry.name(),
-            source,
-        };
-        let mut end = 0;
-        for (offset, length) in &layout.pieces {
-            if *offset != end {
-                file.seek(SeekFrom::Start(*offset)).map_err(failed)?;
-            }
-            self.write_piece(&mut file, entry, content, *length)?;
-            end = offset + length;
-        }
-        if end != layout.size {
-            file.set_len(layout.size).map_err(failed)?;
-        }
+        content::write(&mut file, entry, layout, from, &mut self.buffer)?;
         metadata::set(file.as_fd(), entry, self.privilege)
-    }
-
-    fn write_piece(
-        &mut self,
-        file: &mut std::fs::File,
-        entry: &Entry,
-        content: &mut impl Read,
-        length: u64,
-    ) -> Result<(), LayerError> {
-        let mut piece = content.take(length);
-        while piece.limit() > 0 {
-            let read = piece.read(&mut self.buffer).map_err(LayerError::Archive)?;
-            if read == 0 {
-                return Err(LayerError::Archive(io::ErrorKind::UnexpectedEof.into()));
-            }
-            file.write_all(&self.buffer[..read])
-                .map_err(|source| LayerError::Write {
-                    path: entry.name(),
-                    source,
-                })?;
-        }
-        Ok(())
     }
 
     fn symlink(
@@ -330,7 +294,7 @@ fn join(components: &[&[u8]]) -> OsString {
     OsString::from_vec(components.join(&b'/'))
 }
 
-/// Removes what an earlier entry of the layer has put at a path.
+/// Removes what an earlier entry of the layer has put at a path, and what is in it.
 fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), LayerError> {
     let removed = match unlinkat(parent, name, AtFlags::empty()) {
         Err(Errno::ISDIR) => unlinkat(parent, name, AtFlags::REMOVEDIR),
@@ -338,7 +302,10 @@ fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), Laye
     };
     match removed {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::NOTEMPTY) => Err(entry.refuse("it replaces a directory that is not empty")),
+        Err(Errno::NOTEMPTY) => {
+            let parent = format!("/proc/self/fd/{}", parent.as_raw_fd());
+            Ok(store::remove_tree(&Path::new(&parent).join(name))?)
+        }
         Err(errno) => Err(write_error(entry, errno)),
     }
 }

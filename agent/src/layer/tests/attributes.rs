@@ -61,6 +61,20 @@ fn attributes_of_overlayfs_and_of_the_machine_do_not_come_from_an_archive() {
 }
 
 #[test]
+fn of_many_names_the_first_ones_are_told() {
+    let long = format!("SCHILY.xattr.user.{}", "n".repeat(300));
+    let mut layer = Layer::new().pax(&[(&long, b"y")]).file("x", "");
+    for number in 0..40 {
+        let key = format!("SCHILY.xattr.user.overlay.{number}");
+        layer = layer.pax(&[(&key, b"y")]).file("x", "");
+    }
+    let (extracted, said) = listen(layer);
+    assert_eq!(extracted.text("x"), "");
+    let warnings = said.lines().filter(|it| it.contains("WARN"));
+    assert_eq!(warnings.count(), 20, "{said}");
+}
+
+#[test]
 fn names_and_values_need_not_be_text() {
     let key = b"SCHILY.xattr.user.\xff";
     let record = [&b"28 "[..], key, b"=\0\xfe\n=\n"].concat();

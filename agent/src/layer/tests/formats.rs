@@ -1,6 +1,7 @@
 //! Headers as programs write them that do not follow POSIX to the letter, and what
 //! Go's reader makes of them, by which Docker reads layers.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use tar::{EntryType, Header};
@@ -140,6 +141,20 @@ fn long_names_may_end_with_many_nuls() {
     let target = fs_err::read_link(extracted.path(&name)).unwrap();
     assert_eq!(target.to_str().unwrap(), link);
     assert_eq!(extracted.text("kept"), "");
+}
+
+#[test]
+fn names_need_not_be_text() {
+    let name = b"dir\xff/caf\xe9";
+    let extracted = Layer::new()
+        .raw(EntryType::Regular, name, b"", b"latin")
+        .raw(EntryType::Symlink, b"link\xfe", name, b"")
+        .extract();
+    let link = std::ffi::OsStr::from_bytes(b"link\xfe");
+    let target = fs_err::read_link(extracted.path("").join(link)).unwrap();
+    assert_eq!(target.as_os_str().as_bytes(), name);
+    let text = fs_err::read_to_string(extracted.path("").join(target));
+    assert_eq!(text.unwrap(), "latin");
 }
 
 #[test]
@@ -309,6 +324,8 @@ fn maps_of_sparse_files_cannot_lie() {
     for records in maps {
         assert!(sparse(records).extract().result.is_err(), "{records:?}");
     }
+    let star = entry(|block| block[156] = b'S', b"abcdef");
+    assert!(Made::of(&star).is_err());
     let version = [("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.minor", b"0")];
     for map in ["99999999999999999999\n", "5\n1\n", "18446744073709551615\n"] {
         let content = format!("{map:0<512}");

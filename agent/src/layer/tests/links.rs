@@ -18,8 +18,16 @@ const UMASK_ROOT: &str = "LOCALD_TEST_UMASK_ROOT";
 fn a_hard_link_to_what_comes_later_is_refused() {
     let layer = Layer::new().hardlink("x", "y").file("y", "");
     assert!(layer.refusal().contains("does not hold"));
-    let extracted = Layer::new().file("y", "same").hardlink("x", "/y").extract();
+    let extracted = Layer::new()
+        .file("y", "same")
+        .hardlink("x", "/y")
+        .hardlink("not/listed/x", "y")
+        .hardlink(".wh.gone", ".wh.other")
+        .extract();
     assert_eq!(extracted.text("x"), "same");
+    assert_eq!(extracted.text("not/listed/x"), "same");
+    // Docker writes whiteouts so where links were deleted.
+    assert!(extracted.is_whiteout("gone"));
     let extracted = Layer::new()
         .symlink("up", "../..")
         .file("outside", "inside")
