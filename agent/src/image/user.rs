@@ -44,8 +44,9 @@ pub(crate) fn find(text: &str, image: Merged<'_>) -> Result<ImageUser, Failure> 
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let accounts: Vec<Account> = lines(image, PASSWD, Account::parse)?;
     let number = if user.is_empty() { Some(0) } else { id(user) };
-    let mut found = accounts.iter();
-    let account = found.find(|it| it.name == user || Some(it.uid) == number);
+    // A number is never a name, which could be anybody's.
+    let is_it = |it: &&Account| number.map_or(it.name == user, |uid| it.uid == uid);
+    let account = accounts.iter().find(is_it);
     let uid = account.map(|it| it.uid).or(number);
     let uid = uid.ok_or_else(|| unknown("user", user, PASSWD))?;
     let groups: Vec<Group> = lines(image, GROUP, Group::parse)?;
@@ -190,8 +191,9 @@ mod tests {
     }
 
     const PASSWD_TEXT: &str = "root:x:0:0::/root:/bin/sh\ncnb:x:1001:1000::/home/cnb:/bin/sh\n\
-        twin:x:1001:7::/home/twin:\nbare:x:5:6";
-    const GROUP_TEXT: &str = "root:x:0:root\nadm:x:4:root,cnb\ncnb:x:1000:\nweb:x:33:cnb,twin\n";
+        twin:x:1001:7::/home/twin:\n77:x:0:0::/trap:\nbare:x:5:6";
+    const GROUP_TEXT: &str =
+        "88:x:0:\nroot:x:0:root\nadm:x:4:root,cnb\ncnb:x:1000:\nweb:x:33:cnb,twin\n";
 
     #[test]
     fn users_are_found_by_id_and_by_name() {
@@ -209,6 +211,8 @@ mod tests {
             ("cnb:", "1001:1000:[4, 33]:/home/cnb"),
             ("bare", "5:6:[]:/"),
             ("7", "7:0:[]:/"),
+            ("77", "77:0:[]:/"),
+            ("cnb:88", "1001:88:[]:/home/cnb"),
             ("7:8", "7:8:[]:/"),
         ] {
             assert_eq!(image.show(text), expected, "{text:?}");
