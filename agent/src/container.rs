@@ -24,6 +24,7 @@ use tracing::Instrument;
 pub mod error;
 mod files;
 mod init;
+mod interpreter;
 mod landlock;
 mod limits;
 mod message;

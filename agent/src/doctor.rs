@@ -182,6 +182,7 @@ async fn attempt(store: &Store, stdio: Stdio, network: Network) -> Result<(), Fa
             upper: directory("upper")?,
             work: directory("work")?,
         },
+        directories: Vec::new(),
         mounts: Vec::new(),
         args: vec![PROGRAM.to_owned()],
         env: Vec::new(),

@@ -2,7 +2,7 @@
 
 mod stop_signal;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use protocol::request::RunRequest;
 use protocol::{Failure, FailureKind, Reply};
@@ -60,14 +60,16 @@ pub(crate) fn specification(
     lowers: Vec<PathBuf>,
     state: &Path,
 ) -> Result<ContainerSpec, Failure> {
-    let args = arguments(request, &runtime)?;
+    let args = arguments(request, &runtime, Merged(&lowers))?;
     let mut env = Environment::from(runtime.environment().collect::<Vec<_>>());
     env.set_default("PATH", environment::PATH);
     let user = runtime.user.as_deref().unwrap_or_default();
     let user = user::find(user, Merged(&lowers))?;
     env.set_default("HOME", &user.home);
     env.set_all(&request.env);
-    let cwd = runtime.working_dir.filter(|cwd| !cwd.is_empty());
+    let cwd = absolute(runtime.working_dir.as_deref().unwrap_or_default());
+    let volumes = runtime.volumes.unwrap_or_default().into_keys();
+    let directories = volumes.map(|path| absolute(&path)).chain([cwd.clone()]);
     Ok(ContainerSpec {
         user: user.user,
         lowers,
@@ -75,15 +77,30 @@ pub(crate) fn specification(
             upper: state.join("upper"),
             work: state.join("work"),
         },
+        directories: directories.collect(),
         mounts: Vec::new(),
         args,
         env: env.into_pairs(),
-        cwd: cwd.unwrap_or_else(|| "/".to_owned()).into(),
+        cwd,
         hostname: "locald".to_owned(),
         network: Network::Host,
         stdio: request.stdio,
         extra_hosts: Vec::new(),
     })
+}
+
+/// A path of an image's configuration, which begins at the root, and leads
+/// nowhere above it.
+fn absolute(path: &str) -> PathBuf {
+    let mut absolute = PathBuf::from("/");
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(name) => absolute.push(name),
+            Component::ParentDir => drop(absolute.pop()),
+            _ => {}
+        }
+    }
+    absolute
 }
 
 /// Extracts the layers of an image; those that the store lacks are fetched.
@@ -107,15 +124,19 @@ async fn extract(
 
 /// The program and its arguments. In an image of buildpacks a process is a
 /// program of the launcher's; in any other there are only commands.
-fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String>, Failure> {
-    let metadata = runtime.label("io.buildpacks.build.metadata");
+fn arguments(
+    request: &RunRequest,
+    runtime: &RuntimeConfig,
+    image: Merged<'_>,
+) -> Result<Vec<String>, Failure> {
     let given = &request.args;
     if request.direct {
-        let launcher = metadata.map(|_| vec![LAUNCHER.to_owned(), "--".to_owned()]);
+        let launcher = image.has_file(LAUNCHER);
+        let launcher = launcher.then(|| vec![LAUNCHER.to_owned(), "--".to_owned()]);
         return Ok([launcher.unwrap_or_default(), given.clone()].concat());
     }
     if let Some(process) = &request.process {
-        let known = processes(metadata.unwrap_or_default());
+        let known = processes(runtime, image);
         if !known.contains(process) {
             let message = format!("image {} has no process {process:?}", request.image);
             let hint = match known.len() {
@@ -126,7 +147,9 @@ fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String
         }
         return Ok([vec![format!("{PROCESSES}{process}")], given.clone()].concat());
     }
-    let entrypoint = runtime.entrypoint.clone().unwrap_or_default();
+    // One empty word is no entrypoint, as in Docker.
+    let entrypoint = runtime.entrypoint.clone().filter(|it| *it != [""]);
+    let entrypoint = entrypoint.unwrap_or_default();
     let cmd = if given.is_empty() {
         runtime.cmd.clone().unwrap_or_default()
     } else {
@@ -135,31 +158,36 @@ fn arguments(request: &RunRequest, runtime: &RuntimeConfig) -> Result<Vec<String
     let args = [entrypoint, cmd].concat();
     // The launcher alone has nothing to launch.
     if args.is_empty() || args == [LAUNCHER] {
-        let known = processes(metadata.unwrap_or_default());
-        let message = format!("image {} has no default process", request.image);
-        let hint = match known.len() {
-            0 => "a command is given after `--command` and `--`".to_owned(),
-            _ => format!(
-                "name one of its processes ({}), or a command after `--command` and `--`",
-                some_of(&known)
-            ),
-        };
-        return Err(Failure::new(FailureKind::Invalid, message).with_hint(hint));
+        return Err(no_default(request, runtime, image));
     }
     Ok(args)
 }
 
-/// Types of the processes in an image's build metadata.
-fn processes(metadata: &str) -> Vec<String> {
-    let metadata: serde_json::Value = serde_json::from_str(metadata).unwrap_or_default();
-    let processes = metadata["processes"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let types = processes
-        .iter()
-        .filter_map(|process| process["type"].as_str());
-    types.map(str::to_owned).collect()
+fn no_default(request: &RunRequest, runtime: &RuntimeConfig, image: Merged<'_>) -> Failure {
+    let message = format!("image {} has no default process", request.image);
+    let known = some_of(&processes(runtime, image));
+    let command = "a command is given after `--command` and `--`";
+    let hint = match &*known {
+        "" => command.to_owned(),
+        known => format!("name one of its processes ({known}); {command}"),
+    };
+    Failure::new(FailureKind::Invalid, message).with_hint(hint)
+}
+
+/// Types of an image's processes: by its build metadata, which a buildpack may
+/// have replaced, or by the launcher's links.
+fn processes(runtime: &RuntimeConfig, image: Merged<'_>) -> Vec<String> {
+    let metadata = runtime.label("io.buildpacks.build.metadata");
+    let metadata = serde_json::from_str(metadata.unwrap_or_default());
+    let metadata: serde_json::Value = metadata.unwrap_or_default();
+    let processes = metadata["processes"].as_array().into_iter().flatten();
+    let types = processes.filter_map(|process| process["type"].as_str());
+    let known: Vec<String> = types.map(str::to_owned).collect();
+    if !known.is_empty() {
+        return known;
+    }
+    let names = image.names(PROCESSES).into_iter();
+    names.filter_map(|name| name.into_string().ok()).collect()
 }
 
 #[cfg(test)]
@@ -193,32 +221,113 @@ mod tests {
         }
     }
 
+    /// An image in which the launcher has two processes.
+    struct Launched(tempfile::TempDir, Vec<PathBuf>);
+
+    impl Launched {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path();
+            for folder in ["cnb/lifecycle", "cnb/process"] {
+                fs_err::create_dir_all(root.join(folder)).unwrap();
+            }
+            fs_err::write(root.join("cnb/lifecycle/launcher"), "").unwrap();
+            for name in ["linked", "too"] {
+                let link = root.join("cnb/process").join(name);
+                std::os::unix::fs::symlink("/cnb/lifecycle/launcher", link).unwrap();
+            }
+            let layers = vec![root.to_owned()];
+            Self(directory, layers)
+        }
+
+        fn args(
+            &self,
+            request: &RunRequest,
+            runtime: &RuntimeConfig,
+        ) -> Result<Vec<String>, Failure> {
+            arguments(request, runtime, Merged(&self.1))
+        }
+    }
+
     #[test]
     fn the_default_process_is_the_entrypoint() {
-        let args = arguments(&request(), &runtime("/cnb/process/web")).unwrap();
+        let image = Launched::new();
+        let args = image
+            .args(&request(), &runtime("/cnb/process/web"))
+            .unwrap();
         assert_eq!(args, ["/cnb/process/web"]);
+        let mut plain = runtime("");
+        plain.cmd = Some(vec!["echo".to_owned(), String::new()]);
+        assert_eq!(image.args(&request(), &plain).unwrap(), ["echo", ""]);
+        plain.cmd = None;
+        assert!(image.args(&request(), &plain).is_err());
     }
 
     #[test]
     fn processes_and_commands_go_through_the_launcher() {
+        let image = Launched::new();
         let mut worker = request();
         worker.process = Some("worker".to_owned());
         worker.args = vec!["-x".to_owned()];
-        let args = arguments(&worker, &runtime("/cnb/process/web")).unwrap();
+        let args = image.args(&worker, &runtime("/cnb/process/web")).unwrap();
         assert_eq!(args, ["/cnb/process/worker", "-x"]);
         let mut command = request();
         command.direct = true;
         command.args = vec!["ls".to_owned()];
-        let args = arguments(&command, &runtime("/cnb/process/web")).unwrap();
+        let args = image.args(&command, &runtime("/cnb/process/web")).unwrap();
         assert_eq!(args, [LAUNCHER, "--", "ls"]);
+        fs_err::remove_file(image.0.path().join("cnb/lifecycle/launcher")).unwrap();
+        assert_eq!(image.args(&command, &runtime("/start")).unwrap(), ["ls"]);
     }
 
     #[test]
     fn what_cannot_run_names_what_can() {
+        let image = Launched::new();
         let mut unknown = request();
         unknown.process = Some("clock".to_owned());
-        let failure = arguments(&unknown, &runtime("/cnb/process/web")).unwrap_err();
+        let failure = image
+            .args(&unknown, &runtime("/cnb/process/web"))
+            .unwrap_err();
         assert_eq!(failure.hint.unwrap(), "it has: web, worker");
-        assert!(arguments(&request(), &runtime(LAUNCHER)).is_err());
+        assert!(image.args(&request(), &runtime(LAUNCHER)).is_err());
+    }
+
+    #[test]
+    fn a_label_that_a_buildpack_replaced_hides_no_process() {
+        let image = Launched::new();
+        for label in [
+            "",
+            "mine",
+            "[]",
+            "{}",
+            r#"{"processes":7}"#,
+            r#"{"processes":[{}]}"#,
+        ] {
+            let mut runtime = runtime("/cnb/process/linked");
+            let name = "io.buildpacks.build.metadata".to_owned();
+            runtime.labels = Some([(name, label.to_owned())].into());
+            let args = image.args(&request(), &runtime).unwrap();
+            assert_eq!(args, ["/cnb/process/linked"], "{label}");
+            let mut other = request();
+            other.process = Some("too".to_owned());
+            assert_eq!(image.args(&other, &runtime).unwrap(), ["/cnb/process/too"]);
+            other.process = Some("clock".to_owned());
+            let hint = image.args(&other, &runtime).unwrap_err().hint;
+            assert_eq!(hint.unwrap(), "it has: linked, too", "{label}");
+        }
+    }
+
+    #[test]
+    fn paths_of_a_configuration_begin_at_the_root() {
+        for (path, expected) in [
+            ("", "/"),
+            ("/", "/"),
+            ("app", "/app"),
+            ("/a/./b//c/", "/a/b/c"),
+            ("/a/../b", "/b"),
+            ("../../x", "/x"),
+        ] {
+            assert_eq!(absolute(path), Path::new(expected), "{path:?}");
+        }
     }
 }

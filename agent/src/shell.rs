@@ -84,6 +84,7 @@ pub async fn shell(
             upper: directory("root")?,
             work: directory("root-work")?,
         },
+        directories: Vec::new(),
         mounts,
         args: arguments(&request),
         env: environment(&request, &record, &builder, &layout.layers())?,

@@ -177,6 +177,7 @@ impl Phases<'_> {
         Ok(ContainerSpec {
             lowers: self.lowers.clone(),
             upper: Upper::Directory { upper, work },
+            directories: Vec::new(),
             mounts: self.mounts(phase),
             args: lifecycle::arguments(phase, &options),
             env: self.environment(phase, &options),

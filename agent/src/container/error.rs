@@ -63,6 +63,17 @@ pub enum ContainerError {
         #[source]
         source: io::Error,
     },
+    /// What the program needs to be executed cannot be executed.
+    #[error("{program:?} cannot be run in the container: it needs {interpreter:?}")]
+    Interpreter {
+        /// As it was asked for.
+        program: String,
+        /// Behind `#!` in a script, or the dynamic linker.
+        interpreter: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The container's input, output or terminal failed.
     #[error("the container's standard streams cannot be connected")]
     Streams(#[source] io::Error),
@@ -79,6 +90,11 @@ impl ContainerError {
             },
             Fault::Program { errno } => Self::Program {
                 program: program.to_owned(),
+                source: io::Error::from_raw_os_error(errno),
+            },
+            Fault::Interpreter { interpreter, errno } => Self::Interpreter {
+                program: program.to_owned(),
+                interpreter,
                 source: io::Error::from_raw_os_error(errno),
             },
         }
@@ -102,6 +118,15 @@ impl ContainerError {
             Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("name a program that is in the image, on its PATH".to_owned())
             }
+            Self::Interpreter { interpreter, .. } if interpreter.ends_with('\r') => Some(
+                "the lines of the script end as on Windows: save it with LF, not CRLF".to_owned(),
+            ),
+            Self::Interpreter { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("use an image that has it, or a program that needs another".to_owned())
+            }
+            Self::Interpreter { interpreter, .. } => Some(format!(
+                "make {interpreter} a file that the image's user may execute"
+            )),
             Self::ReservedPath { .. } => {
                 Some("use another image: this one cannot be run safely".to_owned())
             }

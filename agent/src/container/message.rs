@@ -39,6 +39,8 @@ pub(super) struct Plan {
     /// See [`ContainerSpec`](super::ContainerSpec).
     pub(super) upper: Upper,
     /// See [`ContainerSpec`](super::ContainerSpec).
+    pub(super) directories: Vec<PathBuf>,
+    /// See [`ContainerSpec`](super::ContainerSpec).
     pub(super) mounts: Vec<Mount>,
     /// Files that the agent provides.
     pub(super) files: Vec<ProvidedFile>,
@@ -149,6 +151,13 @@ pub(super) enum Fault {
     },
     /// The program cannot be executed.
     Program {
+        /// The system's error number.
+        errno: i32,
+    },
+    /// What the program needs to be executed cannot be executed.
+    Interpreter {
+        /// Path in the container.
+        interpreter: String,
         /// The system's error number.
         errno: i32,
     },

@@ -20,7 +20,7 @@ use rustix::thread::{
 use super::message::{self, Birth, Fault, Plan, Program, Start, TerminalSize};
 use super::seccomp::{self, SeccompError};
 use super::spec::User;
-use super::{landlock, limits};
+use super::{interpreter, landlock, limits};
 use crate::namespace::Privilege;
 use crate::syscall;
 
@@ -57,6 +57,12 @@ enum PayloadError {
     WorkingDirectory(#[source] io::Error),
     #[error("the program cannot be executed")]
     Program(#[source] io::Error),
+    #[error("the program's interpreter {interpreter:?} cannot be executed")]
+    Interpreter {
+        interpreter: String,
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl PayloadError {
@@ -67,6 +73,13 @@ impl PayloadError {
                 errno: number(source),
             },
             Self::Program(source) => Fault::Program {
+                errno: number(source),
+            },
+            Self::Interpreter {
+                interpreter,
+                source,
+            } => Fault::Interpreter {
+                interpreter: interpreter.clone(),
                 errno: number(source),
             },
             other => Fault::from_error(other),
@@ -96,6 +109,8 @@ fn become_program(
     setsid().map_err(|error| PayloadError::Session(error.into()))?;
     nest(ready, mapped).map_err(PayloadError::UserNamespace)?;
     limits::apply(plan.processes).map_err(PayloadError::Limits)?;
+    // Root may enter what the program's user may not, and stay there.
+    let entered = enter(&plan.program.cwd);
     let user = &plan.program.user;
     identify(user, plan.privilege).map_err(|source| PayloadError::Identity {
         uid: user.uid,
@@ -109,11 +124,14 @@ fn become_program(
     }
     drop_capabilities().map_err(PayloadError::Capabilities)?;
     await_start(birth).map_err(PayloadError::Start)?;
-    enter(&plan.program.cwd).map_err(PayloadError::WorkingDirectory)?;
+    match enter(&plan.program.cwd) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && entered.is_ok() => {}
+        again => again.map_err(PayloadError::WorkingDirectory)?,
+    }
     syscall::reset_signals();
     landlock::apply().map_err(PayloadError::Landlock)?;
     seccomp::apply().map_err(PayloadError::Seccomp)?;
-    Err(PayloadError::Program(execute(&plan.program)))
+    Err(execute(&plan.program))
 }
 
 /// Until then, mounts may still be missing.
@@ -194,9 +212,20 @@ fn enter(directory: &Path) -> io::Result<()> {
 
 /// Returns only when it fails. The standard library finds the program by the
 /// `PATH` that it is given.
-fn execute(program: &Program) -> io::Error {
+fn execute(program: &Program) -> PayloadError {
     let mut args = program.args.iter();
     let name = args.next().map(String::as_str).unwrap_or_default();
     let env = program.env.iter().map(|(name, value)| (name, value));
-    Command::new(name).args(args).env_clear().envs(env).exec()
+    let error = Command::new(name).args(args).env_clear().envs(env).exec();
+    let path = program.env.iter().find(|(name, _)| name == "PATH");
+    let path = path.map(|(_, value)| value.as_str()).unwrap_or_default();
+    match (error.kind(), interpreter::missing(name, path)) {
+        (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, Some((interpreter, errno))) => {
+            PayloadError::Interpreter {
+                interpreter,
+                source: errno.into(),
+            }
+        }
+        _ => PayloadError::Program(error),
+    }
 }

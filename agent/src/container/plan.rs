@@ -52,6 +52,7 @@ impl Prepared {
             scratch: make_scratch(state)?,
             lowers: spec.lowers.clone(),
             upper: spec.upper.clone(),
+            directories: spec.directories.clone(),
             mounts: spec.mounts.clone(),
             files: files::provided(spec),
             hostname: spec.hostname.clone(),

@@ -25,6 +25,8 @@ pub struct ContainerSpec {
     pub lowers: Vec<PathBuf>,
     /// What is written goes here.
     pub upper: Upper,
+    /// Directories of the root file system that are made where they are missing.
+    pub directories: Vec<PathBuf>,
     /// Mounted in this order over the root file system.
     pub mounts: Vec<Mount>,
     /// The program, found by the container's `PATH`, and its arguments.
@@ -177,6 +179,9 @@ impl ContainerSpec {
         validate_args(&self.args)?;
         validate_env(&self.env)?;
         validate_path(&self.cwd)?;
+        for directory in &self.directories {
+            validate_path(directory)?;
+        }
         validate_hostname(&self.hostname)?;
         for (name, _) in &self.extra_hosts {
             validate_host(name)?;

@@ -84,13 +84,15 @@ pub struct RuntimeConfig {
     #[serde(deserialize_with = "list")]
     pub env: Option<Vec<String>>,
     /// The program and its first arguments.
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "words")]
     pub entrypoint: Option<Vec<String>>,
     /// Further arguments.
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "words")]
     pub cmd: Option<Vec<String>>,
     /// Where the program starts.
     pub working_dir: Option<String>,
+    /// Directories that a container has, by path.
+    pub volumes: Option<BTreeMap<String, serde_json::Value>>,
     /// Labels.
     #[serde(deserialize_with = "labels")]
     pub labels: Option<BTreeMap<String, String>>,
@@ -117,6 +119,20 @@ fn labels<'de, D: Deserializer<'de>>(
     let labels: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
     let filled = |(name, value): (String, Option<String>)| (name, value.unwrap_or_default());
     Ok(labels.map(|labels| labels.into_iter().map(filled).collect()))
+}
+
+/// A list, or one word, which Docker takes for a list of one.
+fn words<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Words {
+        Many(Vec<Option<String>>),
+        One(String),
+    }
+    Ok(Option::deserialize(from)?.map(|words| match words {
+        Words::Many(words) => words.into_iter().map(Option::unwrap_or_default).collect(),
+        Words::One(word) => vec![word],
+    }))
 }
 
 /// A checked image: each layer has its diffID.
@@ -210,12 +226,10 @@ impl RuntimeConfig {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 
-    /// The value of a variable.
+    /// The value of a variable: the last one counts.
     pub fn variable(&self, name: &str) -> Option<String> {
-        let mut pairs = self.environment();
-        pairs
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value)
+        let pairs = self.environment().filter(|(other, _)| other == name);
+        pairs.last().map(|(_, value)| value)
     }
 }
 
@@ -339,6 +353,32 @@ mod tests {
             let error = parsed(count).unwrap_err().to_string();
             assert!(error.contains(&format!("{count} layers")), "{error}");
         }
+    }
+
+    #[test]
+    fn how_a_container_is_started_is_written_in_many_ways() {
+        let parsed = |text: &str| {
+            let text =
+                format!(r#"{{"rootfs":{{}},"created":"today","history":[],"config":{text}}}"#);
+            ImageConfig::parse(&digest(), text.as_bytes())
+                .unwrap()
+                .runtime()
+        };
+        assert_eq!(parsed("null"), RuntimeConfig::default());
+        let nothing = r#"{"User":null,"Env":null,"Entrypoint":null,"Cmd":null,"WorkingDir":null,
+            "Volumes":null,"ExposedPorts":null,"Unknown":{}}"#;
+        assert_eq!(parsed(nothing), RuntimeConfig::default());
+        let runtime = parsed(
+            r#"{"Entrypoint":"/start","Cmd":["a",""],"Volumes":{"/v":{},"w":null},
+            "Env":["A=1","NONE","A=2=3","B="]}"#,
+        );
+        assert_eq!(runtime.entrypoint.as_deref().unwrap(), ["/start"]);
+        assert_eq!(runtime.cmd.as_deref().unwrap(), ["a", ""]);
+        let volumes = runtime.volumes.as_ref().unwrap();
+        assert!(volumes.keys().eq(["/v", "w"]));
+        let names: Vec<String> = runtime.environment().map(|(name, _)| name).collect();
+        assert_eq!(names, ["A", "A", "B"]);
+        assert_eq!(runtime.variable("A").unwrap(), "2=3");
     }
 
     #[test]

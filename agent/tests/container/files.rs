@@ -21,6 +21,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
         Box::pin(targets_stay_inside(stage))
     }),
     ("files::provided", |stage| Box::pin(provided(stage))),
+    ("files::directories_are_made", |stage| {
+        Box::pin(directories_are_made(stage))
+    }),
     ("files::working_directory_link", |stage| {
         Box::pin(working_directory_link(stage))
     }),
@@ -201,6 +204,33 @@ async fn working_directory_link(stage: &Stage) {
     spec.lowers.insert(0, image);
     spec.cwd = "/work".into();
     assert_eq!(stage.run(spec).await.stdout, "/inside\n");
+}
+
+async fn directories_are_made(stage: &Stage) {
+    let image = stage.directory("made");
+    fs_err::create_dir_all(image.join("real/kept")).unwrap();
+    set_mode(&image.join("real/kept"), 0o711);
+    // Only root may enter.
+    fs_err::create_dir(image.join("closed")).unwrap();
+    set_mode(&image.join("closed"), 0o700);
+    fs_err::os::unix::fs::symlink("/real", image.join("link")).unwrap();
+    fs_err::os::unix::fs::symlink("../../../gone/away", image.join("dangling")).unwrap();
+    let mut spec = stage.spec(&[
+        "sh",
+        "-c",
+        "pwd -P; stat -c '%n %a' /real/kept /gone/away /real/new/deep",
+    ]);
+    spec.lowers.insert(0, image);
+    spec.directories = ["/link/new/deep", "/dangling", "/real/kept"]
+        .map(PathBuf::from)
+        .to_vec();
+    spec.cwd = "/link/new/deep".into();
+    let ended = stage.run(spec.clone()).await;
+    let expected = "/real/new/deep\n/real/kept 711\n/gone/away 755\n/real/new/deep 755\n";
+    assert_eq!(ended.stdout, expected, "{ended:?}");
+    spec.cwd = "/closed".into();
+    spec.args = vec!["true".to_owned()];
+    assert_eq!(stage.run(spec).await.code, 0);
 }
 
 async fn state_stays_empty(stage: &Stage) {

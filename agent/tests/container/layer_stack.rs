@@ -21,7 +21,19 @@ pub(crate) struct Node {
     mode: u32,
     owner: u64,
     modified: u64,
+    form: Form,
     is_listed: bool,
+}
+
+/// How a header is written.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Posix,
+    /// By an extended header: its own size and time are none.
+    Pax,
+    Gnu,
+    /// Before POSIX.
+    Old,
 }
 
 /// Whether layers list the directories that their entries are in.
@@ -53,7 +65,7 @@ enum Kind {
 struct Wish {
     path: Vec<u8>,
     kind: u8,
-    node: (u32, u64, u64),
+    node: (u32, u64, u64, Form),
     length: usize,
     which: prop::sample::Index,
     lists_parents: bool,
@@ -64,7 +76,9 @@ pub(crate) const LATEST: u64 = 1_700_000_000;
 
 pub(crate) fn stacks(parents: Parents) -> impl Strategy<Value = Stack> {
     let path = prop::collection::vec(0_u8..4, 1..4);
-    let node = (0_u32..0o10000, 0_u64..3, 1..LATEST);
+    let forms = [Form::Posix, Form::Pax, Form::Gnu, Form::Old];
+    let form = prop::sample::select(forms.to_vec());
+    let node = (0_u32..0o10000, 0_u64..3, 1..LATEST, form);
     let wish = (
         path,
         0_u8..16,
@@ -129,7 +143,7 @@ impl Wish {
         if let (Kind::Symlink(target), Parents::Gaps) = (&mut kind, of) {
             *target = format!("/links/{}", names.join("-"));
         }
-        let (mode, owner, modified) = self.node;
+        let (mode, owner, modified, form) = self.node;
         let node = |kind: Kind| Node {
             mode: match (is_directory(&kind), of) {
                 // Whoever extracts must be able to.
@@ -141,6 +155,7 @@ impl Wish {
             kind,
             owner,
             modified,
+            form,
             is_listed: true,
         };
         for parent in parents {
@@ -203,12 +218,35 @@ fn archive(layer: &Layer) -> Vec<u8> {
 }
 
 fn append(builder: &mut Builder<Vec<u8>>, path: &str, node: &Node) {
-    let mut header = Header::new_ustar();
+    let mut header = match node.form {
+        Form::Posix | Form::Pax => Header::new_ustar(),
+        Form::Gnu => Header::new_gnu(),
+        Form::Old => Header::new_old(),
+    };
     header.set_mode(node.mode);
     header.set_uid(node.owner);
     header.set_gid(node.owner);
     header.set_mtime(node.modified);
     header.set_size(0);
+    let mut records = Vec::new();
+    if let Form::Pax = node.form {
+        header.set_mtime(0);
+        records.push(("mtime", node.modified.to_string().into_bytes()));
+    }
+    if let Kind::File { length, attribute } = &node.kind {
+        header.set_size(*length as u64);
+        if let Form::Pax = node.form {
+            header.set_size(0);
+            records.push(("size", length.to_string().into_bytes()));
+        }
+        if *attribute {
+            records.push(("SCHILY.xattr.user.mine", path.as_bytes().to_vec()));
+        }
+    }
+    if !records.is_empty() {
+        let records = records.iter().map(|(key, value)| (*key, &**value));
+        builder.append_pax_extensions(records).unwrap();
+    }
     let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
     match &node.kind {
         Kind::Directory | Kind::Opaque => {
@@ -220,12 +258,7 @@ fn append(builder: &mut Builder<Vec<u8>>, path: &str, node: &Node) {
                 builder.append_data(&mut header, marker, &[][..]).unwrap();
             }
         }
-        Kind::File { length, attribute } => {
-            if *attribute {
-                let records = [("SCHILY.xattr.user.mine", path.as_bytes())];
-                builder.append_pax_extensions(records).unwrap();
-            }
-            header.set_size(*length as u64);
+        Kind::File { length, .. } => {
             let content = path.as_bytes().iter().copied().cycle().take(*length);
             let content: Vec<u8> = content.collect();
             builder.append_data(&mut header, path, &*content).unwrap();

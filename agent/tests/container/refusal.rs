@@ -3,7 +3,7 @@
 use agent::container::ContainerError;
 use protocol::{Failure, FailureKind};
 
-use crate::stage::{Stage, bind, explain};
+use crate::stage::{Stage, bind, explain, set_mode};
 use agent::container::Access;
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -15,6 +15,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     }),
     ("refusal::unusable_program", |stage| {
         Box::pin(unusable_program(stage))
+    }),
+    ("refusal::missing_interpreter", |stage| {
+        Box::pin(missing_interpreter(stage))
     }),
     ("refusal::working_directory", |stage| {
         Box::pin(working_directory(stage))
@@ -59,6 +62,46 @@ async fn missing_program(stage: &Stage) {
         let failure = Failure::from(error);
         assert!(failure.hint.is_some());
         assert!(failure.causes.join(" ").contains("No such file"));
+    }
+}
+
+/// The program is there, and the kernel says that something is not.
+async fn missing_interpreter(stage: &Stage) {
+    let image = stage.directory("interpreters");
+    fs_err::create_dir(image.join("opt")).unwrap();
+    let add = |name: &str, text: &str| {
+        let path = image.join("opt").join(name);
+        fs_err::write(&path, text).unwrap();
+        set_mode(&path, 0o755);
+    };
+    add("start", "#!/no/such/bash -e\n");
+    add("windows", "#!/bin/sh\r\nexit\r\n");
+    add("folder", "#!/etc\n");
+    for (program, interpreter, cause, hint) in [
+        (
+            "/opt/start",
+            "/no/such/bash",
+            "No such file",
+            "use an image that has it",
+        ),
+        (
+            "start",
+            "/no/such/bash",
+            "No such file",
+            "use an image that has it",
+        ),
+        ("windows", "/bin/sh\r", "No such file", "CRLF"),
+        ("folder", "/etc", "ermission denied", "may execute"),
+    ] {
+        let mut spec = stage.spec(&[program]);
+        spec.lowers.insert(0, image.clone());
+        spec.env[0].1.push_str(":/opt");
+        let failure = Failure::from(stage.refused(spec).await);
+        let expected =
+            format!("{program:?} cannot be run in the container: it needs {interpreter:?}");
+        assert_eq!(failure.message, expected);
+        assert!(failure.causes.concat().contains(cause), "{failure:?}");
+        assert!(failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
     }
 }
 

@@ -85,6 +85,7 @@ impl Stage {
         ContainerSpec {
             lowers: vec![base],
             upper: Upper::Memory,
+            directories: Vec::new(),
             mounts: vec![bind("/usr", "/usr", Access::ReadOnly)],
             args: args.iter().map(ToString::to_string).collect(),
             env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],

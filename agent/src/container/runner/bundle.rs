@@ -9,7 +9,7 @@ use rustix::mount::{MountFlags, mount};
 
 use super::error::RunnerError;
 use super::overlay::Stack;
-use super::root::Root;
+use super::root::{Kind, Root};
 use super::{mounts, oci};
 use crate::container::message::Plan;
 use crate::container::spec::Upper;
@@ -39,6 +39,13 @@ impl Bundle {
             source,
         })?;
         root.check_reserved()?;
+        for path in &plan.directories {
+            let made = root.ensure(path, Kind::Directory);
+            made.map_err(|source| RunnerError::Directory {
+                path: path.clone(),
+                source,
+            })?;
+        }
         mounts::mount_early(plan, &root, &bundle.scratch)?;
         oci::specification(plan, &bundle.rootfs())?.save(bundle.directory().join("config.json"))?;
         Ok(bundle)

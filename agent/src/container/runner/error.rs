@@ -41,6 +41,12 @@ pub(super) enum RunnerError {
     },
     #[error("the image has no directory at {}", .0.display())]
     ReservedPath(PathBuf),
+    #[error("the directory {} cannot be made in the container", path.display())]
+    Directory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("{} cannot be mounted in the container", target.display())]
     Mount {
         target: PathBuf,

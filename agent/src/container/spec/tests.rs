@@ -11,6 +11,7 @@ fn plain() -> ContainerSpec {
     ContainerSpec {
         lowers: vec!["/layers/a".into()],
         upper: Upper::Memory,
+        directories: Vec::new(),
         mounts: Vec::new(),
         args: vec!["true".to_owned()],
         env: vec![("PATH".to_owned(), "/bin".to_owned())],
