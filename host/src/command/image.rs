@@ -159,6 +159,7 @@ fn load(
     let setup = Start::here(machine, printer)?.setup;
     let digest = block_on(async {
         let client = setup.connect(printer).await?;
+        let too_many = warn_of_layers(options, &client, printer).await?;
         let mut writer = Writer::feed(input);
         let format = ExportFormat::DockerArchive;
         let received = receive(&client, printer, &options.image, format, &mut writer).await;
@@ -173,7 +174,10 @@ fn load(
             Err(failure) => Err(failure),
         };
         // A program that took no more says why.
-        loader.finish()?;
+        loader.finish().map_err(|error| match too_many {
+            Some(hint) => Failure::from(error).with_hint(hint),
+            None => error.into(),
+        })?;
         fed
     })?;
     let (image, tool) = (options.image.clone(), options.tool);
@@ -183,6 +187,27 @@ fn load(
         digest,
     });
     Ok(exit_code::SUCCESS)
+}
+
+/// Tells of more layers than the program takes; returns what to do then.
+async fn warn_of_layers(
+    options: &LoadOptions,
+    client: &Client,
+    printer: &mut Printer,
+) -> Result<Option<&'static str>, Failure> {
+    let (image, most) = (&options.image, options.tool.most_layers());
+    let layers = inspect(client, printer, image.clone()).await?.layers();
+    if layers <= most {
+        return Ok(None);
+    }
+    let message = format!(
+        "{image} has {layers} layers: Docker takes {most}, unless it keeps images in \
+         containerd's store"
+    );
+    let hint = "let Docker use containerd's store, or build with fewer layers: \
+                a run image (`--run-image`) or buildpacks that make fewer";
+    printer.warning(&message, Some(hint));
+    Ok(Some(hint))
 }
 
 /// Receives the files of an image; returns its digest.

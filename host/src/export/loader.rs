@@ -90,6 +90,15 @@ impl Drop for Loader {
 }
 
 impl Tool {
+    /// The most layers of an image that it takes: Docker's own limit, which its
+    /// newer store of containerd's does not have.
+    pub(crate) const fn most_layers(self) -> usize {
+        match self {
+            Self::Docker => 125,
+            Self::Podman => usize::MAX,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",

@@ -67,6 +67,11 @@ impl ImageDetails {
         lines
     }
 
+    /// How many layers the image has.
+    pub(crate) fn layers(&self) -> usize {
+        self.manifest["layers"].as_array().map_or(0, Vec::len)
+    }
+
     fn size(&self) -> u64 {
         let layers = self.manifest["layers"].as_array().into_iter().flatten();
         let blobs = layers.chain(std::iter::once(&self.manifest["config"]));
