@@ -1,6 +1,6 @@
 //! An image of a few megabytes, in the registry.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use crate::{Reader, registry, setting};
@@ -36,15 +36,8 @@ pub fn busybox_below(name: &str, layers: &[&Path]) -> String {
 
 fn make(name: &str, busybox: &Path, architecture: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let root = folder.path().join("root");
-    for directory in ["bin", "tmp"] {
-        fs_err::create_dir_all(root.join(directory)).unwrap();
-    }
-    fs_err::copy(busybox, root.join("bin/busybox")).unwrap();
-    std::os::unix::fs::symlink("busybox", root.join("bin/sh")).unwrap();
-    let (tar, root) = (path("root.tar"), path("root"));
-    Reader("tar").run(&["-cf", &tar, "-C", &root, "."]);
+    let tar = archive(folder.path(), busybox);
+    let tar = tar.to_str().unwrap();
     let crane = Reader("crane");
     crane.run(&[
         "append",
@@ -53,7 +46,7 @@ fn make(name: &str, busybox: &Path, architecture: &str) {
         "-t",
         name,
         "-f",
-        &tar,
+        tar,
     ]);
     let platform = format!("linux/{architecture}");
     crane.run(&[
@@ -67,7 +60,21 @@ fn make(name: &str, busybox: &Path, architecture: &str) {
     ]);
 }
 
-fn program(name: &str) -> std::path::PathBuf {
+/// A root directory with busybox, as an archive.
+pub(crate) fn archive(folder: &Path, busybox: &Path) -> PathBuf {
+    let root = folder.join("root");
+    for directory in ["bin", "tmp"] {
+        fs_err::create_dir_all(root.join(directory)).unwrap();
+    }
+    fs_err::copy(busybox, root.join("bin/busybox")).unwrap();
+    std::os::unix::fs::symlink("busybox", root.join("bin/sh")).unwrap();
+    let tar = folder.join("root.tar");
+    let (file, root) = (tar.to_str().unwrap(), root.to_str().unwrap());
+    Reader("tar").run(&["-cf", file, "-C", root, "."]);
+    tar
+}
+
+pub(crate) fn program(name: &str) -> PathBuf {
     let places = ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(name));
     places.into_iter().find(|path| path.exists()).unwrap()
 }

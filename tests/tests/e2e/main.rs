@@ -13,6 +13,7 @@ mod hostile;
 mod hostile_lifecycle;
 mod image;
 mod interruption;
+mod odd_images;
 mod private_network;
 mod registry_faults;
 mod run;
