@@ -78,15 +78,6 @@ impl Entry {
         number.ok_or_else(|| self.refuse("a number in its header is malformed"))
     }
 
-    /// Before POSIX.1-1988 a directory was a file whose name ends in a slash.
-    pub(super) fn regular_or_directory(&self, size: u64) -> Kind {
-        if self.path.ends_with(b"/") {
-            Kind::Directory
-        } else {
-            Kind::File(Layout::dense(size))
-        }
-    }
-
     /// Components of a path of the archive, below the root.
     pub(super) fn components<'a>(&self, path: &'a [u8]) -> Result<Vec<&'a [u8]>, LayerError> {
         if path.is_empty() || path.contains(&0) {

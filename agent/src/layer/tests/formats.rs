@@ -15,6 +15,7 @@ const END: [u8; 1024] = [0; 1024];
 fn entry(change: impl FnOnce(&mut [u8; 512]), content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.set_path("x").unwrap();
+    header.set_entry_type(EntryType::Regular);
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     header.set_uid(0);
@@ -219,8 +220,8 @@ fn kinds_and_prefixes_of_old_and_odd_programs() {
             },
             b"",
         ),
-        // A checksum of signed bytes.
         entry(|block| named(block, b"old/x"), b"old"),
+        entry(|block| named(block, b"file/"), b"by POSIX"),
         entry(
             |block| {
                 named(block, b"contiguous");
@@ -270,6 +271,7 @@ fn kinds_and_prefixes_of_old_and_odd_programs() {
     assert!(made.metadata("old").is_dir());
     for (path, text) in [
         ("old/x", "old"),
+        ("file", "by POSIX"),
         ("contiguous", "7"),
         ("in/here/name", "prefix"),
         ("by/old/go/name", "go"),
