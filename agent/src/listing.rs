@@ -9,18 +9,18 @@ const NAMED: usize = 20;
 /// The first names of a list, without repetitions.
 pub(crate) fn some_of<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let mut seen = HashSet::new();
-    let mut named = Vec::new();
+    let mut first = Vec::new();
     for name in names {
-        if seen.insert(name.as_ref().to_owned()) && named.len() < NAMED {
-            named.push(name);
+        if seen.insert(name.as_ref().to_owned()) && first.len() < NAMED {
+            first.push(name);
         }
     }
-    let text = named
+    let text = first
         .iter()
         .map(AsRef::as_ref)
         .collect::<Vec<_>>()
         .join(", ");
-    match seen.len() - named.len() {
+    match seen.len() - first.len() {
         0 => text,
         more => format!("{text} and {more} more"),
     }

@@ -44,9 +44,10 @@ pub(super) fn bases(
 /// The address of a mirror, which must be of the host under whose name its
 /// account is looked for.
 fn mirror_address(mirror: &str, name: &str) -> Result<Url, BadAddress> {
-    let url = match mirror.contains("://") {
-        true => parse(mirror)?,
-        false => parse(&format!("https://{mirror}"))?,
+    let url = if mirror.contains("://") {
+        parse(mirror)?
+    } else {
+        parse(&format!("https://{mirror}"))?
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(BadAddress::Account);

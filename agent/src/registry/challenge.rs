@@ -65,23 +65,21 @@ fn offers(text: &str) -> Vec<Offer<'_>> {
     while !rest.is_empty() {
         let end = rest.find(|it: char| it == '=' || between(it));
         let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = match after.trim_start().strip_prefix('=') {
-            Some(after) => {
-                let (value, after) = value(after.trim_start());
-                if let Some(offer) = offers.last_mut() {
-                    offer.parameters.push((word, value));
-                }
-                after
+        let assigned = after.trim_start().strip_prefix('=');
+        let after = if let Some(assigned) = assigned {
+            let (value, after) = value(assigned.trim_start());
+            if let Some(offer) = offers.last_mut() {
+                offer.parameters.push((word, value));
             }
-            None => {
-                offers.push(Offer {
-                    scheme: word,
-                    parameters: Vec::new(),
-                });
-                after
-            }
-        }
-        .trim_start_matches(between);
+            after
+        } else {
+            offers.push(Offer {
+                scheme: word,
+                parameters: Vec::new(),
+            });
+            after
+        };
+        rest = after.trim_start_matches(between);
     }
     offers
 }

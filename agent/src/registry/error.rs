@@ -149,8 +149,10 @@ impl RegistryError {
             Self::Unauthorized { .. }
             | Self::TokenServer { .. }
             | Self::NotFound { .. }
-            | Self::NotStored(_) => true,
-            Self::Status { status, .. } if matches!(status, 401 | 403) => true,
+            | Self::NotStored(_)
+            | Self::Status {
+                status: 401 | 403, ..
+            } => true,
             error => error.is_unreachable(),
         }
     }

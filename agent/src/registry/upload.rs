@@ -170,7 +170,7 @@ impl Sent {
 fn file_body(path: std::path::PathBuf, sent: Sent) -> Body {
     let (sink, source) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(4);
     tokio::task::spawn_blocking(move || {
-        let send = || -> std::io::Result<()> {
+        let read = || -> std::io::Result<()> {
             let mut file = fs_err::File::open(&path)?;
             let mut buffer = vec![0; CHUNK];
             loop {
@@ -184,7 +184,7 @@ fn file_body(path: std::path::PathBuf, sent: Sent) -> Body {
                 }
             }
         };
-        if let Err(error) = send() {
+        if let Err(error) = read() {
             let _ = sink.blocking_send(Err(error));
         }
     });
