@@ -70,6 +70,8 @@ pub(crate) struct BuildSettings {
     pub(crate) pull: PullChoice,
     pub(crate) default_process: Option<String>,
     pub(crate) filter: SourceFilter,
+    /// Keys of project.toml that mean nothing.
+    pub(crate) unknown_keys: Vec<String>,
 }
 
 /// Who chose a builder.
@@ -164,6 +166,7 @@ impl Settings {
             pull: (flags.pull.or(table.pull).or(self.user.build.pull)).unwrap_or(PullChoice::Daily),
             default_process: first([&flags.default_process, &table.default_process, &none, &none]),
             filter: self.descriptor.filter.clone(),
+            unknown_keys: self.descriptor.unknown_keys.clone(),
         })
     }
 

@@ -39,6 +39,7 @@ pub(super) struct Plan {
     uploader: Arc<Uploader>,
     folder: PathBuf,
     renamed_from: Option<String>,
+    unknown_keys: Vec<String>,
     builder_origin: BuilderOrigin,
     remembered: Remembered,
 }
@@ -113,6 +114,7 @@ impl Plan {
         let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
         let folder = project.folder.clone();
         let builder_origin = build.builder_origin;
+        let unknown_keys = build.unknown_keys.clone();
         let request = request(build, options, identity, buildpacks, detail);
         let uploader = Arc::new(Uploader::new(trees));
         Ok(Self {
@@ -120,6 +122,7 @@ impl Plan {
             uploader,
             folder,
             renamed_from,
+            unknown_keys,
             builder_origin,
             remembered,
         })
@@ -134,6 +137,10 @@ impl Plan {
             ));
         }
         self.log(home, printer);
+        for key in &self.unknown_keys {
+            let text = format!("project.toml: the key `{key}` is unknown, and is left out");
+            printer.warning(&text, None);
+        }
         let skipped = self.uploader.trees().first().map(|tree| &tree.skipped[..]);
         if let Some([first, rest @ ..]) = skipped {
             let others = match rest.len() {

@@ -16,6 +16,8 @@ pub(super) struct Descriptor {
     pub(super) group: Vec<String>,
     pub(super) env: Vec<(variable::Name, variable::Value)>,
     pub(super) filter: SourceFilter,
+    /// Of the tables that are read; as with pack, they do no harm.
+    pub(super) unknown_keys: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,7 +43,7 @@ struct Io {
 
 /// `[io.buildpacks]`
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case")]
 struct Table {
     builder: Option<String>,
     include: Option<Vec<String>>,
@@ -54,21 +56,21 @@ struct Table {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case")]
 struct BuildTable {
     env: Vec<Variable>,
 }
 
 /// The older spelling of `[[io.buildpacks.build.env]]`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case")]
 struct EnvTable {
     build: Vec<Variable>,
 }
 
 /// `[build]` of schema 0.1.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case")]
 struct OldTable {
     builder: Option<String>,
     include: Option<Vec<String>>,
@@ -78,25 +80,41 @@ struct OldTable {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case")]
 struct Member {
     id: Option<String>,
     version: Option<String>,
     uri: Option<String>,
     script: Option<IgnoredAny>,
+    exec_env: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 struct Variable {
     name: variable::Name,
     value: variable::Value,
+    #[serde(default)]
+    exec_env: Vec<String>,
+}
+
+/// The execution environment of what locald builds.
+const PRODUCTION: &str = "production";
+
+/// Whether an entry counts in production, by its `exec-env`: without one, it
+/// counts everywhere.
+fn counts(exec_env: &[String]) -> bool {
+    exec_env.is_empty() || exec_env.iter().any(|it| it == PRODUCTION || it == "*")
 }
 
 impl Descriptor {
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        let file: File = document::parse(path, text)?;
+        let (file, mut unknown): (File, _) = document::parse_foreign(path, text)?;
         let version = file.about.schema_version;
+        let is_old = matches!(version.as_deref(), None | Some("0.1"));
+        unknown.retain(|key: &String| {
+            key.starts_with("io.buildpacks.") || (is_old && key.starts_with("build."))
+        });
         let table = match version.as_deref() {
             None | Some("0.1") => from_old(file.build, file.io.buildpacks),
             Some("0.2" | "0.3") => file.io.buildpacks,
@@ -107,7 +125,10 @@ impl Descriptor {
                 });
             }
         };
-        from_table(path, table)
+        Ok(Descriptor {
+            unknown_keys: unknown,
+            ..from_table(path, table)?
+        })
     }
 }
 
@@ -135,12 +156,15 @@ fn from_table(path: &Path, table: Table) -> Result<Descriptor, SettingsError> {
         });
     }
     let variables = table.env.build.into_iter().chain(table.build.env);
-    let members = table.group.into_iter().map(|member| locate(path, member));
+    let variables = variables.filter(|it| counts(&it.exec_env));
+    let group = table.group.into_iter().filter(|it| counts(&it.exec_env));
+    let members = group.map(|member| locate(path, member));
     Ok(Descriptor {
         builder: table.builder,
         group: members.collect::<Result<_, _>>()?,
         env: variables.map(|it| (it.name, it.value)).collect(),
         filter: filter(path, table.include, table.exclude)?,
+        unknown_keys: Vec::new(),
     })
 }
 
@@ -168,7 +192,8 @@ fn locate(path: &Path, member: Member) -> Result<String, SettingsError> {
     match (member.id, member.version, member.uri) {
         (Some(id), Some(version), None) => Ok(format!("{id}@{version}")),
         (Some(id), None, None) => Ok(id),
-        (None, None, Some(uri)) => Ok(uri),
+        // The id only says what is there.
+        (_, None, Some(uri)) => Ok(uri),
         _ => Err(SettingsError::GroupEntry { path }),
     }
 }

@@ -34,6 +34,19 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, S
     toml::from_str(text).map_err(|error| explain(path, text, &error))
 }
 
+/// The same of a document that others define: returns the unknown keys.
+pub(super) fn parse_foreign<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+) -> Result<(T, Vec<String>), SettingsError> {
+    let mut unknown = Vec::new();
+    let keep = |key: serde_ignored::Path| unknown.push(key.to_string());
+    let document = toml::Deserializer::parse(text)
+        .and_then(|document| serde_ignored::deserialize(document, keep))
+        .map_err(|error| explain(path, text, &error))?;
+    Ok((document, unknown))
+}
+
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     let path = path.to_owned();
     let start = error.span().map_or(0, |span| span.start.min(text.len()));

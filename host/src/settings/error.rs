@@ -39,7 +39,7 @@ pub(crate) enum SettingsError {
         path: PathBuf,
         feature: &'static str,
     },
-    #[error("{} has a buildpack with neither or both of `id` and `uri`", path.display())]
+    #[error("{} has a buildpack without `id` and `uri`, or with `uri` and `version`", path.display())]
     GroupEntry { path: PathBuf },
     #[error("buildpack {text:?} is a {kind}, which locald does not support")]
     BuildpackKind { text: String, kind: &'static str },

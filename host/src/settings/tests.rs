@@ -180,6 +180,39 @@ anything = true
 }
 
 #[test]
+fn the_descriptor_is_read_as_pack_reads_it() {
+    let text = r#"
+[_]
+schema-version = "0.3"
+name = "shop"
+[com.example]
+anything = true
+[io.buildpacks]
+buidler = "a misspelt key does no harm"
+[[io.buildpacks.group]]
+id = "x/y"
+uri = "docker://c/d"
+[[io.buildpacks.group]]
+id = "only/tests"
+exec-env = ["test"]
+[[io.buildpacks.build.env]]
+name = "BOTH"
+value = "1"
+exec-env = ["test", "production"]
+[[io.buildpacks.build.env]]
+name = "TEST"
+value = "1"
+exec-env = ["test"]
+"#;
+    let resolved = build(&settings("", text, "").unwrap(), &[]);
+    let image = BuildpackChoice::Image("c/d".to_owned());
+    assert_eq!(resolved.buildpacks, [image]);
+    let names: Vec<_> = resolved.env.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["BOTH"]);
+    assert_eq!(resolved.unknown_keys, ["io.buildpacks.buidler"]);
+}
+
+#[test]
 fn wrong_files_are_told_where_and_what() {
     let project = |text: &str| told(settings(text, "", "").unwrap_err());
     let descriptor = |text: &str| {
@@ -193,7 +226,7 @@ fn wrong_files_are_told_where_and_what() {
         project("[build]\nbuilder = 1"),
         project("[build\n"),
         project("[registries.\"docker.io\"]\nmiror = \"x\""),
-        descriptor("[io.buildpacks]\nbuilders = \"x\""),
+        descriptor("[[io.buildpacks.group]]\nuri = \"x\"\nversion = \"1\""),
         descriptor("[io.buildpacks]\ninclude = []\nexclude = []"),
         descriptor(
             "[[io.buildpacks.group]]\nid = \"x\"\n[io.buildpacks.group.script]\ninline = \"y\"",
