@@ -142,10 +142,9 @@ impl From<SourceError> for Failure {
                 "make it a link within the folder, or leave it out by .gitignore"
             }
             SourceError::Rule { .. } => "mend or remove the line: what it names may be a secret",
-            SourceError::Boundary(error) => match error.hint() {
-                Some(hint) => hint,
-                None => "make it a readable file, or remove it: what it names may be a secret",
-            },
+            SourceError::Boundary(error) => error
+                .hint()
+                .unwrap_or("make it a readable file, or remove it: what it names may be a secret"),
             SourceError::Home(_) => "build a folder in it, or all of it with `locald build --yes`",
             SourceError::NothingLeft(_) => {
                 "name what belongs to it in a project.toml in it: `include` beats .gitignore"

@@ -114,13 +114,14 @@ impl Watch {
         } else {
             (roots.iter().cloned().collect(), RecursiveMode::Recursive)
         };
-        self.forget(self.told.take_gone(roots));
+        let gone = self.told.take_gone(roots);
+        self.forget(&gone);
         self.follow(wanted, mode)
     }
 
     /// Ends the watches of what has gone, so that they are made anew.
-    fn forget(&mut self, gone: Gone) {
-        let is_gone = |folder: &Path| match &gone {
+    fn forget(&mut self, gone: &Gone) {
+        let is_gone = |folder: &Path| match gone {
             Gone::Everything => true,
             Gone::These(paths) => paths.iter().any(|path| folder.starts_with(path)),
         };

@@ -237,7 +237,7 @@ impl Pattern {
         }
         let text = clean(text);
         let glob = Dialect::Docker(Glob::parse(&text)?);
-        let special = |byte: &u8| docker::is_special(&char::from(*byte));
+        let special = |byte: &u8| docker::is_special(char::from(*byte));
         let wild = text.iter().position(special);
         Ok(Some(Self {
             glob,

@@ -148,7 +148,7 @@ impl Walk<'_> {
         by_git: &mut ByGit,
         tree: &mut SourceTree,
     ) -> Result<(), SourceError> {
-        let mut names = match self.names(&directory.path) {
+        let mut names = match names(&directory.path) {
             Ok(names) => names,
             Err(SourceError::Read { source, .. }) if is_gone(&source) => return Ok(()),
             Err(error) => return (self.on_error)(tree, error),
@@ -192,22 +192,22 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
 
-    /// What is in a directory: its names as they travel.
-    fn names(&self, directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf, FileType)>, SourceError> {
-        let failed = |source| read_error(directory, source);
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let kind = match entry.file_type() {
-                Err(error) if is_gone(&error) => continue,
-                kind => kind.map_err(failed)?,
-            };
-            let name = entry.file_name();
-            names.push((files::name(Path::new(&name))?, entry.path(), kind));
-        }
-        Ok(names)
+/// What is in a directory: its names as they travel.
+fn names(directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf, FileType)>, SourceError> {
+    let failed = |source| read_error(directory, source);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let kind = match entry.file_type() {
+            Err(error) if is_gone(&error) => continue,
+            kind => kind.map_err(failed)?,
+        };
+        let name = entry.file_name();
+        names.push((files::name(Path::new(&name))?, entry.path(), kind));
     }
+    Ok(names)
 }
 
 /// Leaves out the searched directories, given by their numbers, in which

@@ -42,8 +42,8 @@ fn find<'a>(bytes: &'a [u8], process: &str) -> Option<&'a [u8]> {
         let (name, command) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
         (name == process.as_bytes() && !command.is_empty()).then_some(command)
     };
-    let lines = bytes.split(|byte| *byte == b'\n');
-    lines.filter_map(command).last()
+    let mut lines = bytes.rsplit(|byte| *byte == b'\n');
+    lines.find_map(command)
 }
 
 #[cfg(test)]

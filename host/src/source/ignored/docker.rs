@@ -46,8 +46,9 @@ impl Glob {
                 '*' if left.next_if_eq(&'*').is_some() => {
                     let is_directory = left.next_if_eq(&'/').is_some();
                     // Docker takes `**x` for any name that ends with x.
-                    let is_suffix =
-                        tokens.is_empty() && !is_directory && !all[2..].iter().any(is_special);
+                    let is_suffix = tokens.is_empty()
+                        && !is_directory
+                        && !all[2..].iter().copied().any(is_special);
                     if left.peek().is_none() || is_suffix {
                         tokens.push(Token::Rest);
                     } else {
@@ -147,7 +148,7 @@ fn member(left: &mut impl Iterator<Item = char>) -> Result<char, BadGlob> {
     }
 }
 
-pub(super) fn is_special(character: &char) -> bool {
+pub(super) const fn is_special(character: char) -> bool {
     matches!(character, '*' | '?' | '[' | ']' | '\\')
 }
 

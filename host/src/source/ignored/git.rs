@@ -116,7 +116,7 @@ pub(super) fn patterns(bytes: &[u8]) -> Result<Vec<Pattern>, RuleError> {
     // git ends the last line itself.
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     let read = |(pattern, line, _): (Pattern, usize, _)| {
-        if pattern.text.iter().filter(|byte| **byte == b'*').count() > STARS {
+        if pattern.text.split(|byte| *byte == b'*').count() > STARS {
             let reason = BadRule::Stars;
             return Err(RuleError { line, reason });
         }
