@@ -26,6 +26,19 @@ impl Emulator {
         self.0.lock().unwrap().resize(columns, rows);
     }
 
+    /// What a program writes.
+    fn take(&self, text: &str) {
+        let mut terminal = self.0.lock().unwrap();
+        for part in text.split_inclusive('J') {
+            terminal.feed(part.trim_end_matches("[J"));
+            if part.ends_with("[J") {
+                let at = terminal.cursor_position();
+                assert_ne!((at.col, at.row), (0, 0), "tmux would keep what is erased");
+                terminal.feed("[J");
+            }
+        }
+    }
+
     /// What the terminal itself shows of keys.
     fn echo(&self, text: &str) {
         self.0.lock().unwrap().feed(text);
@@ -41,16 +54,7 @@ impl Emulator {
 
 impl io::Write for Emulator {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = std::str::from_utf8(bytes).unwrap();
-        let mut terminal = self.0.lock().unwrap();
-        for part in text.split_inclusive('J') {
-            terminal.feed(part.trim_end_matches("[J"));
-            if part.ends_with("[J") {
-                let at = terminal.cursor_position();
-                assert_ne!((at.col, at.row), (0, 0), "tmux would keep what is erased");
-                terminal.feed("[J");
-            }
-        }
+        self.take(std::str::from_utf8(bytes).unwrap());
         Ok(bytes.len())
     }
 
