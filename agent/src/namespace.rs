@@ -103,9 +103,12 @@ impl From<NamespaceError> for Failure {
 pub fn enter() -> Result<Privilege, NamespaceError> {
     syscall::assert_single_thread().map_err(NamespaceError::Threads)?;
     share::limit();
+    // Afterwards, the way from the top of the hierarchy cannot be seen.
+    cgroup::Limits::of_agent();
     let privilege = Privilege::of_this_process().map_err(NamespaceError::IdMap)?;
     if privilege == Privilege::Root && may_mount() {
-        syscall::unshare(UnshareFlags::NEWNS).map_err(NamespaceError::MountNamespace)?;
+        let wanted = UnshareFlags::NEWNS | UnshareFlags::NEWCGROUP;
+        syscall::unshare(wanted).map_err(NamespaceError::MountNamespace)?;
     } else {
         enter_user_namespace(geteuid(), getegid())?;
     }

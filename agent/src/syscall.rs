@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
+use std::time::Duration;
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -92,12 +93,30 @@ pub(crate) fn reset_signals() {
 
 /// Waits for one of the blocked signals and returns its number.
 pub(crate) fn next_signal() -> io::Result<i32> {
-    // SAFETY: the set is initialised by `sigfillset` before it is read, and
-    // no details of the signal are asked for.
+    wait_for_signal(ptr::null())
+}
+
+/// The same, for so long; nothing when there is none in that time.
+pub(crate) fn next_signal_within(time: Duration) -> io::Result<Option<i32>> {
+    let time = libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    match wait_for_signal(&raw const time) {
+        Ok(signal) => Ok(Some(signal)),
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `time` is null or points to a time.
+fn wait_for_signal(time: *const libc::timespec) -> io::Result<i32> {
+    // SAFETY: the set is initialised by `sigfillset` before it is read, no
+    // details of the signal are asked for, and the time is null or there.
     let signal = unsafe {
         let mut all = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
-        libc::sigwaitinfo(&raw const all, ptr::null_mut())
+        libc::sigtimedwait(&raw const all, ptr::null_mut(), time)
     };
     if signal < 0 {
         return Err(io::Error::last_os_error());
@@ -107,8 +126,17 @@ pub(crate) fn next_signal() -> io::Result<i32> {
 
 /// Sends a signal by its number; real-time signals have no name.
 pub(crate) fn kill(pid: Pid, signal: i32) -> io::Result<()> {
+    send(pid.as_raw_pid(), signal)
+}
+
+/// Sends a signal to all processes of a group.
+pub(crate) fn kill_group(group: Pid, signal: i32) -> io::Result<()> {
+    send(-group.as_raw_pid(), signal)
+}
+
+fn send(to: i32, signal: i32) -> io::Result<()> {
     // SAFETY: `kill` touches no memory.
-    match unsafe { libc::kill(pid.as_raw_pid(), signal) } {
+    match unsafe { libc::kill(to, signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -1,5 +1,6 @@
 //! The first process of a container: it gives the payload its ids, passes
-//! signals on, reaps, and ends as the payload ends.
+//! signals on, reaps, and ends as the payload ends. When the payload was asked
+//! to end, what it has started may end, too.
 //!
 //! It is a fork of the runner and has nothing of the image in it. It keeps no
 //! capability, no descriptor and no standard stream, and cannot be looked
@@ -10,9 +11,10 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitOptions, set_dumpable_behavior,
+    DumpableBehavior, Pid, Signal, WaitOptions, getpgid, set_dumpable_behavior,
     set_parent_process_death_signal, wait,
 };
 
@@ -23,6 +25,11 @@ use crate::syscall::{self, Forked};
 
 /// What init ends with when it fails itself.
 const INIT_FAILED: i32 = 255;
+/// What asks a program to end.
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+/// How long the rest of a container has to end after its program, which was
+/// asked to: as long as Docker lets a container end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A failed step of init.
 #[derive(Debug, thiserror::Error)]
@@ -151,27 +158,87 @@ fn give_up() -> io::Result<()> {
 
 /// Returns only when it fails.
 fn forward_signals(payload: Pid) -> io::Error {
+    let mut is_to_end = false;
     loop {
         match syscall::next_signal() {
-            Ok(libc::SIGCHLD) => reap(payload),
             // The whole container stands still, or goes on.
             Ok(libc::SIGTSTP) => drop(syscall::kill_others(libc::SIGSTOP)),
             Ok(libc::SIGCONT) => drop(syscall::kill_others(libc::SIGCONT)),
-            // The payload may have ended in this very moment.
-            Ok(signal) => drop(syscall::kill(payload, signal)),
+            Ok(libc::SIGCHLD) => {
+                if let Some(code) = reap(payload) {
+                    if is_to_end {
+                        let_others_end(payload);
+                    }
+                    syscall::exit_now(code.into());
+                }
+            }
+            Ok(signal) => {
+                is_to_end |= ENDING.contains(&signal);
+                pass_on(payload, signal);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return error,
         }
     }
 }
 
-/// Reaps everything that has ended; with the payload, init ends.
-fn reap(payload: Pid) {
+/// What asks a program to end is for all of its process group, as Ctrl-C at a
+/// terminal is: a script that has started a server does not tell it. Other
+/// signals would end those who do not expect them.
+fn pass_on(payload: Pid, signal: i32) {
+    let group = ENDING.contains(&signal) && syscall::kill_group(payload, signal).is_ok();
+    if !group {
+        // It may have ended in this very moment.
+        let _ = syscall::kill(payload, signal);
+    }
+}
+
+/// Reaps everything that has ended; returns how the payload ended.
+fn reap(payload: Pid) -> Option<u8> {
+    let mut code = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid == payload {
-            syscall::exit_now(runner::exit_code(status).into());
+            code = Some(runner::exit_code(status));
         }
     }
+    code
+}
+
+/// Waits for the rest of the container, when the payload was asked to end and
+/// has ended. The kernel kills what is left afterwards.
+fn let_others_end(payload: Pid) {
+    for (pid, group) in processes() {
+        // The payload's group was told already.
+        if group != payload {
+            let _ = syscall::kill(pid, libc::SIGTERM);
+        }
+    }
+    let limit = Instant::now() + GRACE;
+    loop {
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+        if processes().is_empty() {
+            return;
+        }
+        let left = limit.saturating_duration_since(Instant::now());
+        match syscall::next_signal_within(left) {
+            Ok(Some(libc::SIGCHLD)) => {}
+            Ok(Some(libc::SIGTSTP)) => drop(syscall::kill_others(libc::SIGSTOP)),
+            // Somebody asks again.
+            Ok(Some(signal)) => drop(syscall::kill_others(signal)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// The container's other processes, and the group of each.
+fn processes() -> Vec<(Pid, Pid)> {
+    let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let others = ids.filter_map(Pid::from_raw).filter(|pid| !pid.is_init());
+    // One that has ended in this moment has no group.
+    let groups = others.map(|pid| Some((pid, getpgid(Some(pid)).ok()?)));
+    groups.flatten().collect()
 }
 
 #[cfg(test)]

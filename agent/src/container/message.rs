@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::{Mount, Upper, User};
 use crate::namespace::Privilege;
+use crate::namespace::cgroup::Limits;
 
 /// The most bytes of a message; what is larger travels in a memory file.
 const MAX_MESSAGE: usize = 32 * 1024;
@@ -50,6 +51,8 @@ pub(super) struct Plan {
     pub(super) network: Attachment,
     /// The most processes and threads.
     pub(super) processes: u64,
+    /// What the agent's cgroups allow.
+    pub(super) limits: Limits,
     /// The payload.
     pub(super) program: Program,
     /// The size of its terminal, or pipes.

@@ -15,6 +15,9 @@ use super::spec::{ContainerSpec, Network};
 use super::stdio::Pipes;
 use super::{files, limits, spec::User};
 use crate::namespace::Privilege;
+use crate::namespace::cgroup::Limits;
+
+const HOSTNAME: &str = "HOSTNAME";
 
 /// A plan and the descriptors that go with it.
 #[derive(Debug)]
@@ -58,9 +61,10 @@ impl Prepared {
             hostname: spec.hostname.clone(),
             network,
             processes: limits::processes(),
+            limits: Limits::of_agent().clone(),
             program: Program {
                 args: spec.args.clone(),
-                env: spec.env.clone(),
+                env: env(spec),
                 cwd: spec.cwd.clone(),
                 user: available(&spec.user, privilege),
             },
@@ -86,6 +90,15 @@ impl Prepared {
         }
         message::send(control, &(), &descriptors)
     }
+}
+
+/// A container's name is a variable, too, as Docker has it.
+fn env(spec: &ContainerSpec) -> Vec<(String, String)> {
+    let mut env = spec.env.clone();
+    if env.iter().all(|(name, _)| name != HOSTNAME) {
+        env.push((HOSTNAME.to_owned(), spec.hostname.clone()));
+    }
+    env
 }
 
 /// A single id was mapped: there are no groups to choose from.

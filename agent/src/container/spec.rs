@@ -31,7 +31,7 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// The program, found by the container's `PATH`, and its arguments.
     pub args: Vec<String>,
-    /// The whole environment.
+    /// The whole environment, but `HOSTNAME`, which is added where it is not.
     pub env: Vec<(String, String)>,
     /// Where the program starts, as an absolute path in the container.
     pub cwd: PathBuf,

@@ -1,16 +1,28 @@
-//! What `/sys/fs/cgroup` is in the agent's mount namespace.
+//! What `/sys/fs/cgroup` is, for the agent and in containers.
 //!
-//! libcontainer has no switch for "no cgroup". It is happy with an empty
-//! legacy hierarchy, and with a unified one in which it may not create
-//! anything; either way a container stays in the agent's own cgroup and leaves
-//! none behind, however it dies.
+//! libcontainer has no switch for "no cgroup". It is happy with an empty legacy
+//! hierarchy, and with a unified one in which it may not create anything; either
+//! way a container stays in the agent's own cgroup and leaves none behind,
+//! however it dies. That is what the agent has there.
+//!
+//! In a container, programs read there how much memory and how many processors
+//! they have, and some end when they cannot. They see the kernel's files of the
+//! agent's own cgroup where these tell, and else files with the same values;
+//! nobody can write to them.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
     fsconfig_create, fsmount, fsopen, mount, move_mount, unmount,
 };
+
+mod limits;
+
+pub(crate) use limits::Limits;
 
 pub(crate) const CGROUP: &str = "/sys/fs/cgroup";
 
@@ -26,28 +38,54 @@ pub(super) fn hide() -> io::Result<()> {
 ///
 /// A user namespace may not detach what it inherited; it must be covered.
 pub(super) fn show_own() -> io::Result<()> {
-    mount_unified().or_else(|error| {
+    let mounted = unified().and_then(|tree| attach(&tree, Path::new(CGROUP)));
+    mounted.or_else(|error| {
         tracing::debug!(%error, "no cgroup2 file system can be mounted");
         mount_empty()
     })
 }
 
-fn mount_unified() -> io::Result<()> {
+/// Puts what containers see at [`CGROUP`] into an empty directory.
+pub(crate) fn provide(limits: &Limits, directory: &Path) -> io::Result<()> {
+    match unified() {
+        Ok(tree) if tells_limits(&tree) => attach(&tree, directory),
+        // A machine may have no such file system.
+        Ok(_) | Err(_) => limits.write(directory),
+    }
+}
+
+/// The unified hierarchy from one's own cgroup down, read-only.
+fn unified() -> io::Result<OwnedFd> {
     let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
         | MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let unified = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    let from_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    Ok(move_mount(
-        &unified,
-        "",
-        rustix::fs::CWD,
-        CGROUP,
-        from_descriptor,
+    Ok(fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        attributes,
     )?)
+}
+
+/// The top of the hierarchy has no limits, and a cgroup only those files whose
+/// controllers were given to it.
+fn tells_limits(cgroup: &OwnedFd) -> bool {
+    let has = |name| statat(cgroup, name, AtFlags::empty()).is_ok();
+    has("memory.max") && (has("cpu.max") || limits_memory(cgroup))
+}
+
+fn limits_memory(cgroup: &OwnedFd) -> bool {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let read = |file| io::read_to_string(std::fs::File::from(file)).ok();
+    let file = openat(cgroup, "memory.max", flags, Mode::empty()).ok();
+    file.and_then(read).is_some_and(|text| text.trim() != "max")
+}
+
+fn attach(tree: &OwnedFd, place: &Path) -> io::Result<()> {
+    let from_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    Ok(move_mount(tree, "", CWD, place, from_descriptor)?)
 }
 
 fn mount_empty() -> io::Result<()> {

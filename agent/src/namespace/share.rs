@@ -50,11 +50,13 @@ pub(crate) fn move_into_child(cgroup: &Path) -> io::Result<u64> {
     fs_err::create_dir(&child)?;
     let control = cgroup.join("cgroup.subtree_control");
     let limited = enter(&child)
-        .and_then(|()| fs_err::write(control, "+memory +pids"))
+        .and_then(|()| fs_err::write(&control, "+memory +pids"))
         .and_then(|()| set(&child));
-    if limited.is_err() {
-        let _ = enter(cgroup).and_then(|()| fs_err::remove_dir(&child));
-    }
+    // The processor is not limited, but containers look for the files.
+    let _ = match &limited {
+        Ok(_) => fs_err::write(control, "+cpu"),
+        Err(_) => enter(cgroup).and_then(|()| fs_err::remove_dir(&child)),
+    };
     limited
 }
 

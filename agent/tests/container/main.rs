@@ -24,6 +24,7 @@ mod programs;
 mod refusal;
 mod stage;
 mod streams;
+mod surroundings;
 
 use agent::namespace::{self, Privilege};
 use stage::Stage;
@@ -74,6 +75,7 @@ fn tests(filters: &[&str]) -> Vec<Test> {
         programs::TESTS,
         refusal::TESTS,
         streams::TESTS,
+        surroundings::TESTS,
     ];
     let chosen =
         |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));

@@ -1,10 +1,10 @@
 //! Standard streams, terminals, signals and exit codes.
 
-use agent::container::Signal;
+use agent::container::{Access, Signal};
 use protocol::request::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::stage::{Stage, finish};
+use crate::stage::{Stage, bind, finish};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("streams::exit_codes", |stage| Box::pin(exit_codes(stage))),
@@ -15,6 +15,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
         Box::pin(back_pressure(stage))
     }),
     ("streams::signals", |stage| Box::pin(signals(stage))),
+    ("streams::whoever_is_asked_to_end_may_end", |stage| {
+        Box::pin(whoever_is_asked_to_end_may_end(stage))
+    }),
     ("streams::own_signal", |stage| Box::pin(own_signal(stage))),
     ("streams::orphans_are_reaped", |stage| {
         Box::pin(orphans_are_reaped(stage))
@@ -95,6 +98,35 @@ async fn signals(stage: &Stage) {
         container.signal(signal).unwrap();
         assert_eq!(container.wait().await.unwrap().0, code, "{signal:?}");
         container.signal(signal).unwrap();
+    }
+}
+
+/// A script's server, and one in a session of its own, do their last work when
+/// the script has ended already.
+async fn whoever_is_asked_to_end_may_end(stage: &Stage) {
+    let server = "trap 'echo told; sleep 0.2; echo done; exit' TERM INT; \
+        echo ready; while :; do sleep 0.05; done";
+    let file = stage.directory("server").join("server");
+    fs_err::write(&file, server).unwrap();
+    for (signal, script) in [
+        (Signal::Terminate, "setsid sh /server & sh /server & wait"),
+        (Signal::Interrupt, "setsid sh /server & sh /server"),
+    ] {
+        let mut spec = stage.shell(script);
+        spec.mounts.push(bind(&file, "/server", Access::ReadOnly));
+        let mut container = stage.start(spec).await.unwrap();
+        let mut lines = BufReader::new(container.stdout().unwrap()).lines();
+        let mut said = Vec::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            said.push(line);
+            if said == ["ready"; 2] {
+                container.signal(signal).unwrap();
+            }
+        }
+        container.wait().await.unwrap();
+        said.sort_unstable();
+        let expected = ["done", "done", "ready", "ready", "told", "told"];
+        assert_eq!(said, expected, "{signal:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::root::{Kind, Root};
 use super::{mounts, oci};
 use crate::container::message::Plan;
 use crate::container::spec::Upper;
-use crate::namespace::Privilege;
+use crate::namespace::{Privilege, cgroup};
 
 /// A directory that libcontainer can start a container from.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Bundle {
         };
         bundle
             .make_scratch()
+            .and_then(|()| cgroup::provide(&plan.limits, &bundle.cgroup()))
             .map_err(|source| RunnerError::Scratch {
                 path: plan.scratch.clone(),
                 source,
@@ -47,7 +48,7 @@ impl Bundle {
             })?;
         }
         mounts::mount_early(plan, &root, &bundle.scratch)?;
-        oci::specification(plan, &bundle.rootfs())?.save(bundle.directory().join("config.json"))?;
+        oci::specification(plan, &bundle)?.save(bundle.directory().join("config.json"))?;
         Ok(bundle)
     }
 
@@ -61,15 +62,21 @@ impl Bundle {
         self.scratch.join("state")
     }
 
-    fn rootfs(&self) -> PathBuf {
+    /// The container's root file system.
+    pub(super) fn rootfs(&self) -> PathBuf {
         self.scratch.join("root")
+    }
+
+    /// What the container has in the place of the machine's cgroups.
+    pub(super) fn cgroup(&self) -> PathBuf {
+        self.scratch.join("cgroup")
     }
 
     /// A file system of the runner's own, which no other process sees.
     fn make_scratch(&self) -> io::Result<()> {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("tmpfs", &self.scratch, "tmpfs", flags, Some(c"mode=0755"))?;
-        let own = [self.directory(), self.state(), self.rootfs()];
+        let own = [self.directory(), self.state(), self.rootfs(), self.cgroup()];
         own.iter().try_for_each(fs_err::create_dir)
     }
 

@@ -12,7 +12,9 @@ use libcontainer::oci_spec::runtime::{
     RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
+use super::bundle::Bundle;
 use crate::container::message::{Attachment, Plan};
+use crate::namespace::cgroup::CGROUP;
 
 /// Neither network nor user: the runner is in the right network already, and
 /// the payload's user namespace is made by our init.
@@ -51,15 +53,15 @@ const READ_ONLY: [&str; 5] = [
 const CAPABILITIES: [Capability; 3] = [Capability::Setfcap, Capability::Setuid, Capability::Setgid];
 
 /// The whole description.
-pub(super) fn specification(plan: &Plan, rootfs: &Path) -> Result<Spec, OciSpecError> {
+pub(super) fn specification(plan: &Plan, bundle: &Bundle) -> Result<Spec, OciSpecError> {
     let root = RootBuilder::default()
-        .path(rootfs)
+        .path(bundle.rootfs())
         .readonly(false)
         .build()?;
     let mut specification = SpecBuilder::default()
         .version("1.0.2")
         .root(root)
-        .mounts(mounts(plan.network)?)
+        .mounts(mounts(plan.network, &bundle.cgroup())?)
         .process(process()?)
         .hostname(plan.hostname.clone())
         .linux(linux(&plan.id)?)
@@ -112,7 +114,8 @@ fn linux(id: &str) -> Result<Linux, OciSpecError> {
     Ok(linux)
 }
 
-fn mounts(network: Attachment) -> Result<Vec<Mount>, OciSpecError> {
+/// `cgroup` is shown in the place of the machine's cgroup file systems.
+fn mounts(network: Attachment, cgroup: &Path) -> Result<Vec<Mount>, OciSpecError> {
     let kernel = "nosuid,noexec,nodev";
     let mut mounts = vec![
         mount("/proc", "proc", kernel)?,
@@ -133,14 +136,29 @@ fn mounts(network: Attachment) -> Result<Vec<Mount>, OciSpecError> {
     if network != Attachment::Host {
         mounts.push(mount("/sys", "sysfs", "nosuid,noexec,nodev,ro")?);
     }
+    mounts.push(read_only(cgroup, CGROUP)?);
     Ok(mounts)
 }
 
 fn mount(target: &str, kind: &str, options: &str) -> Result<Mount, OciSpecError> {
+    mount_from(Path::new(kind), target, kind, options)
+}
+
+fn read_only(source: &Path, target: &str) -> Result<Mount, OciSpecError> {
+    let options = "bind,nosuid,noexec,nodev,ro";
+    mount_from(source, target, "bind", options)
+}
+
+fn mount_from(
+    source: &Path,
+    target: &str,
+    kind: &str,
+    options: &str,
+) -> Result<Mount, OciSpecError> {
     MountBuilder::default()
         .destination(target)
         .typ(kind)
-        .source(kind)
+        .source(source)
         .options(options.split(',').map(str::to_owned).collect::<Vec<_>>())
         .build()
 }
