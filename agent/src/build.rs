@@ -10,7 +10,6 @@ mod phases;
 mod plan;
 mod record;
 mod run_image;
-mod trust;
 mod unchanged;
 mod weight;
 
@@ -34,10 +33,13 @@ use crate::dialogue::{Dialogue, Inputs};
 use crate::digest::Digest;
 use crate::embedded::Embedded;
 use crate::endpoint::{Content, Endpoint, Identity, Names};
+use crate::image::user;
+use crate::layer::merged::Merged;
 use crate::reference::ImageRef;
 use crate::registry::{Publication, Registry, RegistryError};
 use crate::source::{self, Source};
 use crate::store::{Descriptor, Duty, Image, StoredImage};
+use crate::trust::{self, Trusting};
 use crate::upkeep;
 use images::Images;
 use plan::Plan;
@@ -185,6 +187,9 @@ impl Build<'_> {
         let state = store.temporary()?;
         let lowers = images.lowers(store, state.path())?;
         let directory = self.prepare(materials, &lowers)?;
+        let extra = self.plan.request.access.extra_ca.as_deref();
+        let Trusting { lowers, env } = trust::add(lowers, extra, state.path())
+            .map_err(|error| self.layout.failure("add the machine's authorities", &error))?;
         let names = Names::of(self.plan.names.iter().chain(&images.run_names()));
         let identity = Identity::new(&names.hosts)?;
         let network = LoopbackNetwork::new(&names.ports)?;
@@ -208,9 +213,10 @@ impl Build<'_> {
             directory: &directory,
             names: &names,
             authority: &identity.authority,
-            trusted: trust::bundle(&lowers, self.plan.request.access.extra_ca.as_deref()),
+            trusting: env,
             namespace: network.namespace,
             build_network,
+            home: user::home(images.builder.uid, Merged(&lowers))?,
             lowers,
             state,
         };

@@ -2,10 +2,15 @@
 
 use std::collections::HashMap;
 
+pub(crate) mod terminal;
+
 use protocol::request::EnvVar;
 
 /// What a program finds its commands by when its image does not say.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The variable of the user's home.
+pub(crate) const HOME: &str = "HOME";
 
 /// Names and values, each name once, in the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +50,13 @@ impl Environment {
     pub(crate) fn set_default(&mut self, name: &str, value: &str) {
         if self.get(name).is_none_or(str::is_empty) {
             self.set(name, value);
+        }
+    }
+
+    /// Sets those of these variables that have no value.
+    pub(crate) fn set_defaults(&mut self, variables: &[EnvVar]) {
+        for EnvVar { name, value } in variables {
+            self.set_default(name, value);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use protocol::Failure;
-use protocol::request::{RegistryAccess, RunRequest, Stdio};
+use protocol::request::{ProcessProxies, RegistryAccess, RunRequest, Stdio};
 
 use crate::build;
 use crate::builder::{Builder, BuildpackInfo};
@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::lifecycle;
 use crate::run;
 use crate::store::{Descriptor, RuntimeConfig};
+use crate::trust::Trusting;
 
 /// Whether a manifest from a registry is an index that can be read.
 pub fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
@@ -33,8 +34,11 @@ pub fn container(runtime: RuntimeConfig, root: &Path) -> Result<ContainerSpec, F
         env: Vec::new(),
         stdio: Stdio::Pipes,
         access: RegistryAccess::default(),
+        terminal: Vec::new(),
+        proxies: ProcessProxies::Image,
     };
-    run::specification(&request, runtime, vec![root.to_owned()], root)
+    let root_only = Trusting::as_it_is(vec![root.to_owned()]);
+    run::specification(&request, runtime, root_only, root)
 }
 
 /// Whether a builder can be used by what its image says.

@@ -42,6 +42,7 @@ pub mod source;
 pub mod store;
 mod syscall;
 pub mod threads;
+mod trust;
 pub mod upkeep;
 mod walk;
 mod work;

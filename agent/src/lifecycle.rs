@@ -15,6 +15,8 @@ pub(crate) use layers::layers_in;
 
 use crate::builder::PlatformApi;
 
+/// The launcher, in builders and in images that they have built.
+pub const LAUNCHER: &str = "/cnb/lifecycle/launcher";
 /// The layers directory, in the container.
 pub const LAYERS: &str = "/layers";
 /// The application directory, in the container.

@@ -4,24 +4,25 @@ mod stop_signal;
 
 use std::path::{Component, Path, PathBuf};
 
-use protocol::request::RunRequest;
+use protocol::request::{ProcessProxies, RunRequest};
 use protocol::{Failure, FailureKind, Reply};
 
 use crate::Agent;
 use crate::attach::attach;
 use crate::container::{Container, ContainerSpec, Network, Upper};
 use crate::dialogue::{Dialogue, Inputs};
-use crate::environment::{self, Environment};
+use crate::environment::{self, Environment, HOME, terminal};
 use crate::image::{self, user};
 use crate::layer::merged::Merged;
+use crate::lifecycle::LAUNCHER;
 use crate::listing::some_of;
 use crate::registry::Registry;
 use crate::store::{Duty, Image, RuntimeConfig, StoredImage};
+use crate::trust::{self, Trusting};
 use crate::upkeep;
 
 /// The launcher's processes: CNB platform specification, "Launcher".
 const PROCESSES: &str = "/cnb/process/";
-const LAUNCHER: &str = "/cnb/lifecycle/launcher";
 
 /// Serves a run request.
 #[tracing::instrument(skip_all, fields(image = request.image))]
@@ -37,7 +38,12 @@ pub async fn run(
     extract(agent, &registry, &stored, &image).await?;
     let state = agent.store.temporary()?;
     let lowers = agent.store.stack(image.config.diff_ids(), state.path())?;
-    let spec = specification(&request, image.config.runtime(), lowers, state.path())?;
+    let proxied = match request.proxies {
+        ProcessProxies::Image => Trusting::as_it_is(lowers),
+        ProcessProxies::Machine => trust::behind_proxies(lowers, &request.access, state.path())
+            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?,
+    };
+    let spec = specification(&request, image.config.runtime(), proxied, state.path())?;
     let stop_signal = image.config.runtime().stop_signal;
     let stop_signal = stop_signal.as_ref().and_then(stop_signal::parse);
     if let Upper::Directory { upper, work } = &spec.upper {
@@ -57,16 +63,23 @@ pub async fn run(
 pub(crate) fn specification(
     request: &RunRequest,
     runtime: RuntimeConfig,
-    lowers: Vec<PathBuf>,
+    root: Trusting,
     state: &Path,
 ) -> Result<ContainerSpec, Failure> {
-    let args = arguments(request, &runtime, Merged(&lowers))?;
+    let Trusting {
+        lowers,
+        env: proxies,
+    } = root;
+    let image = Merged(&lowers);
+    let args = arguments(request, &runtime, image)?;
     let mut env = Environment::from(runtime.environment().collect::<Vec<_>>());
     env.set_default("PATH", environment::PATH);
     let user = runtime.user.as_deref().unwrap_or_default();
-    let user = user::find(user, Merged(&lowers))?;
-    env.set_default("HOME", &user.home);
+    let user = user::find(user, image)?;
+    env.set_defaults(&proxies);
+    env.set_defaults(&terminal::known(&request.terminal, image));
     env.set_all(&request.env);
+    env.set_default(HOME, &user.home);
     let cwd = absolute(runtime.working_dir.as_deref().unwrap_or_default());
     let volumes = runtime.volumes.unwrap_or_default().into_keys();
     let directories = volumes.map(|path| absolute(&path)).chain([cwd.clone()]);
@@ -205,6 +218,8 @@ mod tests {
             env: Vec::new(),
             stdio: protocol::request::Stdio::Pipes,
             access: protocol::request::RegistryAccess::default(),
+            terminal: Vec::new(),
+            proxies: ProcessProxies::Image,
         }
     }
 

@@ -2,10 +2,10 @@
 //! layers of the last build, its environment, what buildpacks keep themselves,
 //! and the project's own folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use protocol::event::ImageRole;
-use protocol::request::{PullPolicy, RegistryAccess, ShellRequest};
+use protocol::request::{PullPolicy, ShellRequest};
 use protocol::{Failure, FailureKind, Reply};
 
 use crate::Agent;
@@ -13,15 +13,21 @@ use crate::attach::attach;
 use crate::build::{ProjectLayout, Record, apply_layer_env};
 use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
 use crate::dialogue::{Dialogue, Inputs};
-use crate::environment::{self, Environment};
-use crate::image::run_image_layers;
+use crate::environment::{self, Environment, HOME, terminal};
+use crate::image::{run_image_layers, user};
 use crate::layer::LayerError;
+use crate::layer::merged::Merged;
 use crate::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE, layers_in};
 use crate::registry::{Registry, Want};
 use crate::store::{Duty, Image};
+use crate::trust::{self, Trusting};
 use crate::upkeep;
 
-const LAUNCHER: &str = "/cnb/lifecycle/launcher";
+mod launch;
+
+use launch::Launch;
+
+const HOSTNAME: &str = "locald";
 
 /// Serves a shell request.
 #[tracing::instrument(skip_all, fields(project = request.project.path))]
@@ -43,16 +49,12 @@ pub async fn shell(
         let message = format!("{} has no built image", request.project.path);
         return Err(Failure::new(FailureKind::NotBuilt, message).with_hint("`locald build`"));
     };
-    let builder = builder(agent, &record, &dialogue).await?;
+    let registry = Registry::new(request.access.clone(), dialogue.clone());
+    let builder = builder(agent, &record, &registry).await?;
     let cache = layout.build_cache();
     let cache_lock = cache.in_use().await?;
     let state = agent.store.temporary()?;
-    let directory = |name: &str| {
-        let path = state.path().join(name);
-        let made = fs_err::create_dir(&path);
-        made.map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
-        Ok::<_, Failure>(path)
-    };
+    let directory = |name: &str| directory(state.path(), name);
     let layers = MountKind::Overlay {
         lower: layout.layers(),
         upper: directory("layers")?,
@@ -78,8 +80,23 @@ pub async fn shell(
         mounts.push(mount(BUILD_CACHE, Access::ReadWrite, kind));
     }
     mounts.extend(reused_layers(agent, &app, &layout.layers())?);
+    let root = agent
+        .store
+        .stack(builder.config.diff_ids(), &directory("builder")?)?;
+    let root = trust::behind_proxies(root, &request.access, state.path())
+        .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+    let launch = Launch {
+        agent,
+        record: &record,
+        builder: &builder,
+        app: &app,
+        state: state.path(),
+    };
+    let given = environment(&request, &record, &builder, &root)?;
+    let env = launch.environment(given).await?;
+    let env = with_build_layers(env, &layout.layers(), &request)?;
     let spec = ContainerSpec {
-        lowers: agent.store.stack(builder.config.diff_ids(), state.path())?,
+        lowers: root.lowers,
         upper: Upper::Directory {
             upper: directory("root")?,
             work: directory("root-work")?,
@@ -87,14 +104,14 @@ pub async fn shell(
         directories: Vec::new(),
         mounts,
         args: arguments(&request),
-        env: environment(&request, &record, &builder, &layout.layers())?,
+        env: env.into_pairs(),
         cwd: WORKSPACE.into(),
         user: User {
             uid: record.uid,
             gid: record.gid,
             groups: Vec::new(),
         },
-        hostname: "locald".to_owned(),
+        hostname: HOSTNAME.to_owned(),
         network: Network::Host,
         stdio: request.stdio,
         extra_hosts: Vec::new(),
@@ -107,8 +124,7 @@ pub async fn shell(
 }
 
 /// The builder of the last build, with its layers extracted.
-async fn builder(agent: &Agent, record: &Record, dialogue: &Dialogue) -> Result<Image, Failure> {
-    let registry = Registry::new(RegistryAccess::default(), dialogue.clone());
+async fn builder(agent: &Agent, record: &Record, registry: &Registry) -> Result<Image, Failure> {
     let name: crate::reference::ImageRef = record.builder_name.parse()?;
     let (policy, role) = (PullPolicy::IfNotPresent, ImageRole::Builder);
     if agent.store.image(&record.builder).is_err() {
@@ -164,31 +180,53 @@ fn reused_layers(agent: &Agent, app: &Image, restored: &Path) -> Result<Vec<Moun
     Ok(mounts)
 }
 
-/// The launcher adds the environment of the launch layers.
+/// The environment of the shell is there already.
 fn arguments(request: &ShellRequest) -> Vec<String> {
-    let mut args = vec![LAUNCHER.to_owned(), "--".to_owned()];
     if request.command.is_empty() {
         let shell = "if command -v bash >/dev/null; then exec bash; else exec sh; fi";
-        args.extend(["/bin/sh", "-c", shell].map(str::to_owned));
-    } else {
-        args.extend_from_slice(&request.command);
+        return ["/bin/sh", "-c", shell].map(str::to_owned).to_vec();
     }
-    args
+    request.command.clone()
 }
 
+/// What the launcher begins with.
 fn environment(
     request: &ShellRequest,
     record: &Record,
     builder: &Image,
-    layers: &Path,
-) -> Result<Vec<(String, String)>, Failure> {
+    root: &Trusting,
+) -> Result<Environment, Failure> {
+    let image = Merged(&root.lowers);
     let mut env = Environment::from(builder.config.runtime().environment().collect::<Vec<_>>());
     env.set_default("PATH", environment::PATH);
-    env.set_default("HOME", "/tmp");
+    env.set_defaults(&root.env);
+    env.set_defaults(&terminal::known(&request.terminal, image));
     env.set("CNB_PLATFORM_API", &record.platform_api);
     env.set("CNB_LAYERS_DIR", LAYERS);
     env.set("CNB_APP_DIR", WORKSPACE);
-    apply_layer_env(layers, &mut env)?;
     env.set_all(&request.env);
-    Ok(env.into_pairs())
+    env.set_default(HOME, &user::home(record.uid, image)?);
+    Ok(env)
+}
+
+/// What the user has said stays as the launcher has left it.
+fn with_build_layers(
+    launch: Environment,
+    layers: &Path,
+    request: &ShellRequest,
+) -> Result<Environment, Failure> {
+    let mut env = launch.clone();
+    apply_layer_env(layers, &mut env)?;
+    for variable in &request.env {
+        if let Some(value) = launch.get(&variable.name) {
+            env.set(&variable.name, value);
+        }
+    }
+    Ok(env)
+}
+
+fn directory(state: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = state.join(name);
+    fs_err::create_dir(&path).map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+    Ok(path)
 }

@@ -4,13 +4,15 @@ use std::io::{self, IsTerminal as _};
 
 use bytes::Bytes;
 use protocol::input::Signal;
-use protocol::request::Stdio;
+use protocol::request::{EnvVar, Stdio};
 use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
 
 use crate::client::Client;
 use crate::conversation::{Conversation, Heard, Speaker};
 use crate::forward::{self, Forwards};
 use crate::signals::{Signals, Told};
+
+mod description;
 
 #[cfg(unix)]
 #[path = "terminal/unix.rs"]
@@ -48,6 +50,16 @@ pub(crate) fn output_only(shows_colours: bool, margin: usize) -> Stdio {
         return Stdio::Terminal { rows, columns };
     }
     Stdio::Pipes
+}
+
+/// What a process at a terminal is told of it, and nothing without one.
+pub(crate) fn description(stdio: Stdio) -> Vec<EnvVar> {
+    match stdio {
+        Stdio::Pipes => Vec::new(),
+        Stdio::Terminal { .. } => {
+            description::of(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        }
+    }
 }
 
 /// Connects a process with the standard streams and signals until it ends;

@@ -313,6 +313,21 @@ pub struct RunRequest {
     pub stdio: Stdio,
     /// When the run image's layers must be fetched first.
     pub access: RegistryAccess,
+    /// What the host's terminal is, where the image does not say: `TERM` and
+    /// the like.
+    pub terminal: Vec<EnvVar>,
+    /// Whether it is told of proxies.
+    pub proxies: ProcessProxies,
+}
+
+/// Whether a process is told of the proxies of its request, and trusts whom the
+/// machine trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ProcessProxies {
+    /// Its image alone decides.
+    Image,
+    /// As buildpacks in a build.
+    Machine,
 }
 
 /// A development shell.
@@ -329,6 +344,12 @@ pub struct ShellRequest {
     pub env: Vec<EnvVar>,
     /// How the process is attached.
     pub stdio: Stdio,
+    /// How the builder's layers are fetched when they are not there; the shell
+    /// is told of its proxies.
+    pub access: RegistryAccess,
+    /// What the host's terminal is, where the builder does not say: `TERM` and
+    /// the like.
+    pub terminal: Vec<EnvVar>,
 }
 
 /// How a container's process is attached to the request's stream.

@@ -1,5 +1,6 @@
 //! The environment that the layers of a build give to later buildpacks, which
-//! is the environment of a development shell.
+//! a development shell has besides that of the image. What a layer that is also
+//! in the image gives to both is there already.
 //!
 //! Source: buildpack specification, "Layer Paths" and "Environment Variable
 //! Modification Rules". The layers were written by buildpacks: nothing in them
@@ -20,12 +21,15 @@ const LAYERS: &str = "/layers";
 /// The most bytes of one file that are read.
 const FILE_CAP: u64 = 1024 * 1024;
 /// Directories of a build layer and the search paths that they extend.
-const SEARCH_PATHS: [(&str, &[&str]); 4] = [
-    ("bin", &["PATH"]),
-    ("lib", &["LD_LIBRARY_PATH", "LIBRARY_PATH"]),
-    ("include", &["CPATH"]),
-    ("pkgconfig", &["PKG_CONFIG_PATH"]),
+const SEARCH_PATHS: [(&str, &str); 5] = [
+    ("bin", "PATH"),
+    ("lib", "LD_LIBRARY_PATH"),
+    ("lib", "LIBRARY_PATH"),
+    ("include", "CPATH"),
+    ("pkgconfig", "PKG_CONFIG_PATH"),
 ];
+/// Those that a launch layer extends, too.
+const AT_LAUNCH: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
 /// The layers directory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +66,8 @@ impl From<LayerEnvError> for protocol::Failure {
 pub(crate) fn apply(layers: &Path, environment: &mut Environment) -> Result<(), LayerEnvError> {
     let layers = LayersDir::open(layers)?;
     for buildpack in layers.group()? {
-        for layer in layers.build_layers(&buildpack)? {
-            layers.apply_layer(&layer, environment)?;
+        for (layer, types) in layers.build_layers(&buildpack)? {
+            layers.apply_layer(&layer, &types, environment)?;
         }
     }
     Ok(())
@@ -119,6 +123,8 @@ struct LayerToml {
 struct LayerTypes {
     #[serde(default)]
     build: bool,
+    #[serde(default)]
+    launch: bool,
 }
 
 impl LayersDir {
@@ -141,8 +147,8 @@ impl LayersDir {
         Ok(group.map_or(Vec::new(), |group: Group| group.group))
     }
 
-    /// Paths of a buildpack's layers for the build, by name.
-    fn build_layers(&self, buildpack: &str) -> Result<Vec<PathBuf>, LayerEnvError> {
+    /// Paths of a buildpack's layers for the build, by name, and what they are.
+    fn build_layers(&self, buildpack: &str) -> Result<Vec<(PathBuf, LayerTypes)>, LayerEnvError> {
         let mut layers = Vec::new();
         for name in self.names(Path::new(buildpack))? {
             let Some(layer) = name.strip_suffix(".toml") else {
@@ -150,8 +156,8 @@ impl LayersDir {
             };
             let described = Path::new(buildpack).join(&name);
             let types = self.toml::<LayerToml>(&described)?.map(|toml| toml.types);
-            if types.is_some_and(|types| types.build) {
-                layers.push(Path::new(buildpack).join(layer));
+            if let Some(types) = types.filter(|types| types.build) {
+                layers.push((Path::new(buildpack).join(layer), types));
             }
         }
         Ok(layers)
@@ -160,18 +166,20 @@ impl LayersDir {
     fn apply_layer(
         &self,
         layer: &Path,
+        types: &LayerTypes,
         environment: &mut Environment,
     ) -> Result<(), LayerEnvError> {
-        for (directory, variables) in SEARCH_PATHS {
+        for (directory, variable) in SEARCH_PATHS {
+            let is_done = types.launch && AT_LAUNCH.contains(&variable);
             let directory = layer.join(directory);
-            if self.open_at(&directory, OFlags::PATH)?.is_some() {
+            if !is_done && self.open_at(&directory, OFlags::PATH)?.is_some() {
                 let seen = Path::new(LAYERS).join(&directory);
-                for variable in variables {
-                    prepend(environment, variable, &seen.to_string_lossy(), ":");
-                }
+                prepend(environment, variable, &seen.to_string_lossy(), ":");
             }
         }
-        self.apply_env_dir(&layer.join("env"), environment)?;
+        if !types.launch {
+            self.apply_env_dir(&layer.join("env"), environment)?;
+        }
         self.apply_env_dir(&layer.join("env.build"), environment)
     }
 
@@ -330,6 +338,12 @@ mod tests {
         write(root.path(), "acme_one/tools/env.launch/ONLY_LAUNCH", "x");
         write(root.path(), "acme_one/app.toml", "[types]\nlaunch = true\n");
         write(root.path(), "acme_one/app/bin/app", "");
+        let both = "[types]\nbuild = true\nlaunch = true\n";
+        write(root.path(), "acme_one/both.toml", both);
+        write(root.path(), "acme_one/both/bin/both", "");
+        write(root.path(), "acme_one/both/lib/both", "");
+        write(root.path(), "acme_one/both/env/FLAGS.append", "-launch");
+        write(root.path(), "acme_one/both/env.build/BOTH", "x");
         write(root.path(), "two/more.toml", "[types]\nbuild = true\n");
         write(root.path(), "two/more/bin/more", "");
         write(root.path(), "two/more/env/MODE.default", "second");
@@ -352,6 +366,11 @@ mod tests {
         assert_eq!(environment.get("MODE").unwrap(), "first");
         assert_eq!(environment.get("KIND").unwrap(), "third");
         assert!(environment.get("ONLY_LAUNCH").is_none());
+        // The launcher has done the rest of this layer.
+        assert_eq!(environment.get("BOTH").unwrap(), "x");
+        let libraries = environment.get("LIBRARY_PATH").unwrap();
+        assert_eq!(libraries, "/layers/acme_one/both/lib");
+        assert!(environment.get("LD_LIBRARY_PATH").is_none());
     }
 
     #[test]

@@ -15,7 +15,6 @@ use super::directory::BuildDir;
 use super::images::Images;
 use super::order::BuildpackTree;
 use super::plan::Plan;
-use super::trust::Bundle;
 use super::weight;
 use super::{layer_env, libraries};
 use crate::Agent;
@@ -25,10 +24,11 @@ use crate::container::{
 };
 use crate::dialogue::Dialogue;
 use crate::endpoint::Names;
-use crate::environment::{self, Environment};
+use crate::environment::{self, Environment, HOME};
 use crate::lifecycle;
 use crate::registry::Registry;
 use crate::store::Temporary;
+use crate::trust;
 
 /// A build needs some dozens.
 const ENOUGH_PROCESSES: u64 = 256;
@@ -43,7 +43,6 @@ const ALL: [Phase; 5] = [
 /// Where phases that speak to the endpoint find who vouches for it.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
 const AUTHORITY_FILE: &str = "authority.pem";
-const TRUSTED_FILE: &str = "trusted.pem";
 /// The lifecycle parses all certificates that it finds whenever it starts, for
 /// 10 ms, whether it will need one or not. Buildpacks are not handed the
 /// variables that say where they are.
@@ -61,14 +60,16 @@ pub(super) struct Phases<'a> {
     pub(super) directory: &'a BuildDir,
     pub(super) names: &'a Names,
     pub(super) authority: &'a str,
-    /// For the build phase, where the builder does not trust whom this machine
-    /// trusts.
-    pub(super) trusted: Option<Bundle>,
+    /// Tells buildpacks of the machine's authorities, where the builder lacks
+    /// some.
+    pub(super) trusting: Vec<EnvVar>,
     pub(super) namespace: Arc<OwnedFd>,
     /// What the build phase reaches.
     pub(super) build_network: Network,
     /// Their root file system: the uppermost directory first.
     pub(super) lowers: Vec<PathBuf>,
+    /// Where their user is at home.
+    pub(super) home: String,
     /// A directory for what the containers need.
     pub(super) state: Temporary,
 }
@@ -88,8 +89,16 @@ impl Phases<'_> {
             written.map_err(|error| Failure::from_error(FailureKind::Store, &error))
         };
         write(AUTHORITY_FILE, self.authority)?;
-        if let Some(bundle) = &self.trusted {
-            write(TRUSTED_FILE, &bundle.certificates)?;
+        // The user's own variables come first.
+        let given = |name: &str| {
+            self.plan
+                .request
+                .env
+                .iter()
+                .any(|own| own.name.as_str() == name)
+        };
+        for EnvVar { name, value } in self.trusting.iter().filter(|it| !given(&it.name)) {
+            write(&format!("platform/env/{name}"), value)?;
         }
         // The next phase's container is made ready while a phase runs.
         let mut next = Some(self.create(ALL[0]).await?);
@@ -241,13 +250,6 @@ impl Phases<'_> {
         if phase == Phase::Build {
             let cache = directory.build_cache();
             mounts.push(bind(cache, lifecycle::BUILD_CACHE, Access::ReadWrite));
-            mounts.extend(self.trusted.iter().map(|bundle| Mount {
-                target: bundle.target.clone(),
-                access: Access::ReadOnly,
-                kind: MountKind::Bind {
-                    source: directory.path(TRUSTED_FILE),
-                },
-            }));
         }
         if speaks_to_registry(phase) {
             let authority = directory.path(AUTHORITY_FILE);
@@ -284,7 +286,7 @@ impl Phases<'_> {
     fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
         let mut env = Environment::from(self.images.builder.env.clone());
         env.set_default("PATH", environment::PATH);
-        env.set_default("HOME", "/tmp");
+        env.set_default(HOME, &self.home);
         env.extend(lifecycle::environment(phase, options));
         let certificates = if speaks_to_registry(phase) {
             AUTHORITY
@@ -295,9 +297,8 @@ impl Phases<'_> {
         env.set("SSL_CERT_DIR", NO_DIRECTORY);
         if phase == Phase::Build || phase == Phase::Detect {
             // The lifecycle hands these, and only these, on to buildpacks.
-            for EnvVar { name, value } in &self.plan.request.access.proxies {
-                env.set(name, value);
-                env.set(&name.to_lowercase(), value);
+            for EnvVar { name, value } in trust::proxies(&self.plan.request.access) {
+                env.set(&name, value);
             }
         }
         env.into_pairs()

@@ -60,16 +60,25 @@ pub(crate) fn find(text: &str, image: Merged<'_>) -> Result<ImageUser, Failure> 
         }
         None => (0, Vec::new()),
     };
-    let home = accounts.into_iter().find(|it| it.uid == uid);
-    let home = home.map(|it| it.home).filter(|home| !home.is_empty());
     Ok(ImageUser {
         user: User {
             uid,
             gid,
             groups: others,
         },
-        home: home.unwrap_or_else(|| "/".to_owned()),
+        home: home_of(uid, accounts),
     })
+}
+
+/// What `HOME` is of the user with an id.
+pub(crate) fn home(uid: u32, image: Merged<'_>) -> Result<String, Failure> {
+    Ok(home_of(uid, lines(image, PASSWD, Account::parse)?))
+}
+
+fn home_of(uid: u32, accounts: Vec<Account>) -> String {
+    let own = accounts.into_iter().find(|it| it.uid == uid);
+    let home = own.map(|it| it.home).filter(|home| !home.is_empty());
+    home.unwrap_or_else(|| "/".to_owned())
 }
 
 fn explicit(group: &str, groups: &[Group]) -> Result<u32, Failure> {

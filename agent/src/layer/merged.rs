@@ -94,7 +94,7 @@ impl Merged<'_> {
 
     /// Where a path leads in a stack, of which some may be missing; nothing when
     /// what is in its way is no directory.
-    pub(super) fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+    pub(crate) fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let mut done = PathBuf::new();
         let mut left = reversed(path);
         let mut links = 0;

@@ -43,11 +43,17 @@ pub struct Layer {
 pub fn lowers(layers: &[Layer], scratch: &Path) -> io::Result<Vec<PathBuf>> {
     let mut lowers: Vec<PathBuf> = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
-        let place = scratch.join(format!("above-{number}"));
-        let correction = correct(layer, &lowers, place)?;
-        lowers.splice(0..0, correction.into_iter().chain([layer.root.clone()]));
+        lowers = above(layer, lowers, scratch.join(format!("above-{number}")))?;
     }
     Ok(lowers)
+}
+
+/// The same directories with one more layer above them, whose correction is
+/// made at `place`.
+pub fn above(layer: &Layer, below: Vec<PathBuf>, place: PathBuf) -> io::Result<Vec<PathBuf>> {
+    let correction = correct(layer, &below, place)?;
+    let own = correction.into_iter().chain([layer.root.clone()]);
+    Ok(own.chain(below).collect())
 }
 
 /// Makes the correction of a layer; none when it needs none.

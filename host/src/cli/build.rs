@@ -35,7 +35,8 @@ pub(crate) struct BuildOptions {
     /// folder, or `docker://IMAGE`; repeat for several, in their order
     #[arg(short, long = "buildpack", value_name = "BUILDPACK")]
     pub(crate) buildpacks: Vec<String>,
-    /// Build-time variable; without a value, this shell's one is taken
+    /// Build-time variable; a name alone takes the value of this shell, and is
+    /// left out where it has none
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,
     /// File of build-time variables, one NAME=VALUE or NAME a line

@@ -28,12 +28,17 @@ pub(crate) struct RunOptions {
     /// build that fails leaves the old one running
     #[arg(short, long)]
     pub(crate) watch: bool,
-    /// Variable of the process; without a value, this shell's one is taken
+    /// Variable of the process; a name alone takes the value of this shell, and
+    /// is left out where it has none
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,
     /// Builder image for a build [default: as of `locald build`]
     #[arg(short = 'B', long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
+    /// Give the process this machine's proxies and certificate authorities, as
+    /// builds and shells have them
+    #[arg(long)]
+    pub(crate) proxy: bool,
     /// ARGS are a command of their own, not arguments of a process
     #[arg(short, long, requires = "args")]
     pub(crate) command: bool,
@@ -56,7 +61,8 @@ Examples:
 pub(crate) struct ShellOptions {
     #[command(flatten)]
     pub(crate) project: ProjectFolder,
-    /// Variable of the shell; without a value, this shell's one is taken
+    /// Variable of the shell; a name alone takes the value of this shell, and is
+    /// left out where it has none
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,
     /// Builder image for a build [default: as of `locald build`]

@@ -4,7 +4,7 @@ mod watch;
 
 use std::path::Path;
 
-use protocol::request::{EnvVar, RunRequest};
+use protocol::request::{EnvVar, ProcessProxies, RunRequest};
 use protocol::{Failure, FailureKind, Request};
 
 use super::build::{self, End, Plan};
@@ -59,6 +59,8 @@ pub(super) fn run(
             env,
             stdio,
             access: client.access.clone(),
+            terminal: terminal::description(stdio),
+            proxies: proxies(options.proxy),
         });
         terminal::attach(client.request(&request, printer).await?, stdio, &client).await
     })
@@ -72,6 +74,14 @@ fn folder(target: Option<&str>) -> Option<&Path> {
     let path = Path::new(target);
     let spelled = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
     (spelled || path.is_dir()).then_some(path)
+}
+
+fn proxies(wanted: bool) -> ProcessProxies {
+    if wanted {
+        ProcessProxies::Machine
+    } else {
+        ProcessProxies::Image
+    }
 }
 
 /// The variables that have a value.

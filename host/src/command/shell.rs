@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use protocol::request::{ShellRequest, Stdio};
+use protocol::request::{RegistryAccess, ShellRequest, Stdio};
 use protocol::{Failure, FailureKind, Request};
 
 use super::build::{self, End, Plan};
@@ -40,15 +40,22 @@ pub(super) fn run(
         let message = format!("the path {} is not UTF-8", project.folder.display());
         Failure::new(FailureKind::Source, message)
     })?;
+    let stdio = terminal::stdio();
     let request = ShellRequest {
         project: project.identity(&home)?,
         folder: folder.to_owned(),
         command: options.command.clone(),
         env,
-        stdio: terminal::stdio(),
+        stdio,
+        access: RegistryAccess::default(),
+        terminal: terminal::description(stdio),
     };
     block_on(async {
         let client = setup.connect(printer).await?;
+        let request = ShellRequest {
+            access: client.access.clone(),
+            ..request
+        };
         let shell = Shell {
             client: &client,
             home: &home,

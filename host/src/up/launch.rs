@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use protocol::input::Signal;
-use protocol::request::{EnvVar, RunRequest, Stdio};
+use protocol::request::{EnvVar, ProcessProxies, RunRequest, Stdio};
 use protocol::{Failure, Request};
 
 use super::procfile;
 use crate::client::Client;
 use crate::settings::HealthCheck;
+use crate::terminal;
 
 /// One service, as far as running it goes.
 #[derive(Debug, Clone)]
@@ -18,6 +19,7 @@ pub(crate) struct Launch {
     pub(crate) image: String,
     pub(crate) program: Program,
     pub(crate) env: Vec<EnvVar>,
+    pub(crate) proxies: ProcessProxies,
     pub(crate) port: Option<u16>,
     pub(crate) health: HealthCheck,
     pub(crate) depends_on: Vec<String>,
@@ -77,6 +79,8 @@ impl Launch {
             env: self.env.clone(),
             stdio,
             access: client.access.clone(),
+            terminal: terminal::description(stdio),
+            proxies: self.proxies,
         })
     }
 }

@@ -8,9 +8,9 @@ use protocol::event::{
 use protocol::folder::{Answer, Change, FolderEvent, FolderInput};
 use protocol::input::{Credential, Signal};
 use protocol::request::{
-    BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat, Project,
-    PruneRequest, PullPolicy, RegistryAccess, RegistrySettings, RunRequest, Running, ShellRequest,
-    Stdio, Verbosity,
+    BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat,
+    ProcessProxies, Project, PruneRequest, PullPolicy, RegistryAccess, RegistrySettings,
+    RunRequest, Running, ShellRequest, Stdio, Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{BuildVariable, Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -92,6 +92,8 @@ pub(crate) fn requests() -> Vec<Request> {
             env: vec![env()],
             stdio: Stdio::Pipes,
             access: RegistryAccess::default(),
+            terminal: Vec::new(),
+            proxies: ProcessProxies::Machine,
         }),
         Request::Shell(ShellRequest {
             project: project(),
@@ -99,6 +101,8 @@ pub(crate) fn requests() -> Vec<Request> {
             command: vec![text("sh")],
             env: Vec::new(),
             stdio: TERMINAL,
+            access: access(),
+            terminal: vec![env()],
         }),
         Request::ImageList,
         Request::ImageInspect { image: image() },

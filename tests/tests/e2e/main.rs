@@ -22,6 +22,7 @@ mod shell;
 mod source;
 mod space;
 mod store;
+mod surroundings;
 mod terminal;
 mod together;
 mod up;

@@ -7,7 +7,7 @@ use protocol::FailureKind;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{folder, variables};
+use super::{folder, proxies, variables};
 use crate::cli::RunOptions;
 use crate::client::Client;
 use crate::command::build::{self, End};
@@ -57,6 +57,7 @@ pub(super) fn run(
             }
         },
         env,
+        proxies: proxies(options.proxy),
         port: None,
         health: HealthCheck::started(),
         depends_on: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::request::{EnvVar, PullPolicy, Stdio};
+use protocol::request::{EnvVar, ProcessProxies, PullPolicy, Stdio};
 use protocol::{Failure, FailureKind, Request};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -182,6 +182,7 @@ impl Images {
             image,
             program,
             env,
+            proxies: ProcessProxies::Image,
             port: service.port,
             health: service.health.clone(),
             depends_on: service.depends_on.clone(),
