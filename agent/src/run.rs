@@ -178,7 +178,7 @@ fn arguments(
 
 fn no_default(request: &RunRequest, runtime: &RuntimeConfig, image: Merged<'_>) -> Failure {
     let message = format!("image {} has no default process", request.image);
-    let known = some_of(&processes(runtime, image));
+    let known = some_of(processes(runtime, image));
     let command = "a command is given after `--command` and `--`";
     let hint = match &*known {
         "" => command.to_owned(),

@@ -94,7 +94,7 @@ pub async fn shell(
     };
     let given = environment(&request, &record, &builder, &root)?;
     let env = launch.environment(given).await?;
-    let env = with_build_layers(env, &layout.layers(), &request)?;
+    let env = with_build_layers(&env, &layout.layers(), &request)?;
     let spec = ContainerSpec {
         lowers: root.lowers,
         upper: Upper::Directory {
@@ -211,7 +211,7 @@ fn environment(
 
 /// What the user has said stays as the launcher has left it.
 fn with_build_layers(
-    launch: Environment,
+    launch: &Environment,
     layers: &Path,
     request: &ShellRequest,
 ) -> Result<Environment, Failure> {

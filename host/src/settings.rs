@@ -260,20 +260,18 @@ impl Settings {
         folder: &Path,
         flags: &BuildOptions,
     ) -> Result<Vec<BuildpackChoice>, SettingsError> {
-        let (texts, place) = if !flags.buildpacks.is_empty() {
-            (&flags.buildpacks, Place::CommandLine)
-        } else {
-            let place = Place::Project {
-                folder,
-                boundary: &self.boundary,
-            };
-            let own = &self.project.build.buildpacks;
-            let texts = if own.is_empty() {
-                &self.descriptor.group
-            } else {
-                own
-            };
-            (texts, place)
+        let project = Place::Project {
+            folder,
+            boundary: &self.boundary,
+        };
+        let sources = [
+            (&flags.buildpacks, Place::CommandLine),
+            (&self.project.build.buildpacks, project),
+            (&self.descriptor.group, project),
+        ];
+        let named = sources.into_iter().find(|(texts, _)| !texts.is_empty());
+        let Some((texts, place)) = named else {
+            return Ok(Vec::new());
         };
         let choices = texts.iter().map(|text| BuildpackChoice::find(text, place));
         choices.collect()

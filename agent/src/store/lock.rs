@@ -51,7 +51,9 @@ impl Lock {
 
     /// Ends a lock that is held alone, and removes its file.
     pub(super) fn remove(self, path: &Path) -> Result<(), StoreError> {
-        remove_file(path).map_err(|source| StoreError::io("remove", path, source))
+        let removed = remove_file(path);
+        drop(self);
+        removed.map_err(|source| StoreError::io("remove", path, source))
     }
 
     /// Takes a lock alone; `on_wait` is called once when it must wait.

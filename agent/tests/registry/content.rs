@@ -356,7 +356,7 @@ async fn of_an_index_the_best_image_for_this_processor_is_taken() {
         assert_eq!(pulled.unwrap(), digest_of(&plain), "{index}");
     }
     // An index that does not say that it is one, but in a header.
-    let mut index = index_of(&[base.clone()]);
+    let mut index = index_of(std::slice::from_ref(&base));
     index.as_object_mut().unwrap().remove("mediaType");
     pulled_of(&[&plain], index).await.unwrap();
 }

@@ -80,9 +80,12 @@ async fn a_challenge_of_another_host_is_not_met() {
         let image = TestImage::new();
         let honest = image.clone();
         let registry = StandIn::start(move |asked| {
-            guarded(asked, || match asked.path.contains(name) {
-                true => Answer::new(302, "").header("Location", &target),
-                false => honest.answer(asked),
+            guarded(asked, || {
+                if asked.path.contains(name) {
+                    Answer::new(302, "").header("Location", &target)
+                } else {
+                    honest.answer(asked)
+                }
             })
         });
         let client = Client::with_account("me", "secret");

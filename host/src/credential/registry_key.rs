@@ -52,15 +52,14 @@ impl AccountKey {
     pub(crate) fn new(text: &str) -> Self {
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
         let parts = rest.trim().split('/').skip(1);
-        let path: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+        let mut path: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
         // The address of a registry's API.
-        let is_whole = matches!(*path, ["v1" | "v2"]);
+        if matches!(*path, ["v1" | "v2"]) {
+            path.clear();
+        }
         Self {
             registry: RegistryKey::new(text),
-            path: if is_whole { &[] } else { &*path }
-                .iter()
-                .map(|part| (*part).to_owned())
-                .collect(),
+            path: path.into_iter().map(str::to_owned).collect(),
         }
     }
 

@@ -79,31 +79,39 @@ fn build() -> BuildRequest {
     }
 }
 
+fn run() -> RunRequest {
+    RunRequest {
+        image: text("i"),
+        process: Some(text("web")),
+        args: vec![text("a")],
+        direct: false,
+        env: vec![env()],
+        stdio: Stdio::Pipes,
+        access: RegistryAccess::default(),
+        terminal: Vec::new(),
+        proxies: ProcessProxies::Machine,
+    }
+}
+
+fn shell() -> ShellRequest {
+    ShellRequest {
+        project: project(),
+        folder: text("/p"),
+        command: vec![text("sh")],
+        env: Vec::new(),
+        stdio: TERMINAL,
+        access: access(),
+        terminal: vec![env()],
+    }
+}
+
 pub(crate) fn requests() -> Vec<Request> {
     let image = || text("i");
     let all = vec![
         Request::Status,
         Request::Build(build()),
-        Request::Run(RunRequest {
-            image: image(),
-            process: Some(text("web")),
-            args: vec![text("a")],
-            direct: false,
-            env: vec![env()],
-            stdio: Stdio::Pipes,
-            access: RegistryAccess::default(),
-            terminal: Vec::new(),
-            proxies: ProcessProxies::Machine,
-        }),
-        Request::Shell(ShellRequest {
-            project: project(),
-            folder: text("/p"),
-            command: vec![text("sh")],
-            env: Vec::new(),
-            stdio: TERMINAL,
-            access: access(),
-            terminal: vec![env()],
-        }),
+        Request::Run(run()),
+        Request::Shell(shell()),
         Request::ImageList,
         Request::ImageInspect { image: image() },
         Request::ImageTag {

@@ -75,13 +75,11 @@ impl Store {
 
     fn replace_copy(&self, bytes: &[u8]) -> io::Result<()> {
         let (copy, new) = (self.root().join(COPY), self.root().join(NEW));
-        match fs_err::write(&new, bytes) {
-            Ok(()) => fs_err::rename(&new, &copy),
-            Err(_) => {
-                remove_file(&new)?;
-                overwrite(&copy, bytes).map(drop)
-            }
+        if fs_err::write(&new, bytes).is_ok() {
+            return fs_err::rename(&new, &copy);
         }
+        remove_file(&new)?;
+        overwrite(&copy, bytes).map(drop)
     }
 
     fn has_blobs(&self) -> Result<bool, StoreError> {
