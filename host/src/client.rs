@@ -85,7 +85,7 @@ impl Setup {
 
     /// Reaches the agent.
     pub(crate) async fn connect(self, printer: &mut Printer) -> Result<Client, Failure> {
-        job::follow(printer.curtain());
+        job::follow(printer.live_lines());
         let agent = Arc::new(self.machine.connect(printer).await?);
         // What a machine has started keeps the usual limit.
         descriptors::raise();

@@ -50,7 +50,7 @@ pub(crate) use measure::{bytes, duration};
 pub(crate) use sanitise::clean;
 #[cfg(feature = "fuzzing")]
 pub(crate) use sanitise::{Keep, sanitise};
-pub(crate) use screen::Curtain;
+pub(crate) use screen::LiveLines;
 pub(crate) use service::Label;
 
 use json::Json;
@@ -309,10 +309,10 @@ impl Printer {
     }
 
     /// What hides live lines while a shell has the terminal.
-    pub(crate) fn curtain(&self) -> Curtain {
+    pub(crate) fn live_lines(&self) -> LiveLines {
         match &self.voice {
-            Voice::People(people) => people.screen.curtain(),
-            Voice::Programs(_) => Curtain::default(),
+            Voice::People(people) => people.screen.live_lines(),
+            Voice::Programs(_) => LiveLines::default(),
         }
     }
 

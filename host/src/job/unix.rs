@@ -6,30 +6,30 @@ use rustix::process::{Pid, Signal, getpid, getppid, getsid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::machine;
-use crate::printer::Curtain;
+use crate::printer::LiveLines;
 
 /// From now on, containers stop when this process is suspended, and live lines
 /// make room for the shell.
-pub(crate) fn follow(curtain: Curtain) {
+pub(crate) fn follow(lines: LiveLines) {
     tokio::spawn(async move {
         // Without a handler the process is suspended all the same.
-        let _ = suspensions(&curtain).await;
+        let _ = suspensions(&lines).await;
     });
 }
 
-async fn suspensions(curtain: &Curtain) -> io::Result<()> {
+async fn suspensions(lines: &LiveLines) -> io::Result<()> {
     let mut suspended = signal(SignalKind::from_raw(libc::SIGTSTP))?;
     while suspended.recv().await.is_some() {
         if !has_shell() {
             continue;
         }
         let mut continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
-        curtain.lower();
+        lines.hide();
         machine::suspend();
         kill_process(getpid(), Signal::STOP)?;
         continued.recv().await;
         machine::resume();
-        curtain.raise();
+        lines.show();
     }
     Ok(())
 }

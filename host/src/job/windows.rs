@@ -1,6 +1,6 @@
 //! There are no jobs.
 
-use crate::printer::Curtain;
+use crate::printer::LiveLines;
 
 /// Nothing suspends this process.
-pub(crate) fn follow(_: Curtain) {}
+pub(crate) fn follow(_: LiveLines) {}

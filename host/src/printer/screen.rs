@@ -67,8 +67,8 @@ impl Screen {
     }
 
     /// What hides the live lines of this screen and those aside.
-    pub(super) fn curtain(&self) -> Curtain {
-        Curtain(match self {
+    pub(super) fn live_lines(&self) -> LiveLines {
+        LiveLines(match self {
             Self::Plain(_) => None,
             Self::Terminal { display, .. } => Some(Arc::clone(display)),
         })
@@ -88,20 +88,25 @@ impl Screen {
     }
 }
 
-/// Hides the live lines of all printers, while a shell has the terminal.
+/// The live lines of a printer, to hide them while the user's shell has the
+/// terminal.
 #[derive(Default)]
-pub(crate) struct Curtain(Option<Arc<Mutex<Display>>>);
+pub(crate) struct LiveLines(Option<Arc<Mutex<Display>>>);
 
-impl Curtain {
+#[cfg_attr(
+    windows,
+    expect(dead_code, reason = "Windows does not suspend programs")
+)]
+impl LiveLines {
     /// Takes the live lines away.
-    pub(crate) fn lower(&self) {
+    pub(crate) fn hide(&self) {
         if let Some(display) = &self.0 {
             lock(display).hide();
         }
     }
 
     /// Brings them back.
-    pub(crate) fn raise(&self) {
+    pub(crate) fn show(&self) {
         if let Some(display) = &self.0 {
             lock(display).unhide();
         }
