@@ -14,12 +14,12 @@ const REQUESTS: &str = include_str!("../../fixtures/hostile/requests.py");
 const PASSWORD: &str = "canary-password-93b5e7";
 /// What the registry of a build answers to requests that are not its business.
 const REFUSED: [(&str, &str); 13] = [
-    ("request another project's image", "404"),
+    ("request another project's image", "403"),
     ("request another project's manifest as its own", "404"),
-    ("request another project's blob", "404"),
+    ("request another project's blob", "403"),
     ("request another project's blob as its own", "404"),
-    ("push over another project's tag", "404"),
-    ("push a blob to another project", "404"),
+    ("push over another project's tag", "403"),
+    ("push a blob to another project", "403"),
     ("push to the run image", "403"),
     ("push a blob to the run image", "403"),
     ("push another tag of its own image", "400"),

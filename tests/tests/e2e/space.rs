@@ -155,7 +155,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_build_keeps_the_earlier_image() {
     }
     // More levels than files may be open at a time, see below.
     let app = App::probe(
-        "[ ! -e full ] || dd if=/dev/zero of=/layers/big bs=1M
+        "[ ! -e full ] || dd if=/dev/zero of=/layers/big bs=1M || exit 1
          [ ! -e deep ] || { cd /layers; n=0; while [ $((n += 1)) -le 1100 ]; do mkdir d; cd d; done; }",
     );
     let script = format!(
