@@ -76,7 +76,9 @@ impl Place {
                 .env("LOCALD_CRASH_AT", step)
                 .run();
             assert_eq!(killed.code, KILLED, "{at}: {}", killed.stderr);
-            self.assert_sound(&at);
+            if !scenario.damaged {
+                self.assert_sound(&at);
+            }
             let again = (scenario.command)(self);
             let again: Vec<&str> = again.iter().map(String::as_str).collect();
             let again = self.locald(&again).run();
@@ -85,6 +87,9 @@ impl Place {
                 "{at}, and again: {}",
                 again.stderr
             );
+            if scenario.damaged {
+                self.assert_sound(&at);
+            }
         }
         self.assert_sound(scenario.name);
         steps
@@ -180,9 +185,11 @@ impl Place {
         fs_err::remove_file(self.home.path().join("store/index.json")).unwrap();
     }
 
-    /// One of them is not what it was.
-    pub(crate) fn damage_a_fetched_blob(&self) {
-        fs_err::write(&self.fetched_blobs()[0], "something else").unwrap();
+    /// One of them is not what it was, and so is a blob that no image needs.
+    pub(crate) fn damage_blobs(&self) {
+        for blob in [&self.fetched_blobs()[0], &self.blobs().join("0".repeat(64))] {
+            fs_err::write(blob, "something else").unwrap();
+        }
     }
 }
 

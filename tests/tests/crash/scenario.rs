@@ -12,6 +12,9 @@ pub(crate) struct Scenario {
     /// Exit codes when it is given once more: what was killed may have been
     /// done.
     pub(crate) again: &'static [i32],
+    /// The store has a fault when the command begins, and may still have it when
+    /// the command is killed; then it has none when the command is given again.
+    pub(crate) damaged: bool,
     /// Steps that are tried in another scenario.
     pub(crate) left_out: &'static [&'static str],
 }
@@ -25,6 +28,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         },
         command: |_| words(&["pull", &busybox()]),
         again: &[0],
+        damaged: false,
         left_out: &[],
     },
     Scenario {
@@ -35,6 +39,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
             words(&["build", &folder, "-t", "fresh", "--builder", &builder()])
         },
         again: &[0],
+        damaged: false,
         // Of work that goes on when the command has its answer: the end of the
         // process may be first.
         left_out: &["Swept", "RemovalBegun"],
@@ -44,6 +49,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         prepare: |_| {},
         command: |_| words(&["image", "tag", "earlier", "again"]),
         again: &[0],
+        damaged: false,
         left_out: &[],
     },
     Scenario {
@@ -53,6 +59,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         },
         command: |_| words(&["image", "rm", &busybox()]),
         again: &[0, 112],
+        damaged: false,
         left_out: &[],
     },
     Scenario {
@@ -63,13 +70,15 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
             words(&["image", "export", "earlier", &target, "--force"])
         },
         again: &[0],
+        damaged: false,
         left_out: &[],
     },
     Scenario {
         name: "repair",
-        prepare: |place| place.damage_a_fetched_blob(),
+        prepare: |place| place.damage_blobs(),
         command: |_| words(&["store", "verify", "--repair"]),
         again: &[0],
+        damaged: true,
         // What is swept then is what was killed before has left.
         left_out: &["Swept", "RemovalBegun"],
     },
@@ -78,6 +87,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         prepare: |place| place.change_a_tree(),
         command: |_| words(&["store", "verify", "--repair"]),
         again: &[0],
+        damaged: true,
         left_out: &["Swept", "RemovalBegun"],
     },
     Scenario {
@@ -85,6 +95,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         prepare: |place| place.lose_the_index(),
         command: |_| words(&["store", "verify", "--repair"]),
         again: &[0],
+        damaged: false,
         // Before it is replaced, it is lost.
         left_out: &["Swept", "RemovalBegun", "IndexWritten"],
     },
@@ -98,6 +109,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         },
         command: |_| words(&["prune", "--yes", "--unused-for", "0d"]),
         again: &[0],
+        damaged: false,
         // Everybody comes to these, and after this one the builder must be
         // pulled again.
         left_out: &["IndexWritten", "IndexReplaced", "RemovalBegun"],

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use harness::{App, Locald, await_that, builder, busybox, locald, setting};
+use harness::{App, Locald, builder, busybox, locald, setting};
 
 /// Processes at a time.
 const WORKERS: u32 = 6;
@@ -95,22 +95,13 @@ fn many_processes_change_one_store() {
 #[test]
 fn a_name_is_given_only_to_what_is_not_being_swept() {
     use rustix::fs::{FlockOperation, flock};
-    // What waits is a process of its own only when the agent is in it.
-    if setting("LOCALD_TEST_MODE") != "in-process" {
-        return;
-    }
     let home = tempfile::tempdir().unwrap();
     locald(["pull", &busybox()]).home(home.path()).succeed();
     let sweep = fs_err::File::open(home.path().join("store/locks/use.lock")).unwrap();
     flock(&sweep, FlockOperation::LockExclusive).unwrap();
     let tag = ["image", "tag", &busybox(), "late"];
-    let tag = locald(tag).home(home.path()).start();
-    let waiting = format!(" {} ", tag.id());
-    await_that("the tag waits for the sweep", || {
-        let locks = fs_err::read_to_string("/proc/locks").unwrap();
-        let mut lines = locks.lines();
-        lines.any(|line| line.contains("->") && line.contains(&waiting))
-    });
+    let mut tag = locald(tag).home(home.path()).start();
+    tag.await_output("Waiting for");
     drop(sweep);
     assert_eq!(tag.wait().code, 0);
 }
