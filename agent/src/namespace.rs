@@ -107,8 +107,7 @@ pub fn enter() -> Result<Privilege, NamespaceError> {
     cgroup::Limits::of_agent();
     let privilege = Privilege::of_this_process().map_err(NamespaceError::IdMap)?;
     if privilege == Privilege::Root && may_mount() {
-        let wanted = UnshareFlags::NEWNS | UnshareFlags::NEWCGROUP;
-        syscall::unshare(wanted).map_err(NamespaceError::MountNamespace)?;
+        syscall::unshare(UnshareFlags::NEWNS).map_err(NamespaceError::MountNamespace)?;
     } else {
         enter_user_namespace(geteuid(), getegid())?;
     }

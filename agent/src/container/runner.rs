@@ -68,7 +68,8 @@ fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     let log = Log::start().map_err(RunnerError::Log)?;
 
     enter_network(&plan, gifts.namespace)?;
-    syscall::unshare(UnshareFlags::NEWNS).map_err(RunnerError::MountNamespace)?;
+    syscall::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWCGROUP)
+        .map_err(RunnerError::MountNamespace)?;
     namespace::make_mounts_private().map_err(RunnerError::MountNamespace)?;
     let bundle = Bundle::make(&plan)?;
 
