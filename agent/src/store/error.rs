@@ -101,11 +101,20 @@ impl StoreError {
     /// Whether this user may not read what others wrote.
     pub(crate) fn is_denied(&self) -> bool {
         match self {
-            Self::Io { source, .. } | Self::Index { source, .. } => {
-                source.kind() == io::ErrorKind::PermissionDenied
-            }
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
             Self::Doubt { source, .. } => source.is_denied(),
             _ => false,
+        }
+    }
+
+    /// Whether the content is not what it should be, as far as can be known:
+    /// what could not be read, for want of a permission or of a descriptor, may
+    /// be whole.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Index { source, .. } => is_damage(source),
+            Self::Doubt { source, .. } => source.is_damage(),
+            _ => true,
         }
     }
 
@@ -119,9 +128,7 @@ impl StoreError {
                 "its file system is mounted read-only: mount it writable, or set LOCALD_HOME to another"
                     .to_owned(),
             ),
-            Self::Io { path, .. } | Self::Index { path, .. } if self.is_denied() => {
-                Some(owner_hint(path))
-            }
+            Self::Io { path, .. } if self.is_denied() => Some(owner_hint(path)),
             Self::Doubt { source, .. } if source.is_denied() => source.hint(),
             Self::Doubt { reference, .. } => Some(format!(
                 "`locald store verify --repair` mends what can be mended, `locald image rm {reference}` gives it up"
@@ -132,6 +139,15 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// Whether a file is lost, or its content cannot be understood.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+    matches!(
+        error.kind(),
+        InvalidData | IsADirectory | NotADirectory | NotFound | UnexpectedEof
+    )
 }
 
 /// The folder to be given back to its user: a whole store, when it is in one.

@@ -43,7 +43,7 @@ impl<'a> Mender<'a> {
         };
         Ok(match repair {
             // Its user has it; or nobody knows whether something needs it.
-            Repair::Refused { .. } if fault.is_denied || fault.images.is_empty() => None,
+            Repair::Refused { .. } if fault.is_unread || fault.images.is_empty() => None,
             repair => Some(repair),
         })
     }
@@ -62,7 +62,7 @@ impl<'a> Mender<'a> {
             }
         }
         let runs = |stored| self.runs_without(digest, stored);
-        if !fault.is_denied && !fault.images.is_empty() && fault.images.iter().all(runs) {
+        if !fault.is_unread && !fault.images.is_empty() && fault.images.iter().all(runs) {
             self.store.remove_blob(digest)?;
             crash::at(Point::DamageRemoved);
             return Ok(Repair::RunsOnly);

@@ -84,8 +84,8 @@ pub(super) struct Fault {
     what: String,
     reason: String,
     pub(super) damage: Damage,
-    /// It is there, and this user may not read it.
-    pub(super) is_denied: bool,
+    /// It could not be read: whether it is damaged is not known.
+    pub(super) is_unread: bool,
     /// Surely nothing needs it.
     pub(super) is_garbage: bool,
     /// What needs it.
@@ -111,12 +111,12 @@ struct Found {
 /// Why something is not what it should be.
 struct Reason {
     text: String,
-    is_denied: bool,
+    is_unread: bool,
 }
 
 impl From<StoreError> for Reason {
     fn from(error: StoreError) -> Self {
-        let is_denied = error.is_denied();
+        let is_unread = !error.is_damage();
         let Failure {
             message,
             causes,
@@ -124,10 +124,10 @@ impl From<StoreError> for Reason {
             ..
         } = error.into();
         let mut text = [vec![message], causes].concat().join(": ");
-        if let (true, Some(hint)) = (is_denied, hint) {
+        if let (true, Some(hint)) = (is_unread, hint) {
             text = format!("{text} ({hint})");
         }
-        Self { text, is_denied }
+        Self { text, is_unread }
     }
 }
 
@@ -138,7 +138,7 @@ fn look(store: &Store) -> Result<Found, StoreError> {
         what,
         reason: reason.text,
         damage,
-        is_denied: reason.is_denied,
+        is_unread: reason.is_unread,
         is_garbage: inventory.is_garbage(content),
         images: inventory.users(content),
     };
@@ -168,7 +168,7 @@ fn look(store: &Store) -> Result<Found, StoreError> {
                 what: format!("image {}", familiar(&stored.name)),
                 reason: text,
                 damage: Damage::Image,
-                is_denied: false,
+                is_unread: false,
                 is_garbage: false,
                 images: vec![stored.clone()],
             });
@@ -199,8 +199,8 @@ fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Vec<(Digest, Reason)> {
                 Ok(actual) if actual == *digest => {}
                 Ok(actual) => {
                     let text = format!("its content has the digest {actual}");
-                    let is_denied = false;
-                    corrupt.push((*digest, Reason { text, is_denied }));
+                    let is_unread = false;
+                    corrupt.push((*digest, Reason { text, is_unread }));
                 }
                 Err(error) => corrupt.push((*digest, error.into())),
             }
@@ -227,7 +227,7 @@ fn changed(store: &Store, diff_id: &DiffId) -> Option<Reason> {
         Ok(TreeState::Whole | TreeState::Unknown) => None,
         Ok(TreeState::Changed) => Some(Reason {
             text: "its files are not those that were extracted".to_owned(),
-            is_denied: false,
+            is_unread: false,
         }),
         Err(error) => Some(error.into()),
     }

@@ -276,6 +276,18 @@ fn names_survive_a_lost_index() {
         assert_eq!(repair["remaining"], 0, "{repair}");
         assert_eq!(list().succeed().stdout, before);
     }
+    // What cannot be read is not lost: it is left as it is.
+    let kept = home.path().join("kept.json");
+    fs_err::rename(&index, &kept).unwrap();
+    std::os::unix::fs::symlink(&index, &index).unwrap();
+    let said = list().fail(119, "cannot read");
+    assert!(!said.stderr.contains("--repair"), "{}", said.stderr);
+    locald(["store", "verify", "--repair"])
+        .home(home.path())
+        .fail(119, "cannot read");
+    assert!(index.is_symlink());
+    fs_err::rename(&kept, &index).unwrap();
+    assert_eq!(list().succeed().stdout, before);
     // Without a copy, the images are found, and have names to be renamed.
     remove();
     fs_err::remove_file(store.join("index-copy.json")).unwrap();

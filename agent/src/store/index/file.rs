@@ -22,6 +22,10 @@ impl Store {
         self.root().join("index.json")
     }
 
+    pub(super) fn copy_path(&self) -> PathBuf {
+        self.root().join(COPY)
+    }
+
     /// The index; one without entries when there are no blobs yet.
     pub(in crate::store) fn read_index(&self) -> Result<Document, StoreError> {
         let path = self.index_path();
@@ -29,13 +33,15 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_blobs()? => {
                 Ok(Document::empty())
             }
-            read => read.map_err(|source| StoreError::Index { path, source }),
+            Ok(document) => Ok(document),
+            Err(source) if error::is_damage(&source) => Err(StoreError::Index { path, source }),
+            Err(source) => Err(StoreError::io("read", &path, source)),
         }
     }
 
     /// The copy of the index.
     pub(super) fn read_copy(&self) -> io::Result<Document> {
-        read(&self.root().join(COPY))
+        read(&self.copy_path())
     }
 
     /// Replaces the index in one step that survives a power cut, then its copy.
@@ -64,7 +70,7 @@ impl Store {
                 remove_file(&new)?;
                 // What is removed frees space: that must need none. The copy
                 // has its space already, and changes places with the index.
-                let copy = self.root().join(COPY);
+                let copy = self.copy_path();
                 overwrite(&copy, bytes)?.then_some(()).ok_or(error)?;
                 rustix::fs::renameat_with(CWD, &copy, CWD, &path, RenameFlags::EXCHANGE)?;
             }
@@ -74,7 +80,7 @@ impl Store {
     }
 
     fn replace_copy(&self, bytes: &[u8]) -> io::Result<()> {
-        let (copy, new) = (self.root().join(COPY), self.root().join(NEW));
+        let (copy, new) = (self.copy_path(), self.root().join(NEW));
         if fs_err::write(&new, bytes).is_ok() {
             return fs_err::rename(&new, &copy);
         }

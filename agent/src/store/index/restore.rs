@@ -14,7 +14,7 @@ use crate::crash::{self, Point};
 use crate::digest::Digest;
 use crate::media_type;
 use crate::reference::DOCKER_HUB;
-use crate::store::{DOCUMENT_CAP, Descriptor, Image, Lock, Store, StoreError};
+use crate::store::{DOCUMENT_CAP, Descriptor, Image, Lock, Store, StoreError, error};
 
 /// What an index was made of that is damaged or lost.
 #[derive(Debug)]
@@ -32,13 +32,17 @@ impl Store {
         let _lock = Lock::exclusive(&self.lock_path("index.lock"))?;
         let reason = match self.read_index() {
             Ok(_) => return Ok(None),
-            Err(reason @ StoreError::Index { .. }) if !reason.is_denied() => reason,
+            Err(reason @ StoreError::Index { .. }) => reason,
             Err(error) => return Err(error),
         };
-        let mut document = self.read_copy().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the copy of the index is of no use either");
-            Document::empty()
-        });
+        let mut document = match self.read_copy() {
+            Ok(document) => document,
+            Err(error) if error::is_damage(&error) => {
+                tracing::warn!(%error, "the copy of the index is of no use either");
+                Document::empty()
+            }
+            Err(error) => return Err(StoreError::io("read", &self.copy_path(), error)),
+        };
         document
             .images
             .retain(|image| self.has_blob(&image.descriptor.digest));
@@ -74,8 +78,10 @@ impl Store {
             if named.contains(&digest) || size > 2 * DOCUMENT_CAP {
                 continue;
             }
-            let Ok(image) = self.image(&digest) else {
-                continue;
+            let image = match self.image(&digest) {
+                Ok(image) => image,
+                Err(error) if error.is_damage() => continue,
+                Err(error) => return Err(error),
             };
             let (name, descriptor) = (recovered(&digest), descriptor(&image));
             let found = StoredImage::now(name, descriptor, role(&image));
