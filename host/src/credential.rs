@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use protocol::input::Credential;
 use protocol::{Failure, FailureKind};
 
-use crate::home::Home;
-use crate::outside::Outside;
+use crate::credential::helper_process::Outside;
+use crate::platform::home::Home;
 
 mod account;
 mod config_file;
 pub(crate) mod helper;
+pub(crate) mod helper_process;
 mod places;
 mod registry_key;
 mod saved;

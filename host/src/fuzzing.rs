@@ -1,7 +1,7 @@
 //! What reads untrusted input, for `fuzz/`.
 
 use crate::credential;
-use crate::printer::{Keep, sanitise};
+use crate::output::{Keep, sanitise};
 
 /// Text of others as it is printed: without colours, and with them.
 pub fn printed(text: &str) -> [String; 2] {

@@ -3,43 +3,29 @@
 //! A library only so that what reads untrusted input can be reached by
 //! `fuzz/`: the program is [`main`].
 
-mod agent;
 mod cli;
-mod client;
-mod command;
-mod control_file;
-mod conversation;
+mod commands;
+mod connection;
 mod credential;
-mod descriptors;
 mod exit_code;
 mod export;
-mod folder;
-mod forward;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod home;
-mod host_id;
-mod job;
 mod machine;
-mod outside;
-mod printer;
+mod output;
+mod platform;
 mod project;
-mod remembered;
+mod services;
 mod settings;
-mod signals;
-mod source;
-mod state_file;
-mod terminal;
-mod up;
-mod watch;
+mod sync;
 
 use std::process::ExitCode;
 
 /// The whole program.
 pub fn main() -> ExitCode {
     // Hidden tasks of this same program come first.
-    if machine::dispatch() || outside::dispatch() {
+    if machine::dispatch() || credential::helper_process::dispatch() {
         return ExitCode::SUCCESS;
     }
-    command::run().into()
+    commands::run().into()
 }

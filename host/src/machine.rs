@@ -35,9 +35,9 @@ use std::time::Duration;
 use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
-use crate::agent::{Agent, AgentError};
-use crate::home::Home;
-use crate::printer::Printer;
+use crate::connection::agent::{Agent, AgentError};
+use crate::output::Printer;
+use crate::platform::home::Home;
 use crate::settings::{MachineTable, Shape};
 
 use address::Address;

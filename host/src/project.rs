@@ -1,6 +1,7 @@
 //! A folder and the identity that its caches go by.
 
 mod boundary;
+mod host_id;
 mod nearest;
 
 use std::io;
@@ -9,10 +10,9 @@ use std::path::{Path, PathBuf};
 use protocol::{Failure, FailureKind, request};
 use sha2::{Digest as _, Sha256};
 
-use crate::home::Home;
-use crate::host_id;
-use crate::printer::Printer;
-use crate::source::SourceError;
+use crate::output::Printer;
+use crate::platform::home::Home;
+use crate::sync::source::SourceError;
 
 pub(crate) use boundary::{Boundary, BoundaryError, repository_of};
 

@@ -7,9 +7,9 @@ use protocol::BuildVariable;
 use protocol::request::{EmbeddedBuildpacks, RegistryAccess};
 
 use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
-use crate::home::Home;
+use crate::platform::home::Home;
 use crate::project::Boundary;
-use crate::remembered::Remembered;
+use crate::settings::remembered::Remembered;
 
 mod buildpack;
 mod descriptor;
@@ -19,6 +19,7 @@ pub(crate) mod machine;
 mod name;
 mod project_file;
 mod registries;
+pub(crate) mod remembered;
 mod service;
 mod user_file;
 mod variable;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Account, AccountKey, CredentialError, RegistryKey, Secret};
-use crate::control_file;
+use crate::platform::control_file;
 
 /// One file, as far as it concerns accounts.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use directories::BaseDirs;
 
-use crate::home::Home;
+use crate::platform::home::Home;
 
 /// All files that may name accounts, the first one that knows a registry
 /// counts: locald's own, podman's, docker's.

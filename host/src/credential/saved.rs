@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, CredentialError, RegistryKey, Secret};
-use crate::control_file;
+use crate::platform::control_file;
 
 /// Saved accounts, in docker's format, readable by their owner only.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use protocol::hello::Token;
 use protocol::{Failure, FailureKind};
 
 use super::MachineError;
-use crate::agent::Agent;
+use crate::connection::agent::Agent;
 
 /// The variable that names an agent.
 pub(crate) const VARIABLE: &str = "LOCALD_AGENT";

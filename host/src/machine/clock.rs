@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use protocol::event::MachineStatus;
 use protocol::{Failure, Reply, Request};
 
-use crate::agent::Agent;
+use crate::connection::agent::Agent;
 
 /// A clock that differs by more nanoseconds is set.
 const TOLERATED: u64 = 300_000_000;

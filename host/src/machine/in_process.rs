@@ -7,7 +7,7 @@ use protocol::Failure;
 use protocol::hello::Token;
 
 use super::MachineError;
-use crate::agent::Agent;
+use crate::connection::agent::Agent;
 
 /// Bytes between the two halves of the process.
 const BUFFER: usize = 1024 * 1024;

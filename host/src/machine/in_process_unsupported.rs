@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use protocol::Failure;
 
 use super::MachineError;
-use crate::agent::Agent;
+use crate::connection::agent::Agent;
 
 /// There is no hidden task.
 pub(crate) fn dispatch() {}

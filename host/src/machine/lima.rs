@@ -18,11 +18,11 @@ use protocol::event::Check;
 
 use super::ssh::Ssh;
 use super::{Look, QUESTION, State, clock, size, step};
-use crate::agent::Agent;
-use crate::home::Home;
-use crate::printer::Printer;
+use crate::connection::agent::Agent;
+use crate::output::Printer;
+use crate::platform::home::Home;
+use crate::platform::state_file;
 use crate::settings::Shape;
-use crate::state_file;
 
 use error::LimaError;
 use limactl::{INSTANCE, Instance, Limactl};

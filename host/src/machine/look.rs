@@ -3,7 +3,7 @@
 use protocol::Failure;
 
 use super::Step;
-use crate::agent::Agent;
+use crate::connection::agent::Agent;
 
 /// The state of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,9 +26,9 @@ use protocol::request::Running;
 use protocol::{Failure, Request};
 
 use super::{Look, QUESTION, State, clock, step};
-use crate::agent::Agent;
-use crate::home::Home;
-use crate::printer::Printer;
+use crate::connection::agent::Agent;
+use crate::output::Printer;
+use crate::platform::home::Home;
 use crate::settings::Shape;
 
 use error::QemuError;

@@ -7,9 +7,9 @@ use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
 use super::Look;
-use crate::agent::Agent;
-use crate::home::Home;
-use crate::printer::Printer;
+use crate::connection::agent::Agent;
+use crate::output::Printer;
+use crate::platform::home::Home;
 use crate::settings::Shape;
 
 /// There is none.

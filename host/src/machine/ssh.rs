@@ -21,8 +21,8 @@ use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile, AgentFileError};
 use super::kind::Destination;
 use super::{Look, colon, spawn};
-use crate::agent::{Agent, AgentError};
-use crate::printer::Printer;
+use crate::connection::agent::{Agent, AgentError};
+use crate::output::Printer;
 
 pub(super) use doctor::checks;
 use remote::{Greeting, Service};

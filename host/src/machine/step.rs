@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::printer::Printer;
-use crate::state_file;
+use crate::output::Printer;
+use crate::platform::state_file;
 
 /// One step of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,10 +25,10 @@ use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile};
 use super::step::{self, Steps};
 use super::{Look, QUESTION, State};
-use crate::agent::{Agent, AgentError};
-use crate::home::Home;
-use crate::printer::Printer;
-use crate::state_file;
+use crate::connection::agent::{Agent, AgentError};
+use crate::output::Printer;
+use crate::platform::home::Home;
+use crate::platform::state_file;
 
 use code::Code;
 use error::WslError;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use directories::BaseDirs;
 use protocol::{Failure, FailureKind};
 
-use crate::control_file;
+use crate::platform::control_file;
 
 /// The folders that a project's files may name something of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::SettingsError;
-use crate::control_file;
+use crate::platform::control_file;
 use crate::project::Boundary;
 
 /// Reads a settings file; a file that does not exist says nothing. That of a

@@ -7,8 +7,8 @@ use protocol::request::{EnvVar, RegistrySettings};
 use serde::Deserialize;
 
 use super::SettingsError;
-use crate::control_file;
 use crate::credential::RegistryKey;
+use crate::platform::control_file;
 use crate::project::{Boundary, BoundaryError};
 
 /// One table.

@@ -9,7 +9,7 @@ use super::error::{LimaError, is_of_kvm};
 use super::limactl::{Instance, Limactl, message, reason};
 use super::{Lima, NO_KVM, template};
 use crate::machine::step::Steps;
-use crate::printer::Printer;
+use crate::output::Printer;
 
 /// The whole start, the download of the guest's image included.
 const START: Duration = Duration::from_mins(15);

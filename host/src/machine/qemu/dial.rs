@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 
 use super::QemuError;
 use super::folder::{Folder, Transport};
-use crate::agent::Agent;
+use crate::connection::agent::Agent;
 use crate::machine::address::vsock;
 
 /// The port that the agent listens on.

@@ -12,7 +12,7 @@ use reqwest::Client;
 use super::QemuError;
 use super::folder::{Folder, remove_all};
 use super::guest::FILES;
-use crate::printer::Printer;
+use crate::output::Printer;
 
 /// A connection is made, and the next bytes come, in this time.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::{Failure, FailureKind};
 
 use super::download::DownloadError;
-use crate::agent::AgentError;
+use crate::connection::agent::AgentError;
 
 /// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use super::QemuError;
 use crate::machine::size;
+use crate::platform::state_file;
 use crate::settings::Shape;
-use crate::state_file;
 
 /// Says that the guest ended by itself.
 pub(super) const SWITCHED_OFF: &str = "locald: switching off";

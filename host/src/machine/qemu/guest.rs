@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::QemuError;
 use super::download::Remote;
 use super::folder::Folder;
-use crate::printer::Printer;
+use crate::output::Printer;
 use crate::settings::GuestImage;
 
 /// The variable that names another folder.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::QemuError;
 use super::folder::{Folder, LISTENS, SWITCHED_OFF};
-use crate::state_file;
+use crate::platform::state_file;
 
 /// The lock that everybody holds who belongs to a running machine.
 pub(super) const ALIVE: &str = "alive.lock";

@@ -14,7 +14,7 @@ use super::guest::Guest;
 use super::life::Life;
 use super::{QemuError, probe, supervisor};
 use crate::machine::step::Steps;
-use crate::printer::Printer;
+use crate::output::Printer;
 use crate::settings::Shape;
 
 /// A guest that the processor runs listens in this time.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::is_file;
 use super::life::{ALIVE, End, Processes};
-use crate::state_file;
+use crate::platform::state_file;
 
 /// The hidden first argument; the second is the folder of the run.
 const WORD: &str = "__locald-qemu";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::{Failure, FailureKind};
 
 use super::code::Code;
-use crate::agent::AgentError;
+use crate::connection::agent::AgentError;
 use crate::machine::agent_file::AgentFileError;
 use crate::machine::colon;
 

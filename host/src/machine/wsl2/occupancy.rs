@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::WslError;
-use crate::state_file;
+use crate::platform::state_file;
 
 /// A lock, held until it is dropped.
 #[derive(Debug)]

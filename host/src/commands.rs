@@ -1,0 +1,246 @@
+//! The commands: what each does between its options and its answer.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use clap::{CommandFactory as _, Parser as _};
+use protocol::request::PullPolicy;
+use protocol::{Failure, FailureKind, Reply, Request};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, FRONT_PAGE, ImageCommand, PullOptions, PushOptions};
+use crate::connection::session::{Client, Setup};
+use crate::exit_code;
+use crate::machine::{self, Kind};
+use crate::output::{Answer, Printer};
+use crate::platform::home::Home;
+use crate::platform::terminal;
+use crate::project::Project;
+use crate::settings::Settings;
+
+mod account;
+mod build;
+mod completions;
+mod doctor;
+mod habits;
+mod image;
+mod man_pages;
+mod run;
+mod services;
+mod shell;
+mod store;
+mod up;
+mod vm;
+mod workshop;
+
+/// Does what the command line asks for; returns the exit code.
+pub(crate) fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let words: Vec<String> = words().collect();
+            return say(&habits::answer(error, &words));
+        }
+    };
+    trace();
+    terminal::prepare();
+    let mut printer = Printer::new(&cli.global);
+    let machine = cli.global.machine.as_ref();
+    let done = match cli.command {
+        Some(command) => dispatch(command, machine, &mut printer),
+        None => front_page(&mut printer),
+    };
+    let code = done.unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        exit_code::of(failure.kind)
+    });
+    printer.finish().err().unwrap_or(code)
+}
+
+/// What was typed after the program's name.
+fn words() -> impl Iterator<Item = String> {
+    let words = std::env::args_os().skip(1);
+    words.map(|word| word.to_string_lossy().into_owned())
+}
+
+/// Help and version are such errors, too.
+fn say(error: &clap::Error) -> u8 {
+    match error.print() {
+        // A closed output has no reader to tell.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => exit_code::STORE,
+        _ => u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE),
+    }
+}
+
+fn front_page(printer: &mut Printer) -> Result<u8, Failure> {
+    if printer.is_for_programs() {
+        let failure = Failure::new(FailureKind::Invalid, "no command is given");
+        return Err(failure.with_hint("`locald help` lists the commands"));
+    }
+    printer.text(FRONT_PAGE);
+    Ok(exit_code::SUCCESS)
+}
+
+/// `LOCALD_LOG=debug` shows what happens inside, on standard error.
+fn trace() {
+    if std::env::var_os("LOCALD_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_env("LOCALD_LOG"))
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+fn dispatch(
+    command: Command,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    match command {
+        Command::Completions(options) => Ok(completions::run(&options, printer)),
+        Command::ManPages(options) => man_pages::run(&options),
+        Command::Login(options) => account::login(&options, printer),
+        Command::Logout(options) => account::logout(&options, printer),
+        Command::Vm(command) => vm::run(&command, machine, printer),
+        Command::Build(options) => build::run(&options, machine, printer),
+        Command::Run(options) => run::run(options, machine, printer),
+        Command::Shell(options) => shell::run(&options, machine, printer),
+        Command::Up(options) => up::run(&options, machine, printer),
+        Command::Ps(options) => services::ps(&options, printer),
+        Command::Logs(options) => services::logs(&options, printer),
+        Command::Stop(options) => services::stop(&options, printer),
+        Command::Restart(options) => services::restart(&options, printer),
+        Command::Image(command) => image::run(command, machine, printer),
+        Command::Images => image::run(ImageCommand::Ls, machine, printer),
+        Command::Inspect { image } => image::run(ImageCommand::Inspect { image }, machine, printer),
+        Command::Rmi { images } => image::run(ImageCommand::Rm { images }, machine, printer),
+        Command::Tag { image, name } => {
+            image::run(ImageCommand::Tag { image, name }, machine, printer)
+        }
+        Command::Version => {
+            printer.text(&Cli::command().render_version());
+            Ok(exit_code::SUCCESS)
+        }
+        Command::Push(options) => push(&options, machine, printer),
+        Command::Pull(options) => pull(&options, machine, printer),
+        Command::Store(options) => store::run(&options, machine, printer),
+        Command::Prune(options) => store::prune(options, machine, printer),
+        Command::Doctor => doctor::run(machine, printer),
+    }
+}
+
+/// What commands that concern a folder begin with.
+struct Start {
+    home: Home,
+    settings: Settings,
+    setup: Setup,
+}
+
+impl Start {
+    /// Reads all settings and enters the agent's namespaces.
+    fn at(folder: &Path, machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let settings = Settings::load(folder, &home)?;
+        let setup = Setup::new(&home, &settings, machine, printer)?;
+        Ok(Self {
+            home,
+            settings,
+            setup,
+        })
+    }
+
+    /// The same for commands that concern no project: the current folder's
+    /// settings say how registries are reached.
+    fn here(machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
+        let folder = Project::find(None).map(|project| project.folder);
+        Self::at(&folder.unwrap_or_default(), machine, printer)
+    }
+}
+
+/// Asks whether to go on with what has just been told.
+fn confirm() -> Result<(), Failure> {
+    let refused = |message: &str| Failure::new(FailureKind::Cancelled, message);
+    if !std::io::stdin().is_terminal() {
+        let failure = Failure::new(FailureKind::Invalid, "nobody is there to be asked");
+        return Err(failure.with_hint("`--yes` removes it without a question"));
+    }
+    let failed = |error: std::io::Error| Failure::from_error(FailureKind::Machine, &error);
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Go on? [y/N] ").map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(refused("nothing was done"))
+    }
+}
+
+/// Runs what waits. Call it when no other thread is to be started before.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    machine::check_threads()?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+    let result = runtime.block_on(work);
+    // Nobody waits for work that is cancelled.
+    runtime.shutdown_background();
+    result
+}
+
+/// Connects, and does one thing.
+fn ask(
+    setup: Setup,
+    printer: &mut Printer,
+    request: impl FnOnce(&Client) -> Request,
+) -> Result<Reply, Failure> {
+    block_on(async {
+        let client = setup.connect(printer).await?;
+        let request = request(&client);
+        client.request(&request, printer).await?.reply().await
+    })
+}
+
+fn push(
+    options: &PushOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let target = options.target.as_ref().unwrap_or(&options.image);
+    let setup = Start::here(machine, printer)?.setup;
+    let reply = ask(setup, printer, |client| Request::Push {
+        image: options.image.clone(),
+        target: target.clone(),
+        access: client.access.clone(),
+    })?;
+    if let Reply::Digest(digest) = reply {
+        let image = target.clone();
+        printer.answer(&Answer::Pushed { image, digest });
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+fn pull(
+    options: &PullOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let setup = Start::here(machine, printer)?.setup;
+    let reply = ask(setup, printer, |client| Request::Pull {
+        image: options.image.clone(),
+        policy: PullPolicy::from(options.pull),
+        access: client.access.clone(),
+    })?;
+    if let Reply::Digest(digest) = reply {
+        let image = options.image.clone();
+        printer.answer(&Answer::Pulled { image, digest });
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+/// An answer of the agent's that does not belong to the request.
+fn unexpected(reply: &Reply) -> Failure {
+    Failure::new(
+        FailureKind::Internal,
+        format!("the agent gave an answer of another kind: {reply:?}"),
+    )
+}

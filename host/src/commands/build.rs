@@ -1,0 +1,374 @@
+//! `locald build`.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::event::Built;
+use protocol::request::{BuildRequest, Buildpack, Verbosity};
+use protocol::{Event, Failure, FailureKind, Request};
+
+use super::{Start, block_on, confirm, unexpected};
+use crate::cli::BuildOptions;
+use crate::connection::request_stream::Heard;
+use crate::connection::session::Client;
+use crate::exit_code;
+use crate::machine::Kind;
+use crate::output::{Answer, Detail, Printer};
+use crate::platform::home::Home;
+use crate::platform::signals::{self, Signals};
+use crate::project::{Boundary, Project};
+use crate::settings::remembered::Remembered;
+use crate::settings::{
+    BuildSettings, BuilderOrigin, BuildpackChoice, ImageName, Settings, SourceFilter,
+};
+use crate::sync::source::{
+    self, Parents, ProjectKind, Rules, Scope, SourceError, SourceTree, Uploader,
+};
+
+/// How a build ended.
+pub(super) enum End {
+    /// With an image.
+    Built(Built),
+    /// By a signal, for which this is the exit code.
+    Stopped(u8),
+}
+
+/// A build that is ready to be asked for.
+#[derive(Clone)]
+pub(super) struct Plan {
+    request: BuildRequest,
+    uploader: Arc<Uploader>,
+    folder: PathBuf,
+    renamed_from: Option<String>,
+    unknown_keys: Vec<String>,
+    builder_origin: BuilderOrigin,
+    remembered: Remembered,
+}
+
+pub(super) fn run(
+    options: &BuildOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let project = Project::find(options.project.path())?;
+    project.announce(printer);
+    let start = Start::at(&project.folder, machine, printer)?;
+    let mut options = options.clone();
+    if project.is_whole_home() && !options.yes && std::io::stdin().is_terminal() {
+        let text = SourceError::Home(project.folder.clone()).to_string();
+        printer.warning(&text, None);
+        confirm()?;
+        options.yes = true;
+    }
+    let plan = Plan::new(&project, &start.home, &start.settings, &options, printer)?;
+    let builder = plan.builder();
+    let end = block_on(async {
+        let client = start.setup.connect(printer).await?;
+        build(plan, &client, printer).await
+    })?;
+    Ok(match end {
+        End::Built(built) => {
+            let elapsed = printer.elapsed();
+            printer.answer(&Answer::Built {
+                built,
+                builder,
+                elapsed,
+            });
+            exit_code::SUCCESS
+        }
+        End::Stopped(code) => code,
+    })
+}
+
+impl Plan {
+    /// Decides what is built, and lists the source.
+    pub(super) fn new(
+        project: &Project,
+        home: &Home,
+        settings: &Settings,
+        options: &BuildOptions,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        let plan = Self::prepare(project, home, settings, options, printer.detail())?;
+        plan.announce(home, printer);
+        Ok(plan)
+    }
+
+    /// The same without a word.
+    pub(super) fn prepare(
+        project: &Project,
+        home: &Home,
+        settings: &Settings,
+        options: &BuildOptions,
+        detail: Detail,
+    ) -> Result<Self, Failure> {
+        if project.is_whole_home() && !options.yes {
+            return Err(SourceError::Home(project.folder.clone()).into());
+        }
+        let identity = project.identity(home)?;
+        let remembered = Remembered::of(home, &identity.id);
+        let settings = settings.clone().with(&remembered);
+        let build = settings.build(&project.folder, options)?;
+        let renamed_from = build.renamed_from.clone();
+        let boundary = settings.boundary();
+        let mut trees = vec![application(project, &build.filter, boundary, home)?];
+        let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
+        let folder = project.folder.clone();
+        let builder_origin = build.builder_origin;
+        let unknown_keys = build.unknown_keys.clone();
+        let request = request(build, options, identity, buildpacks, detail);
+        let uploader = Arc::new(Uploader::new(trees));
+        Ok(Self {
+            request,
+            uploader,
+            folder,
+            renamed_from,
+            unknown_keys,
+            builder_origin,
+            remembered,
+        })
+    }
+
+    /// Says what is odd about it, and where the log of its build is.
+    pub(super) fn announce(&self, home: &Home, printer: &mut Printer) {
+        if let Some(text) = &self.renamed_from {
+            let name = self.name();
+            printer.note(&format!(
+                "{text:?} is no image name: the image is called {name}"
+            ));
+        }
+        self.log(home, printer);
+        for key in &self.unknown_keys {
+            let text = format!("project.toml: the key `{key}` is unknown, and is left out");
+            printer.warning(&text, None);
+        }
+        let skipped = self.uploader.trees().first().map(|tree| &tree.skipped[..]);
+        if let Some([first, rest @ ..]) = skipped {
+            let others = match rest.len() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
+            };
+            let text = format!("{first}{others} left out: neither files, folders nor links");
+            let hint = "a .dockerignore that names them keeps this quiet";
+            printer.warning(&text, Some(hint));
+        }
+    }
+
+    /// Where the log of its build is.
+    pub(super) fn log(&self, home: &Home, printer: &mut Printer) {
+        let folder = self.folder.file_name().unwrap_or_default();
+        let name = ImageName::from_text(&folder.to_string_lossy());
+        let log = format!("{}-{}.log", name.as_str(), &self.request.project.id[..8]);
+        printer.log_to(home.logs.join(log));
+    }
+
+    /// The image's name.
+    pub(super) fn name(&self) -> &str {
+        self.request.names.first().map_or("", String::as_str)
+    }
+
+    /// The builder, and why it is that one, unless the project or the command
+    /// line says so.
+    fn builder(&self) -> Option<String> {
+        let explained = self.builder_origin.explained()?;
+        Some(format!("{}, {explained}", self.request.builder))
+    }
+
+    /// Remembers the builder that the command line names, once it is known to
+    /// be one.
+    fn remember(&self, ended: Result<(), FailureKind>) {
+        let is_builder = matches!(ended, Ok(()) | Err(FailureKind::Lifecycle { .. }));
+        if is_builder && self.builder_origin == BuilderOrigin::Flag {
+            self.remembered.set_builder(&self.request.builder);
+        }
+    }
+
+    /// Adds what only the host knows to a failure: whose choice the builder
+    /// was, and what the source looks like.
+    fn explain(&self, mut failure: Failure) -> Failure {
+        let builder = &self.request.builder;
+        match failure.kind {
+            FailureKind::Lifecycle { code: 20 | 21 } => {
+                let kind = self
+                    .trees()
+                    .first()
+                    .and_then(|tree| ProjectKind::of(&tree.entries));
+                let looks = match &kind {
+                    Some(kind) => format!("it looks like {kind}"),
+                    None => "none of its files says what kind of project it is".to_owned(),
+                };
+                failure
+                    .causes
+                    .push(format!("the builder is {builder}; {looks}"));
+                if let Some(folder) = kind.as_ref().and_then(ProjectKind::folder) {
+                    let hint = format!("to build that folder: `locald build {folder}`");
+                    failure.hint = Some(hint);
+                }
+            }
+            FailureKind::Registry | FailureKind::NotFound | FailureKind::Unauthorized
+                if failure.message.contains(builder.as_str()) =>
+            {
+                if let Some(explained) = self.builder_origin.explained() {
+                    let hint = format!(
+                        "{builder} is {explained}; `-B IMAGE` names another builder, as does `builder` under [build] in locald.toml or config.toml"
+                    );
+                    failure.hint = Some(match failure.hint {
+                        Some(known) => format!("{known}; {hint}"),
+                        None => hint,
+                    });
+                }
+            }
+            _ => {}
+        }
+        failure
+    }
+
+    /// The paths of what has changed since an earlier plan, settings included.
+    pub(super) fn changes(&self, before: &Self) -> Vec<String> {
+        let (trees, old) = (self.trees(), before.trees());
+        let pairs = trees.iter().zip(old);
+        let mut changes: Vec<_> = pairs.flat_map(|(new, old)| new.changes(old)).collect();
+        if changes.is_empty() && self.request != before.request {
+            changes.push("the project's settings".to_owned());
+        }
+        changes
+    }
+
+    /// What is listed.
+    pub(super) fn trees(&self) -> &[SourceTree] {
+        self.uploader.trees()
+    }
+}
+
+/// Asks for a build and follows it, unless a signal ends it.
+pub(super) async fn build(
+    plan: Plan,
+    client: &Client,
+    printer: &mut Printer,
+) -> Result<End, Failure> {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+    tokio::select! {
+        built = follow(plan, client, printer) => Ok(End::Built(built?)),
+        code = signals::end(&mut signals) => {
+            printer.stopped();
+            Ok(End::Stopped(code))
+        }
+    }
+}
+
+/// Asks for a build and follows it.
+pub(super) async fn follow(
+    plan: Plan,
+    client: &Client,
+    printer: &mut Printer,
+) -> Result<Built, Failure> {
+    let built = converse(&plan, client, printer).await;
+    plan.remember(built.as_ref().map(drop).map_err(|failure| failure.kind));
+    built.map_err(|failure| plan.explain(failure))
+}
+
+async fn converse(plan: &Plan, client: &Client, printer: &mut Printer) -> Result<Built, Failure> {
+    let mut request = plan.request.clone();
+    request.access = client.access.clone();
+    let request = Request::Build(request);
+    let mut conversation = client.request(&request, printer).await?;
+    let speaker = conversation.speaker();
+    speaker.listings(&plan.uploader).await;
+    loop {
+        match conversation.next().await? {
+            Heard::Data(channel, bytes) => conversation.printer.output(channel, &bytes),
+            Heard::Event(Event::SourceWanted { tree, indices }) => {
+                speaker.files(&plan.uploader, tree, indices).await;
+            }
+            Heard::Reply(protocol::Reply::Built(built)) => return Ok(built),
+            Heard::Reply(reply) => return Err(unexpected(&reply)),
+            Heard::Event(_) => {}
+        }
+    }
+}
+
+/// What the project's folder has of the source.
+fn application(
+    project: &Project,
+    filter: &SourceFilter,
+    boundary: &Boundary,
+    home: &Home,
+) -> Result<SourceTree, Failure> {
+    let own = home.own();
+    if own.contains(&project.folder) {
+        return Err(SourceError::Own(project.folder.clone()).into());
+    }
+    let rules = Rules::new(&project.folder, filter, boundary)?;
+    let scope = Scope {
+        rules: &rules,
+        boundary,
+        parents: Parents::Count,
+        own: &own,
+    };
+    Ok(source::walk(&project.folder, scope)?)
+}
+
+/// Folders become trees of their own.
+fn buildpacks(
+    choices: &[BuildpackChoice],
+    trees: &mut Vec<SourceTree>,
+) -> Result<Vec<Buildpack>, Failure> {
+    let mut buildpacks = Vec::new();
+    for choice in choices {
+        buildpacks.push(match choice {
+            BuildpackChoice::Named(id) => Buildpack::Named(id.clone()),
+            BuildpackChoice::Image(image) => Buildpack::Image(image.clone()),
+            BuildpackChoice::Folder(folder) => {
+                let number = u16::try_from(trees.len()).unwrap_or(u16::MAX);
+                trees.push(buildpack(folder)?);
+                Buildpack::Tree(number)
+            }
+        });
+    }
+    Ok(buildpacks)
+}
+
+/// A repository around a buildpack does not say what is in it: it may ignore
+/// the programs.
+fn buildpack(folder: &Path) -> Result<SourceTree, Failure> {
+    let boundary = Boundary::of(folder);
+    let scope = Scope {
+        rules: &Rules::new(folder, &SourceFilter::All, &boundary)?,
+        boundary: &boundary,
+        parents: Parents::Ignored,
+        own: &[],
+    };
+    Ok(source::walk(folder, scope)?)
+}
+
+fn request(
+    build: BuildSettings,
+    options: &BuildOptions,
+    project: protocol::request::Project,
+    buildpacks: Vec<Buildpack>,
+    detail: Detail,
+) -> BuildRequest {
+    BuildRequest {
+        project,
+        names: build.names,
+        builder: build.builder,
+        run_image: build.run_image,
+        buildpacks,
+        env: build.env,
+        clear_cache: options.clear_cache,
+        network: build.network.into(),
+        publish: options.publish,
+        creation_time: options.creation_time.map(crate::cli::CreationTime::seconds),
+        default_process: build.default_process,
+        pull: build.pull.into(),
+        access: protocol::request::RegistryAccess::default(),
+        verbosity: match detail {
+            Detail::Verbose => Verbosity::Debug,
+            Detail::Normal | Detail::Quiet => Verbosity::Normal,
+        },
+        force: options.force,
+        embedded: build.embedded,
+    }
+}

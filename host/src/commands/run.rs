@@ -1,0 +1,119 @@
+//! `locald run`.
+
+mod watch;
+
+use std::path::Path;
+
+use protocol::request::{EnvVar, ProcessProxies, RunRequest};
+use protocol::{Failure, FailureKind, Request};
+
+use super::build::{self, End, Plan};
+use super::{Start, block_on};
+use crate::cli::{BuildOptions, EnvArgument, RunOptions};
+use crate::machine::Kind;
+use crate::output::Printer;
+use crate::platform::terminal;
+use crate::project::Project;
+
+pub(super) fn run(
+    options: RunOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    refuse_json(printer)?;
+    if options.watch {
+        return watch::run(options, machine, printer);
+    }
+    let env = variables(&options.env)?;
+    let (start, plan) = match folder(options.target.as_deref()) {
+        Some(folder) => {
+            let project = Project::find(options.target.as_ref().map(|_| folder))?;
+            project.announce(printer);
+            let start = Start::at(&project.folder, machine, printer)?;
+            let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
+            let plan = Plan::new(&project, &start.home, &start.settings, &flags, printer)?;
+            (start, Some(plan))
+        }
+        None => (Start::here(machine, printer)?, None),
+    };
+    let stdio = terminal::stdio();
+    block_on(async {
+        let client = start.setup.connect(printer).await?;
+        let image = match plan {
+            None => options.target.unwrap_or_default(),
+            Some(plan) => {
+                let name = plan.name().to_owned();
+                match build::build(plan, &client, printer).await? {
+                    End::Stopped(code) => return Ok(code),
+                    End::Built(built) if built.up_to_date => {}
+                    End::Built(_) => printer.note(&format!("Built {name}")),
+                }
+                name
+            }
+        };
+        let request = Request::Run(RunRequest {
+            image,
+            process: options.process,
+            args: options.args,
+            direct: options.command,
+            env,
+            stdio,
+            access: client.access.clone(),
+            terminal: terminal::description(stdio),
+            proxies: proxies(options.proxy),
+        });
+        terminal::attach(client.request(&request, printer).await?, stdio, &client).await
+    })
+}
+
+/// A target that is a folder, or spelled as one.
+fn folder(target: Option<&str>) -> Option<&Path> {
+    let Some(target) = target else {
+        return Some(Path::new("."));
+    };
+    let path = Path::new(target);
+    let spelled = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
+    (spelled || path.is_dir()).then_some(path)
+}
+
+fn proxies(wanted: bool) -> ProcessProxies {
+    if wanted {
+        ProcessProxies::Machine
+    } else {
+        ProcessProxies::Image
+    }
+}
+
+/// The variables that have a value.
+pub(super) fn variables(arguments: &[EnvArgument]) -> Result<Vec<EnvVar>, Failure> {
+    let mut variables = Vec::new();
+    for argument in arguments {
+        variables.extend(argument.resolve()?);
+    }
+    Ok(variables)
+}
+
+/// Standard output belongs to the process.
+pub(super) fn refuse_json(printer: &Printer) -> Result<(), Failure> {
+    if printer.is_for_programs() {
+        let message = "standard output is the process's own: there is no --json here";
+        return Err(Failure::new(FailureKind::Invalid, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_images_are_told_apart() {
+        for text in [".", "./shop", "../shop", "/tmp", "src"] {
+            assert_eq!(folder(Some(text)), Some(Path::new(text)));
+        }
+        for text in ["shop", "shop:1.2", "ghcr.io/me/shop"] {
+            assert_eq!(folder(Some(text)), None);
+        }
+        assert_eq!(folder(None), Some(Path::new(".")));
+    }
+}

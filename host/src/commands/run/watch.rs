@@ -1,0 +1,144 @@
+//! `locald run --watch`.
+
+use std::sync::Arc;
+
+use protocol::Failure;
+use protocol::FailureKind;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::{folder, proxies, variables};
+use crate::cli::RunOptions;
+use crate::commands::build::{self, End};
+use crate::commands::workshop::{Recipe, Workshop};
+use crate::commands::{Start, block_on};
+use crate::connection::session::Client;
+use crate::machine::Kind;
+use crate::output::Printer;
+use crate::platform::signals::{self, Signals};
+use crate::platform::terminal;
+use crate::project::Project;
+use crate::services::{Board, Launch, OnExit, Order, Program, Supervisor};
+use crate::settings::HealthCheck;
+
+pub(super) fn run(
+    options: RunOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let env = variables(&options.env)?;
+    let Some(folder) = folder(options.target.as_deref()) else {
+        let target = options.target.unwrap_or_default();
+        let message = format!("{target:?} is no folder: there is nothing to watch");
+        let failure = Failure::new(FailureKind::Invalid, message);
+        return Err(failure.with_hint("`--watch` builds a folder again and again: name one"));
+    };
+    let project = Project::find(options.target.as_ref().map(|_| folder))?;
+    project.announce(printer);
+    let start = Start::at(&project.folder, machine, printer)?;
+    let recipe = Recipe {
+        home: start.home,
+        root: project.folder.clone(),
+        source: project,
+        own: None,
+        builder: options.builder,
+    };
+    let plan = recipe.plan(printer.detail())?;
+    plan.announce(&recipe.home, printer);
+    let launch = Launch {
+        name: plan.name().to_owned(),
+        image: plan.name().to_owned(),
+        program: if options.command {
+            Program::Command(options.args)
+        } else {
+            Program::Process {
+                process: options.process,
+                args: options.args,
+            }
+        },
+        env,
+        proxies: proxies(options.proxy),
+        port: None,
+        health: HealthCheck::started(),
+        depends_on: Vec::new(),
+        stop_signal: None,
+        stdio: terminal::output_only(printer.shows_colours(), 0),
+    };
+    block_on(async {
+        let client = Arc::new(start.setup.connect(printer).await?);
+        let digest = match build::build(plan.clone(), &client, printer).await {
+            Ok(End::Stopped(code)) => return Ok(code),
+            Ok(End::Built(built)) => {
+                if !built.up_to_date {
+                    printer.note(&format!("Built {}", launch.name));
+                }
+                Some(built.digest)
+            }
+            Err(failure) => {
+                printer.failure(&failure);
+                None
+            }
+        };
+        printer.clear();
+        printer.note(&format!(
+            "Watching {}: a change builds it again, Ctrl-C ends it",
+            recipe.root.display()
+        ));
+        let mut aside = printer.aside();
+        let workshop = Workshop::new(recipe, plan, digest, &mut aside);
+        keep(launch, workshop, &client, printer).await
+    })
+}
+
+/// Keeps the newest process running until a signal ends it.
+async fn keep(
+    launch: Launch,
+    mut workshop: Workshop,
+    client: &Arc<Client>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+    let (order, orders) = mpsc::unbounded_channel();
+    let supervisor = Supervisor {
+        board: Board::new([(launch.name.as_str(), None)].into_iter()),
+        launch,
+        on_exit: OnExit::Wait,
+        client: Arc::clone(client),
+        journal: None,
+        label: None,
+        printer: printer.aside(),
+        orders,
+        held: false,
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(supervisor.run());
+    let mut aside = printer.aside();
+    // Nobody to tell is left only when the agent has gone, which is told last.
+    if workshop.has_image() {
+        let _ = order.send(Order::Start);
+    }
+    let code = loop {
+        tokio::select! {
+            _ = workshop.next(client, &mut aside) => {
+                let _ = order.send(Order::Start);
+            }
+            code = signals::end(&mut signals) => break code,
+            Some(ended) = tasks.join_next() => {
+                ended.unwrap_or_else(|error| Err(Failure::from_error(FailureKind::Internal, &error)))?;
+            }
+        }
+    };
+    aside.clear();
+    let (done, stopped) = oneshot::channel();
+    let _ = order.send(Order::Stop(done));
+    tokio::select! {
+        _ = stopped => {}
+        _ = signals::end(&mut signals) => {
+            let _ = order.send(Order::Kill);
+            drop(order);
+            tasks.join_all().await;
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,154 @@
+//! `locald shell`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use protocol::request::{RegistryAccess, ShellRequest, Stdio};
+use protocol::{Failure, FailureKind, Request};
+
+use super::build::{self, End, Plan};
+use super::run::{refuse_json, variables};
+use super::{Start, block_on};
+use crate::cli::{BuildOptions, ShellOptions};
+use crate::connection::session::Client;
+use crate::machine::Kind;
+use crate::output::Printer;
+use crate::platform::home::Home;
+use crate::platform::signals::{self, Signals};
+use crate::platform::terminal;
+use crate::project::Project;
+use crate::sync::live_folder::{Keeper, Live};
+
+/// What takes longer is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) fn run(
+    options: &ShellOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    refuse_json(printer)?;
+    let env = variables(&options.env)?;
+    let project = Project::find(options.project.path())?;
+    project.announce(printer);
+    let Start {
+        home,
+        settings,
+        setup,
+    } = Start::at(&project.folder, machine, printer)?;
+    let folder = project.folder.to_str().ok_or_else(|| {
+        let message = format!("the path {} is not UTF-8", project.folder.display());
+        Failure::new(FailureKind::Source, message)
+    })?;
+    let stdio = terminal::stdio();
+    let request = ShellRequest {
+        project: project.identity(&home)?,
+        folder: folder.to_owned(),
+        command: options.command.clone(),
+        env,
+        stdio,
+        access: RegistryAccess::default(),
+        terminal: terminal::description(stdio),
+    };
+    block_on(async {
+        let client = setup.connect(printer).await?;
+        let request = ShellRequest {
+            access: client.access.clone(),
+            ..request
+        };
+        let shell = Shell {
+            client: &client,
+            home: &home,
+            folder: &project.folder,
+            request,
+        };
+        match shell.run(printer).await {
+            Err(failure) if failure.kind == FailureKind::NotBuilt => {
+                printer.note(&format!("{}: building it first", failure.message));
+            }
+            ran => return ran,
+        }
+        let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
+        let plan = Plan::new(&project, &home, &settings, &flags, printer)?;
+        if let End::Stopped(code) = build::build(plan, &client, printer).await? {
+            return Ok(code);
+        }
+        shell.run(printer).await
+    })
+}
+
+/// A shell that is ready to be asked for.
+struct Shell<'a> {
+    client: &'a Client,
+    home: &'a Home,
+    folder: &'a Path,
+    request: ShellRequest,
+}
+
+impl Shell<'_> {
+    /// A machine elsewhere shows its own copy of the folder, which is kept in
+    /// step.
+    async fn run(&self, printer: &mut Printer) -> Result<u8, Failure> {
+        if !self.client.is_elsewhere {
+            return self.attach(self.request.clone(), printer).await;
+        }
+        let keeper = Keeper::of(&self.home.folders, &self.request.project.id)?;
+        let begin = Live::begin(
+            &self.client.agent,
+            self.request.project.clone(),
+            self.folder.to_owned(),
+            keeper,
+        );
+        let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
+        let folder = String::new();
+        let request = ShellRequest {
+            folder,
+            ..self.request.clone()
+        };
+        let ended = self.attach(request, printer).await;
+        let settled = settle(live, printer).await;
+        // Why the shell ended says more than what followed from it.
+        let code = ended?;
+        settled?;
+        Ok(code)
+    }
+
+    async fn attach(&self, request: ShellRequest, printer: &mut Printer) -> Result<u8, Failure> {
+        let stdio: Stdio = request.stdio;
+        let request = Request::Shell(request);
+        let conversation = self.client.request(&request, printer).await?;
+        terminal::attach(conversation, stdio, self.client).await
+    }
+}
+
+/// Brings over what the shell has changed last, unless somebody is out of
+/// patience.
+async fn settle(live: Live, printer: &mut Printer) -> Result<(), Failure> {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+    let settled = tokio::select! {
+        settled = patiently(live.finish(), "Bringing the last changes here", printer) => settled,
+        _ = signals::end(&mut signals) => {
+            let message = "the last changes of the shell have not been brought here";
+            Err(Failure::new(FailureKind::Cancelled, message))
+        }
+    };
+    match settled {
+        Ok(report) => {
+            report.tell(printer);
+            Ok(())
+        }
+        Err(failure) => Err(failure.with_hint("the project's next shell brings them")),
+    }
+}
+
+/// Says what takes so long, when it does.
+async fn patiently<T>(work: impl Future<Output = T>, what: &str, printer: &mut Printer) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    printer.note(what);
+    work.await
+}

@@ -1,0 +1,318 @@
+//! `locald up`.
+
+mod images;
+mod project;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::{Failure, FailureKind};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use self::images::Images;
+use self::project::Services;
+use self::settings::ServiceSettings;
+use super::{Start, block_on};
+use crate::cli::UpOptions;
+use crate::connection::session::Client;
+use crate::exit_code;
+use crate::machine::Kind;
+use crate::output::{Label, Printer};
+use crate::platform::signals::{self, Signals};
+use crate::platform::terminal;
+use crate::project::Project;
+use crate::services::{
+    Answer, Ask, Board, Control, Folder, Journal, OnExit, Order, Question, State, Statuses,
+    Supervisor,
+};
+
+pub(super) fn run(
+    options: &UpOptions,
+    machine: Option<&Kind>,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let project = Project::find(options.project.folder.as_deref())?;
+    project.announce(printer);
+    let start = Start::at(&project.folder, machine, printer)?;
+    let services = Services::choose(&project, &start.settings, &options.services)?;
+    let images = Images::plan(
+        &services,
+        &project,
+        &start,
+        options.builder.as_deref(),
+        printer,
+    )?;
+    let identity = project.identity(&start.home)?;
+    let folder = Folder::of(&start.home.services, &identity.id);
+    block_on(async {
+        let lock = folder.lock()?;
+        folder.forget()?;
+        let client = Arc::new(start.setup.connect(printer).await?);
+        let failed = |error: std::io::Error| Failure::from_error(FailureKind::Store, &error);
+        let journal = Journal::create(&folder.journal()).map_err(failed)?;
+        let control = Control::listen(&folder.control()).map_err(|error| no_control(&error))?;
+        let ports = services.all.iter().map(|it| (it.name.as_str(), it.port));
+        let (board, writer) = Board::new(ports).shared();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(publish(folder.clone(), board.look(), writer));
+        let signals =
+            Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
+        let mut up = Up {
+            services,
+            client,
+            board,
+            journal,
+            control,
+            signals,
+            orders: BTreeMap::new(),
+            tasks,
+            watches: options.watch,
+            settings: ServiceSettings::of(&project, &start.home, &start.settings),
+        };
+        let code = up.work(images, printer).await;
+        printer.clear();
+        let statuses = up.board.look().borrow().clone();
+        folder.write(&statuses)?;
+        up.control.close().await;
+        drop(lock);
+        code
+    })
+}
+
+fn no_control(error: &std::io::Error) -> Failure {
+    let failure = Failure::from_error(FailureKind::Machine, error);
+    if error.kind() == std::io::ErrorKind::InvalidInput {
+        let hint = "a socket's path has a limit: set LOCALD_HOME to a folder with a shorter path";
+        return failure.with_hint(hint);
+    }
+    failure
+}
+
+/// Writes down how the services are, whenever that changes.
+async fn publish(
+    folder: Folder,
+    mut look: watch::Receiver<Statuses>,
+    writer: watch::Sender<Statuses>,
+) -> Result<(), Failure> {
+    loop {
+        let statuses = look.borrow_and_update().clone();
+        tokio::task::block_in_place(|| folder.write(&statuses))?;
+        writer.send_replace(statuses);
+        if look.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Services that run, and everybody who may have a say.
+struct Up {
+    services: Services,
+    client: Arc<Client>,
+    board: Board,
+    journal: Journal,
+    control: Control,
+    signals: Signals,
+    orders: BTreeMap<String, mpsc::UnboundedSender<Order>>,
+    tasks: JoinSet<Result<(), Failure>>,
+    watches: bool,
+    settings: ServiceSettings,
+}
+
+/// Why all services are to stop.
+enum Cause {
+    /// A signal, with the exit code for it.
+    Signal(u8),
+    /// `locald stop`, which waits for it.
+    Asked(oneshot::Sender<Answer>),
+    /// Nothing is left that runs.
+    Over,
+}
+
+impl Up {
+    async fn work(&mut self, mut images: Images, printer: &mut Printer) -> Result<u8, Failure> {
+        if let Some(cause) = self.build(&mut images, printer).await? {
+            return Ok(finish(cause, Vec::new(), printer));
+        }
+        printer.clear();
+        self.start(&images, printer);
+        if self.watches {
+            images.watch(&self.client, &self.orders, &mut self.tasks, printer);
+            let settings = self.settings.clone();
+            self.tasks.spawn(settings.watch(printer.aside()));
+        }
+        let cause = self.supervise().await?;
+        if !matches!(cause, Cause::Over) {
+            printer.note("Stopping all services; Ctrl-C once more stops them at once");
+        }
+        let stopped = self.stop_all().await;
+        Ok(finish(cause, stopped, printer))
+    }
+
+    /// Makes the images ready, unless there is a cause to end before.
+    async fn build(
+        &mut self,
+        images: &mut Images,
+        printer: &mut Printer,
+    ) -> Result<Option<Cause>, Failure> {
+        let building = images.build(&self.client, self.watches, printer);
+        tokio::pin!(building);
+        loop {
+            tokio::select! {
+                built = &mut building => return built.map(|()| None),
+                code = signals::end(&mut self.signals) => return Ok(Some(Cause::Signal(code))),
+                ask = self.control.next() => match ask.question {
+                    Question::Stop(names) if names.is_empty() => {
+                        return Ok(Some(Cause::Asked(ask.reply)));
+                    }
+                    Question::Stop(_) | Question::Restart(_) => {
+                        let text = "no service is up yet: images are built first".to_owned();
+                        let _ = ask.reply.send(Answer::Refused(text));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Gives each service its supervisor.
+    fn start(&mut self, images: &Images, printer: &Printer) {
+        let width = self.services.all.iter().map(|it| it.name.len()).max();
+        let width = width.unwrap_or_default();
+        let stdio = terminal::output_only(printer.shows_colours(), width + 3);
+        for (number, service) in self.services.all.iter().enumerate() {
+            let (order, orders) = mpsc::unbounded_channel();
+            let label = Label {
+                name: service.name.clone(),
+                width,
+                number,
+            };
+            let supervisor = Supervisor {
+                launch: images.launch(service, stdio),
+                on_exit: OnExit::Restart,
+                client: Arc::clone(&self.client),
+                board: self.board.clone(),
+                journal: Some(self.journal.clone()),
+                label: Some(label),
+                printer: printer.aside(),
+                orders,
+                held: false,
+            };
+            self.tasks.spawn(supervisor.run());
+            if images.is_ready(service) {
+                let _ = order.send(Order::Start);
+            }
+            self.orders.insert(service.name.clone(), order);
+        }
+    }
+
+    /// Lets the services run until there is a cause to stop them all.
+    async fn supervise(&mut self) -> Result<Cause, Failure> {
+        let mut look = self.board.look();
+        loop {
+            let over = |states: &[State]| states.iter().all(|state| state.is_over());
+            let states: Vec<State> = look
+                .borrow_and_update()
+                .values()
+                .map(|it| it.state)
+                .collect();
+            let by_hand = states.iter().all(|state| *state == State::Stopped);
+            if by_hand || (!self.watches && over(&states)) {
+                return Ok(Cause::Over);
+            }
+            tokio::select! {
+                _ = look.changed() => {}
+                code = signals::end(&mut self.signals) => return Ok(Cause::Signal(code)),
+                ask = self.control.next() => {
+                    if let Some(reply) = self.answer(ask) {
+                        return Ok(Cause::Asked(reply));
+                    }
+                }
+                Some(ended) = self.tasks.join_next() => {
+                    let failed = |error| Failure::from_error(FailureKind::Internal, &error);
+                    ended.map_err(failed)??;
+                }
+            }
+        }
+    }
+
+    /// Stops or restarts services; returns who waits for all to stop.
+    fn answer(&self, ask: Ask) -> Option<oneshot::Sender<Answer>> {
+        let names = match &ask.question {
+            Question::Stop(names) if names.is_empty() => return Some(ask.reply),
+            Question::Restart(names) if names.is_empty() => self.orders.keys().cloned().collect(),
+            Question::Stop(names) | Question::Restart(names) => names.clone(),
+        };
+        if let Some(name) = names.iter().find(|name| !self.orders.contains_key(*name)) {
+            let known: Vec<_> = self.orders.keys().map(String::as_str).collect();
+            let text = format!("no service {name:?} runs here, but {}", known.join(", "));
+            let _ = ask.reply.send(Answer::Refused(text));
+            return None;
+        }
+        let orders = names.iter().filter_map(|name| self.orders.get(name));
+        if let Question::Restart(_) = ask.question {
+            orders.for_each(|order| drop(order.send(Order::Restart)));
+            let _ = ask.reply.send(Answer::Restarted(names));
+            return None;
+        }
+        let mut stopping = JoinSet::new();
+        for order in orders {
+            let (done, stopped) = oneshot::channel();
+            let _ = order.send(Order::Stop(done));
+            // A service that is killed meanwhile does not answer.
+            stopping.spawn(stopped);
+        }
+        tokio::spawn(async move {
+            while stopping.join_next().await.is_some() {}
+            let _ = ask.reply.send(Answer::Stopped(names));
+        });
+        None
+    }
+
+    /// Stops what depends on others before those; a signal meanwhile kills.
+    async fn stop_all(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut killed = false;
+        for level in self.services.levels.iter().rev() {
+            let mut waiting = JoinSet::new();
+            for name in level {
+                let (done, stopped) = oneshot::channel();
+                if let Some(order) = self.orders.get(name) {
+                    let _ = order.send(Order::Stop(done));
+                    if killed {
+                        let _ = order.send(Order::Kill);
+                    }
+                    waiting.spawn(stopped);
+                    names.push(name.clone());
+                }
+            }
+            loop {
+                tokio::select! {
+                    ended = waiting.join_next() => if ended.is_none() {
+                        break;
+                    },
+                    _ = signals::end(&mut self.signals), if !killed => {
+                        killed = true;
+                        self.orders.values().for_each(|order| drop(order.send(Order::Kill)));
+                    }
+                }
+            }
+        }
+        names
+    }
+}
+
+fn finish(cause: Cause, stopped: Vec<String>, printer: &mut Printer) -> u8 {
+    match cause {
+        Cause::Signal(code) => code,
+        Cause::Asked(reply) => {
+            // Who asked may not wait any more.
+            let _ = reply.send(Answer::Stopped(stopped));
+            exit_code::SUCCESS
+        }
+        Cause::Over => {
+            printer.note("No service runs any more");
+            exit_code::SUCCESS
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The images that services start from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::request::{EnvVar, ProcessProxies, PullPolicy, Stdio};
+use protocol::{Failure, FailureKind, Request};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::project::Services;
+use crate::commands::Start;
+use crate::commands::build::{self, Plan};
+use crate::commands::workshop::{Recipe, Workshop};
+use crate::connection::session::Client;
+use crate::output::Printer;
+use crate::platform::home::Home;
+use crate::project::Project;
+use crate::services::{Launch, Order, Program};
+use crate::settings::{BuildTable, Origin, Service, ServiceKind, Settings};
+
+/// All of them.
+pub(super) struct Images {
+    builds: Vec<Build>,
+    /// Names of ready-made images.
+    pulls: Vec<String>,
+}
+
+/// An image that is built, for one service or several.
+struct Build {
+    services: Vec<String>,
+    workdir: Option<PathBuf>,
+    table: Option<BuildTable>,
+    recipe: Recipe,
+    plan: Plan,
+    /// Of the image, when its build went well.
+    digest: Option<String>,
+}
+
+impl Images {
+    /// Decides what is built; services of one source and one way of building
+    /// share their image.
+    pub(super) fn plan(
+        services: &Services,
+        project: &Project,
+        start: &Start,
+        builder: Option<&str>,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        let (home, settings) = (&start.home, &start.settings);
+        let (mut builds, mut pulls): (Vec<Build>, Vec<String>) = (Vec::new(), Vec::new());
+        for service in &services.all {
+            let (workdir, table) = match &service.origin {
+                Origin::Image(image) if pulls.contains(image) => continue,
+                Origin::Image(image) => {
+                    pulls.push(image.clone());
+                    continue;
+                }
+                Origin::Source { workdir, build } => (workdir, build.as_deref()),
+            };
+            let same =
+                |build: &&mut Build| &build.workdir == workdir && build.table.as_ref() == table;
+            if let Some(build) = builds.iter_mut().find(same) {
+                build.services.push(service.name.clone());
+                continue;
+            }
+            let mut recipe = recipe(service, workdir.as_deref(), table, project, home, settings)?;
+            recipe.builder = builder.map(str::to_owned);
+            let plan = recipe.plan(printer.detail()).map_err(about(service))?;
+            plan.announce(home, printer);
+            builds.push(Build {
+                services: vec![service.name.clone()],
+                workdir: workdir.clone(),
+                table: table.cloned(),
+                recipe,
+                plan,
+                digest: None,
+            });
+        }
+        Ok(Self { builds, pulls })
+    }
+
+    /// Builds and pulls them. With `goes_on`, a build that fails is told, and
+    /// its services wait for a better one.
+    pub(super) async fn build(
+        &mut self,
+        client: &Client,
+        goes_on: bool,
+        printer: &mut Printer,
+    ) -> Result<(), Failure> {
+        for image in &self.pulls {
+            let request = Request::Pull {
+                image: image.clone(),
+                policy: PullPolicy::Daily,
+                access: client.access.clone(),
+            };
+            client.request(&request, printer).await?.reply().await?;
+        }
+        for build in &mut self.builds {
+            let plan = build.plan.clone();
+            let name = plan.name().to_owned();
+            plan.log(&build.recipe.home, printer);
+            match build::follow(plan, client, printer).await {
+                Ok(built) => {
+                    if !built.up_to_date {
+                        printer.note(&format!("Built {name} for {}", build.services.join(", ")));
+                    }
+                    build.digest = Some(built.digest);
+                }
+                Err(failure) if goes_on && failure.kind != FailureKind::Machine => {
+                    printer.failure(&of_services(&build.services, failure));
+                    let services = build.services.join(", ");
+                    printer.note(&format!(
+                        "A change of the source that builds starts {services}"
+                    ));
+                }
+                Err(failure) => return Err(of_services(&build.services, failure)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds again what changes, and has its services started anew.
+    pub(super) fn watch(
+        self,
+        client: &Arc<Client>,
+        orders: &BTreeMap<String, mpsc::UnboundedSender<Order>>,
+        tasks: &mut JoinSet<Result<(), Failure>>,
+        printer: &Printer,
+    ) {
+        for build in self.builds {
+            let told = build.services.iter().filter_map(|name| orders.get(name));
+            let told: Vec<_> = told.cloned().collect();
+            let (client, mut printer) = (Arc::clone(client), printer.aside());
+            tasks.spawn(async move {
+                let mut workshop =
+                    Workshop::new(build.recipe, build.plan, build.digest, &mut printer);
+                loop {
+                    workshop.next(&client, &mut printer).await;
+                    for order in &told {
+                        // A supervisor that has gone has told why.
+                        let _ = order.send(Order::Start);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Whether a service's image is there.
+    pub(super) fn is_ready(&self, service: &Service) -> bool {
+        self.of(service).is_none_or(|build| build.digest.is_some())
+    }
+
+    /// What a service starts.
+    pub(super) fn launch(&self, service: &Service, stdio: Stdio) -> Launch {
+        let build = self.of(service);
+        let image = match (&service.origin, build) {
+            (Origin::Image(image), _) => image.clone(),
+            (_, build) => build.map_or_else(String::new, |build| build.plan.name().to_owned()),
+        };
+        let program = match (&service.command, build) {
+            (Some(command), _) => Program::Command(command.words()),
+            (None, Some(build)) => Program::Procfile {
+                folder: build.recipe.source.folder.clone(),
+                names: declared_under(service),
+            },
+            (None, None) => Program::Process {
+                process: None,
+                args: Vec::new(),
+            },
+        };
+        let mut env = service.env.clone();
+        if let Some(port) = service.port
+            && !env.iter().any(|variable| variable.name == "PORT")
+        {
+            let (name, value) = ("PORT".to_owned(), port.to_string());
+            env.push(EnvVar { name, value });
+        }
+        Launch {
+            name: service.name.clone(),
+            image,
+            program,
+            env,
+            proxies: ProcessProxies::Image,
+            port: service.port,
+            health: service.health.clone(),
+            depends_on: service.depends_on.clone(),
+            stop_signal: service.stop_signal,
+            stdio,
+        }
+    }
+
+    fn of(&self, service: &Service) -> Option<&Build> {
+        let mut builds = self.builds.iter();
+        builds.find(|build| build.services.contains(&service.name))
+    }
+}
+
+/// Where a Procfile has the command of a service: under its own name, or, of
+/// what is no worker, under `web`.
+fn declared_under(service: &Service) -> Vec<String> {
+    let web = (service.kind != ServiceKind::Worker).then(|| "web".to_owned());
+    [service.name.clone()].into_iter().chain(web).collect()
+}
+
+fn recipe(
+    service: &Service,
+    workdir: Option<&Path>,
+    table: Option<&BuildTable>,
+    project: &Project,
+    home: &Home,
+    settings: &Settings,
+) -> Result<Recipe, Failure> {
+    let (home, root) = (home.clone(), project.folder.clone());
+    if workdir.is_none() && table.is_none() {
+        let source = project.clone();
+        return Ok(Recipe {
+            home,
+            root,
+            source,
+            own: None,
+            builder: None,
+        });
+    }
+    let workdir = workdir.unwrap_or(Path::new("."));
+    let folder = settings.boundary().find(&root, workdir);
+    let folder = folder.map_err(Failure::from).map_err(about(service))?;
+    let source = Project::find(Some(&folder)).map_err(Failure::from);
+    let source = source.map_err(about(service))?.of_service(&service.name);
+    let name = format!("{}-{}", settings.project_name(&root), service.name);
+    let own = Some((table.cloned().unwrap_or_default(), name));
+    Ok(Recipe {
+        home,
+        root,
+        source,
+        own,
+        builder: None,
+    })
+}
+
+/// Says whose build has failed.
+fn of_services(services: &[String], mut failure: Failure) -> Failure {
+    failure.message = format!("{}: {}", services.join(", "), failure.message);
+    failure
+}
+
+/// Says which service a failure is about.
+fn about(service: &Service) -> impl Fn(Failure) -> Failure {
+    move |mut failure| {
+        failure.message = format!("service `{}`: {}", service.name, failure.message);
+        failure
+    }
+}

@@ -1,0 +1,63 @@
+//! What `locald.toml` says of services, while they run.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use protocol::Failure;
+
+use crate::output::Printer;
+use crate::platform::home::Home;
+use crate::project::Project;
+use crate::settings::{self, Settings};
+use crate::sync::watch::Watch;
+
+/// As it was when `locald up` began.
+#[derive(Clone)]
+pub(super) struct ServiceSettings {
+    folder: PathBuf,
+    home: Home,
+    services: settings::Services,
+}
+
+impl ServiceSettings {
+    pub(super) fn of(project: &Project, home: &Home, settings: &Settings) -> Self {
+        Self {
+            folder: project.folder.clone(),
+            home: home.clone(),
+            services: settings.services().clone(),
+        }
+    }
+
+    /// Tells when the file says something else.
+    pub(super) async fn watch(self, mut printer: Printer) -> Result<(), Failure> {
+        let (mut watch, _) = Watch::new();
+        let mut told = BTreeSet::new();
+        loop {
+            let folder = || std::iter::once(self.folder.as_path());
+            // Where nothing can be watched, the sources' watches have said so.
+            let _ = watch.set(folder(), folder());
+            // A file with an error in it is told by whoever builds with it.
+            let settings = tokio::task::block_in_place(|| Settings::load(&self.folder, &self.home));
+            let now = settings.map(|it| changed(&self.services, it.services()));
+            let now = now.unwrap_or_else(|_| told.clone());
+            if now != told && !now.is_empty() {
+                let names: Vec<&str> = now.iter().map(String::as_str).collect();
+                let text = format!(
+                    "locald.toml says something else of {} now",
+                    names.join(", ")
+                );
+                printer.warning(&text, Some("that counts from the next `locald up` on"));
+            }
+            told = now;
+            watch.changed().await;
+        }
+    }
+}
+
+/// Services that are new, gone, or other ones.
+fn changed(old: &settings::Services, new: &settings::Services) -> BTreeSet<String> {
+    let all = old.keys().chain(new.keys());
+    all.filter(|name| old.get(*name) != new.get(*name))
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,96 @@
+//! `locald vm reset`.
+
+use protocol::{Failure, Reply, Request};
+
+use super::super::confirm;
+use super::{Subject, nothing};
+use crate::cli::ResetOptions;
+use crate::exit_code;
+use crate::machine::{Machine, QUESTION};
+use crate::output::{Answer, Printer, bytes};
+
+pub(super) async fn run(
+    subject: &Subject,
+    options: ResetOptions,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    if !matches!(
+        subject.machine,
+        Machine::Qemu(_) | Machine::Lima(_) | Machine::Wsl2(_) | Machine::Ssh(_)
+    ) {
+        return Err(nothing(subject, "locald keeps no machine for it"));
+    }
+    if !options.yes {
+        for line in loss(subject, options).await {
+            printer.note(&line);
+        }
+        confirm()?;
+    }
+    if options.keep_images || matches!(subject.machine, Machine::Ssh(_)) {
+        let agent = subject.machine.connect(printer).await?;
+        let keep_images = options.keep_images;
+        agent.ask(&Request::Clear { keep_images }).await?;
+    }
+    if !options.keep_images {
+        subject.machine.remove().await?;
+    }
+    let machine = subject.name.clone();
+    let kept_images = options.keep_images;
+    printer.answer(&Answer::MachineReset {
+        machine,
+        kept_images,
+    });
+    Ok(exit_code::SUCCESS)
+}
+
+/// What will be gone, and what stays.
+async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
+    let agent = subject.machine.look().await.agent;
+    let mut lines = Vec::new();
+    let mut running = Vec::new();
+    let mut sizes = None;
+    if let Some(agent) = agent {
+        let asked = async {
+            let usage = agent.ask(&Request::Usage).await;
+            (usage, agent.ask(&Request::MachineStatus).await)
+        };
+        if let Ok((usage, status)) = tokio::time::timeout(QUESTION, asked).await {
+            if let Ok(Reply::Usage(usage)) = usage {
+                sizes = Some(usage);
+            }
+            if let Ok(Reply::Machine(status)) = status {
+                running = status.running;
+            }
+        }
+    }
+    let size = |size: Option<u64>| size.map_or(String::new(), |size| format!(" ({})", bytes(size)));
+    let images = size(sizes.map(|it| it.blobs + it.layers));
+    let projects = size(sizes.map(|it| it.projects));
+    let name = &subject.name;
+    if options.keep_images {
+        lines.push(format!(
+            "In {name}, caches and last builds of projects{projects} will be lost."
+        ));
+        lines.push(format!("Images{images} stay."));
+    } else {
+        lines.push(format!(
+            "In {name}, all images{images}, caches and last builds of projects{projects} will be lost{}.",
+            disk(subject)
+        ));
+    }
+    lines.push("Your projects, settings and accounts stay.".to_owned());
+    if !running.is_empty() {
+        lines.push(format!("It still runs {}.", running.join(", ")));
+    }
+    lines
+}
+
+/// What a machine that does not run takes.
+fn disk(subject: &Subject) -> String {
+    let size = subject.machine.disk_usage();
+    if size == 0 {
+        String::new()
+    } else {
+        format!("; its disk takes {}", bytes(size))
+    }
+}

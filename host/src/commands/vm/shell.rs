@@ -1,0 +1,30 @@
+//! `locald vm ssh`.
+
+use protocol::{Failure, FailureKind, Request};
+
+use crate::commands::block_on;
+use crate::commands::run::refuse_json;
+use crate::connection::session::Setup;
+use crate::machine::Machine;
+use crate::output::Printer;
+use crate::platform::terminal;
+
+/// A program of the machine: by ssh, or by the agent of a machine that is its
+/// own.
+pub(super) fn run(setup: Setup, command: &[String], printer: &mut Printer) -> Result<u8, Failure> {
+    refuse_json(printer)?;
+    if let Machine::Ssh(ssh) = &setup.machine {
+        return ssh.shell(command);
+    }
+    if !setup.machine.is_elsewhere() {
+        let message = format!("the agent is {}: there is no other machine", setup.machine);
+        return Err(Failure::new(FailureKind::Invalid, message));
+    }
+    let stdio = terminal::stdio();
+    let command = command.to_vec();
+    block_on(async {
+        let client = setup.connect(printer).await?;
+        let request = Request::Console { command, stdio };
+        terminal::attach(client.request(&request, printer).await?, stdio, &client).await
+    })
+}

@@ -1,0 +1,82 @@
+//! `locald vm status`.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::{Failure, Reply, Request};
+
+use super::Subject;
+use crate::cli::StatusOptions;
+use crate::connection::agent::Agent;
+use crate::exit_code;
+use crate::machine::QUESTION;
+use crate::output::{AgentReport, Answer, MachineReport, Printer};
+
+pub(super) async fn run(
+    subject: &Subject,
+    options: StatusOptions,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let look = subject.machine.look().await;
+    let agent = match &look.agent {
+        Some(agent) => Some(ask(agent).await),
+        None => None,
+    };
+    let report = MachineReport {
+        machine: subject.name.clone(),
+        state: look.state,
+        fault: look.fault,
+        transport: look.transport,
+        agent,
+        steps: if options.timings {
+            look.steps
+        } else {
+            Vec::new()
+        },
+        shape: subject.machine.shape().cloned(),
+    };
+    printer.answer(&Answer::Machine(Box::new(report)));
+    Ok(exit_code::SUCCESS)
+}
+
+/// All questions, each under its own deadline.
+async fn ask(agent: &Agent) -> AgentReport {
+    let (status, usage) = tokio::join!(
+        question(agent, Request::Status),
+        question(agent, Request::Usage)
+    );
+    let asked = Instant::now();
+    let machine = question(agent, Request::MachineStatus).await;
+    AgentReport {
+        build: agent.build.clone(),
+        round_trip: asked.elapsed(),
+        status: match status {
+            Some(Reply::Status(status)) => Some(status),
+            _ => None,
+        },
+        usage: match usage {
+            Some(Reply::Usage(usage)) => Some(usage),
+            _ => None,
+        },
+        offset_millis: match &machine {
+            Some(Reply::Machine(status)) => offset(status.clock),
+            _ => 0,
+        },
+        machine: match machine {
+            Some(Reply::Machine(status)) => Some(status),
+            _ => None,
+        },
+    }
+}
+
+async fn question(agent: &Agent, request: Request) -> Option<Reply> {
+    let answer = tokio::time::timeout(QUESTION, agent.ask(&request)).await;
+    answer.ok()?.ok()
+}
+
+/// How far the machine's clock is before this system's.
+fn offset(clock: u64) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
+    let clock = i64::try_from(clock / 1_000_000).unwrap_or(i64::MAX);
+    clock.saturating_sub(now)
+}

@@ -1,0 +1,132 @@
+//! `locald vm stop`.
+
+use std::time::Duration;
+
+use protocol::request::Running;
+use protocol::{Failure, FailureKind, Outcome, Reply, Request};
+
+use super::Subject;
+use crate::cli::StopOptions;
+use crate::connection::agent::{Agent, AgentError, Message};
+use crate::exit_code;
+use crate::machine::{Machine, State};
+use crate::output::{Answer, Printer};
+
+/// A disk that takes longer is trimmed at another stop.
+const TRIM: Duration = Duration::from_secs(20);
+
+/// How a machine was stopped.
+pub(super) enum Stopped {
+    /// It did not run.
+    Already,
+    /// By its agent.
+    Asked {
+        /// Bytes by which its disk's file became smaller.
+        given_back: u64,
+    },
+    /// At once.
+    Killed,
+}
+
+pub(super) async fn run(
+    subject: &Subject,
+    options: StopOptions,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let is_ours = matches!(subject.machine, Machine::Wsl2(_));
+    if subject.machine.shape().is_none() && !is_ours {
+        printer.note(&format!("nothing to do: the agent is {}", subject.name));
+        return Ok(exit_code::SUCCESS);
+    }
+    let trimmed = match stop(subject, options, printer).await? {
+        Stopped::Already => {
+            printer.note(&format!("{} does not run", subject.name));
+            return Ok(exit_code::SUCCESS);
+        }
+        Stopped::Asked { given_back } => given_back,
+        Stopped::Killed => 0,
+    };
+    let machine = subject.name.clone();
+    printer.answer(&Answer::MachineStopped { machine, trimmed });
+    Ok(exit_code::SUCCESS)
+}
+
+/// Stops a machine that locald keeps; of others, nothing is to be stopped.
+pub(super) async fn stop(
+    subject: &Subject,
+    options: StopOptions,
+    printer: &mut Printer,
+) -> Result<Stopped, Failure> {
+    if let Machine::Wsl2(wsl) = &subject.machine {
+        let now = options.now || options.force;
+        let stopped = wsl.stop(now, printer).await?;
+        let asked = |given_back| Stopped::Asked { given_back };
+        return Ok(stopped.map_or(Stopped::Already, asked));
+    }
+    if subject.machine.shape().is_none() {
+        return Ok(Stopped::Already);
+    }
+    let look = subject.machine.look().await;
+    match (look.state, look.agent) {
+        (State::Absent | State::Stopped | State::Crashed | State::Unreachable, _) => {
+            Ok(Stopped::Already)
+        }
+        _ if options.force => {
+            subject.machine.kill().await?;
+            Ok(Stopped::Killed)
+        }
+        (_, Some(agent)) => {
+            let before = subject.machine.disk_usage();
+            switch_off(&agent, options, printer).await?;
+            drop(agent);
+            subject.machine.stopped().await?;
+            let given_back = before.saturating_sub(subject.machine.disk_usage());
+            Ok(Stopped::Asked { given_back })
+        }
+        (state, None) => {
+            let message = format!(
+                "{} is {} and cannot be asked to stop",
+                subject.name,
+                state.name()
+            );
+            let failure = Failure::new(FailureKind::Machine, message);
+            Err(failure.with_hint("`--force` ends it at once; images are kept"))
+        }
+    }
+}
+
+/// Asks the agent to end its machine; returns when it is about to.
+async fn switch_off(
+    agent: &Agent,
+    options: StopOptions,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let running = if options.now {
+        if let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await?
+            && !status.running.is_empty()
+        {
+            printer.note(&format!("Interrupting {}", status.running.join(", ")));
+        }
+        Running::Interrupt
+    } else {
+        Running::Finish
+    };
+    let trimmed = tokio::time::timeout(TRIM, agent.ask(&Request::Trim)).await;
+    if let Ok(Err(failure)) = trimmed {
+        printer.warning(&failure.message, None);
+    }
+    let mut exchange = agent.request(&Request::Stop { running }).await?;
+    loop {
+        match exchange.receiver.next().await {
+            Ok(Message::Event(event)) => printer.event(&event),
+            Ok(Message::Data(..)) => {}
+            Ok(Message::Outcome(Outcome::Failed(failure))) => return Err(failure),
+            // The answer may be lost with the machine.
+            Ok(Message::Outcome(Outcome::Done(_)))
+            | Err(AgentError::NoOutcome | AgentError::Broken(_) | AgentError::Frame(_)) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A source that is built again whenever it changes.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use protocol::Failure;
+use protocol::event::Built;
+
+use super::build::{self, Plan};
+use crate::cli::BuildOptions;
+use crate::connection::session::Client;
+use crate::output::{Detail, Printer, duration};
+use crate::platform::home::Home;
+use crate::project::Project;
+use crate::settings::{BuildTable, Settings};
+use crate::sync::watch::{Grown, Watch};
+
+/// How a plan is made, again and again: settings may change as files do.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    pub(super) home: Home,
+    /// The folder whose `locald.toml` counts.
+    pub(super) root: PathBuf,
+    /// What is built.
+    pub(super) source: Project,
+    /// What a service says itself, and the name of its image.
+    pub(super) own: Option<(BuildTable, String)>,
+    /// What the command line says.
+    pub(super) builder: Option<String>,
+}
+
+impl Recipe {
+    /// Reads the settings and lists the source.
+    pub(super) fn plan(&self, detail: Detail) -> Result<Plan, Failure> {
+        let mut settings = Settings::load(&self.root, &self.home)?;
+        let folder = &self.source.folder;
+        if let Some((table, name)) = &self.own {
+            settings = settings.of_service(table, folder, name.clone())?;
+        }
+        let flags = BuildOptions::of(Some(folder.clone()), self.builder.clone());
+        Plan::prepare(&self.source, &self.home, &settings, &flags, detail)
+    }
+}
+
+/// Keeps an image as new as its source.
+pub(super) struct Workshop {
+    recipe: Recipe,
+    plan: Plan,
+    /// Of the last build that went well.
+    digest: Option<String>,
+    /// Why the source could not be listed, or its settings be read.
+    trouble: Option<Failure>,
+    watch: Watch,
+}
+
+impl Workshop {
+    /// Watches the source of a plan, which was built just now, or is not yet.
+    pub(super) fn new(
+        recipe: Recipe,
+        plan: Plan,
+        digest: Option<String>,
+        printer: &mut Printer,
+    ) -> Self {
+        let (watch, polling) = Watch::new();
+        polling.iter().for_each(|polling| polling.tell(printer));
+        let mut workshop = Self {
+            recipe,
+            plan,
+            digest,
+            trouble: None,
+            watch,
+        };
+        workshop.follow(printer);
+        workshop
+    }
+
+    /// Whether something was built.
+    pub(super) const fn has_image(&self) -> bool {
+        self.digest.is_some()
+    }
+
+    /// Waits until the source has become another image; a build that fails is
+    /// told, and the next change waited for.
+    pub(super) async fn next(&mut self, client: &Client, printer: &mut Printer) -> String {
+        loop {
+            self.watch.changed().await;
+            let changes = match self.look(printer) {
+                Ok(changes) => changes,
+                Err(failure) => {
+                    // It may be looked at again before anything has changed.
+                    if self.trouble.as_ref() != Some(&failure) {
+                        printer.failure(&failure);
+                    }
+                    self.trouble = Some(failure);
+                    continue;
+                }
+            };
+            self.trouble = None;
+            if changes.is_empty() {
+                continue;
+            }
+            let start = Instant::now();
+            self.plan.log(&self.recipe.home, printer);
+            match build::follow(self.plan.clone(), client, printer).await {
+                Ok(built) => {
+                    if let Some(name) = self.finish(&built, &changes, start, printer) {
+                        return name;
+                    }
+                }
+                Err(failure) => {
+                    printer.failure(&failure);
+                    let until = match self.digest {
+                        Some(_) => "What runs goes on running, until",
+                        None => "Nothing is started before",
+                    };
+                    printer.note(&format!("{until} a change of the source builds"));
+                }
+            }
+            printer.clear();
+        }
+    }
+
+    /// Lists the source again; returns what has changed since the last time.
+    fn look(&mut self, printer: &mut Printer) -> Result<Vec<String>, Failure> {
+        let plan = tokio::task::block_in_place(|| self.recipe.plan(printer.detail()))?;
+        let changes = plan.changes(&self.plan);
+        self.plan = plan;
+        self.follow(printer);
+        Ok(changes)
+    }
+
+    /// Watches all folders of the listing.
+    fn follow(&mut self, printer: &mut Printer) {
+        let trees = self.plan.trees();
+        let roots = trees.iter().map(|tree| &*tree.root);
+        let folders = trees.iter().flat_map(|tree| &tree.folders);
+        match self.watch.set(roots, folders.map(PathBuf::as_path)) {
+            // What came into them before they were watched is seen by looking.
+            Ok(Grown::Yes) => self.watch.wake(),
+            Ok(Grown::No) => {}
+            Err(polling) => polling.tell(printer),
+        }
+    }
+
+    /// Tells what was built; returns its name when it is another image.
+    fn finish(
+        &mut self,
+        built: &Built,
+        changes: &[String],
+        start: Instant,
+        printer: &mut Printer,
+    ) -> Option<String> {
+        let digest = self.digest.replace(built.digest.clone());
+        let what = summary(changes);
+        let name = self.plan.name().to_owned();
+        if digest.as_ref() == Some(&built.digest) {
+            printer.note(&format!("{what}: {name} stays the same"));
+            return None;
+        }
+        let time = duration(start.elapsed());
+        printer.note(&format!("{what}: built {name} in {time}"));
+        Some(name)
+    }
+}
+
+/// `src/main.rs and 2 more changed`
+fn summary(changes: &[String]) -> String {
+    let first = changes.first().map_or("", String::as_str);
+    match changes.len().saturating_sub(1) {
+        0 => format!("{first} changed"),
+        more => format!("{first} and {more} more changed"),
+    }
+}

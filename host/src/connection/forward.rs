@@ -1,0 +1,261 @@
+//! TCP ports of a machine elsewhere, on this system's loopback address.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::{Channel, Event, Input, Request};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::connection::agent::{Agent, AgentError, Exchange, Message};
+
+/// Bytes that are passed on at a time.
+const BUFFER: usize = 64 * 1024;
+/// Connections to one port at a time: a program that answers none of them
+/// leaves places for other ports.
+const AT_A_PORT: usize = 512;
+/// Of those, so many may wait at a time for the program to accept them.
+const DIALING: usize = 16;
+/// After the system could not accept a connection, until the next attempt.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The ports that are forwarded; they close when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Forwards {
+    agent: Arc<Agent>,
+    open: HashMap<u16, JoinHandle<()>>,
+}
+
+impl Forwards {
+    pub(crate) fn new(agent: &Arc<Agent>) -> Self {
+        Self {
+            agent: Arc::clone(agent),
+            open: HashMap::new(),
+        }
+    }
+
+    /// Opens a port of the machine here; returns the port that it has got,
+    /// which is another one where its own is taken.
+    pub(crate) async fn open(&mut self, port: u16) -> io::Result<u16> {
+        let listener = match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::debug!(port, %error, "another port is taken");
+                TcpListener::bind(("127.0.0.1", 0)).await?
+            }
+        };
+        let own = listener.local_addr()?.port();
+        let serving = serve(listener, Arc::clone(&self.agent), port, AT_A_PORT);
+        let serving = tokio::spawn(serving);
+        if let Some(old) = self.open.insert(port, serving) {
+            old.abort();
+        }
+        Ok(own)
+    }
+
+    /// Nobody listens there any more.
+    pub(crate) fn close(&mut self, port: u16) {
+        if let Some(serving) = self.open.remove(&port) {
+            serving.abort();
+        }
+    }
+}
+
+impl Drop for Forwards {
+    fn drop(&mut self) {
+        self.open.values().for_each(JoinHandle::abort);
+    }
+}
+
+/// What is said of a port of the machine that was opened here.
+pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
+    match here {
+        Ok(own) if own == port => format!("Port {port} is at http://localhost:{port}"),
+        Ok(own) => format!("Port {port} is at http://localhost:{own}, as {port} is taken here"),
+        Err(error) => format!("Port {port} cannot be forwarded: {error}"),
+    }
+}
+
+/// Passes connections on. Where there is no place for one more, those that
+/// have come wait, and later ones wait in the system's queue.
+async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16, most: usize) {
+    let dialing = Arc::new(Semaphore::new(DIALING));
+    let here = Arc::new(Semaphore::new(most));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, peer) = accept(&listener, port).await;
+        let of_port = Arc::clone(&here).acquire_owned().await;
+        let of_all = Arc::clone(&agent.forwarded).acquire_owned().await;
+        let (agent, dialing) = (Arc::clone(&agent), Arc::clone(&dialing));
+        connections.spawn(async move {
+            let _places = (of_port, of_all);
+            if let Err(error) = pass_on(stream, &agent, port, &dialing).await {
+                tracing::debug!(port, %peer, %error, "forwarded connection");
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// The next connection. A system that has no descriptor or memory left for it
+/// may have some later.
+async fn accept(listener: &TcpListener, port: u16) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::debug!(port, %error, "accept");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection to a port of the machine, for locald itself. It ends when this
+/// is dropped.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The bytes of both sides.
+    pub(crate) stream: DuplexStream,
+    _carrying: JoinSet<Result<(), AgentError>>,
+}
+
+impl Call {
+    /// Nothing when nobody listens there.
+    pub(crate) async fn to(agent: &Agent, port: u16) -> Option<Self> {
+        let exchange = dial(agent, port).await.ok().flatten()?;
+        let (stream, other) = tokio::io::duplex(BUFFER);
+        let mut carrying = JoinSet::new();
+        carrying.spawn(carry(other, exchange));
+        Some(Self {
+            stream,
+            _carrying: carrying,
+        })
+    }
+}
+
+/// One connection, until both sides have ended it.
+async fn pass_on(
+    stream: TcpStream,
+    agent: &Agent,
+    port: u16,
+    dialing: &Semaphore,
+) -> Result<(), AgentError> {
+    // What is small is not to wait for more.
+    let _ = stream.set_nodelay(true);
+    let place = dialing.acquire().await;
+    let dialed = dial(agent, port).await;
+    drop(place);
+    match dialed? {
+        Some(exchange) => carry(stream, exchange).await,
+        // Nobody listens: the connection ends here, too.
+        None => Ok(()),
+    }
+}
+
+async fn dial(agent: &Agent, port: u16) -> Result<Option<Exchange>, AgentError> {
+    let mut exchange = agent.request(&Request::Forward { port }).await?;
+    let message = exchange.receiver.next().await?;
+    Ok(matches!(message, Message::Event(Event::Started)).then_some(exchange))
+}
+
+async fn carry(stream: impl AsyncRead + AsyncWrite, exchange: Exchange) -> Result<(), AgentError> {
+    let Exchange {
+        mut sender,
+        mut receiver,
+    } = exchange;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let there = async {
+        let mut buffer = vec![0; BUFFER];
+        while let Ok(count) = reader.read(&mut buffer).await
+            && count > 0
+        {
+            sender.data(Channel::Bulk, &buffer[..count]).await?;
+        }
+        sender.input(&Input::StdinClosed).await
+    };
+    let back = async {
+        loop {
+            match receiver.next().await? {
+                // A reader that has gone is no fault of the program's.
+                Message::Data(_, bytes) => {
+                    let _ = writer.write_all(&bytes).await;
+                }
+                // The program has said all.
+                Message::Event(_) => {
+                    let _ = writer.shutdown().await;
+                }
+                Message::Outcome(_) => return Ok(()),
+            }
+        }
+    };
+    tokio::try_join!(there, back).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use protocol::frame::{self, Frame};
+    use protocol::hello::{self, Token};
+    use protocol::{Connection, Stream};
+
+    use super::*;
+
+    const MOST: usize = 8;
+
+    /// Stands in for an agent: what comes for a port goes back.
+    async fn echo(mut stream: Stream) -> Result<(), protocol::FrameError> {
+        frame::read::<Request>(&mut stream).await?;
+        frame::write_message(&mut stream, &Event::Started).await?;
+        stream.flush().await?;
+        while let Some(Frame::Data(channel, bytes)) = frame::read::<Input>(&mut stream).await? {
+            frame::write_data(&mut stream, channel, &bytes).await?;
+            stream.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn agent() -> Arc<Agent> {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            hello::answer(&mut theirs, "agent", None).await.unwrap();
+            let mut connection = Connection::server(theirs);
+            while let Some(stream) = connection.accept().await {
+                tokio::spawn(echo(stream));
+            }
+        });
+        Arc::new(Agent::connect(ours, &Token::default()).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn connections_for_which_there_is_no_place_wait_and_nothing_else_does() {
+        let agent = agent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::clone(&agent), 80, MOST));
+        let mut clients = Vec::new();
+        for _ in 0..4 * MOST {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"x").await.unwrap();
+            clients.push(client);
+        }
+        let is_answered = async |client: &mut TcpStream| client.read(&mut [0]).await.unwrap() == 1;
+        for client in clients.iter_mut().take(MOST) {
+            assert!(is_answered(client).await);
+        }
+        // locald's own looks go on, and whoever waits comes in his turn.
+        assert!(Call::to(&agent, 80).await.is_some());
+        assert!(clients[MOST].try_read(&mut [0]).is_err());
+        let mut clients = clients.into_iter();
+        clients.by_ref().take(MOST).for_each(drop);
+        for mut client in clients {
+            assert!(is_answered(&mut client).await);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Runs credential helpers outside of the agent's namespaces.
+//!
+//! On Linux this process enters a user namespace, in which a helper that talks
+//! to a keyring over D-Bus or looks its uid up would fail. So when a
+//! configuration names a helper, a child process is started *before* that; it
+//! runs helpers on request and dies with its parent.
+
+use std::io;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::credential::{Answer, HelperError};
+
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(not(target_os = "linux"))]
+#[path = "helper_process/direct.rs"]
+mod child;
+
+use child::Child;
+pub(crate) use child::dispatch;
+
+/// Somebody who can run helpers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outside {
+    child: Option<Arc<Child>>,
+}
+
+/// Which helper is to be asked for which server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Question {
+    helper: String,
+    server: String,
+}
+
+impl Outside {
+    /// Starts the child. Call it before any thread starts and before a
+    /// namespace is entered.
+    pub(crate) fn start() -> io::Result<Self> {
+        let child = Some(Arc::new(Child::start()?));
+        Ok(Self { child })
+    }
+
+    /// Runs `docker-credential-HELPER get`.
+    pub(crate) async fn ask(&self, helper: &str, server: &str) -> Result<Answer, HelperError> {
+        let unusable = |reason: String| HelperError::Unusable {
+            program: format!("docker-credential-{helper}"),
+            reason,
+        };
+        let Some(child) = self.child.clone() else {
+            return Err(unusable("nobody was started to run it".to_owned()));
+        };
+        let question = Question {
+            helper: helper.to_owned(),
+            server: server.to_owned(),
+        };
+        tokio::task::spawn_blocking(move || child.ask(&question))
+            .await
+            .map_err(|error| unusable(error.to_string()))?
+    }
+}

@@ -1,0 +1,58 @@
+//! The services that `locald up` runs.
+
+use serde_json::{Value, json};
+
+use super::measure::{age, now};
+use super::sanitise::clean;
+use super::table::table;
+use crate::services::{State, Statuses};
+
+/// Seconds of health that a service needs after a crash.
+const UNSTEADY: u64 = 10;
+
+pub(super) fn lines(statuses: &Statuses) -> Vec<String> {
+    if statuses.is_empty() {
+        return vec!["No service runs: `locald up` starts those of locald.toml".to_owned()];
+    }
+    let heading = ["SERVICE", "STATE", "SINCE", "PORT", "RESTARTS"].map(str::to_owned);
+    let mut rows = vec![heading.to_vec()];
+    for (name, status) in statuses {
+        let seconds = now().saturating_sub(status.since);
+        let state = match status.state {
+            State::Ended(code) => format!("ended with {code}"),
+            // It is up, but was some seconds ago, too, when it crashed.
+            State::Healthy if status.restarts > 0 && seconds < UNSTEADY => "restarting".to_owned(),
+            state => state.name().to_owned(),
+        };
+        let port = status.port.map_or("-".to_owned(), |port| port.to_string());
+        rows.push(vec![
+            clean(name),
+            state,
+            since(seconds),
+            port,
+            status.restarts.to_string(),
+        ]);
+    }
+    table(&rows)
+}
+
+fn since(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        more => age(more),
+    }
+}
+
+pub(super) fn json(statuses: &Statuses) -> Value {
+    let service = |(name, status): (&String, &crate::services::Status)| {
+        let code = match status.state {
+            State::Ended(code) => Some(code),
+            _ => None,
+        };
+        json!({
+            "name": name, "state": status.state.name(), "code": code, "port": status.port,
+            "restarts": status.restarts, "since": status.since,
+        })
+    };
+    statuses.iter().map(service).collect()
+}

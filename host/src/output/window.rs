@@ -1,0 +1,40 @@
+//! The terminal that standard error is.
+
+use std::io::{self, IsTerminal as _};
+
+use super::live::Window;
+use crate::platform::terminal;
+
+/// Columns and rows of a terminal that does not know its size, as a serial
+/// line.
+const USUAL: (usize, usize) = (80, 24);
+
+/// Standard error.
+pub(super) struct StandardError {
+    has_stdout: bool,
+}
+
+impl StandardError {
+    pub(super) fn new() -> Self {
+        let has_stdout = io::stdout().is_terminal();
+        Self { has_stdout }
+    }
+}
+
+impl Window for StandardError {
+    fn size(&self) -> Option<(usize, usize)> {
+        if !terminal::is_in_foreground() {
+            return None;
+        }
+        let size = terminal_size::terminal_size_of(io::stderr());
+        let size = size.map(|(columns, rows)| (columns.0.into(), rows.0.into()));
+        Some(
+            size.filter(|(columns, rows)| columns * rows > 0)
+                .unwrap_or(USUAL),
+        )
+    }
+
+    fn has_stdout(&self) -> bool {
+        self.has_stdout
+    }
+}

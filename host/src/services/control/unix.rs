@@ -1,0 +1,39 @@
+//! A socket in the project's folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::platform::state_file;
+
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        state_file::remove(path)?;
+        Ok(Self {
+            socket: UnixListener::bind(path)?,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) async fn accept(&mut self) -> io::Result<UnixStream> {
+        self.socket.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// The lock of the folder is still held: nobody else has made a socket there.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = fs_err::remove_file(&self.path);
+    }
+}
+
+pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(path).await
+}

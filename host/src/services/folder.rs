@@ -1,0 +1,181 @@
+//! What a running `locald up` keeps of its project.
+//!
+//! ```text
+//! lock           held as long as it runs: nothing else tells whether it does
+//! services.json  how the services are
+//! log.jsonl      what they write, and log.1.jsonl before that
+//! control        the socket by which it is told to stop
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::{Failure, FailureKind};
+
+use super::board::Statuses;
+use crate::platform::state_file;
+
+#[cfg(unix)]
+#[path = "folder/unix.rs"]
+mod imp;
+#[cfg(not(unix))]
+#[path = "folder/windows.rs"]
+mod imp;
+
+/// Where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+/// Held by the one that runs, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// The folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    /// The lock is held.
+    #[error("`locald up` runs already for this project")]
+    Runs,
+    /// The lock is free.
+    #[error("`locald up` does not run for this project")]
+    Absent,
+    /// A file of it.
+    #[error("cannot use {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        match &error {
+            FolderError::Runs => Self::from_error(FailureKind::Invalid, &error).with_hint(
+                "`locald ps` shows its services, `locald stop` ends it, `locald logs -f` follows it",
+            ),
+            FolderError::Absent => Self::from_error(FailureKind::NotFound, &error)
+                .with_hint("`locald up` starts the services, `--project FOLDER` names another project"),
+            FolderError::File { .. } => Self::from_error(FailureKind::Store, &error),
+        }
+    }
+}
+
+impl Folder {
+    /// That of a project, by the digits of its identity.
+    pub(crate) fn of(services: &Path, id: &str) -> Self {
+        // Short, as the path of a socket must be.
+        Self {
+            path: services.join(id.get(..16).unwrap_or(id)),
+        }
+    }
+
+    /// The socket's place.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.path.join("control")
+    }
+
+    /// Where the services' output is.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("log.jsonl")
+    }
+
+    /// Makes the folder, private to its user, and takes the lock.
+    pub(crate) fn lock(&self) -> Result<Lock, FolderError> {
+        imp::create(&self.path).map_err(self.failed())?;
+        let file = self.open_lock().map_err(self.failed())?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::Runs),
+            Err(TryLockError::Error(source)) => Err(self.failed()(source)),
+        }
+    }
+
+    /// Whether somebody holds the lock.
+    pub(crate) fn is_locked(&self) -> Result<bool, FolderError> {
+        let file = match self.open_lock() {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(self.failed()(source)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(source)) => Err(self.failed()(source)),
+        }
+    }
+
+    /// How the services of the one that runs are.
+    pub(crate) fn statuses(&self) -> Result<Statuses, FolderError> {
+        if !self.is_locked()? {
+            return Err(FolderError::Absent);
+        }
+        self.last_statuses()
+    }
+
+    /// How the services of the last one that ran are, or were at its end.
+    pub(crate) fn last_statuses(&self) -> Result<Statuses, FolderError> {
+        let read = fs_err::read(self.file());
+        // It has the lock, and has written nothing yet.
+        let bytes = match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Statuses::new()),
+            read => read.map_err(self.failed())?,
+        };
+        serde_json::from_slice(&bytes).map_err(|error| self.failed()(error.into()))
+    }
+
+    /// Writes how the services are, in one step.
+    pub(crate) fn write(&self, statuses: &Statuses) -> Result<(), FolderError> {
+        state_file::write(&self.file(), statuses).map_err(self.failed())
+    }
+
+    /// Forgets what an earlier one has left.
+    pub(crate) fn forget(&self) -> Result<(), FolderError> {
+        state_file::remove(&self.file()).map_err(self.failed())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.path.join("services.json")
+    }
+
+    fn open_lock(&self) -> io::Result<File> {
+        state_file::open_lock(&self.path.join("lock"))
+    }
+
+    fn failed(&self) -> impl Fn(io::Error) -> FolderError {
+        move |source| FolderError::File {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn only_the_lock_tells_whether_it_runs() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::of(home.path(), &"0123456789abcdef".repeat(4));
+        assert!(matches!(folder.statuses(), Err(FolderError::Absent)));
+        let lock = folder.lock().unwrap();
+        assert!(matches!(folder.lock(), Err(FolderError::Runs)));
+        assert_eq!(folder.statuses().unwrap(), Statuses::new());
+        let board = super::super::Board::new([("web", Some(80))].into_iter());
+        let statuses = board.look().borrow().clone();
+        folder.write(&statuses).unwrap();
+        assert_eq!(folder.statuses().unwrap(), statuses);
+        drop(lock);
+        // What a killed one has left counts no more.
+        assert!(matches!(folder.statuses(), Err(FolderError::Absent)));
+        folder.lock().unwrap();
+    }
+}

@@ -1,0 +1,108 @@
+//! Whether a service is healthy, as seen from where it runs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::{Request, header};
+use hyper_util::rt::TokioIo;
+use protocol::{Failure, Reply};
+
+use super::launch::Launch;
+use crate::connection::forward::Call;
+use crate::connection::request_stream::Heard;
+use crate::connection::session::Client;
+use crate::output::Printer;
+use crate::settings::Probe;
+
+/// The longest that one look may take.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What a look has found.
+type Found = Result<(), String>;
+
+/// Waits until the service is healthy; the error is what was found last.
+pub(super) async fn wait(launch: &Launch, client: &Client, printer: &mut Printer) -> Found {
+    let mut last = "it was not looked at".to_owned();
+    let looking = async {
+        loop {
+            let look = tokio::time::timeout(LOOK, look(launch, client, printer));
+            match look.await.unwrap_or_else(|_| Err("no answer".to_owned())) {
+                Ok(()) => return,
+                Err(found) => last = found,
+            }
+            tokio::time::sleep(launch.health.interval).await;
+        }
+    };
+    match tokio::time::timeout(launch.health.timeout, looking).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(last),
+    }
+}
+
+async fn look(launch: &Launch, client: &Client, printer: &mut Printer) -> Found {
+    match &launch.health.probe {
+        Probe::Started => Ok(()),
+        Probe::Tcp { port } if is_open(client, *port).await => Ok(()),
+        Probe::Tcp { port } => Err(format!("nobody listens on port {port}")),
+        Probe::Http { port, path } => http(client, *port, path).await,
+        Probe::Command(command) => {
+            let request = launch.beside(command.words(), client);
+            match ended(client, &request, printer).await {
+                Ok(0) => Ok(()),
+                Ok(code) => Err(format!("the command ended with {code}")),
+                Err(failure) => Err(failure.message),
+            }
+        }
+    }
+}
+
+/// Whether somebody listens there.
+pub(super) async fn is_open(client: &Client, port: u16) -> bool {
+    Call::to(&client.agent, port).await.is_some()
+}
+
+async fn http(client: &Client, port: u16, path: &str) -> Found {
+    let call = Call::to(&client.agent, port).await;
+    let mut call = call.ok_or_else(|| format!("nobody listens on port {port}"))?;
+    let told = |error: hyper::Error| format!("no HTTP on port {port}: {error}");
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(&mut call.stream));
+    let (mut sender, connection) = handshake.await.map_err(told)?;
+    let request = Request::get(path)
+        .header(header::HOST, format!("localhost:{port}"))
+        .header(header::USER_AGENT, "locald")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| format!("{path}: {error}"))?;
+    // Whoever asks has to keep the connection going; it ends with this look.
+    let response = tokio::select! {
+        response = sender.send_request(request) => response.map_err(told)?,
+        ended = connection => return Err(match ended {
+            Ok(()) => format!("port {port} closes the connection"),
+            Err(error) => told(error),
+        }),
+    };
+    let status = response.status();
+    if status.is_success() || status.is_redirection() {
+        return Ok(());
+    }
+    Err(format!("{path} answers {status}"))
+}
+
+/// Runs a command to its end, without its output.
+async fn ended(
+    client: &Client,
+    request: &protocol::Request,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
+    let mut conversation = client.request(request, printer).await?;
+    let speaker = conversation.speaker();
+    loop {
+        match conversation.next().await? {
+            Heard::Event(protocol::Event::Started) => {
+                speaker.input(protocol::Input::StdinClosed).await;
+            }
+            Heard::Reply(Reply::Exited { code }) => return Ok(code),
+            _ => {}
+        }
+    }
+}

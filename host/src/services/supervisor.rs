@@ -1,0 +1,311 @@
+//! The task of one service: it starts the process when all is there that it
+//! needs, starts it again when it crashes, and stops it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::input::Signal;
+use protocol::{Failure, FailureKind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::board::{Board, State};
+use super::health;
+use super::journal::Journal;
+use super::launch::Launch;
+use super::process::{Exit, Output, Process, Stop};
+use crate::connection::session::Client;
+use crate::output::{Label, Printer, duration};
+
+/// What becomes of a service whose process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnExit {
+    /// After a crash it starts again.
+    Restart,
+    /// It waits for an order.
+    Wait,
+}
+
+/// What a supervisor is told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Start; what runs is stopped first.
+    Start,
+    /// The same, also after it was stopped by hand.
+    Restart,
+    /// Stop, and tell when that is done.
+    Stop(oneshot::Sender<()>),
+    /// Stop at once.
+    Kill,
+}
+
+/// What came while nothing ran.
+enum Told {
+    /// What was waited for.
+    Nothing,
+    Start,
+    Stop,
+}
+
+/// Supervises one service.
+pub(crate) struct Supervisor {
+    pub(crate) launch: Launch,
+    pub(crate) on_exit: OnExit,
+    pub(crate) client: Arc<Client>,
+    pub(crate) board: Board,
+    /// Absent when nobody reads the output later.
+    pub(crate) journal: Option<Journal>,
+    /// Absent when there is one service only.
+    pub(crate) label: Option<Label>,
+    pub(crate) printer: Printer,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    /// Whether it was stopped by hand: nothing starts it any more.
+    pub(crate) held: bool,
+}
+
+/// Why a service does not go on as it was.
+enum Turn {
+    /// Its process ended; it was healthy so long.
+    Ended { code: u8, healthy: Option<Duration> },
+    /// It cannot be started, for a reason that was told.
+    Failed,
+    /// It is to start anew.
+    Anew,
+    /// It is to stay as it is until it is told otherwise.
+    Stopped,
+}
+
+impl Supervisor {
+    /// Works until nobody gives orders any more. Fails only with the agent.
+    pub(crate) async fn run(mut self) -> Result<(), Failure> {
+        while let Some(order) = self.orders.recv().await {
+            match order {
+                Order::Start if self.held => {}
+                Order::Start | Order::Restart => {
+                    self.held = false;
+                    self.keep().await?;
+                }
+                Order::Stop(done) => self.hold(done).await,
+                Order::Kill => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the service running until it is to be stopped, or has ended.
+    async fn keep(&mut self) -> Result<(), Failure> {
+        let mut backoff = Backoff::default();
+        loop {
+            if let Told::Stop = self.await_dependencies().await {
+                return Ok(());
+            }
+            let turn = self.once().await?;
+            let name = &self.launch.name;
+            let (what, rest) = match turn {
+                Turn::Stopped => return Ok(()),
+                Turn::Anew => {
+                    backoff.forget();
+                    continue;
+                }
+                Turn::Ended { code, .. } if code == 0 || self.on_exit == OnExit::Wait => {
+                    self.ended(code).await;
+                    return Ok(());
+                }
+                Turn::Failed if self.on_exit == OnExit::Wait => {
+                    self.board.set(name, State::Ended(1));
+                    return Ok(());
+                }
+                Turn::Ended { code, healthy } => {
+                    (format!("{name} ended with {code}"), backoff.rest(healthy))
+                }
+                Turn::Failed => (format!("{name} is not up"), backoff.rest(None)),
+            };
+            let again = format!("{what}; it starts again in {}", duration(rest));
+            self.tell(State::Resting, &again).await;
+            match self.unless_told(tokio::time::sleep(rest)).await {
+                Told::Nothing => {}
+                Told::Start => backoff.forget(),
+                Told::Stop => return Ok(()),
+            }
+            self.board.count_restart(&self.launch.name);
+        }
+    }
+
+    /// Waits for what the service depends on, unless it is told to stop first.
+    async fn await_dependencies(&mut self) -> Told {
+        self.board.set(&self.launch.name, State::Waiting);
+        let board = self.board.clone();
+        let needs = self.launch.depends_on.clone();
+        loop {
+            match self.unless_told(board.ready(&needs)).await {
+                // It waits to start anyway.
+                Told::Start => {}
+                told => return told,
+            }
+        }
+    }
+
+    /// Waits for something while no process runs, unless an order comes first.
+    async fn unless_told(&mut self, work: impl Future<Output = ()>) -> Told {
+        tokio::select! {
+            () = work => Told::Nothing,
+            order = self.orders.recv() => match order {
+                Some(Order::Start | Order::Restart) => Told::Start,
+                Some(Order::Stop(done)) => {
+                    self.hold(done).await;
+                    Told::Stop
+                }
+                Some(Order::Kill) | None => {
+                    self.board.set(&self.launch.name, State::Stopped);
+                    Told::Stop
+                }
+            },
+        }
+    }
+
+    /// Stays stopped: nothing ran.
+    async fn hold(&mut self, done: oneshot::Sender<()>) {
+        self.held = true;
+        self.board.set(&self.launch.name, State::Stopped);
+        self.board.written().await;
+        // Nobody may wait for it.
+        let _ = done.send(());
+    }
+
+    /// One process, from its start to its end.
+    async fn once(&mut self) -> Result<Turn, Failure> {
+        let name = self.launch.name.clone();
+        self.board.set(&name, State::Starting);
+        if let Some(port) = self.launch.port
+            && health::is_open(&self.client, port).await
+        {
+            self.port_taken(port);
+            return Ok(Turn::Failed);
+        }
+        let output = Output::new(
+            &name,
+            self.label.clone(),
+            self.journal.clone(),
+            self.printer.aside(),
+        );
+        let client = Arc::clone(&self.client);
+        let mut printer = self.printer.aside();
+        let request = match self.launch.run(&client) {
+            Ok(request) => request,
+            Err(failure) => {
+                self.printer.failure(&failure);
+                return Ok(Turn::Failed);
+            }
+        };
+        let mut process = Process::start(&request, &client, &mut printer, output).await?;
+        let exit = self.watch_over(&mut process).await;
+        process.finish();
+        match exit {
+            Ok(turn) => Ok(turn),
+            Err(failure) if failure.kind == FailureKind::Machine => Err(failure),
+            Err(failure) => {
+                self.printer.failure(&failure);
+                Ok(Turn::Failed)
+            }
+        }
+    }
+
+    /// Follows a process to its end: looks whether it is healthy, does what it
+    /// is told.
+    async fn watch_over(&mut self, process: &mut Process<'_>) -> Result<Turn, Failure> {
+        let start = Instant::now();
+        let mut aside = self.printer.aside();
+        let launch = self.launch.clone();
+        let client = Arc::clone(&self.client);
+        if let Some(turn) = self.await_start(process).await? {
+            return Ok(turn);
+        }
+        let health = health::wait(&launch, &client, &mut aside);
+        tokio::pin!(health);
+        let mut healthy = None;
+        let mut looks = true;
+        loop {
+            tokio::select! {
+                code = process.ended() => {
+                    let healthy = healthy.map(|since: Instant| since.elapsed());
+                    return Ok(Turn::Ended { code: code?, healthy });
+                }
+                found = &mut health, if looks => {
+                    looks = false;
+                    match found {
+                        Ok(()) => {
+                            healthy = Some(Instant::now());
+                            self.healthy(start.elapsed()).await;
+                        }
+                        Err(last) => {
+                            self.unhealthy(&last);
+                            let stop = process.stop(&mut self.orders, launch.stop_signal).await?;
+                            return Ok(self.stopped(stop, Turn::Failed).await);
+                        }
+                    }
+                }
+                order = self.orders.recv() => {
+                    self.board.set(&launch.name, State::Stopping);
+                    let signal = match order {
+                        Some(Order::Kill) | None => Some(Signal::Kill),
+                        Some(Order::Start | Order::Restart | Order::Stop(_)) => launch.stop_signal,
+                    };
+                    let mut stop = process.stop(&mut self.orders, signal).await?;
+                    match order {
+                        Some(Order::Start | Order::Restart) => {}
+                        Some(Order::Stop(done)) => stop.waiting.push(done),
+                        Some(Order::Kill) | None => stop.is_final = true,
+                    }
+                    return Ok(self.stopped(stop, Turn::Anew).await);
+                }
+            }
+        }
+    }
+
+    /// Waits until the process runs, which takes long when layers of its image
+    /// must be fetched; an order before that leaves nothing to be stopped.
+    async fn await_start(&mut self, process: &mut Process<'_>) -> Result<Option<Turn>, Failure> {
+        let mut exit = Ok(Exit::Running);
+        let starting = async { exit = process.started().await };
+        Ok(match self.unless_told(starting).await {
+            Told::Start => Some(Turn::Anew),
+            Told::Stop => Some(Turn::Stopped),
+            Told::Nothing => match exit? {
+                Exit::Running => None,
+                Exit::Ended(code) => Some(Turn::Ended {
+                    code,
+                    healthy: None,
+                }),
+            },
+        })
+    }
+
+    /// What follows when a process was stopped: `turn`, unless somebody wanted
+    /// it to be for good.
+    async fn stopped(&mut self, stop: Stop, turn: Turn) -> Turn {
+        let name = &self.launch.name;
+        if stop.took_too_long {
+            let text = format!("{name} did not stop in time, and was killed");
+            self.printer.warning(&text, None);
+        }
+        if stop.waiting.is_empty() && !stop.is_final {
+            return turn;
+        }
+        if stop.restarts && !stop.is_final {
+            for done in stop.waiting {
+                // Nobody may wait for it.
+                let _ = done.send(());
+            }
+            return Turn::Anew;
+        }
+        self.held = true;
+        let text = format!("{name} stopped");
+        self.tell(State::Stopped, &text).await;
+        for done in stop.waiting {
+            // Nobody may wait for it.
+            let _ = done.send(());
+        }
+        Turn::Stopped
+    }
+}

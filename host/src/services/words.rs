@@ -1,0 +1,67 @@
+//! What is told of a service.
+
+use std::time::Duration;
+
+use protocol::{Failure, FailureKind};
+
+use super::board::State;
+use super::supervisor::{OnExit, Supervisor};
+use crate::output::duration;
+use crate::settings::Probe;
+
+impl Supervisor {
+    pub(super) async fn healthy(&mut self, time: Duration) {
+        let name = &self.launch.name;
+        let time = duration(time);
+        let place = match self.launch.port {
+            Some(port) if !self.client.is_elsewhere => format!(" at http://localhost:{port}"),
+            _ => String::new(),
+        };
+        let text = match (self.on_exit, &self.launch.health.probe) {
+            (OnExit::Wait, _) => return self.board.set(name, State::Healthy),
+            (OnExit::Restart, Probe::Started) => format!("{name} has started"),
+            (OnExit::Restart, _) => format!("{name} is up{place} ({time})"),
+        };
+        self.tell(State::Healthy, &text).await;
+    }
+
+    pub(super) fn unhealthy(&mut self, last: &str) {
+        let name = &self.launch.name;
+        let time = duration(self.launch.health.timeout);
+        let failure = Failure::new(
+            FailureKind::Invalid,
+            format!("{name} is not healthy {time} after its start: {last}"),
+        );
+        let failure = failure
+            .with_hint("`health_check` in locald.toml says how it is looked at, and how long");
+        self.printer.failure(&failure);
+    }
+
+    pub(super) async fn ended(&mut self, code: u8) {
+        let name = &self.launch.name;
+        let text = match self.on_exit {
+            OnExit::Restart => format!("{name} ended with {code}"),
+            OnExit::Wait => {
+                format!("{name} ended with {code}: a change of the source starts it again")
+            }
+        };
+        self.tell(State::Ended(code), &text).await;
+    }
+
+    /// Who reads it, and asks for the states then, finds this one.
+    pub(super) async fn tell(&mut self, state: State, text: &str) {
+        self.board.set(&self.launch.name, state);
+        self.board.written().await;
+        self.printer
+            .service_state(&self.launch.name, state.name(), text);
+    }
+
+    /// Somebody else's program listens on its port.
+    pub(super) fn port_taken(&mut self, port: u16) {
+        let name = &self.launch.name;
+        let message = format!("{name} needs port {port}, on which another program listens");
+        let failure = Failure::new(FailureKind::Invalid, message);
+        let hint = "stop that one, or give the service another `port`";
+        self.printer.failure(&failure.with_hint(hint));
+    }
+}

@@ -1,0 +1,6 @@
+//! Files on their way to the agent and back: the source of a build, and the live
+//! folder of a shell.
+
+pub(crate) mod live_folder;
+pub(crate) mod source;
+pub(crate) mod watch;

@@ -1,0 +1,112 @@
+//! A project's folder, live in a machine that cannot see it: while a shell
+//! runs, changes on either side are brought to the other.
+//!
+//! The agent decides, see [`protocol::folder`]; this side tells what has
+//! changed, and makes the changes that it is asked for.
+
+mod change;
+mod keeper;
+mod listing;
+mod report;
+mod residue;
+mod round;
+mod work;
+
+use std::path::PathBuf;
+
+use protocol::{Failure, FailureKind, Request, request};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::connection::agent::{Agent, AgentError, Exchange, Message};
+use crate::sync::watch::Watch;
+use round::Side;
+use work::Work;
+
+pub(crate) use keeper::Keeper;
+pub(crate) use report::Report;
+
+/// Messages of the agent that wait.
+const QUEUE: usize = 64;
+
+/// A folder that is kept in step.
+#[derive(Debug)]
+pub(crate) struct Live {
+    work: JoinHandle<Result<Report, Failure>>,
+    end: oneshot::Sender<()>,
+}
+
+impl Live {
+    /// Brings the folder into the machine, and keeps it in step from then on.
+    pub(crate) async fn begin(
+        agent: &Agent,
+        project: request::Project,
+        root: PathBuf,
+        keeper: Keeper,
+    ) -> Result<Self, Failure> {
+        let request = Request::Folder { project };
+        let Exchange {
+            sender,
+            mut receiver,
+        } = agent.request(&request).await?;
+        let (heard, messages) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            loop {
+                let message = receiver.next().await;
+                let is_last = matches!(message, Err(_) | Ok(Message::Outcome(_)));
+                if heard.send(message).await.is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let (ready, begun) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let (watch, polling) = Watch::new();
+        let mut side = Side::new(root, sender, Messages(messages));
+        if let Some(polling) = polling {
+            side.report.polling(polling);
+        }
+        let work = Work {
+            side,
+            watch,
+            keeper,
+        };
+        let work = tokio::spawn(work.run(ready, ended));
+        // Without a beginning there is an end that says why.
+        if begun.await.is_err() {
+            return Err(joined(work).await.err().unwrap_or_else(unexpected));
+        }
+        Ok(Self { work, end })
+    }
+
+    /// Settles what is left, and stops.
+    pub(crate) async fn finish(self) -> Result<Report, Failure> {
+        // It may have failed already.
+        let _ = self.end.send(());
+        joined(self.work).await
+    }
+}
+
+async fn joined(work: JoinHandle<Result<Report, Failure>>) -> Result<Report, Failure> {
+    let joined = work.await;
+    joined.map_err(|error| Failure::from_error(FailureKind::Internal, &error))?
+}
+
+fn unexpected() -> Failure {
+    let message = "the agent says something about the folder that does not belong there";
+    Failure::new(FailureKind::Internal, message)
+}
+
+/// What the agent says.
+struct Messages(mpsc::Receiver<Result<Message, AgentError>>);
+
+impl Messages {
+    /// The next message. May be cancelled.
+    async fn next(&mut self) -> Result<Message, Failure> {
+        let message = self.0.recv().await.unwrap_or(Err(AgentError::NoOutcome));
+        match message? {
+            Message::Outcome(protocol::Outcome::Failed(failure)) => Err(failure),
+            message => Ok(message),
+        }
+    }
+}

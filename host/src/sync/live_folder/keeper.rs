@@ -1,0 +1,74 @@
+//! Which of this host's shells keeps a folder in step. The agent knows, too, but
+//! hears late of one that was killed.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::{Failure, FailureKind};
+
+use crate::platform::state_file;
+
+/// The place of the one shell that keeps a folder in step. It is free again when
+/// this is dropped, or its process killed.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    path: PathBuf,
+    /// Present in the shell that has the place.
+    lock: Option<File>,
+}
+
+impl Keeper {
+    /// That of a project, by the digits of its identity.
+    pub(crate) fn of(folders: &Path, id: &str) -> Result<Self, Failure> {
+        fs_err::create_dir_all(folders).map_err(|error| failed(&error))?;
+        Ok(Self {
+            path: folders.join(format!("{id}.lock")),
+            lock: None,
+        })
+    }
+
+    pub(super) const fn is_here(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Takes the place, if nobody has it; returns whether it is this shell's.
+    pub(super) fn take(&mut self) -> Result<bool, Failure> {
+        if self.lock.is_none() {
+            self.lock = try_lock(&self.path).map_err(|error| failed(&error))?;
+        }
+        Ok(self.is_here())
+    }
+}
+
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let file = state_file::open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::from_error(FailureKind::Store, error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn one_shell_has_the_place_until_it_ends() {
+        let folders = tempfile::tempdir().unwrap();
+        let of = |id| Keeper::of(&folders.path().join("folders"), id).unwrap();
+        let (mut one, mut other, mut elsewhere) = (of("1"), of("1"), of("2"));
+        assert!(one.take().unwrap() && one.take().unwrap() && elsewhere.take().unwrap());
+        assert!(!other.take().unwrap() && !other.is_here());
+        drop(one);
+        assert!(other.take().unwrap());
+        assert!(!of("1").take().unwrap());
+    }
+}

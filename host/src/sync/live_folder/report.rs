@@ -1,0 +1,72 @@
+//! What a person should know after a shell about the folder.
+
+use std::collections::BTreeMap;
+
+use crate::output::Printer;
+use crate::sync::watch::Polling;
+
+/// Conflicts or problems that are told one by one.
+const TOLD: usize = 10;
+
+/// What has happened that is not as usual.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Paths that both sides had changed, and where the machine's version is.
+    conflicts: Vec<(String, String)>,
+    /// Paths that one side has alone, and why.
+    problems: BTreeMap<String, String>,
+    /// The system did not tell of changes.
+    polling: Option<Polling>,
+}
+
+impl Report {
+    /// Both sides had changed a path.
+    pub(super) fn conflict(&mut self, path: &[u8], kept: &[u8]) {
+        self.conflicts.push((text(path), text(kept)));
+    }
+
+    /// This side cannot have a path.
+    pub(super) fn refused(&mut self, path: &[u8], reason: &str) {
+        let reason = format!("stays in the machine alone: {reason}");
+        self.problems.insert(text(path), reason);
+    }
+
+    /// This side cannot read a file.
+    pub(super) fn unreadable(&mut self, path: &[u8], reason: &str) {
+        let reason = format!("is not in the machine: {reason}");
+        self.problems.insert(text(path), reason);
+    }
+
+    /// All is well with a path.
+    pub(super) fn settled(&mut self, path: &[u8]) {
+        self.problems.remove(&text(path));
+    }
+
+    /// The folder is looked through again and again.
+    pub(super) fn polling(&mut self, polling: Polling) {
+        self.polling = Some(polling);
+    }
+
+    /// Tells everything.
+    pub(crate) fn tell(&self, printer: &mut Printer) {
+        for (path, kept) in self.conflicts.iter().take(TOLD) {
+            let text = format!("{path} was changed on both sides: the machine's version is {kept}");
+            printer.warning(&text, Some("bring them together, and remove one"));
+        }
+        for (path, reason) in self.problems.iter().take(TOLD) {
+            printer.warning(&format!("{path} {reason}"), None);
+        }
+        if let Some(polling) = &self.polling {
+            polling.tell(printer);
+        }
+        let more = |count: usize| count.saturating_sub(TOLD);
+        let more = more(self.conflicts.len()) + more(self.problems.len());
+        if more > 0 {
+            printer.warning(&format!("and {more} paths more like these"), None);
+        }
+    }
+}
+
+fn text(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}

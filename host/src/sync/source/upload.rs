@@ -1,0 +1,188 @@
+//! Sends listings and wanted files.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use protocol::source::{Entry, EntryKind, Tree};
+use protocol::{CONTROL_CAP, Channel, Input};
+
+use super::{SourceTree, files};
+use crate::connection::agent::{AgentError, Sender};
+
+/// Bytes of a listing's chunk: well below what a message may have.
+const CHUNK: usize = CONTROL_CAP / 2;
+/// What an entry takes beside its texts, at the most.
+const OVERHEAD: usize = 40;
+/// Bytes of a file sent at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// The source trees of a request.
+#[derive(Debug)]
+pub(crate) struct Uploader {
+    trees: Vec<SourceTree>,
+}
+
+impl Uploader {
+    /// The application's tree first.
+    pub(crate) fn new(trees: Vec<SourceTree>) -> Self {
+        Self { trees }
+    }
+
+    /// The application's tree first.
+    pub(crate) fn trees(&self) -> &[SourceTree] {
+        &self.trees
+    }
+
+    /// Sends the listings of all trees.
+    pub(crate) async fn send_listings(&self, sender: &mut Sender) -> Result<(), AgentError> {
+        for (number, tree) in (0..).zip(&self.trees) {
+            for entries in chunks(&tree.entries) {
+                let tree = Tree(number);
+                let entries = entries.to_vec();
+                sender
+                    .queue_input(&Input::SourceEntries { tree, entries })
+                    .await?;
+            }
+        }
+        sender.input(&Input::SourceListed).await
+    }
+
+    /// Sends the files that the agent wants, in its order.
+    pub(crate) async fn send_files(
+        &self,
+        sender: &mut Sender,
+        tree: Tree,
+        indices: &[u32],
+    ) -> Result<(), AgentError> {
+        for index in indices {
+            let index = *index;
+            let Some(path) = self.path(tree, index) else {
+                let message = "the agent asks for what was not listed";
+                lost(sender, tree, index, message).await?;
+                continue;
+            };
+            send_file(sender, tree, index, path).await?;
+        }
+        sender.flush().await
+    }
+
+    fn path(&self, tree: Tree, index: u32) -> Option<PathBuf> {
+        let tree = self.trees.get(usize::from(tree.0))?;
+        let entry = tree.entries.get(usize::try_from(index).ok()?)?;
+        let is_file = matches!(entry.kind, EntryKind::File { .. });
+        is_file.then(|| tree.root.join(files::path(&entry.path)))
+    }
+}
+
+/// Parts of a listing that fit into a message each.
+pub(crate) fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (index, entry) in entries.iter().enumerate() {
+        let target = match &entry.kind {
+            EntryKind::Symlink { target } => target.len(),
+            _ => 0,
+        };
+        let own = entry.path.len() + target + OVERHEAD;
+        if size + own > CHUNK && index > start {
+            chunks.push(&entries[start..index]);
+            (start, size) = (index, 0);
+        }
+        size += own;
+    }
+    if start < entries.len() {
+        chunks.push(&entries[start..]);
+    }
+    chunks
+}
+
+/// Queues exactly as many bytes as are announced, whatever happens to the file
+/// meanwhile: a file that shrinks is an error of the build, not of the wire.
+pub(crate) async fn send_file(
+    sender: &mut Sender,
+    tree: Tree,
+    index: u32,
+    path: PathBuf,
+) -> Result<(), AgentError> {
+    let opened = fs_err::File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (size, mut file) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return lost(sender, tree, index, &error.to_string()).await,
+    };
+    if size <= BUFFER as u64 {
+        // Whole, so that a small file that changes is still consistent.
+        let mut bytes = Vec::new();
+        if let Err(error) = file.read_to_end(&mut bytes) {
+            return lost(sender, tree, index, &error.to_string()).await;
+        }
+        let size = bytes.len() as u64;
+        sender
+            .queue_input(&Input::SourceFile { tree, index, size })
+            .await?;
+        return sender.queue_data(Channel::Bulk, &bytes).await;
+    }
+    sender
+        .queue_input(&Input::SourceFile { tree, index, size })
+        .await?;
+    let mut left = size;
+    let mut buffer = vec![0; BUFFER];
+    while left > 0 {
+        let wanted = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        match file.read(&mut buffer[..wanted]) {
+            Ok(count) if count > 0 => {
+                sender.queue_data(Channel::Bulk, &buffer[..count]).await?;
+                left -= count as u64;
+            }
+            _ => {
+                let message = format!("{} changed while it was read", path.display());
+                return lost(sender, tree, index, &message).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Queues the reason why a file does not come.
+pub(crate) async fn lost(
+    sender: &mut Sender,
+    tree: Tree,
+    index: u32,
+    message: &str,
+) -> Result<(), AgentError> {
+    let message = message.to_owned();
+    sender
+        .queue_input(&Input::SourceLost {
+            tree,
+            index,
+            message,
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn every_chunk_fits_into_a_message() {
+        let entry = |number: usize| Entry {
+            path: vec![b'x'; number % 4096 + 1],
+            kind: EntryKind::Symlink {
+                target: vec![b'y'; number * 7 % 4096],
+            },
+        };
+        let entries: Vec<Entry> = (0..3000).map(entry).collect();
+        let chunks = chunks(&entries);
+        assert!(chunks.len() > 100);
+        assert_eq!(chunks.iter().map(|chunk| chunk.len()).sum::<usize>(), 3000);
+        for entries in chunks {
+            let tree = Tree(0);
+            let entries = entries.to_vec();
+            protocol::frame::encode(&Input::SourceEntries { tree, entries }).unwrap();
+        }
+    }
+}
