@@ -119,7 +119,7 @@ async fn lead(
         match incoming {
             Incoming::Input(Input::Folder(FolderInput::Settle)) => is_wished = true,
             Incoming::Input(Input::Folder(FolderInput::TakeOver)) => break,
-            Incoming::Input(Input::StdinClosed) => return Ok(None),
+            Incoming::Input(Input::Folder(FolderInput::End)) => return Ok(None),
             Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
         }
     }
@@ -128,7 +128,7 @@ async fn lead(
     tokio::select! {
         lock = project.lock_folder(waited) => lock.map(Some),
         incoming = inputs.recv() => match incoming.ok_or(HostGone)? {
-            Incoming::Input(Input::StdinClosed) => Ok(None),
+            Incoming::Input(Input::Folder(FolderInput::End)) => Ok(None),
             Incoming::Input(_) | Incoming::Data(..) => Err(out_of_place()),
         },
     }
@@ -189,7 +189,7 @@ impl Keeper<'_> {
                     watch.reset();
                     self.round(inputs).await?;
                 }
-                Incoming::Input(Input::StdinClosed) => return Ok(Reply::Nothing),
+                Incoming::Input(Input::Folder(FolderInput::End)) => return Ok(Reply::Nothing),
                 Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
             }
         }

@@ -26,7 +26,7 @@ pub(crate) async fn forward(
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     dialogue.event(Event::Started).await?;
-    tokio::try_join!(to_host(port, reader, &dialogue), from_host(inputs, writer))?;
+    tokio::try_join!(to_host(reader, &dialogue), from_host(inputs, writer))?;
     Ok(Reply::Nothing)
 }
 
@@ -42,11 +42,7 @@ async fn connect(port: u16) -> Result<TcpStream, Failure> {
     })
 }
 
-async fn to_host(
-    port: u16,
-    mut reader: OwnedReadHalf,
-    dialogue: &Dialogue,
-) -> Result<(), HostGone> {
+async fn to_host(mut reader: OwnedReadHalf, dialogue: &Dialogue) -> Result<(), HostGone> {
     let mut buffer = BytesMut::with_capacity(BUFFER);
     loop {
         buffer.reserve(BUFFER);
@@ -59,7 +55,7 @@ async fn to_host(
             }
         }
     }
-    dialogue.event(Event::PortClosed { port }).await
+    dialogue.event(Event::EndOfData).await
 }
 
 async fn from_host(mut inputs: Inputs, mut writer: OwnedWriteHalf) -> Result<(), HostGone> {
@@ -69,7 +65,7 @@ async fn from_host(mut inputs: Inputs, mut writer: OwnedWriteHalf) -> Result<(),
                 // A program that reads no more may still speak.
                 let _ = writer.write_all(&bytes).await;
             }
-            Incoming::Input(Input::StdinClosed) => break,
+            Incoming::Input(Input::EndOfData) => break,
             Incoming::Input(_) | Incoming::Data(..) => {}
         }
     }

@@ -60,7 +60,7 @@ async fn serve(
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     match request {
-        Request::Status => Ok(Reply::Status(agent.status())),
+        Request::AgentStatus => Ok(Reply::Status(agent.status())),
         Request::Build(request) => build::build(agent, request, dialogue, inputs).await,
         Request::Run(request) => run::run(agent, request, dialogue, inputs).await,
         Request::Shell(request) => shell::shell(agent, request, dialogue, inputs).await,
@@ -96,10 +96,10 @@ async fn serve(
         Request::MachineStatus => Ok(machine::status(agent)),
         Request::SetClock { nanos } => machine::set_clock(agent, nanos),
         Request::Forward { port } => forward::forward(agent, port, dialogue, inputs).await,
-        Request::Trim => machine::trim(agent).await,
-        Request::Stop { running } => machine::stop(agent, running, &dialogue).await,
-        Request::Clear { keep_images } => machine::clear(agent, keep_images).await,
-        Request::Usage => machine::usage(agent).await,
+        Request::MachineTrim => machine::trim(agent).await,
+        Request::MachineStop { running } => machine::stop(agent, running, &dialogue).await,
+        Request::MachineClear { keep_images } => machine::clear(agent, keep_images).await,
+        Request::MachineUsage => machine::usage(agent).await,
         Request::Console { command, stdio } => {
             machine::console(agent, &command, stdio, &dialogue, inputs).await
         }

@@ -214,7 +214,7 @@ mod tests {
                 .unwrap();
             let connection = protocol::Connection::client(host);
             let mut stream = connection.open().await.unwrap();
-            protocol::frame::write_message(&mut stream, &Request::Status)
+            protocol::frame::write_message(&mut stream, &Request::AgentStatus)
                 .await
                 .unwrap();
             tokio::io::AsyncWriteExt::flush(&mut stream).await.unwrap();

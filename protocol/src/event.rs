@@ -93,6 +93,9 @@ pub enum Event {
     Pruned(PrunedItem),
     /// About a folder that is kept in step.
     Folder(FolderEvent),
+    /// The agent sends no more data on a forwarded connection
+    /// ([`Request::Forward`](crate::Request::Forward)); the host still may.
+    EndOfData,
 }
 
 /// How a request ended.
@@ -109,7 +112,7 @@ pub enum Outcome {
 pub enum Reply {
     /// Nothing to say.
     Nothing,
-    /// Answers [`Request::Status`](crate::Request::Status).
+    /// Answers [`Request::AgentStatus`](crate::Request::AgentStatus).
     Status(Status),
     /// Answers [`Request::Build`](crate::Request::Build).
     Built(Built),
@@ -134,7 +137,7 @@ pub enum Reply {
         /// Bytes.
         bytes: u64,
     },
-    /// Answers [`Request::Usage`](crate::Request::Usage).
+    /// Answers [`Request::MachineUsage`](crate::Request::MachineUsage).
     Usage(Usage),
     /// Answers [`Request::StoreUsage`](crate::Request::StoreUsage).
     StoreUsage(Box<StoreUsage>),

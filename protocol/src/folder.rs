@@ -12,7 +12,7 @@
 //! for contents, makes changes on its side, asks for changes on the host's,
 //! and ends the round with [`FolderEvent::Settled`]. Nothing else is said in a
 //! round. Between rounds the agent may say [`FolderEvent::Changed`]; the host
-//! ends it all with [`Input::StdinClosed`](crate::Input::StdinClosed).
+//! ends the session with [`FolderInput::End`].
 
 use bincode::{Decode, Encode};
 
@@ -41,6 +41,8 @@ pub enum FolderInput {
     /// Another process of this host keeps the folder in step: this one wants to
     /// know when that has brought everything that is there now.
     Settle,
+    /// The session ends; the agent's copy stays.
+    End,
 }
 
 /// What the agent says about a folder.

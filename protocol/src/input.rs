@@ -61,6 +61,9 @@ pub enum Input {
     Folder(FolderInput),
     /// Ask the container's process to end: by the signal that its image names.
     Stop,
+    /// The host sends no more data on a forwarded connection
+    /// ([`Request::Forward`](crate::Request::Forward)); the agent still may.
+    EndOfData,
 }
 
 /// What a registry accepts.

@@ -10,7 +10,7 @@ use crate::BuildVariable;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
     /// Answered with [`Reply::Status`](crate::Reply::Status).
-    Status,
+    AgentStatus,
     /// Source upload, five lifecycle phases, image in the store.
     Build(BuildRequest),
     /// Start a process of a stored image.
@@ -77,30 +77,31 @@ pub enum Request {
     /// Connect to a TCP port of the machine's loopback address. After
     /// [`Event::Started`](crate::Event::Started) the data of
     /// [`Channel::Bulk`](crate::Channel::Bulk) are the connection's, both
-    /// ways; [`Input::StdinClosed`](crate::Input::StdinClosed) ends the host's
-    /// side of it, [`Event::PortClosed`](crate::Event::PortClosed) the other.
+    /// ways. Either side may close its half of the connection first: the host
+    /// with [`Input::EndOfData`](crate::Input::EndOfData), the agent with
+    /// [`Event::EndOfData`](crate::Event::EndOfData).
     Forward {
         /// Which port.
         port: u16,
     },
     /// Give the machine's disk back what the store does not use; answered
     /// with [`Reply::Trimmed`](crate::Reply::Trimmed).
-    Trim,
+    MachineTrim,
     /// Accept no more work, wait for what runs, and end: a machine that is
     /// the agent's own is switched off.
-    Stop {
+    MachineStop {
         /// What becomes of running requests.
         running: Running,
     },
     /// Remove everything that the agent keeps, but images when asked so;
     /// refused while something runs.
-    Clear {
+    MachineClear {
         /// Images and their layers stay.
         keep_images: bool,
     },
     /// What the store takes, answered with
     /// [`Reply::Usage`](crate::Reply::Usage).
-    Usage,
+    MachineUsage,
     /// A program of the machine itself, outside of any container; only where
     /// the machine is the agent's own.
     Console {

@@ -388,6 +388,6 @@ async fn one_session_keeps_the_folder_and_others_ask_whether_it_is_in_step() {
     other.says(take_over).await;
     other.hears(FolderEvent::Ready).await;
     keeper.serving.await.unwrap();
-    other.says(Input::StdinClosed).await;
+    other.says(Input::Folder(FolderInput::End)).await;
     other.serving.await.unwrap();
 }

@@ -177,7 +177,7 @@ async fn carry(stream: impl AsyncRead + AsyncWrite, exchange: Exchange) -> Resul
         {
             sender.data(Channel::Bulk, &buffer[..count]).await?;
         }
-        sender.input(&Input::StdinClosed).await
+        sender.input(&Input::EndOfData).await
     };
     let back = async {
         loop {
@@ -187,9 +187,10 @@ async fn carry(stream: impl AsyncRead + AsyncWrite, exchange: Exchange) -> Resul
                     let _ = writer.write_all(&bytes).await;
                 }
                 // The program has said all.
-                Message::Event(_) => {
+                Message::Event(Event::EndOfData) => {
                     let _ = writer.shutdown().await;
                 }
+                Message::Event(_) => {}
                 Message::Outcome(_) => return Ok(()),
             }
         }

@@ -168,7 +168,7 @@ impl Qemu {
     /// Asks the agent to end the machine, and waits for that.
     async fn switch_off(&self, agent: Agent, running: Running) -> Result<(), Failure> {
         // The answer may be lost with the machine.
-        let asked = agent.ask(&Request::Stop { running }).await;
+        let asked = agent.ask(&Request::MachineStop { running }).await;
         if let Err(failure) = asked {
             tracing::debug!(?failure, "stop");
         }

@@ -108,7 +108,7 @@ fn shell() -> ShellRequest {
 pub(crate) fn requests() -> Vec<Request> {
     let image = || text("i");
     let all = vec![
-        Request::Status,
+        Request::AgentStatus,
         Request::Build(build()),
         Request::Run(run()),
         Request::Shell(shell()),
@@ -140,12 +140,12 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::MachineStatus,
         Request::SetClock { nanos: 1 << 40 },
         Request::Forward { port: 8080 },
-        Request::Trim,
-        Request::Stop {
+        Request::MachineTrim,
+        Request::MachineStop {
             running: Running::Finish,
         },
-        Request::Clear { keep_images: true },
-        Request::Usage,
+        Request::MachineClear { keep_images: true },
+        Request::MachineUsage,
         Request::Console {
             command: vec![text("sh")],
             stdio: TERMINAL,
@@ -163,7 +163,7 @@ pub(crate) fn requests() -> Vec<Request> {
     ];
     // A new kind does not compile here until it has its place above.
     let place = |request: &Request| match request {
-        Request::Status => 0,
+        Request::AgentStatus => 0,
         Request::Build(_) => 1,
         Request::Run(_) => 2,
         Request::Shell(_) => 3,
@@ -178,10 +178,10 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::MachineStatus => 12,
         Request::SetClock { .. } => 13,
         Request::Forward { .. } => 14,
-        Request::Trim => 15,
-        Request::Stop { .. } => 16,
-        Request::Clear { .. } => 17,
-        Request::Usage => 18,
+        Request::MachineTrim => 15,
+        Request::MachineStop { .. } => 16,
+        Request::MachineClear { .. } => 17,
+        Request::MachineUsage => 18,
         Request::Console { .. } => 19,
         Request::StoreUsage => 20,
         Request::StoreVerify { .. } => 21,
@@ -247,6 +247,7 @@ pub(crate) fn inputs() -> Vec<Input> {
             paths: vec![b"p".to_vec()],
         }),
         Input::Stop,
+        Input::EndOfData,
     ];
     let place = |input: &Input| match input {
         Input::Credential { .. } => 0,
@@ -260,8 +261,9 @@ pub(crate) fn inputs() -> Vec<Input> {
         Input::WatchPorts => 8,
         Input::Folder(_) => 9,
         Input::Stop => 10,
+        Input::EndOfData => 11,
     };
-    assert!(all.iter().map(place).eq(0..11));
+    assert!(all.iter().map(place).eq(0..12));
     let answers = [
         Answer::Made(Some(file())),
         Answer::Stale,
@@ -271,6 +273,7 @@ pub(crate) fn inputs() -> Vec<Input> {
     all.extend(answers.map(answer));
     all.push(Input::Folder(FolderInput::TakeOver));
     all.push(Input::Folder(FolderInput::Settle));
+    all.push(Input::Folder(FolderInput::End));
     all.push(credential(Some(Credential::Basic {
         username: text("u"),
         password: text("p"),
@@ -510,6 +513,7 @@ fn place(event: &Event) -> usize {
         Event::Fault(_) => 17,
         Event::Pruned(_) => 18,
         Event::Folder(_) => 19,
+        Event::EndOfData => 20,
     }
 }
 
@@ -576,8 +580,9 @@ pub(crate) fn events() -> Vec<Event> {
             used: 2,
         }),
         Event::Folder(FolderEvent::Shared),
+        Event::EndOfData,
     ];
-    assert!(all.iter().map(place).eq(0..20));
+    assert!(all.iter().map(place).eq(0..21));
     all.extend(folder_events().into_iter().map(Event::Folder));
     all.extend(
         replies()

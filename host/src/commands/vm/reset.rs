@@ -29,7 +29,7 @@ pub(super) async fn run(
     if options.keep_images || matches!(subject.machine, Machine::Ssh(_)) {
         let agent = subject.machine.connect(printer).await?;
         let keep_images = options.keep_images;
-        agent.ask(&Request::Clear { keep_images }).await?;
+        agent.ask(&Request::MachineClear { keep_images }).await?;
     }
     if !options.keep_images {
         subject.machine.remove().await?;
@@ -51,7 +51,7 @@ async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
     let mut sizes = None;
     if let Some(agent) = agent {
         let asked = async {
-            let usage = agent.ask(&Request::Usage).await;
+            let usage = agent.ask(&Request::MachineUsage).await;
             (usage, agent.ask(&Request::MachineStatus).await)
         };
         if let Ok((usage, status)) = tokio::time::timeout(QUESTION, asked).await {

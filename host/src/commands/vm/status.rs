@@ -41,8 +41,8 @@ pub(super) async fn run(
 /// All questions, each under its own deadline.
 async fn ask(agent: &Agent) -> AgentReport {
     let (status, usage) = tokio::join!(
-        question(agent, Request::Status),
-        question(agent, Request::Usage)
+        question(agent, Request::AgentStatus),
+        question(agent, Request::MachineUsage)
     );
     let asked = Instant::now();
     let machine = question(agent, Request::MachineStatus).await;

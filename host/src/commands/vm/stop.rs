@@ -111,11 +111,11 @@ async fn switch_off(
     } else {
         Running::Finish
     };
-    let trimmed = tokio::time::timeout(TRIM, agent.ask(&Request::Trim)).await;
+    let trimmed = tokio::time::timeout(TRIM, agent.ask(&Request::MachineTrim)).await;
     if let Ok(Err(failure)) = trimmed {
         printer.warning(&failure.message, None);
     }
-    let mut exchange = agent.request(&Request::Stop { running }).await?;
+    let mut exchange = agent.request(&Request::MachineStop { running }).await?;
     loop {
         match exchange.receiver.next().await {
             Ok(Message::Event(event)) => printer.event(&event),

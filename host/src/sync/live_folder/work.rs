@@ -127,7 +127,7 @@ impl Work {
             next = Instant::now() + begun.elapsed() * REST;
         }
         self.settle().await?;
-        self.side.say(&Input::StdinClosed).await?;
+        self.side.say(&Input::Folder(FolderInput::End)).await?;
         Ok(self.side.report)
     }
 
