@@ -10,7 +10,7 @@ use protocol::event::Phase;
 use protocol::request::Verbosity;
 
 pub use exit::{CRASHED, explain};
-pub use files::{order_toml, run_toml, stack_toml, with_last_group};
+pub use files::{order_toml, run_toml, stack_toml, with_around, with_last_group};
 pub(crate) use layers::layers_in;
 
 use crate::builder::PlatformApi;

@@ -165,6 +165,10 @@ pub struct BuildRequest {
     pub run_image: Option<String>,
     /// Replaces the builder's order by one group of these, in this order.
     pub buildpacks: Vec<Buildpack>,
+    /// Come before all others in each group, in this order.
+    pub pre_buildpacks: Vec<Buildpack>,
+    /// Come after all others in each group, in this order.
+    pub post_buildpacks: Vec<Buildpack>,
     /// User-provided build environment (`/platform/env`).
     pub env: Vec<BuildVariable>,
     /// Forget the project's caches first.
@@ -188,6 +192,15 @@ pub struct BuildRequest {
     pub force: bool,
     /// What becomes of locald's own buildpacks.
     pub embedded: EmbeddedBuildpacks,
+}
+
+impl BuildRequest {
+    /// All buildpacks that it names: those that come first, those of the group,
+    /// those that come last.
+    pub fn named_buildpacks(&self) -> impl Iterator<Item = &Buildpack> {
+        let first = self.pre_buildpacks.iter().chain(&self.buildpacks);
+        first.chain(&self.post_buildpacks)
+    }
 }
 
 /// The identity of a project: its caches and its lock are found by it.

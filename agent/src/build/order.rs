@@ -9,6 +9,7 @@ use protocol::{Failure, FailureKind};
 use super::images::Images;
 use super::plan::Plan;
 use crate::builder::BuildpackInfo;
+use crate::buildpackage::Buildpackage;
 use crate::embedded::{Embedded, RUST};
 use crate::layer::merged::Merged;
 use crate::lifecycle;
@@ -21,6 +22,9 @@ const CAP: u64 = 4 * 1024 * 1024;
 
 /// The most bytes of a directory's name.
 const LONGEST: usize = 255;
+
+/// Where the lifecycle looks for buildpacks.
+const BUILDPACKS: &str = "/cnb/buildpacks";
 
 /// A buildpack that is not in the builder, and where the lifecycle looks for
 /// it.
@@ -53,68 +57,67 @@ pub(super) fn embedded(plan: &Plan, sources: &[Source]) -> Option<&'static Embed
     let request = &plan.request;
     let named =
         |buildpack: &Buildpack| matches!(buildpack, Buildpack::Named(name) if RUST.is_called(name));
-    let wanted = match &request.buildpacks[..] {
-        [] => RUST.is_for(&sources.first()?.path),
-        named_ones => named_ones.iter().any(named),
-    };
+    let wanted = request.named_buildpacks().any(named)
+        || (request.buildpacks.is_empty() && RUST.is_for(&sources.first()?.path));
     let allowed = request.embedded == EmbeddedBuildpacks::Last;
     (allowed && wanted).then_some(&RUST)
 }
 
 impl Choice<'_> {
     pub(super) fn order(&self) -> Result<Order, Failure> {
-        let embedded = embedded(self.plan, self.sources);
-        if !self.plan.request.buildpacks.is_empty() {
-            return self.requested(embedded);
-        }
-        let Some(embedded) = embedded else {
-            return Ok(Order::default());
+        let mut members = Members {
+            choice: self,
+            embedded: embedded(self.plan, self.sources),
+            packages: self.images.buildpackages.iter(),
+            trees: Vec::new(),
         };
-        let text = self.own_order();
-        let toml = lifecycle::with_last_group(&text, &embedded.info())
-            .map_err(|error| self.unusable(&format!("its order.toml is malformed: {error}")))?;
-        Ok(Order {
-            toml: Some(toml),
-            trees: vec![self.place(embedded)?],
-        })
-    }
-
-    /// One group of the buildpacks that the request names.
-    fn requested(&self, embedded: Option<&Embedded>) -> Result<Order, Failure> {
-        let (mut group, mut trees) = (Vec::new(), Vec::new());
-        let mut images = self.images.buildpackages.iter();
-        for buildpack in &self.plan.request.buildpacks {
-            match buildpack {
-                Buildpack::Named(name) => match (self.named(name), embedded) {
-                    (Ok(info), _) => group.push(info),
-                    (Err(_), Some(embedded)) if embedded.is_called(name) => {
-                        group.push(embedded.info());
-                        trees.push(self.place(embedded)?);
-                    }
-                    (Err(failure), _) => return Err(failure),
-                },
-                Buildpack::Tree(tree) => {
-                    let path = &self.sources[usize::from(*tree)].path;
-                    let info = read_buildpack(path)?;
-                    trees.push(tree_of(&info, path));
-                    group.push(info);
-                }
-                Buildpack::Image(_) => {
-                    group.extend(images.next().map(|image| image.buildpack.clone()));
-                }
+        let request = &self.plan.request;
+        // Images are found in this order.
+        let first = members.find(&request.pre_buildpacks)?;
+        let group = members.find(&request.buildpacks)?;
+        let last = members.find(&request.post_buildpacks)?;
+        let toml = if group.is_empty() {
+            let last_group = members.embedded.filter(|_| self.is_embedded_last());
+            if let Some(embedded) = last_group {
+                members.place(embedded)?;
             }
-        }
-        let toml = lifecycle::order_toml(&group)
-            .map_err(|error| Failure::from_error(FailureKind::Internal, &error))?;
-        Ok(Order {
-            toml: Some(toml),
-            trees,
-        })
+            self.changed_order(last_group, &first, &last)?
+        } else {
+            let group = [first, group, last].concat();
+            let toml = lifecycle::order_toml(&group);
+            Some(toml.map_err(|error| Failure::from_error(FailureKind::Internal, &error))?)
+        };
+        let trees = members.trees;
+        Ok(Order { toml, trees })
     }
 
-    fn place(&self, embedded: &Embedded) -> Result<BuildpackTree, Failure> {
-        let path = embedded.place(self.store)?;
-        Ok(tree_of(&embedded.info(), &path))
+    /// Whether locald's own buildpack is also tried when nobody names it.
+    fn is_embedded_last(&self) -> bool {
+        let source = self.sources.first();
+        source.is_some_and(|source| RUST.is_for(&source.path))
+    }
+
+    /// The builder's order with one more group, and with buildpacks around each;
+    /// absent when nothing changes it.
+    fn changed_order(
+        &self,
+        last_group: Option<&Embedded>,
+        first: &[BuildpackInfo],
+        last: &[BuildpackInfo],
+    ) -> Result<Option<String>, Failure> {
+        let is_around = !first.is_empty() || !last.is_empty();
+        if last_group.is_none() && !is_around {
+            return Ok(None);
+        }
+        let mut text = self.own_order();
+        let malformed = |error| self.unusable(&format!("its order.toml is malformed: {error}"));
+        if let Some(embedded) = last_group {
+            text = lifecycle::with_last_group(&text, &embedded.info()).map_err(malformed)?;
+        }
+        if is_around {
+            text = lifecycle::with_around(&text, first, last).map_err(malformed)?;
+        }
+        Ok(Some(text))
     }
 
     /// `/cnb/order.toml` of the builder.
@@ -149,11 +152,71 @@ impl Choice<'_> {
     }
 }
 
+/// Finds the buildpacks that a request names.
+struct Members<'a> {
+    choice: &'a Choice<'a>,
+    embedded: Option<&'static Embedded>,
+    /// Those that are images, in the order of the request.
+    packages: std::slice::Iter<'a, Buildpackage>,
+    /// What is mounted for them.
+    trees: Vec<BuildpackTree>,
+}
+
+impl Members<'_> {
+    fn find(&mut self, buildpacks: &[Buildpack]) -> Result<Vec<BuildpackInfo>, Failure> {
+        let mut group = Vec::new();
+        for buildpack in buildpacks {
+            match buildpack {
+                Buildpack::Named(name) => match (self.choice.named(name), self.embedded) {
+                    (Ok(info), _) => group.push(info),
+                    (Err(_), Some(embedded)) if embedded.is_called(name) => {
+                        group.push(embedded.info());
+                        self.place(embedded)?;
+                    }
+                    (Err(failure), _) => return Err(failure),
+                },
+                Buildpack::Tree(tree) => {
+                    let path = &self.choice.sources[usize::from(*tree)].path;
+                    let info = read_buildpack(path)?;
+                    self.add(tree_of(&info, path))?;
+                    group.push(info);
+                }
+                Buildpack::Image(_) => {
+                    group.extend(self.packages.next().map(|image| image.buildpack.clone()));
+                }
+            }
+        }
+        Ok(group)
+    }
+
+    fn place(&mut self, embedded: &Embedded) -> Result<(), Failure> {
+        let path = embedded.place(self.choice.store)?;
+        self.add(tree_of(&embedded.info(), &path))
+    }
+
+    /// One buildpack may be named twice; two cannot have one place.
+    fn add(&mut self, tree: BuildpackTree) -> Result<(), Failure> {
+        let Some(known) = self.trees.iter().find(|it| it.target == tree.target) else {
+            self.trees.push(tree);
+            return Ok(());
+        };
+        let digest = |path: &Path| {
+            let mut sources = self.choice.sources.iter();
+            sources.find(|it| it.path == path).map(|it| it.digest)
+        };
+        if known.path == tree.path || digest(&known.path) == digest(&tree.path) {
+            return Ok(());
+        }
+        let place = tree.target.strip_prefix(BUILDPACKS).unwrap_or(&tree.target);
+        let message = format!("two different buildpacks are called {}", place.display());
+        Err(Failure::new(FailureKind::Invalid, message)
+            .with_hint("give one of them another `id` or `version`"))
+    }
+}
+
 fn tree_of(info: &BuildpackInfo, path: &Path) -> BuildpackTree {
     let escaped = info.id.replace('/', "_");
-    let target = Path::new("/cnb/buildpacks")
-        .join(escaped)
-        .join(&info.version);
+    let target = Path::new(BUILDPACKS).join(escaped).join(&info.version);
     BuildpackTree {
         path: path.to_owned(),
         target,

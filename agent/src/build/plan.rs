@@ -38,7 +38,7 @@ impl Plan {
         Ok(Self {
             project: request.project.id.parse()?,
             builder: request.builder.parse()?,
-            buildpackages: buildpackages(&request.buildpacks)?,
+            buildpackages: buildpackages(&request)?,
             names,
             request,
         })
@@ -60,16 +60,18 @@ impl Plan {
             Buildpack::Tree(tree) => Some(*tree),
             _ => None,
         };
-        let last = self.request.buildpacks.iter().filter_map(tree).max();
+        let last = self.request.named_buildpacks().filter_map(tree).max();
         last.map_or(1, |last| last.saturating_add(1))
     }
 }
 
-fn buildpackages(buildpacks: &[Buildpack]) -> Result<Vec<ImageRef>, Failure> {
-    let images = buildpacks.iter().filter_map(|buildpack| match buildpack {
-        Buildpack::Image(image) => Some(image),
-        _ => None,
-    });
+fn buildpackages(request: &BuildRequest) -> Result<Vec<ImageRef>, Failure> {
+    let images = request
+        .named_buildpacks()
+        .filter_map(|buildpack| match buildpack {
+            Buildpack::Image(image) => Some(image),
+            _ => None,
+        });
     images.map(|image| Ok(image.parse()?)).collect()
 }
 

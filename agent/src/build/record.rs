@@ -120,13 +120,9 @@ pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
     hasher.field("run-name", inputs.run_name);
     hasher.field("name", inputs.name);
     let request = inputs.request;
-    for buildpack in &request.buildpacks {
-        match buildpack {
-            Buildpack::Named(name) => hasher.field("buildpack", name),
-            Buildpack::Tree(tree) => hasher.field("buildpack-tree", &tree.to_string()),
-            Buildpack::Image(image) => hasher.field("buildpack-image", image),
-        }
-    }
+    hasher.buildpacks("buildpack", &request.buildpacks);
+    hasher.buildpacks("pre-buildpack", &request.pre_buildpacks);
+    hasher.buildpacks("post-buildpack", &request.post_buildpacks);
     if let Some(embedded) = inputs.embedded {
         hasher.field("embedded", embedded);
     }
@@ -143,6 +139,16 @@ pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
 struct Fields(Hasher);
 
 impl Fields {
+    fn buildpacks(&mut self, name: &str, buildpacks: &[Buildpack]) {
+        for buildpack in buildpacks {
+            match buildpack {
+                Buildpack::Named(id) => self.field(name, id),
+                Buildpack::Tree(tree) => self.field(&format!("{name}-tree"), &tree.to_string()),
+                Buildpack::Image(image) => self.field(&format!("{name}-image"), image),
+            }
+        }
+    }
+
     fn field(&mut self, name: &str, value: &str) {
         self.0.update(name.as_bytes());
         self.0.update(&(value.len() as u64).to_le_bytes());

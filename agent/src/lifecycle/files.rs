@@ -68,17 +68,58 @@ pub fn order_toml(group: &[BuildpackInfo]) -> Result<String, toml::ser::Error> {
 
 /// An `order.toml` with one more group, which is tried when no other fits.
 pub fn with_last_group(order: &str, last: &BuildpackInfo) -> Result<String, String> {
+    change_groups(order, |groups| {
+        groups.push(group_of(vec![member_value(last)?]));
+        Ok(())
+    })
+}
+
+/// An `order.toml` of which each group begins with some buildpacks and ends with
+/// others; they are a group where there is none.
+pub fn with_around(
+    order: &str,
+    first: &[BuildpackInfo],
+    last: &[BuildpackInfo],
+) -> Result<String, String> {
+    let (first, last) = (member_values(first)?, member_values(last)?);
+    change_groups(order, |groups| {
+        if groups.is_empty() {
+            groups.push(group_of(Vec::new()));
+        }
+        for group in groups {
+            let members = group.get_mut("group").and_then(toml::Value::as_array_mut);
+            let members = members.ok_or("a group is no array")?;
+            members.splice(0..0, first.iter().cloned());
+            members.extend_from_slice(&last);
+        }
+        Ok(())
+    })
+}
+
+fn change_groups(
+    order: &str,
+    change: impl FnOnce(&mut Vec<toml::Value>) -> Result<(), String>,
+) -> Result<String, String> {
     let mut order: toml::Table = order
         .parse()
         .map_err(|error: toml::de::Error| error.to_string())?;
     let groups = order
         .entry("order")
         .or_insert_with(|| toml::Value::Array(Vec::new()));
-    let groups = groups.as_array_mut().ok_or("`order` is no array")?;
-    let member = toml::Table::try_from(member_toml(last)).map_err(|error| error.to_string())?;
-    let group = toml::Table::from_iter([("group".to_owned(), vec![member].into())]);
-    groups.push(group.into());
+    change(groups.as_array_mut().ok_or("`order` is no array")?)?;
     toml::to_string(&order).map_err(|error| error.to_string())
+}
+
+fn group_of(members: Vec<toml::Value>) -> toml::Value {
+    toml::Table::from_iter([("group".to_owned(), members.into())]).into()
+}
+
+fn member_value(buildpack: &BuildpackInfo) -> Result<toml::Value, String> {
+    toml::Value::try_from(member_toml(buildpack)).map_err(|error| error.to_string())
+}
+
+fn member_values(buildpacks: &[BuildpackInfo]) -> Result<Vec<toml::Value>, String> {
+    buildpacks.iter().map(member_value).collect()
 }
 
 fn member_toml(buildpack: &BuildpackInfo) -> MemberToml<'_> {
@@ -113,6 +154,28 @@ mod tests {
         );
         assert_eq!(with_last_group("", &last).unwrap(), group);
         assert!(with_last_group("order = 1", &last).is_err());
+    }
+
+    #[test]
+    fn buildpacks_go_around_each_group() {
+        let info = |id: &str| BuildpackInfo {
+            id: id.to_owned(),
+            version: "1".to_owned(),
+        };
+        let order = "[[order]]\ngroup = [{ id = \"a\", optional = true }, { id = \"b\" }]\n\n[[order]]\ngroup = []\n";
+        let around = with_around(order, &[info("x"), info("y")], &[info("z")]).unwrap();
+        let read: toml::Table = around.parse().unwrap();
+        let expected = r#"
+            [[order]]
+            group = [{ id = "x", version = "1" }, { id = "y", version = "1" },
+                { id = "a", optional = true }, { id = "b" }, { id = "z", version = "1" }]
+            [[order]]
+            group = [{ id = "x", version = "1" }, { id = "y", version = "1" }, { id = "z", version = "1" }]
+        "#;
+        assert_eq!(read, expected.parse::<toml::Table>().unwrap());
+        let alone = with_around("", &[], &[info("z")]).unwrap();
+        assert_eq!(alone, order_toml(&[info("z")]).unwrap());
+        assert!(with_around("[[order]]\n", &[], &[info("z")]).is_err());
     }
 
     #[test]

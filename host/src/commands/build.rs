@@ -356,6 +356,8 @@ fn request(
         builder: build.builder,
         run_image: build.run_image,
         buildpacks,
+        pre_buildpacks: Vec::new(),
+        post_buildpacks: Vec::new(),
         env: build.env,
         clear_cache: options.clear_cache,
         network: build.network.into(),

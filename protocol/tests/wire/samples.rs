@@ -62,6 +62,8 @@ fn build() -> BuildRequest {
             Buildpack::Tree(1),
             Buildpack::Image(text("i")),
         ],
+        pre_buildpacks: vec![Buildpack::Tree(2)],
+        post_buildpacks: vec![Buildpack::Named(text("y"))],
         env: vec![BuildVariable {
             name: "A".parse().unwrap(),
             value: text("b"),
