@@ -18,8 +18,8 @@ const ROUNDS: usize = 300;
 
 fn main() {
     // A container's runner is this program, executed again.
-    agent::reexec::dispatch();
-    let privilege = agent::namespace::enter().unwrap_or_else(|error| panic!("{error}"));
+    agent::kernel::reexec::dispatch();
+    let privilege = agent::kernel::namespace::enter().unwrap_or_else(|error| panic!("{error}"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let stage = stage::Stage::new(privilege);
     let mut times = runtime.block_on(async {

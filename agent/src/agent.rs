@@ -9,10 +9,10 @@ use protocol::event::Status;
 use protocol::{Failure, FailureKind, build_id};
 use tokio::sync::Semaphore;
 
-use crate::folder::Holders;
 use crate::machine::Ownership;
+use crate::request::active::Work;
 use crate::store::{Store, StoreError};
-use crate::work::Work;
+use crate::sync::live_folder::Holders;
 
 /// Bytes of a program that hold its headers and notes.
 const START_OF_PROGRAM: u64 = 64 * 1024;
@@ -91,7 +91,7 @@ pub fn build_id() -> &'static str {
 /// locald's own directory: `LOCALD_HOME`, else the user's data directory.
 ///
 /// It is found once: in a user namespace everybody is root, who has another
-/// home. Call it before [`enter`](crate::namespace::enter).
+/// home. Call it before [`enter`](crate::kernel::namespace::enter).
 pub fn home() -> &'static Path {
     static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
         if let Some(home) = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty()) {

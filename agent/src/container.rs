@@ -54,7 +54,7 @@ use message::{Report, Start};
 use plan::Prepared;
 use process::Runner;
 
-use crate::syscall;
+use crate::kernel::syscall;
 
 /// How a payload ended: its exit code, or 128 + signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,14 +5,14 @@ use std::path::Path;
 use protocol::Failure;
 use protocol::request::{ProcessProxies, RegistryAccess, RunRequest, Stdio};
 
-use crate::build;
-use crate::builder::{Builder, BuildpackInfo};
+use crate::buildpack_build;
+use crate::buildpack_build::builder::{Builder, BuildpackInfo};
+use crate::buildpack_build::lifecycle;
+use crate::commands::run;
 use crate::container::ContainerSpec;
-use crate::environment::Environment;
-use crate::lifecycle;
-use crate::run;
+use crate::process::ca_bundle::Trusting;
+use crate::process::environment::Environment;
 use crate::store::{Descriptor, RuntimeConfig};
-use crate::trust::Trusting;
 
 /// Whether a manifest from a registry is an index that can be read.
 pub fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
@@ -58,6 +58,6 @@ pub fn extended_order(order: &str) -> Option<String> {
 /// The environment that the layers of a build give.
 pub fn layer_environment(layers: &Path) -> Option<Vec<(String, String)>> {
     let mut environment = Environment::default();
-    build::apply_layer_env(layers, &mut environment).ok()?;
+    buildpack_build::apply_layer_env(layers, &mut environment).ok()?;
     Some(environment.into_pairs())
 }

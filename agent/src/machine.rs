@@ -12,7 +12,8 @@ use protocol::event::MachineStatus;
 use protocol::{Failure, FailureKind, Reply};
 use rustix::time::{ClockId, Timespec, clock_settime};
 
-use crate::{Agent, syscall};
+use crate::Agent;
+use crate::kernel::syscall;
 
 pub(crate) use console::console;
 pub(crate) use stop::stop;

@@ -1,15 +1,15 @@
 //! `locald-agent`: the Linux side of locald, as a program of its own.
 
 #[cfg(target_os = "linux")]
-mod command;
+mod cli;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    agent::reexec::dispatch();
+    agent::kernel::reexec::dispatch();
     if agent::machine::guest::is_init() {
         return agent::machine::guest::run();
     }
-    command::run()
+    cli::run()
 }
 
 #[cfg(not(target_os = "linux"))]

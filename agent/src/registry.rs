@@ -44,8 +44,8 @@ pub use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {challenge::realm, index::reads_index};
 
-use crate::dialogue::Dialogue;
-use crate::reference::ImageRef;
+use crate::images::reference::ImageRef;
+use crate::request::stream::Dialogue;
 use remote::Remote;
 
 /// The registries that one request speaks to; cheap to clone.

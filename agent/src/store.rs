@@ -23,12 +23,14 @@
 //! - `project-ID.lock`, exclusive, during a build.
 
 mod blob;
+pub(crate) mod boot_id;
 mod error;
 mod garbage;
 mod image;
 mod index;
 mod layers;
 mod lease;
+pub(crate) mod local_encoding;
 mod lock;
 mod needs;
 mod project;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use agent::digest::Digest;
 use agent::fuzzing::{container, reads_builder, reads_index};
+use agent::images::digest::Digest;
 use agent::store::{Descriptor, Image, ImageConfig, Manifest};
 
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";

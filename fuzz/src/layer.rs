@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use agent::digest::Hasher;
-use agent::layer::{Compression, extract, stack};
+use agent::images::digest::Hasher;
+use agent::images::layer::{Compression, extract, stack};
 
 /// Bytes of a tar header, and of what an entry's content is padded to.
 const BLOCK: usize = 512;

@@ -1,6 +1,6 @@
 //! Names of images.
 
-use agent::reference::ImageRef;
+use agent::images::reference::ImageRef;
 
 /// A name that is accepted is the same image in all its spellings, and cannot
 /// lead a request to another path.

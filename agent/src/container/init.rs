@@ -20,8 +20,8 @@ use rustix::process::{
 
 use super::message::{self, Birth, Fault, Plan};
 use super::{payload, runner};
-use crate::namespace::Privilege;
-use crate::syscall::{self, Forked};
+use crate::kernel::namespace::Privilege;
+use crate::kernel::syscall::{self, Forked};
 
 /// What init ends with when it fails itself.
 const INIT_FAILED: i32 = 255;

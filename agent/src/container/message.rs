@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Mount, Upper, User};
-use crate::namespace::Privilege;
-use crate::namespace::cgroup::Limits;
+use crate::kernel::namespace::Privilege;
+use crate::kernel::namespace::cgroup::Limits;
 
 /// The most bytes of a message; what is larger travels in a memory file.
 const MAX_MESSAGE: usize = 32 * 1024;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::spec::Network;
-use crate::syscall;
+use crate::kernel::syscall;
 
 /// A network namespace that holds a loopback device and listeners of the
 /// agent, and nothing else. It lasts as long as anything holds it.

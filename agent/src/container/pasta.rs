@@ -20,8 +20,8 @@ use tokio::net::unix::pipe;
 
 use super::network::{LoopbackNetwork, NetworkError};
 use super::process::{Helper, last_lines};
-use crate::reexec::{self, Task};
-use crate::syscall;
+use crate::kernel::reexec::{self, Task};
+use crate::kernel::syscall;
 
 /// As its package installs it.
 const PROGRAM: &str = "pasta";

@@ -21,8 +21,8 @@ use super::message::{self, Birth, Fault, Plan, Program, Start, TerminalSize};
 use super::seccomp::{self, SeccompError};
 use super::spec::User;
 use super::{interpreter, landlock, limits};
-use crate::namespace::Privilege;
-use crate::syscall;
+use crate::kernel::namespace::Privilege;
+use crate::kernel::syscall;
 
 /// What shells say when they cannot run a program.
 const CANNOT_RUN: i32 = 126;

@@ -14,8 +14,8 @@ use super::message::{self, Attachment, Plan, Program, TerminalSize};
 use super::spec::{ContainerSpec, Network};
 use super::stdio::Pipes;
 use super::{files, limits, spec::User};
-use crate::namespace::Privilege;
-use crate::namespace::cgroup::Limits;
+use crate::kernel::namespace::Privilege;
+use crate::kernel::namespace::cgroup::Limits;
 
 const HOSTNAME: &str = "HOSTNAME";
 

@@ -17,8 +17,8 @@ use tokio::io::Interest;
 use tokio::sync::oneshot;
 
 use super::pause;
-use crate::reexec::{self, Task};
-use crate::syscall;
+use crate::kernel::reexec::{self, Task};
+use crate::kernel::syscall;
 
 /// The most that is read of what a runner wrote before it died.
 const MAX_LOG: usize = 16 * 1024;

@@ -22,7 +22,7 @@ mod root;
 
 use super::message::{self, Attachment, Birth, Plan, Report, Start};
 use super::{limits, network};
-use crate::{namespace, reexec, syscall};
+use crate::kernel::{namespace, reexec, syscall};
 use bundle::Bundle;
 use error::RunnerError;
 use log::Log;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::unix::pipe;
 
 use super::message::TerminalSize;
-use crate::syscall;
+use crate::kernel::syscall;
 
 /// What the container reads. Its end is what dropping it means for a pipe;
 /// for a terminal, dropping it means nothing.

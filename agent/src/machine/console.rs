@@ -13,9 +13,9 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tokio::process::{Child, Command};
 
 use crate::Agent;
-use crate::attach::{Program, attach};
 use crate::container::{ContainerInput, ContainerOutput, Pipes, Terminal, of_system};
-use crate::dialogue::{Dialogue, Inputs};
+use crate::process::attach::{Program, attach};
+use crate::request::stream::{Dialogue, Inputs};
 
 const SHELL: &str = "/bin/sh";
 

@@ -4,7 +4,7 @@ use protocol::request::Running;
 use protocol::{Event, Failure, Reply};
 
 use crate::Agent;
-use crate::dialogue::Dialogue;
+use crate::request::stream::Dialogue;
 
 /// Serves a request to stop: nothing more begins, what runs finishes or is
 /// interrupted, and then the agent ends. The host that goes away before that

@@ -3,7 +3,7 @@
 use protocol::request::RegistrySettings;
 use reqwest::Url;
 
-use crate::reference::DOCKER_HUB;
+use crate::images::reference::DOCKER_HUB;
 
 /// The variable that a guest's init sets.
 pub(crate) const LOOPBACK_OF_HOST: &str = "LOCALD_LOOPBACK_OF_HOST";

@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::address::is_internal;
 use super::origin::Origin;
 use super::remote::Operation;
-use crate::dialogue::{Dialogue, HostGone};
+use crate::request::stream::{Dialogue, HostGone};
 
 /// Answers to challenges, by what they are for.
 type Answers = HashMap<(String, Operation), HeaderValue>;

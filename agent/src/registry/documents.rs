@@ -10,8 +10,8 @@ use super::index::{IMAGE_TYPES, INDEX_TYPES, check_platform, choose, is_index};
 use super::remote::{Operation, Question, Remote, Target};
 use super::{Registry, RegistryError, Resolved};
 use crate::crash::{self, Point};
-use crate::digest::Digest;
-use crate::reference::ImageRef;
+use crate::images::digest::Digest;
+use crate::images::reference::ImageRef;
 use crate::store::{DOCUMENT_CAP, Descriptor, Image, Manifest, Store, StoreError, StoredImage};
 
 /// Indexes that may lie in one another.

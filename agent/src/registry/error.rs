@@ -4,9 +4,9 @@ use protocol::{Failure, FailureKind};
 
 use super::patience::TransportError;
 use super::server::Server;
-use crate::dialogue::HostGone;
-use crate::layer::LayerError;
-use crate::reference::BadReference;
+use crate::images::layer::LayerError;
+use crate::images::reference::BadReference;
+use crate::request::stream::HostGone;
 use crate::store::StoreError;
 
 /// A registry, or what it sent, is of no use.

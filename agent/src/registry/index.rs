@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::RegistryError;
 use super::platform::{Platform, architecture};
 use super::remote::Remote;
-use crate::listing::some_of;
-use crate::media_type;
-use crate::reference::ImageRef;
+use crate::images::media_type;
+use crate::images::reference::ImageRef;
+use crate::request::abridged_list::some_of;
 use crate::store::{Descriptor, Image, ImageConfig};
 
 pub(super) const INDEX_TYPES: [&str; 2] = [media_type::INDEX, media_type::DOCKER_INDEX];
@@ -132,7 +132,7 @@ pub(super) fn check_platform(name: &ImageRef, image: &Image) -> Result<(), Regis
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
+    use crate::images::digest::Digest;
 
     #[test]
     fn an_index_is_known_by_what_it_says() {

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use super::download::{Chunks, download, pipe};
 use super::{Registry, RegistryError};
 use crate::crash::{self, Point};
-use crate::digest::{Companion, DiffId, Digest, Hasher};
-use crate::layer::{Compression, LayerError};
-use crate::reference::ImageRef;
+use crate::images::digest::{Companion, DiffId, Digest, Hasher};
+use crate::images::layer::{Compression, LayerError};
+use crate::images::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store, StoreError};
 
 /// A layer's progress is reported this often at the most.

@@ -8,8 +8,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::push::{Travelled, Upload, Way};
 use super::upload::Sent;
 use super::{Registry, RegistryError};
-use crate::digest::Digest;
-use crate::reference::ImageRef;
+use crate::images::digest::Digest;
+use crate::images::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store};
 
 /// Blobs that travel at a time while the build goes on.

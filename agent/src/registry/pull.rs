@@ -7,7 +7,7 @@ use protocol::request::PullPolicy;
 
 use super::index::check_platform;
 use super::{Registry, RegistryError};
-use crate::reference::ImageRef;
+use crate::images::reference::ImageRef;
 use crate::store::{Image, Store, StoredImage, seconds_since_epoch};
 
 /// When a reference was confirmed longer ago than this, [`PullPolicy::Daily`]

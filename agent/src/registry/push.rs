@@ -13,9 +13,9 @@ use reqwest::{Method, StatusCode};
 use super::remote::{Operation, Question, Remote, Target};
 use super::upload::{Sent, Total};
 use super::{Registry, RegistryError};
-use crate::digest::Digest;
-use crate::media_type;
-use crate::reference::ImageRef;
+use crate::images::digest::Digest;
+use crate::images::media_type;
+use crate::images::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store};
 
 /// Blobs that travel at a time.

@@ -17,8 +17,8 @@ use super::patience::{Pace, Patience, TransportError};
 use super::refusal::{is_passing, retry_after};
 use super::server::Server;
 use super::{RegistryError, auth};
-use crate::dialogue::Dialogue;
-use crate::reference::registry_name;
+use crate::images::reference::registry_name;
+use crate::request::stream::Dialogue;
 
 /// Bytes must come at least this often.
 pub(super) const IDLE: Duration = Duration::from_mins(1);

@@ -17,7 +17,7 @@ use super::exchange;
 use super::push::{Upload, Way};
 use super::refusal::{is_passing, retry_after};
 use super::remote::{ATTEMPTS, Fault, Question, Target};
-use crate::dialogue::Dialogue;
+use crate::request::stream::Dialogue;
 use crate::store::Descriptor;
 
 /// Bytes read from a blob at a time.

@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 
 use super::{Store, StoreError};
 use crate::crash::{self, Point};
-use crate::digest::{Digest, Hasher};
+use crate::images::digest::{Digest, Hasher};
 
 /// An open blob.
 pub type BlobReader = fs_err::File;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind, is_full};
 
-use crate::digest::Digest;
+use crate::images::digest::Digest;
 
 /// The store cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use super::needs::Content;
 use super::temporary::grave;
 use super::{Lock, Store, StoreError, remove_tree};
 use crate::crash::{self, Point};
-use crate::digest::{DiffId, Digest};
-use crate::walk::{Step, Walk, is_directory};
+use crate::images::digest::{DiffId, Digest};
+use crate::kernel::walk::{Step, Walk, is_directory};
 
 /// The unit of `st_blocks`: stat(3type).
 const BLOCK: u64 = 512;

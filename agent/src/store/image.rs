@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{DOCUMENT_CAP, Store, StoreError};
-use crate::digest::{DiffId, Digest};
-use crate::layer::Compression;
-use crate::media_type;
+use crate::images::digest::{DiffId, Digest};
+use crate::images::layer::Compression;
+use crate::images::media_type;
 
 /// The most layers that an image may have; overlayfs takes 500 at the most.
 const LAYER_CAP: usize = 500;

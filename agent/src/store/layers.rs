@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{Lock, Store, StoreError};
-use crate::boot;
 use crate::crash::{self, Point};
-use crate::digest::{DiffId, Hasher};
-use crate::layer::{self, Compression, LayerError};
+use crate::images::digest::{DiffId, Hasher};
+use crate::images::layer::{self, Compression, LayerError};
+use crate::store::boot_id;
 
 impl Store {
     /// The root of a layer's tree.
@@ -123,7 +123,7 @@ impl Store {
     /// Where a tree waits for the sync.
     fn waiting_path(&self, diff_id: &DiffId) -> Result<PathBuf, StoreError> {
         let boot =
-            boot::id().map_err(|source| StoreError::io("read", boot::ID.as_ref(), source))?;
+            boot_id::id().map_err(|source| StoreError::io("read", boot_id::ID.as_ref(), source))?;
         let name = format!(".{boot}-{}", diff_id.0.hex());
         Ok(self.root().join("layers").join(name))
     }
@@ -135,7 +135,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::digest::Digest;
+    use crate::images::digest::Digest;
 
     fn archive() -> (DiffId, Vec<u8>) {
         let mut builder = tar::Builder::new(Vec::new());

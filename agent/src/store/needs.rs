@@ -8,8 +8,8 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{DOCUMENT_CAP, Descriptor, Store, StoreError};
-use crate::digest::{DiffId, Digest};
-use crate::media_type;
+use crate::images::digest::{DiffId, Digest};
+use crate::images::media_type;
 
 /// Members of documents that name other documents: OCI image specification,
 /// "Image Index" and "Image Manifest".
@@ -132,7 +132,7 @@ fn digests(document: &Value, found: &mut Vec<Digest>) {
 fn doubt(reference: &str, source: StoreError) -> StoreError {
     StoreError::Doubt {
         reference: reference
-            .parse::<crate::reference::ImageRef>()
+            .parse::<crate::images::reference::ImageRef>()
             .map_or_else(|_| reference.to_owned(), |name| name.familiar()),
         source: Box::new(source),
     }

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::StoreError;
-use crate::walk::{Entry, Step, Walk, is_directory};
+use crate::kernel::walk::{Entry, Step, Walk, is_directory};
 
 /// Removes a file that may not be there.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
@@ -109,7 +109,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::walk::tests::make_deep;
+    use crate::kernel::walk::tests::make_deep;
 
     #[test]
     fn trees_go_whatever_they_are() {

@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Stat};
 
 use super::{Store, StoreError};
-use crate::digest::{DiffId, Digest, Hasher};
-use crate::layer::stack;
-use crate::note;
-use crate::walk::{Step, Walk, is_directory};
+use crate::images::digest::{DiffId, Digest, Hasher};
+use crate::images::layer::stack;
+use crate::kernel::walk::{Step, Walk, is_directory};
+use crate::store::local_encoding;
 
 /// The digest of a tree, and the paths of the directories that are implied.
 type Noted = (Digest, Vec<Vec<u8>>);
@@ -55,13 +55,13 @@ impl Store {
         let implied = implied.iter().map(|it| it.as_os_str().as_bytes().to_vec());
         let noted: Noted = (digest, implied.collect());
         // As lasting as the tree: both are synced together. Half a note is none.
-        note::encode(&noted)
+        local_encoding::encode(&noted)
             .and_then(|bytes| fs_err::write(&note, bytes))
             .map_err(|source| StoreError::io("write", &note, source))
     }
 
     fn noted(&self, diff_id: &DiffId) -> Option<Noted> {
-        note::decode(&fs_err::read(self.tree_note(diff_id)).ok()?)
+        local_encoding::decode(&fs_err::read(self.tree_note(diff_id)).ok()?)
     }
 
     /// The directories that overlayfs makes a tree of, the uppermost first, from

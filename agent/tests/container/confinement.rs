@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use agent::container::{Access, User};
-use agent::namespace::Privilege;
+use agent::kernel::namespace::Privilege;
 
 use rustix::net::ipproto::ICMP;
 use rustix::net::{AddressFamily, SocketType};

@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use agent::digest::{Digest, Hasher};
-use agent::layer::{Compression, extract, stack};
-use agent::namespace::Privilege;
+use agent::images::digest::{Digest, Hasher};
+use agent::images::layer::{Compression, extract, stack};
+use agent::kernel::namespace::Privilege;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;

@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 /// An agent may open more for itself.
 async fn files_are_limited_as_outside(stage: &Stage) {
     let before = getrlimit(Resource::Nofile).current.unwrap();
-    agent::descriptors::raise();
+    agent::kernel::descriptors::raise();
     let raised = getrlimit(Resource::Nofile);
     assert!(raised.current > Some(before) || before >= raised.maximum.unwrap().min(16_384));
     let ended = stage.run(stage.shell("ulimit -Sn")).await;

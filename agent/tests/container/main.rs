@@ -26,7 +26,7 @@ mod stage;
 mod streams;
 mod surroundings;
 
-use agent::namespace::{self, Privilege};
+use agent::kernel::namespace::{self, Privilege};
 use stage::Stage;
 
 /// Long enough for a busy machine, short enough for one that hangs.
@@ -40,7 +40,7 @@ const ORDINARY_USER: u32 = 54_321;
 type Test = (&'static str, fn(&Stage) -> stage::Running<'_>);
 
 fn main() {
-    agent::reexec::dispatch();
+    agent::kernel::reexec::dispatch();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(confinement::PROBE) => return confinement::probe(),

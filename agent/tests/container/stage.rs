@@ -8,7 +8,7 @@ use std::pin::Pin;
 use agent::container::{
     Access, Container, ContainerError, ContainerSpec, Mount, MountKind, Network, Upper, User,
 };
-use agent::namespace::Privilege;
+use agent::kernel::namespace::Privilege;
 use protocol::request::Stdio;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;

@@ -1,6 +1,6 @@
 //! Content that is, or is not, what it claims to be.
 
-use agent::digest::Digest;
+use agent::images::digest::Digest;
 use agent::store::Descriptor;
 use protocol::FailureKind;
 use serde_json::{Value, json};

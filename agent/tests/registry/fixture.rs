@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent::dialogue::{Dialogue, Incoming, Outgoing};
-use agent::digest::Digest;
+use agent::images::digest::Digest;
 use agent::registry::{Registry, Want};
+use agent::request::stream::{Dialogue, Incoming, Outgoing};
 use agent::store::Store;
 use protocol::event::{ImageRole, PullEvent};
 use protocol::input::Credential;

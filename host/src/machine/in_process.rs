@@ -14,7 +14,7 @@ const BUFFER: usize = 1024 * 1024;
 
 /// Does a hidden task, when this process was started for one, and ends.
 pub(crate) fn dispatch() {
-    agent::reexec::dispatch();
+    agent::kernel::reexec::dispatch();
 }
 
 /// Enters the agent's namespaces. Must be called before the process has a
@@ -22,13 +22,13 @@ pub(crate) fn dispatch() {
 pub(crate) fn prepare() -> Result<(), Failure> {
     // Found before this process is root of a namespace.
     agent::home();
-    agent::namespace::enter()?;
+    agent::kernel::namespace::enter()?;
     Ok(())
 }
 
 /// Whether this process may start the threads that it needs.
 pub(crate) fn check_threads() -> Result<(), Failure> {
-    agent::threads::check()
+    agent::kernel::threads::check()
 }
 
 /// Stops all containers of this process.
@@ -42,12 +42,12 @@ pub(crate) fn resume() {
 }
 
 pub(super) async fn connect() -> Result<Agent, MachineError> {
-    agent::descriptors::raise();
+    agent::kernel::descriptors::raise();
     let agent = agent::Agent::new(agent::home(), agent::machine::Ownership::Shared)
         .map_err(Failure::from)?;
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     tokio::spawn(async move {
-        if let Err(error) = agent::session::serve(Arc::new(agent), theirs, None).await {
+        if let Err(error) = agent::server::session::serve(Arc::new(agent), theirs, None).await {
             tracing::warn!(%error, "session with ourselves");
         }
     });

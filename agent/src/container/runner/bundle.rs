@@ -13,7 +13,7 @@ use super::root::{Kind, Root};
 use super::{mounts, oci};
 use crate::container::message::Plan;
 use crate::container::spec::Upper;
-use crate::namespace::{Privilege, cgroup};
+use crate::kernel::namespace::{Privilege, cgroup};
 
 /// A directory that libcontainer can start a container from.
 #[derive(Debug)]

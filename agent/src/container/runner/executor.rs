@@ -19,7 +19,7 @@ use super::error::RunnerError;
 use super::log::Log;
 use crate::container::init;
 use crate::container::message::Plan;
-use crate::syscall;
+use crate::kernel::syscall;
 
 /// Becomes the container's first process. libcontainer copies it about.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::thread::UnshareFlags;
 
 use crate::container::spec::User;
-use crate::syscall::{self, Forked};
+use crate::kernel::syscall::{self, Forked};
 
 /// Lets the owner of `source` appear as `user` in a detached mount of it
 /// (`mount_setattr(2)`, "ID-mapped mounts").

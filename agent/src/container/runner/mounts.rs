@@ -17,8 +17,8 @@ use super::overlay::Stack;
 use super::root::{Kind, NO_DIRECTORY, Root};
 use crate::container::message::{Attachment, Plan, ProvidedFile};
 use crate::container::spec::{Access, Mount, MountKind};
-use crate::namespace::Privilege;
-use crate::syscall;
+use crate::kernel::namespace::Privilege;
+use crate::kernel::syscall;
 
 /// Mounts what the plan wants, in its order, up to the first stack.
 pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), RunnerError> {

@@ -14,7 +14,7 @@ use libcontainer::oci_spec::runtime::{
 
 use super::bundle::Bundle;
 use crate::container::message::{Attachment, Plan};
-use crate::namespace::cgroup::CGROUP;
+use crate::kernel::namespace::cgroup::CGROUP;
 
 /// Neither network nor user: the runner is in the right network already, and
 /// the payload's user namespace is made by our init.

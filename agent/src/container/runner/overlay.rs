@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::mount::{MountFlags, mount};
 
-use crate::namespace::Privilege;
+use crate::kernel::namespace::Privilege;
 
 /// What overlayfs puts together.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ fn options(layers: usize, privilege: Privilege) -> String {
 #[cfg(test)]
 mod tests {
     use super::options;
-    use crate::namespace::Privilege;
+    use crate::kernel::namespace::Privilege;
 
     #[test]
     fn the_topmost_layer_comes_first() {

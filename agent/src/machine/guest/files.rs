@@ -6,8 +6,8 @@ use std::path::Path;
 use rustix::mount::{MountFlags, mount, mount_move};
 
 use super::{Failed, Step};
-use crate::namespace::cgroup::CGROUP;
-use crate::namespace::share;
+use crate::kernel::namespace::cgroup::CGROUP;
+use crate::kernel::namespace::share;
 
 /// Where the file system is made that becomes `/`. An initramfs cannot stay:
 /// containers could not leave it, as it has no parent.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::StoredImage;
-use crate::media_type;
+use crate::images::media_type;
 use crate::store::Descriptor;
 
 /// OCI image layout: the annotation that holds a reference.
@@ -149,7 +149,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::digest::Digest;
+    use crate::images::digest::Digest;
 
     #[test]
     fn what_is_not_understood_is_kept() {

@@ -11,9 +11,9 @@ use protocol::event::ImageRole;
 use super::StoredImage;
 use super::document::Document;
 use crate::crash::{self, Point};
-use crate::digest::Digest;
-use crate::media_type;
-use crate::reference::DOCKER_HUB;
+use crate::images::digest::Digest;
+use crate::images::media_type;
+use crate::images::reference::DOCKER_HUB;
 use crate::store::{DOCUMENT_CAP, Descriptor, Image, Lock, Store, StoreError, error};
 
 /// What an index was made of that is damaged or lost.

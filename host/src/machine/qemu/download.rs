@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent::digest::{BadDigest, Digest, Hasher};
+use agent::images::digest::{BadDigest, Digest, Hasher};
 use flate2::read::GzDecoder;
 use reqwest::Client;
 

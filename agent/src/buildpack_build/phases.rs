@@ -1,0 +1,374 @@
+//! The five phases, each in a container of its own.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use protocol::event::Phase;
+use protocol::request::{EnvVar, Stdio};
+use protocol::{Channel, Event, Failure, FailureKind};
+use rustix::process::{Resource, getrlimit};
+
+use super::directory::BuildDir;
+use super::images::Images;
+use super::layer_size;
+use super::order::BuildpackTree;
+use super::resolved_request::Plan;
+use super::{layer_env, libraries};
+use crate::Agent;
+use crate::buildpack_build::lifecycle;
+use crate::buildpack_build::lifecycle_registry::Names;
+use crate::container::{
+    Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User,
+};
+use crate::process::attach::pass_on;
+use crate::process::ca_bundle;
+use crate::process::environment::{self, Environment, HOME};
+use crate::registry::Registry;
+use crate::request::stream::Dialogue;
+use crate::store::Temporary;
+
+/// A build needs some dozens.
+const ENOUGH_PROCESSES: u64 = 256;
+
+const ALL: [Phase; 5] = [
+    Phase::Analyze,
+    Phase::Detect,
+    Phase::Restore,
+    Phase::Build,
+    Phase::Export,
+];
+/// Where phases that speak to the endpoint find who vouches for it.
+const AUTHORITY: &str = "/platform/locald-registry.pem";
+const AUTHORITY_FILE: &str = "authority.pem";
+/// The lifecycle parses all certificates that it finds whenever it starts, for
+/// 10 ms, whether it will need one or not. Buildpacks are not handed the
+/// variables that say where they are.
+const NO_CERTIFICATES: &str = "/dev/null";
+/// A directory that no image has: one that is there would be read.
+const NO_DIRECTORY: &str = "/nonexistent";
+
+pub(super) struct Phases<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) dialogue: &'a Dialogue,
+    pub(super) plan: &'a Plan,
+    pub(super) images: &'a Images,
+    pub(super) registry: &'a Registry,
+    pub(super) buildpack_trees: &'a [BuildpackTree],
+    pub(super) directory: &'a BuildDir,
+    pub(super) names: &'a Names,
+    pub(super) authority: &'a str,
+    /// Tells buildpacks of the machine's authorities, where the builder lacks
+    /// some.
+    pub(super) trusting: Vec<EnvVar>,
+    pub(super) namespace: Arc<OwnedFd>,
+    /// What the build phase reaches.
+    pub(super) build_network: Network,
+    /// Their root file system: the uppermost directory first.
+    pub(super) lowers: Vec<PathBuf>,
+    /// Where their user is at home.
+    pub(super) home: String,
+    /// A directory for what the containers need.
+    pub(super) state: Temporary,
+}
+
+/// The buildpack that was the last to run, where that is certain: one that
+/// already had a directory of layers may or may not have been started.
+fn culprit<'a>(before: &[(String, bool)], after: &'a [(String, bool)]) -> Option<&'a str> {
+    let last = after.iter().rposition(|(_, is_there)| *is_there)?;
+    let was_there = before.get(last).is_some_and(|(_, is_there)| *is_there);
+    (!was_there).then(|| after[last].0.as_str())
+}
+
+impl Phases<'_> {
+    pub(super) async fn run(&self) -> Result<(), Failure> {
+        let write = |name: &str, text: &str| {
+            let written = fs_err::write(self.directory.path(name), text);
+            written.map_err(|error| Failure::from_error(FailureKind::Store, &error))
+        };
+        write(AUTHORITY_FILE, self.authority)?;
+        // The user's own variables come first.
+        let given = |name: &str| {
+            self.plan
+                .request
+                .env
+                .iter()
+                .any(|own| own.name.as_str() == name)
+        };
+        for EnvVar { name, value } in self.trusting.iter().filter(|it| !given(&it.name)) {
+            write(&format!("platform/env/{name}"), value)?;
+        }
+        // The next phase's container is made ready while a phase runs.
+        let mut next = Some(self.create(ALL[0]).await?);
+        for (number, phase) in ALL.into_iter().enumerate() {
+            self.dialogue.event(Event::PhaseStarted(phase)).await?;
+            let started = Instant::now();
+            let Some(created) = next.take() else { break };
+            let layers = self.directory.path("layers");
+            let before = layer_env::buildpacks(&layers);
+            let running = created.start().await?;
+            if let Some(following) = ALL.get(number + 1) {
+                next = Some(self.create(*following).await?);
+            }
+            let code = match phase {
+                Phase::Export => self.export(running).await?,
+                _ => self.finish(running).await?,
+            };
+            if code != 0 {
+                let started = layer_env::buildpacks(&layers);
+                let culprit = culprit(&before, &started).filter(|_| phase == Phase::Build);
+                return Err(failed(phase, code, culprit));
+            }
+            let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.dialogue
+                .event(Event::PhaseEnded { phase, millis })
+                .await?;
+            if phase == Phase::Build {
+                self.check_libraries().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what the programs need with the run image.
+    async fn check_libraries(&self) -> Result<(), Failure> {
+        let needed = libraries::unusual(&self.directory.path("layers"));
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let store = &self.agent.store;
+        let (name, image) = (&self.images.run_name, &self.images.run_image.image);
+        self.registry.fetch_layers(store, name, image).await?;
+        let scratch = store.temporary()?;
+        let lowers = store.stack(image.config.diff_ids(), scratch.path())?;
+        libraries::check(&needed, &name.familiar(), &lowers)
+    }
+
+    async fn create(&self, phase: Phase) -> Result<Created, Failure> {
+        let spec = self.spec(phase)?;
+        Ok(Container::create(spec, self.state.path()).await?)
+    }
+
+    /// Waits for the export, unless what it exports is too large.
+    async fn export(&self, running: Container) -> Result<u8, Failure> {
+        let paths = ["layers", "workspace/upper"].map(|name| self.directory.path(name));
+        let check = move || layer_size::check(&paths[0], &paths[1]);
+        let weighed = async {
+            match tokio::task::spawn_blocking(check).await {
+                Ok(weighed) => weighed,
+                Err(error) => Err(Failure::from_error(FailureKind::Internal, &error)),
+            }
+        };
+        let (code, ()) = tokio::try_join!(self.finish(running), weighed)?;
+        Ok(code)
+    }
+
+    /// Passes on what a phase says, and returns its exit code.
+    async fn finish(&self, mut container: Container) -> Result<u8, Failure> {
+        drop(container.stdin());
+        let (stdout, stderr) = (container.stdout(), container.stderr());
+        let (out, err) = tokio::join!(
+            pass_on(stdout, Channel::Stdout, self.dialogue),
+            pass_on(stderr, Channel::Stderr, self.dialogue),
+        );
+        out.and(err)?;
+        Ok(container.wait().await?.0)
+    }
+
+    fn spec(&self, phase: Phase) -> Result<ContainerSpec, Failure> {
+        let options = self.options();
+        let (upper, work) = self
+            .directory
+            .scratch(phase)
+            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
+        Ok(ContainerSpec {
+            lowers: self.lowers.clone(),
+            upper: Upper::Directory { upper, work },
+            directories: Vec::new(),
+            mounts: self.mounts(phase),
+            args: lifecycle::arguments(phase, &options),
+            env: self.environment(phase, &options),
+            cwd: lifecycle::LAYERS.into(),
+            user: User {
+                uid: self.images.builder.uid,
+                gid: self.images.builder.gid,
+                groups: Vec::new(),
+            },
+            hostname: "locald".to_owned(),
+            network: self.network(phase),
+            stdio: Stdio::Pipes,
+            extra_hosts: self.extra_hosts(phase),
+        })
+    }
+
+    fn options(&self) -> lifecycle::Options {
+        let request = &self.plan.request;
+        lifecycle::Options {
+            api: self.images.builder.api,
+            image: self.plan.name().to_string(),
+            tags: self.plan.tags(),
+            run_image: self.images.run_name_as_written.clone(),
+            clear_cache: request.clear_cache,
+            process_type: request.default_process.clone(),
+            creation_time: request.creation_time,
+            verbosity: request.verbosity,
+            uid: self.images.builder.uid,
+            gid: self.images.builder.gid,
+        }
+    }
+
+    fn mounts(&self, phase: Phase) -> Vec<Mount> {
+        let directory = self.directory;
+        let bind = |source: PathBuf, target: &str, access| Mount {
+            target: target.into(),
+            access,
+            kind: MountKind::Bind { source },
+        };
+        let mut mounts = vec![
+            bind(
+                directory.path("layers"),
+                lifecycle::LAYERS,
+                Access::ReadWrite,
+            ),
+            bind(directory.path("tmp"), "/tmp", Access::ReadWrite),
+        ];
+        match phase {
+            Phase::Detect | Phase::Build => {
+                mounts.push(bind(
+                    directory.path("platform"),
+                    lifecycle::PLATFORM,
+                    Access::ReadOnly,
+                ));
+            }
+            Phase::Analyze => {}
+            Phase::Restore | Phase::Export => {
+                mounts.push(bind(directory.cache(), lifecycle::CACHE, Access::ReadWrite));
+            }
+        }
+        if phase == Phase::Build {
+            let cache = directory.build_cache();
+            mounts.push(bind(cache, lifecycle::BUILD_CACHE, Access::ReadWrite));
+        }
+        if speaks_to_registry(phase) {
+            let authority = directory.path(AUTHORITY_FILE);
+            mounts.push(bind(authority, AUTHORITY, Access::ReadOnly));
+        }
+        for tree in self.buildpack_trees {
+            mounts.push(Mount {
+                target: tree.target.clone(),
+                access: Access::ReadOnly,
+                kind: MountKind::Bind {
+                    source: tree.path.clone(),
+                },
+            });
+        }
+        if !matches!(phase, Phase::Analyze | Phase::Restore) {
+            mounts.push(self.workspace());
+        }
+        mounts
+    }
+
+    /// The application's source, with what the phases have changed of it.
+    fn workspace(&self) -> Mount {
+        Mount {
+            target: lifecycle::WORKSPACE.into(),
+            access: Access::ReadWrite,
+            kind: MountKind::Overlay {
+                lower: self.directory.source.clone(),
+                upper: self.directory.path("workspace/upper"),
+                work: self.directory.path("workspace/work"),
+            },
+        }
+    }
+
+    fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
+        let mut env = Environment::from(self.images.builder.env.clone());
+        env.set_default("PATH", environment::PATH);
+        env.set_default(HOME, &self.home);
+        env.extend(lifecycle::environment(phase, options));
+        let certificates = if speaks_to_registry(phase) {
+            AUTHORITY
+        } else {
+            NO_CERTIFICATES
+        };
+        env.set("SSL_CERT_FILE", certificates);
+        env.set("SSL_CERT_DIR", NO_DIRECTORY);
+        if phase == Phase::Build || phase == Phase::Detect {
+            // The lifecycle hands these, and only these, on to buildpacks.
+            for EnvVar { name, value } in ca_bundle::proxies(&self.plan.request.access) {
+                env.set(&name, value);
+            }
+        }
+        env.into_pairs()
+    }
+
+    fn network(&self, phase: Phase) -> Network {
+        match phase {
+            Phase::Build => self.build_network.clone(),
+            Phase::Detect => Network::Isolated,
+            _ => Network::Namespace(Arc::clone(&self.namespace)),
+        }
+    }
+
+    fn extra_hosts(&self, phase: Phase) -> Vec<(String, IpAddr)> {
+        if !speaks_to_registry(phase) {
+            return Vec::new();
+        }
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let foreign = self.names.foreign();
+        foreign.map(|host| (host.clone(), here)).collect()
+    }
+}
+
+/// No buildpack runs in these.
+fn speaks_to_registry(phase: Phase) -> bool {
+    matches!(phase, Phase::Analyze | Phase::Restore | Phase::Export)
+}
+
+/// Why a phase has failed. A program in Go reserves far more address space than
+/// it uses, starts threads, and crashes where it may not.
+fn failed(phase: Phase, code: u8, culprit: Option<&str>) -> Failure {
+    let (message, hint) = lifecycle::explain(phase, code, culprit);
+    let shortage = shortage().filter(|_| code == lifecycle::CRASHED);
+    if let Some((cause, remedy)) = shortage {
+        let mut failure = Failure::new(FailureKind::Machine, message);
+        failure.causes = vec![cause];
+        return failure.with_hint(remedy);
+    }
+    let mut failure = Failure::new(FailureKind::Lifecycle { code }, message);
+    failure.hint = hint.map(str::to_owned);
+    failure
+}
+
+/// What this process may have too little of, and how to have more.
+fn shortage() -> Option<(String, &'static str)> {
+    if let Some(bytes) = getrlimit(Resource::As).current {
+        let cause = format!("it may use {} MB of address space", bytes / 1_000_000);
+        return Some((cause, "`ulimit -v unlimited` lifts the limit"));
+    }
+    let most = getrlimit(Resource::Nproc).current?;
+    let cause = format!("you may have {most} processes and threads");
+    (most < ENOUGH_PROCESSES).then_some((cause, "`ulimit -u` raises the limit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::culprit;
+
+    #[test]
+    fn a_buildpack_that_failed_is_named_only_when_it_is_certain() {
+        let group = |there: [bool; 3]| -> Vec<(String, bool)> {
+            let names = ["a", "b", "c"].map(str::to_owned);
+            names.into_iter().zip(there).collect()
+        };
+        let nothing = Vec::new();
+        let first = group([true, true, false]);
+        assert_eq!(culprit(&nothing, &first), Some("b"));
+        assert_eq!(culprit(&group([true, false, false]), &first), Some("b"));
+        // Restored before, so nobody knows whether it has run.
+        assert_eq!(culprit(&group([false, true, false]), &first), None);
+        assert_eq!(culprit(&nothing, &nothing), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Which of its names a run image is had under.
+
+use protocol::Failure;
+use protocol::event::ImageRole;
+
+use super::images::missing;
+use super::resolved_request::Plan;
+use crate::buildpack_build::builder::{Builder, BuilderError};
+use crate::images::reference::ImageRef;
+use crate::registry::{Registry, RegistryError, Resolved, Want};
+use crate::store::Store;
+
+/// The run image of a build.
+pub(super) struct RunImage {
+    pub(super) name: ImageRef,
+    /// As the builder or the user writes it.
+    pub(super) as_written: String,
+    pub(super) image: Resolved,
+}
+
+impl RunImage {
+    /// The first that can be read. This is the only choice: the lifecycle is
+    /// told that no other one can be.
+    pub(super) async fn find(
+        plan: &Plan,
+        builder: &Builder,
+        store: &Store,
+        registry: &Registry,
+    ) -> Result<Self, Failure> {
+        let mut refused: Option<(ImageRef, RegistryError)> = None;
+        for as_written in names(plan, builder) {
+            let name: ImageRef = as_written.parse()?;
+            let (policy, role) = (plan.request.pull, ImageRole::RunImage);
+            let pulled = registry.pull(store, &name, policy, Want::Documents, role);
+            match pulled.await {
+                Ok(image) => {
+                    if let Some((_, error)) = refused {
+                        let message = format!("{error}: the run image {} is used", name.familiar());
+                        registry.dialogue().warn(message, None).await?;
+                    }
+                    return Ok(Self {
+                        name,
+                        as_written: as_written.to_owned(),
+                        image,
+                    });
+                }
+                Err(error) if error.is_unreadable() => {
+                    refused = refused.or(Some((name, error)));
+                }
+                Err(error) => return Err(missing("run image", &name, error)),
+            }
+        }
+        Err(match refused {
+            Some((name, error)) => missing("run image", &name, error),
+            None => no_run_image(plan),
+        })
+    }
+}
+
+/// The user's choice, or what the builder names.
+fn names<'a>(plan: &'a Plan, builder: &'a Builder) -> Vec<&'a str> {
+    match &plan.request.run_image {
+        Some(name) => vec![name.as_str()],
+        None => builder.run_image(plan.name().registry()),
+    }
+}
+
+fn no_run_image(plan: &Plan) -> Failure {
+    let unusable = BuilderError::Unusable {
+        image: plan.builder.familiar(),
+        reason: "it names no run image (give one with --run-image)".to_owned(),
+    };
+    unusable.into()
+}

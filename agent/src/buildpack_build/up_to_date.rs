@@ -1,0 +1,82 @@
+//! A build of what is built already.
+
+use protocol::Failure;
+use protocol::event::{Built, ImageRole};
+
+use super::{Build, Record};
+use crate::commands::image;
+use crate::images::digest::Digest;
+use crate::store::StoredImage;
+
+impl Build<'_> {
+    /// The last build, when nothing has changed since and its image is here.
+    pub(super) fn up_to_date(&self, fingerprint: &Digest) -> Result<Option<Record>, Failure> {
+        let request = &self.plan.request;
+        if request.force || request.clear_cache {
+            return Ok(None);
+        }
+        // A shell needs the layers.
+        if !self.layout.layers().is_dir() {
+            return Ok(None);
+        }
+        let same = |record: &Record| record.fingerprint == *fingerprint;
+        let Some(record) = Record::load(self.layout.root()).filter(same) else {
+            return Ok(None);
+        };
+        let images = self.agent.store.images()?;
+        let is_it = |image: &StoredImage| image.descriptor.digest == record.image;
+        let named = images.iter().any(is_it);
+        let store = &self.agent.store;
+        let image = store.image(&record.image);
+        let here = named && image.is_ok_and(|image| image::is_complete(store, &image));
+        Ok(here.then_some(record))
+    }
+
+    /// Notes that the last build was used, names its image, and uploads it if
+    /// asked to.
+    pub(super) async fn finish_unchanged(&self, record: &Record) -> Result<Built, Failure> {
+        Record::touch(self.layout.root()).map_err(|error| {
+            self.layout
+                .failure("note the use of the last build", &error)
+        })?;
+        self.name_again(record)?;
+        let image = self.agent.store.image(&record.image)?;
+        let mut published = Vec::new();
+        if self.plan.request.publish {
+            let stored = self.agent.store.find(&self.plan.name().to_string())?;
+            let origin = stored.and_then(|stored| image::origin(&stored, &image));
+            for name in &self.plan.names {
+                self.registry
+                    .push(&self.agent.store, &image, name, origin.as_ref())
+                    .await?;
+            }
+            published = self.familiar_names();
+        }
+        Ok(self.built(&image, published, true))
+    }
+
+    /// Gives an unchanged image the names that it has lost or never had.
+    fn name_again(&self, record: &Record) -> Result<(), Failure> {
+        let images = self.agent.store.images()?;
+        let found = images
+            .iter()
+            .find(|image| image.descriptor.digest == record.image);
+        let Some(descriptor) = found.map(|image| image.descriptor.clone()) else {
+            return Ok(());
+        };
+        let missing = self.plan.names.iter().filter(|name| {
+            let name = name.to_string();
+            let has =
+                |image: &StoredImage| image.name == name && image.descriptor.digest == record.image;
+            !images.iter().any(has)
+        });
+        let role = ImageRole::Application;
+        let new: Vec<StoredImage> = missing
+            .map(|name| StoredImage::now(name.to_string(), descriptor.clone(), role))
+            .collect();
+        if !new.is_empty() {
+            self.agent.store.set_images(&new)?;
+        }
+        Ok(())
+    }
+}

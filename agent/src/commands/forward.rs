@@ -1,0 +1,74 @@
+//! Connections of the host to TCP ports of this machine's loopback address.
+
+use bytes::BytesMut;
+use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::Agent;
+use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+
+/// Bytes that are passed on at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// Serves one connection until both sides have ended it.
+pub(crate) async fn forward(
+    agent: &Agent,
+    port: u16,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    // Whoever finds no place waits for one.
+    let _place = agent.forwarded.acquire().await;
+    let stream = connect(port).await?;
+    // What is small is not to wait for more.
+    let _ = stream.set_nodelay(true);
+    let (reader, writer) = stream.into_split();
+    dialogue.event(Event::Started).await?;
+    tokio::try_join!(to_host(reader, &dialogue), from_host(inputs, writer))?;
+    Ok(Reply::Nothing)
+}
+
+/// Programs listen on one of the two loopback addresses, or on both.
+async fn connect(port: u16) -> Result<TcpStream, Failure> {
+    let connected = match TcpStream::connect(("127.0.0.1", port)).await {
+        Ok(stream) => Ok(stream),
+        Err(error) => TcpStream::connect(("::1", port)).await.map_err(|_| error),
+    };
+    connected.map_err(|error| {
+        let message = format!("port {port} of the machine does not answer: {error}");
+        Failure::new(FailureKind::NotFound, message)
+    })
+}
+
+async fn to_host(mut reader: OwnedReadHalf, dialogue: &Dialogue) -> Result<(), HostGone> {
+    let mut buffer = BytesMut::with_capacity(BUFFER);
+    loop {
+        buffer.reserve(BUFFER);
+        match reader.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {
+                dialogue
+                    .data(Channel::Bulk, buffer.split().freeze())
+                    .await?;
+            }
+        }
+    }
+    dialogue.event(Event::EndOfData).await
+}
+
+async fn from_host(mut inputs: Inputs, mut writer: OwnedWriteHalf) -> Result<(), HostGone> {
+    loop {
+        match inputs.recv().await.ok_or(HostGone)? {
+            Incoming::Data(Channel::Bulk, bytes) => {
+                // A program that reads no more may still speak.
+                let _ = writer.write_all(&bytes).await;
+            }
+            Incoming::Input(Input::EndOfData) => break,
+            Incoming::Input(_) | Incoming::Data(..) => {}
+        }
+    }
+    let _ = writer.shutdown().await;
+    Ok(())
+}

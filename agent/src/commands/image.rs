@@ -1,0 +1,223 @@
+//! The images of the store: list, inspect, tag, remove, export, pull, push.
+
+mod export;
+
+use bytes::Bytes;
+use protocol::event::{ImageRole, ImageSummary};
+use protocol::request::{PullPolicy, RegistryAccess};
+use protocol::{Channel, DATA_CAP, Event, Failure, FailureKind, Reply};
+
+pub use export::export;
+
+use crate::Agent;
+use crate::commands::maintenance;
+use crate::images::digest::Digest;
+use crate::images::reference::ImageRef;
+use crate::registry::{Registry, Want};
+use crate::request::stream::{Dialogue, HostGone};
+use crate::store::{Duty, Image, Store, StoreError, StoredImage};
+
+/// One event for each reference.
+pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> {
+    for stored in store.images()? {
+        let size = match store.image(&stored.descriptor.digest) {
+            Ok(image) => image.size(),
+            // Somebody has just removed it.
+            Err(_) if store.find(&stored.name)?.is_none() => continue,
+            // The others are there, and so is this one's name.
+            Err(error) => {
+                let name = familiar(&stored.name);
+                maintenance::warn(dialogue, &format!("{name} cannot be read"), error).await?;
+                0
+            }
+        };
+        let summary = ImageSummary {
+            name: familiar(&stored.name),
+            digest: stored.descriptor.digest.to_string(),
+            size,
+            updated: stored.updated,
+            role: stored.role,
+        };
+        dialogue.event(Event::Image(summary)).await?;
+    }
+    Ok(Reply::Nothing)
+}
+
+/// The manifest and the configuration as they are.
+pub async fn inspect(store: &Store, dialogue: &Dialogue, name: &str) -> Result<Reply, Failure> {
+    let (_, image) = load(store, name)?;
+    document(dialogue, "manifest", image.manifest_bytes).await?;
+    document(dialogue, "config", image.config_bytes).await?;
+    Ok(Reply::Digest(image.digest.to_string()))
+}
+
+/// One more name for an image.
+pub async fn tag(
+    store: &Store,
+    dialogue: &Dialogue,
+    image: &str,
+    name: &str,
+) -> Result<Reply, Failure> {
+    // What is found must not be swept before it has its new name.
+    let _lease = maintenance::in_use(store, Duty::Work, dialogue).await?;
+    let name: ImageRef = name.parse()?;
+    if name.digest().is_some() {
+        let message = format!(
+            "{} is a digest, and cannot be given as a name",
+            name.familiar()
+        );
+        return Err(Failure::new(FailureKind::Invalid, message));
+    }
+    let (stored, _) = load(store, image)?;
+    let digest = stored.descriptor.digest.to_string();
+    let role = match stored.role {
+        ImageRole::Application => ImageRole::Application,
+        _ => ImageRole::Other,
+    };
+    let tagged = StoredImage::now(name.to_string(), stored.descriptor, role);
+    store.set_images(&[tagged])?;
+    Ok(Reply::Digest(digest))
+}
+
+/// Removes names, and what nothing needs any more.
+pub async fn remove(
+    store: &Store,
+    dialogue: &Dialogue,
+    images: &[String],
+) -> Result<Reply, Failure> {
+    let mut names = Vec::new();
+    for image in images {
+        names.push(find(store, image)?.name);
+    }
+    let removed = store.remove_images(&names)?;
+    let freed = match store.collect_garbage() {
+        Err(error @ StoreError::Doubt { .. }) => {
+            maintenance::warn(dialogue, "the names are gone", error).await?;
+            0
+        }
+        freed => freed?.unwrap_or(0),
+    };
+    let names = removed.iter().map(|name| familiar(name)).collect();
+    Ok(Reply::Removed { names, freed })
+}
+
+/// Brings an image and its extracted layers into the store.
+pub async fn pull(
+    agent: &Agent,
+    dialogue: Dialogue,
+    name: &str,
+    policy: PullPolicy,
+    access: RegistryAccess,
+) -> Result<Reply, Failure> {
+    let _lease = maintenance::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let name: ImageRef = name.parse()?;
+    let registry = Registry::new(access, dialogue);
+    let role = ImageRole::Other;
+    let resolved = registry
+        .pull(&agent.store, &name, policy, Want::Layers, role)
+        .await?;
+    Ok(Reply::Digest(resolved.image.digest.to_string()))
+}
+
+/// Uploads a stored image under a name.
+pub async fn push(
+    agent: &Agent,
+    dialogue: Dialogue,
+    image: &str,
+    target: &str,
+    access: RegistryAccess,
+) -> Result<Reply, Failure> {
+    let _lease = maintenance::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let target: ImageRef = target.parse()?;
+    let (stored, image) = load(&agent.store, image)?;
+    let registry = Registry::new(access, dialogue);
+    let origin = origin(&stored, &image);
+    registry
+        .push(&agent.store, &image, &target, origin.as_ref())
+        .await?;
+    Ok(Reply::Digest(image.digest.to_string()))
+}
+
+/// Where layers that the store lacks can be fetched: an image that was pulled
+/// comes from its own name, one that was built has those of its run image.
+pub fn origin(stored: &StoredImage, image: &Image) -> Option<ImageRef> {
+    if stored.role != ImageRole::Application {
+        return stored.name.parse().ok();
+    }
+    let run_image = run_image(image);
+    let reference = run_image["reference"].as_str();
+    let named = run_image["image"].as_str();
+    reference.or(named)?.parse().ok()
+}
+
+/// How many layers of an image that was built, base first, are its run
+/// image's.
+pub fn run_image_layers(image: &Image) -> usize {
+    let run_image = run_image(image);
+    let top = run_image["topLayer"].as_str();
+    let top = top.and_then(|top| top.parse::<Digest>().ok());
+    let mut layers = image.config.diff_ids().iter();
+    let position = layers.position(|diff_id| Some(diff_id.0) == top);
+    position.map_or(0, |position| position + 1)
+}
+
+/// Whether the store has the archives of all layers that the build of an image
+/// has made: nobody else has them.
+pub fn is_complete(store: &Store, image: &Image) -> bool {
+    let mut own = image.manifest.layers.iter().skip(run_image_layers(image));
+    own.all(|layer| store.has_blob(&layer.digest))
+}
+
+/// What the lifecycle says about the run image of an image that it has
+/// exported: CNB platform specification, "io.buildpacks.lifecycle.metadata".
+fn run_image(image: &Image) -> serde_json::Value {
+    let runtime = image.config.runtime();
+    let metadata = runtime.label("io.buildpacks.lifecycle.metadata");
+    let mut metadata: serde_json::Value =
+        serde_json::from_str(metadata.unwrap_or_default()).unwrap_or_default();
+    let run_image = metadata.get_mut("runImage");
+    run_image.map(serde_json::Value::take).unwrap_or_default()
+}
+
+/// The stored image of a reference or digest, and its documents.
+pub fn load(store: &Store, name: &str) -> Result<(StoredImage, Image), Failure> {
+    let stored = find(store, name)?;
+    let image = store.image(&stored.descriptor.digest)?;
+    Ok((stored, image))
+}
+
+fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
+    // What looks like a digest may be a name too: a name is meant.
+    if let Ok(reference) = name.parse::<ImageRef>()
+        && let Some(stored) = store.find(&reference.to_string())?
+    {
+        return Ok(stored);
+    }
+    let found = store.find(name)?;
+    found.ok_or_else(|| {
+        Failure::new(FailureKind::NotFound, format!("there is no image {name:?} in the store"))
+            .with_hint("`locald image ls` lists the images; `locald build` makes one, `locald pull` fetches one")
+    })
+}
+
+/// The short form of a name in the store.
+pub fn familiar(name: &str) -> String {
+    let parsed = name.parse::<ImageRef>();
+    parsed.map_or_else(|_| name.to_owned(), |name| name.familiar())
+}
+
+async fn document(dialogue: &Dialogue, name: &str, bytes: Vec<u8>) -> Result<(), HostGone> {
+    let event = Event::Document {
+        name: name.to_owned(),
+        size: bytes.len() as u64,
+    };
+    dialogue.event(event).await?;
+    let bytes = Bytes::from(bytes);
+    for start in (0..bytes.len()).step_by(DATA_CAP) {
+        let end = bytes.len().min(start + DATA_CAP);
+        dialogue
+            .data(Channel::Bulk, bytes.slice(start..end))
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! A stored image as the files of an OCI layout or of a Docker archive.
+
+use std::io::{BufReader, Read};
+
+use bytes::Bytes;
+use protocol::event::ImageRole;
+use protocol::request::{ExportFormat, RegistryAccess};
+use protocol::{Channel, Event, Failure, FailureKind, Reply};
+use serde_json::{Value, json};
+
+use crate::Agent;
+use crate::commands::maintenance;
+use crate::crash::{self, Point};
+use crate::images::digest::Digest;
+use crate::images::layer::{Compression, LayerError};
+use crate::images::media_type;
+use crate::images::reference::ImageRef;
+use crate::registry::Registry;
+use crate::request::stream::Dialogue;
+use crate::store::{Duty, Image, Store, StoreError, StoredImage};
+
+/// Bytes sent at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// Sends the files of an export; layers that the store lacks are fetched.
+pub async fn export(
+    agent: &Agent,
+    dialogue: Dialogue,
+    name: &str,
+    format: ExportFormat,
+    access: RegistryAccess,
+) -> Result<Reply, Failure> {
+    let store = &agent.store;
+    let _lease = maintenance::in_use(store, Duty::Work, &dialogue).await?;
+    let (stored, image) = super::load(store, name)?;
+    fetch_blobs(store, &dialogue, &stored, &image, access).await?;
+    let files = Files { store, dialogue };
+    let digest = match format {
+        ExportFormat::OciLayout => files.oci_layout(&stored, &image).await?,
+        ExportFormat::DockerArchive => {
+            files.docker_archive(&stored, &image).await?;
+            image.digest
+        }
+    };
+    crash::at(Point::ExportSent);
+    Ok(Reply::Digest(digest.to_string()))
+}
+
+async fn fetch_blobs(
+    store: &Store,
+    dialogue: &Dialogue,
+    stored: &StoredImage,
+    image: &Image,
+    access: RegistryAccess,
+) -> Result<(), Failure> {
+    let built = stored.role == ImageRole::Application;
+    if built && !super::is_complete(store, image) {
+        let name = super::familiar(&stored.name);
+        let message =
+            format!("{name} has lost the archive of a layer: it runs, but cannot be exported");
+        return Err(Failure::new(FailureKind::Integrity, message)
+            .with_hint("`locald build` makes it again"));
+    }
+    let Some(origin) = super::origin(stored, image) else {
+        return Ok(());
+    };
+    let registry = Registry::new(access, dialogue.clone());
+    for layer in &image.manifest.layers {
+        registry.fetch_blob(store, &origin, layer).await?;
+    }
+    Ok(())
+}
+
+struct Files<'a> {
+    store: &'a Store,
+    dialogue: Dialogue,
+}
+
+impl Files<'_> {
+    /// Returns the digest of the manifest, which is another than in the store
+    /// when that is not all OCI.
+    async fn oci_layout(&self, stored: &StoredImage, image: &Image) -> Result<Digest, Failure> {
+        let layout = json!({"imageLayoutVersion": "1.0.0"});
+        self.bytes("oci-layout", layout.to_string().into()).await?;
+        crash::at(Point::ExportBegun);
+        let manifest = oci_manifest(image);
+        let digest = Digest::of(&manifest);
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::INDEX,
+            "manifests": [{
+                "mediaType": media_type::MANIFEST,
+                "digest": digest,
+                "size": manifest.len(),
+                "annotations": {"org.opencontainers.image.ref.name": tag(stored)},
+            }],
+        });
+        self.bytes("index.json", index.to_string().into()).await?;
+        let path = format!("blobs/sha256/{}", digest.hex());
+        self.bytes(&path, manifest.into()).await?;
+        let mut digests = vec![image.manifest.config.digest];
+        digests.extend(image.manifest.layers.iter().map(|layer| layer.digest));
+        let mut seen = std::collections::HashSet::new();
+        for digest in digests.into_iter().filter(|digest| seen.insert(*digest)) {
+            let blob = self.store.open_blob(&digest)?;
+            let size = self.store.blob_size(&digest).unwrap_or(0);
+            let path = format!("blobs/sha256/{}", digest.hex());
+            self.stream(&path, size, blob).await?;
+        }
+        Ok(digest)
+    }
+
+    async fn docker_archive(&self, stored: &StoredImage, image: &Image) -> Result<(), Failure> {
+        let config = format!("{}.json", image.manifest.config.digest.hex());
+        let layer =
+            |(_, diff_id): (_, &crate::images::digest::DiffId)| format!("{}.tar", diff_id.0.hex());
+        let layers: Vec<String> = image.layers().map(layer).collect();
+        let manifest = json!([{
+            "Config": config,
+            "RepoTags": [docker_tag(stored)],
+            "Layers": layers,
+        }]);
+        self.bytes("manifest.json", manifest.to_string().into())
+            .await?;
+        self.bytes(&config, image.config_bytes.clone().into())
+            .await?;
+        let mut seen = std::collections::HashSet::new();
+        for ((blob, _), path) in image.layers().zip(&layers) {
+            if !seen.insert(path) {
+                continue;
+            }
+            let open = || -> Result<_, Failure> {
+                let blob = BufReader::with_capacity(CHUNK, self.store.open_blob(&blob.digest)?);
+                let plain = Compression::of_archive(blob)
+                    .and_then(|(compression, blob)| compression.reader(blob));
+                Ok(plain.map_err(LayerError::Archive)?)
+            };
+            let size = length(open()?)?;
+            self.stream(path, size, open()?).await?;
+        }
+        Ok(())
+    }
+
+    async fn bytes(&self, path: &str, bytes: Bytes) -> Result<(), Failure> {
+        self.stream(path, bytes.len() as u64, &*bytes).await
+    }
+
+    async fn stream(&self, path: &str, size: u64, mut content: impl Read) -> Result<(), Failure> {
+        let path = path.to_owned();
+        self.dialogue.event(Event::File { path, size }).await?;
+        loop {
+            let mut buffer = vec![0; CHUNK];
+            let count = tokio::task::block_in_place(|| content.read(&mut buffer));
+            let count = count
+                .map_err(|source| StoreError::io("read a blob in", self.store.root(), source))?;
+            if count == 0 {
+                return Ok(());
+            }
+            buffer.truncate(count);
+            self.dialogue.data(Channel::Bulk, buffer.into()).await?;
+        }
+    }
+}
+
+/// The manifest with OCI's media types. Other tools refuse a mixture, which
+/// the lifecycle makes of an OCI run image and layers of its own.
+fn oci_manifest(image: &Image) -> Vec<u8> {
+    let document: Result<Value, _> = serde_json::from_slice(&image.manifest_bytes);
+    let Ok(mut document) = document else {
+        return image.manifest_bytes.clone();
+    };
+    let before = document.clone();
+    document["mediaType"] = media_type::MANIFEST.into();
+    let layers = document["layers"].as_array_mut().into_iter().flatten();
+    layers.for_each(|layer| to_oci(&mut layer["mediaType"]));
+    to_oci(&mut document["config"]["mediaType"]);
+    if document == before {
+        return image.manifest_bytes.clone();
+    }
+    document.to_string().into()
+}
+
+fn to_oci(kind: &mut Value) {
+    let oci = match kind.as_str().unwrap_or_default() {
+        media_type::DOCKER_CONFIG => media_type::CONFIG,
+        media_type::DOCKER_LAYER => media_type::LAYER,
+        media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
+        media_type::DOCKER_LAYER_ZSTD => media_type::LAYER_ZSTD,
+        _ => return,
+    };
+    *kind = oci.into();
+}
+
+/// Docker archives hold plain layers, whose length nothing says beforehand.
+fn length(mut content: impl Read) -> Result<u64, LayerError> {
+    tokio::task::block_in_place(|| std::io::copy(&mut content, &mut std::io::sink()))
+        .map_err(LayerError::Archive)
+}
+
+fn tag(stored: &StoredImage) -> String {
+    let name = stored.name.parse::<ImageRef>();
+    name.map_or_else(|_| "latest".to_owned(), |name| name.version())
+}
+
+/// `docker load` wants a tag.
+fn docker_tag(stored: &StoredImage) -> String {
+    let familiar = super::familiar(&stored.name);
+    match stored.name.parse::<ImageRef>() {
+        Ok(name) if !familiar.ends_with(&format!(":{}", name.version())) => {
+            format!("{familiar}:{}", name.version())
+        }
+        _ => familiar,
+    }
+}

@@ -1,0 +1,191 @@
+//! Removes what is not needed.
+//!
+//! Images that were built, tagged or pulled by hand stay: they have their
+//! `locald image rm`. What was fetched or cached for builds may go when it has
+//! not been used for some time; a later build fetches or makes it again.
+
+use protocol::event::{ImageRole, PrunedItem, PrunedKind};
+use protocol::request::PruneRequest;
+use protocol::{Event, Failure, Reply};
+
+use super::alone;
+use super::inventory::Inventory;
+use crate::buildpack_build::Record;
+use crate::commands::image::familiar;
+use crate::request::stream::Dialogue;
+use crate::store::{ProjectDir, Store, StoreError, StoredImage, disk_usage, seconds_since_epoch};
+
+/// Removes, or only tells. While something is built or runs, nothing is
+/// removed: it waits.
+pub async fn prune(
+    store: &Store,
+    request: &PruneRequest,
+    dialogue: &Dialogue,
+) -> Result<Reply, Failure> {
+    let _alone = if request.dry_run {
+        None
+    } else {
+        Some(alone(store, dialogue).await?)
+    };
+    let plan = Plan::make(store, request)?;
+    if !request.dry_run {
+        // Before a reference is removed, which takes space for a moment.
+        store.sweep()?;
+    }
+    let mut freed = 0;
+    for (item, removal) in plan.items {
+        if !request.dry_run && !removal.run(store)? {
+            continue;
+        }
+        freed += item.bytes;
+        dialogue.event(Event::Pruned(item)).await?;
+    }
+    if !request.dry_run {
+        store.sweep()?;
+    }
+    Ok(Reply::PrunedBytes(freed))
+}
+
+/// Bytes that a prune would free.
+pub(super) fn freed_by(store: &Store, request: &PruneRequest) -> Result<u64, StoreError> {
+    let plan = Plan::make(store, request)?;
+    Ok(plan.items.iter().map(|(item, _)| item.bytes).sum())
+}
+
+/// How an item goes.
+enum Removal {
+    /// By the sweeps, which remove what nothing needs.
+    Sweep,
+    Image(String),
+    Project(ProjectDir),
+}
+
+impl Removal {
+    /// Says whether the item may go: a project that is being built stays.
+    fn run(self, store: &Store) -> Result<bool, StoreError> {
+        match self {
+            Self::Sweep => Ok(true),
+            Self::Image(name) => Ok(!store.remove_images(&[name])?.is_empty()),
+            Self::Project(project) => project.remove(),
+        }
+    }
+}
+
+struct Plan {
+    items: Vec<(PrunedItem, Removal)>,
+}
+
+/// Something that may go when it has not been used for long.
+struct Candidate {
+    used: u64,
+    name: String,
+    removal: Removal,
+}
+
+impl Plan {
+    fn make(store: &Store, request: &PruneRequest) -> Result<Self, StoreError> {
+        let mut inventory = Inventory::take(store)?;
+        if let Some(doubt) = inventory.doubt.take() {
+            return Err(doubt);
+        }
+        let projects = store.projects()?;
+        let mut candidates = candidates(&inventory, projects);
+        candidates.sort_by_key(|candidate| candidate.used);
+        let oldest = request
+            .unused_seconds
+            .map(|seconds| seconds_since_epoch().saturating_sub(seconds));
+        // Nobody else needs the walk through the whole store.
+        let mut total = request.keep_bytes.map_or(0, |_| store.usage());
+        let mut plan = Self { items: Vec::new() };
+        let mut gone: Vec<String> = Vec::new();
+        let unreferenced = inventory.unreferenced();
+        if unreferenced > 0 {
+            total = total.saturating_sub(unreferenced);
+            plan.add(
+                PrunedKind::Unreferenced,
+                String::new(),
+                unreferenced,
+                0,
+                Removal::Sweep,
+            );
+        }
+        // What is freed by an image depends on those that have gone before.
+        let mut freed_by_images = unreferenced;
+        for Candidate {
+            used,
+            name,
+            removal,
+        } in candidates
+        {
+            let is_old = oldest.is_some_and(|oldest| used <= oldest);
+            let is_too_much = request.keep_bytes.is_some_and(|keep| total > keep);
+            if !is_old && !is_too_much {
+                continue;
+            }
+            let (kind, bytes) = match &removal {
+                Removal::Project(project) => (PrunedKind::Project, disk_usage(project.path())),
+                Removal::Image(stored) => {
+                    gone.push(stored.clone());
+                    let all = inventory.bytes_without(|stored| gone.contains(&stored.name));
+                    let bytes = all - freed_by_images;
+                    freed_by_images = all;
+                    (PrunedKind::Image, bytes)
+                }
+                Removal::Sweep => continue,
+            };
+            total = total.saturating_sub(bytes);
+            plan.add(kind, name, bytes, used, removal);
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, kind: PrunedKind, name: String, bytes: u64, used: u64, removal: Removal) {
+        let item = PrunedItem {
+            kind,
+            name,
+            bytes,
+            used,
+        };
+        self.items.push((item, removal));
+    }
+}
+
+fn candidates(inventory: &Inventory, projects: Vec<ProjectDir>) -> Vec<Candidate> {
+    let records: Vec<(Option<Record>, u64)> = projects
+        .iter()
+        .map(|project| (Record::load(project.path()), Record::used(project.path())))
+        .collect();
+    let fetched = inventory.images.iter().filter(|(stored, _)| {
+        matches!(
+            stored.role,
+            ImageRole::Builder | ImageRole::RunImage | ImageRole::Buildpack
+        )
+    });
+    let images = fetched.map(|(stored, _)| Candidate {
+        used: last_use(stored, &records),
+        name: familiar(&stored.name),
+        removal: Removal::Image(stored.name.clone()),
+    });
+    let images: Vec<Candidate> = images.collect();
+    let kept = projects.into_iter().zip(records);
+    let projects = kept.map(|(project, (record, used))| Candidate {
+        used,
+        name: record
+            .map(|record| record.folder)
+            .or_else(|| project.folder())
+            .unwrap_or_default(),
+        removal: Removal::Project(project),
+    });
+    images.into_iter().chain(projects).collect()
+}
+
+/// An image was used when it was pulled, and when a project was built with it.
+fn last_use(stored: &StoredImage, records: &[(Option<Record>, u64)]) -> u64 {
+    let builds = records.iter().filter_map(|(record, used)| {
+        let record = record.as_ref()?;
+        let with = [record.builder, record.run_image].contains(&stored.descriptor.digest)
+            || record.buildpackages.contains(&stored.descriptor.digest);
+        with.then_some(*used)
+    });
+    builds.fold(stored.updated.max(stored.checked), u64::max)
+}

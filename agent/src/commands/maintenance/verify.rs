@@ -1,0 +1,276 @@
+//! Whether the store is what it says it is.
+//!
+//! Every blob is read and its digest compared with its name. Trees of layers
+//! are compared with what was noted when they were extracted.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use protocol::event::{ImageRole, Repair, StoreFault, Verified};
+use protocol::request::RegistryAccess;
+use protocol::{Event, Failure, FailureKind, Reply};
+
+use super::alone;
+use super::inventory::Inventory;
+use super::repair::Mender;
+use crate::Agent;
+use crate::commands::image::{familiar, run_image_layers};
+use crate::images::digest::{DiffId, Digest};
+use crate::registry::Registry;
+use crate::request::stream::Dialogue;
+use crate::store::{Content, Image, Restored, Store, StoreError, StoredImage, TreeState};
+
+/// Looks at everything; with a way to registries, mends what it can. Nothing
+/// that has a name loses it.
+pub async fn verify(
+    agent: &Agent,
+    repair: Option<RegistryAccess>,
+    dialogue: &Dialogue,
+) -> Result<Reply, Failure> {
+    let store = &agent.store;
+    // What is being written would look like what nothing needs.
+    let _alone = alone(store, dialogue).await?;
+    let mut mender =
+        repair.map(|access| Mender::new(store, Registry::new(access, dialogue.clone())));
+    if mender.is_some()
+        && let Some(restored) = store.restore_index()?
+    {
+        dialogue.event(Event::Fault(index_fault(restored))).await?;
+    }
+    let task = store.clone();
+    let found = tokio::task::spawn_blocking(move || look(&task)).await;
+    let found = found.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??;
+    let mut verified = found.verified;
+    for fault in found.faults {
+        let repair = match &mut mender {
+            Some(mender) => mender.mend(&fault).await?,
+            None => None,
+        };
+        let remains = matches!(repair, None | Some(Repair::Refused { .. }));
+        verified.faults += u64::from(remains);
+        let names = fault.images.iter().map(|stored| familiar(&stored.name));
+        let event = StoreFault {
+            what: fault.what,
+            reason: fault.reason,
+            images: names.collect(),
+            repair,
+        };
+        dialogue.event(Event::Fault(event)).await?;
+    }
+    if mender.is_some() {
+        match store.sweep() {
+            // It has been told by the fault that is behind it.
+            Err(StoreError::Doubt { .. }) => {}
+            swept => drop(swept?),
+        }
+    }
+    Ok(Reply::Verified(verified))
+}
+
+fn index_fault(restored: Restored) -> StoreFault {
+    let Failure {
+        message, causes, ..
+    } = restored.reason.into();
+    StoreFault {
+        what: "index.json".to_owned(),
+        reason: [vec![message], causes].concat().join(": "),
+        images: restored.names.iter().map(|name| familiar(name)).collect(),
+        repair: Some(Repair::Restored),
+    }
+}
+
+/// Something is not as it should be.
+pub(super) struct Fault {
+    what: String,
+    reason: String,
+    pub(super) damage: Damage,
+    /// It could not be read: whether it is damaged is not known.
+    pub(super) is_unread: bool,
+    /// Surely nothing needs it.
+    pub(super) is_garbage: bool,
+    /// What needs it.
+    pub(super) images: Vec<StoredImage>,
+}
+
+/// What is not as it should be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Damage {
+    /// The content of a blob.
+    Blob(Digest),
+    /// The tree of a layer.
+    Tree(DiffId),
+    /// An image lacks something.
+    Image,
+}
+
+struct Found {
+    verified: Verified,
+    faults: Vec<Fault>,
+}
+
+/// Why something is not what it should be.
+struct Reason {
+    text: String,
+    is_unread: bool,
+}
+
+impl From<StoreError> for Reason {
+    fn from(error: StoreError) -> Self {
+        let is_unread = !error.is_damage();
+        let Failure {
+            message,
+            causes,
+            hint,
+            ..
+        } = error.into();
+        let mut text = [vec![message], causes].concat().join(": ");
+        if let (true, Some(hint)) = (is_unread, hint) {
+            text = format!("{text} ({hint})");
+        }
+        Self { text, is_unread }
+    }
+}
+
+fn look(store: &Store) -> Result<Found, StoreError> {
+    let inventory = Inventory::take(store)?;
+    let blobs: Vec<Digest> = inventory.blobs().collect();
+    let content_fault = |what: String, damage, content, reason: Reason| Fault {
+        what,
+        reason: reason.text,
+        damage,
+        is_unread: reason.is_unread,
+        is_garbage: inventory.is_garbage(content),
+        images: inventory.users(content),
+    };
+    let mut faults = Vec::new();
+    let mut corrupt = HashSet::new();
+    for (digest, reason) in corrupt_blobs(store, &blobs) {
+        corrupt.insert(digest);
+        let (damage, content) = (Damage::Blob(digest), Content::Blob(digest));
+        faults.push(content_fault(
+            format!("blob {digest}"),
+            damage,
+            content,
+            reason,
+        ));
+    }
+    for diff_id in inventory.layers() {
+        if let Some(reason) = changed(store, &diff_id) {
+            let (damage, content) = (Damage::Tree(diff_id), Content::Layer(diff_id));
+            let what = format!("layer {}", diff_id.0);
+            faults.push(content_fault(what, damage, content, reason));
+        }
+    }
+    for (stored, needs) in &inventory.images {
+        let is_told = |digest: &Digest| needs.contains(&Content::Blob(*digest));
+        if let Some(text) = missing(store, stored, &corrupt, corrupt.iter().any(is_told)) {
+            faults.push(Fault {
+                what: format!("image {}", familiar(&stored.name)),
+                reason: text,
+                damage: Damage::Image,
+                is_unread: false,
+                is_garbage: false,
+                images: vec![stored.clone()],
+            });
+        }
+    }
+    Ok(Found {
+        verified: Verified {
+            images: inventory.images.len() as u64,
+            blobs: blobs.len() as u64,
+            layers: (inventory.sizes.len() - blobs.len()) as u64,
+            bytes: blobs
+                .iter()
+                .map(|blob| inventory.sizes[&Content::Blob(*blob)])
+                .sum(),
+            faults: 0,
+        },
+        faults,
+    })
+}
+
+/// Reads all blobs, in as many threads as there are processors.
+fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Vec<(Digest, Reason)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut corrupt = Vec::new();
+        while let Some(digest) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match store.hash_blob(digest) {
+                Ok(actual) if actual == *digest => {}
+                Ok(actual) => {
+                    let text = format!("its content has the digest {actual}");
+                    let is_unread = false;
+                    corrupt.push((*digest, Reason { text, is_unread }));
+                }
+                Err(error) => corrupt.push((*digest, error.into())),
+            }
+        }
+        corrupt
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut corrupt = Vec::new();
+        for worker in workers {
+            match worker.join() {
+                Ok(found) => corrupt.extend(found),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        corrupt
+    })
+}
+
+/// Why a tree is not what was extracted.
+fn changed(store: &Store, diff_id: &DiffId) -> Option<Reason> {
+    match store.tree_state(diff_id) {
+        Ok(TreeState::Whole | TreeState::Unknown) => None,
+        Ok(TreeState::Changed) => Some(Reason {
+            text: "its files are not those that were extracted".to_owned(),
+            is_unread: false,
+        }),
+        Err(error) => Some(error.into()),
+    }
+}
+
+/// What an image lacks and cannot simply fetch when it is used. Damage of one
+/// of its blobs may have been told already.
+fn missing(
+    store: &Store,
+    stored: &StoredImage,
+    corrupt: &HashSet<Digest>,
+    is_told: bool,
+) -> Option<String> {
+    let image = match store.image(&stored.descriptor.digest) {
+        Ok(image) => image,
+        Err(_) if is_told => return None,
+        Err(error) => {
+            let Reason { text, .. } = error.into();
+            return Some(format!("its documents cannot be read: {text}"));
+        }
+    };
+    let lacks = lacking(store, stored, &image).filter(|digest| !corrupt.contains(digest));
+    let lacks: Vec<String> = lacks.map(|digest| digest.to_string()).collect();
+    (!lacks.is_empty()).then(|| format!("it has no layer {}", lacks.join(", ")))
+}
+
+/// Blobs of layers that come from no registry and are neither here nor
+/// extracted.
+pub(super) fn lacking(
+    store: &Store,
+    stored: &StoredImage,
+    image: &Image,
+) -> impl Iterator<Item = Digest> {
+    let own = image.layers().skip(fetched_layers(stored, image));
+    own.filter(|(blob, diff_id)| !store.has_blob(&blob.digest) && !store.has_layer(diff_id))
+        .map(|(blob, _)| blob.digest)
+}
+
+/// Layers, base first, that come from a registry whenever they are needed: all
+/// of an image that was pulled, those of the run image of one that was built.
+pub(super) fn fetched_layers(stored: &StoredImage, image: &Image) -> usize {
+    if stored.role != ImageRole::Application {
+        return image.manifest.layers.len();
+    }
+    run_image_layers(image)
+}

@@ -1,0 +1,209 @@
+//! Layers: from a compressed tar archive to a directory tree that overlayfs
+//! takes as a lower directory.
+//!
+//! The tar crate only knows the fields of a header. What an archive names is resolved below the
+//! layer's root by the kernel (`openat2`, `RESOLVE_IN_ROOT`), so that no link
+//! in it leads out. Source: OCI image specification, "Image Layer Filesystem
+//! Changeset".
+
+mod archive;
+mod attributes;
+mod content;
+mod entry;
+mod gzip;
+mod header;
+pub mod merged;
+mod metadata;
+mod pax;
+mod sparse;
+pub mod stack;
+mod tree;
+mod whiteout;
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use protocol::{Failure, FailureKind};
+
+use crate::images::digest::{DiffId, Hasher};
+use crate::images::media_type;
+use crate::store::StoreError;
+
+pub(crate) use archive::SIZE_CAP;
+
+/// Bytes that are read, decompressed and hashed at a time.
+pub(crate) const BUFFER: usize = 256 * 1024;
+
+/// How a layer's archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not.
+    None,
+    /// RFC 1952, one or more members.
+    Gzip,
+    /// RFC 8878, one or more frames.
+    Zstd,
+}
+
+/// A layer cannot be extracted.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The archive cannot be read.
+    #[error("the layer's archive is damaged")]
+    Archive(#[source] io::Error),
+    /// An entry is refused.
+    #[error("entry {path:?} is refused: {reason}")]
+    Refused {
+        /// The entry's path.
+        path: String,
+        /// Why it is dangerous or impossible.
+        reason: &'static str,
+    },
+    /// The archive holds more than locald takes.
+    #[error("the layer is too large: {0}")]
+    Quota(&'static str),
+    /// An entry cannot be written.
+    #[error("cannot write {path:?} of the layer")]
+    Write {
+        /// The entry's path.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An extended attribute cannot be kept.
+    #[error(
+        "{path:?} of the layer has the extended attribute {name:?} of {length} bytes, which cannot be kept"
+    )]
+    Attribute {
+        /// Its name.
+        name: String,
+        /// Bytes of its value.
+        length: usize,
+        /// The entry's path.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The content is not what the image announced.
+    #[error("the layer has the diffID {actual}, not {expected}")]
+    Mismatch {
+        /// What the image says.
+        expected: DiffId,
+        /// What came.
+        actual: DiffId,
+    },
+    /// The store has failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Compression {
+    /// The compression of an archive, by how it begins, and the archive: what a
+    /// media type says of it is often wrong.
+    pub fn of_archive(mut archive: impl BufRead + Send) -> io::Result<(Self, impl BufRead + Send)> {
+        let mut head = Vec::new();
+        archive.by_ref().take(4).read_to_end(&mut head)?;
+        let compression = match *head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // A frame, or one that is to be skipped.
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
+            _ => Self::None,
+        };
+        Ok((compression, io::Cursor::new(head).chain(archive)))
+    }
+
+    /// What a layer's media type says; absent when it is no layer.
+    pub fn of_media_type(media_type: &str) -> Option<Self> {
+        match media_type {
+            media_type::LAYER | media_type::FOREIGN_LAYER | media_type::DOCKER_LAYER => {
+                Some(Self::None)
+            }
+            media_type::LAYER_GZIP
+            | media_type::FOREIGN_LAYER_GZIP
+            | media_type::DOCKER_LAYER_GZIP
+            | media_type::DOCKER_FOREIGN_LAYER_GZIP => Some(Self::Gzip),
+            media_type::LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The decompressed bytes of an archive.
+    pub fn reader<'a>(
+        self,
+        archive: impl BufRead + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
+        Ok(match self {
+            Self::None => Box::new(archive),
+            Self::Gzip => Box::new(gzip::Members::new(archive)?),
+            Self::Zstd => Box::new(zstd::Decoder::with_buffer(archive)?),
+        })
+    }
+}
+
+/// What an archive was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extraction {
+    /// The digest of what was in it.
+    pub diff_id: DiffId,
+    /// Directories that it has, but does not list: see [`stack`].
+    pub implied: Vec<PathBuf>,
+}
+
+/// Extracts an archive into a directory that does not exist yet; `hasher` gets
+/// what is in the archive. The directory is of no use after an error.
+pub fn extract(
+    archive: impl BufRead + Send,
+    compression: Compression,
+    root: &Path,
+    hasher: Hasher,
+) -> Result<Extraction, LayerError> {
+    let plain = compression.reader(archive).map_err(LayerError::Archive)?;
+    let mut content = BufReader::with_capacity(BUFFER, Hashed { plain, hasher });
+    let mut tree = tree::Tree::new(root)?;
+    archive::apply(&mut content, &mut tree)?;
+    let implied = tree.finish()?;
+    archive::read_padding(&mut content)?;
+    let diff_id = DiffId(content.into_inner().hasher.finish());
+    Ok(Extraction { diff_id, implied })
+}
+
+/// Hashes what is read through it.
+struct Hashed<R> {
+    plain: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.plain.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl From<LayerError> for Failure {
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Store(error) => error.into(),
+            LayerError::Write { ref source, .. } => {
+                let full = protocol::is_full(source);
+                let kind = if full {
+                    FailureKind::DiskFull
+                } else {
+                    FailureKind::Store
+                };
+                Self::from_error(kind, &error)
+            }
+            LayerError::Attribute { .. } => Self::from_error(FailureKind::Store, &error).with_hint(
+                "set LOCALD_HOME to a folder on a file system that can: XFS and Btrfs take \
+                     more than ext4",
+            ),
+            _ => Self::from_error(FailureKind::Integrity, &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What hides files of layers below: OCI image specification, "Whiteouts", as
+//! overlayfs has it.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, ResolveFlags, XattrFlags};
+use rustix::fs::{mknodat, openat, openat2, unlinkat};
+use rustix::io::Errno;
+
+use super::LayerError;
+use super::entry::Entry;
+use super::tree::{DIRECTORY_FLAGS, RESOLVE, Tree, write_error};
+use crate::kernel::namespace::Privilege;
+
+/// With which names begin that hide something.
+pub(super) const PREFIX: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// What root, and what others, mark an opaque directory with.
+pub(super) const OPAQUE_ATTRIBUTES: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
+
+impl Tree {
+    /// Turns a whiteout of the OCI layer format into one of overlayfs.
+    pub(super) fn whiteout(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &[u8],
+        parent_path: &OsStr,
+        entry: &Entry,
+    ) -> Result<(), LayerError> {
+        let failed = |errno| write_error(entry, errno);
+        if name == OPAQUE {
+            return self.make_opaque(parent).map_err(failed);
+        }
+        let hidden = &name[PREFIX.len()..];
+        if hidden.starts_with(PREFIX) {
+            // Book-keeping of aufs, which no longer exists.
+            return Ok(());
+        }
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(entry.refuse("it is a whiteout without a name"));
+        }
+        let hidden = OsStr::from_bytes(hidden);
+        match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
+            Ok(()) => {
+                let place = (parent_path.to_owned(), hidden.to_owned());
+                self.whiteouts.push(place);
+                Ok(())
+            }
+            // The layer itself brings what it hides in those below.
+            Err(Errno::EXIST) => match openat(parent, hidden, DIRECTORY_FLAGS, Mode::empty()) {
+                Ok(directory) => self.make_opaque(directory.as_fd()).map_err(failed),
+                Err(_) => Ok(()),
+            },
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// Hides what layers below have in a directory.
+    pub(super) fn make_opaque(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        rustix::fs::setxattr(path, self.attribute(), b"y", XattrFlags::empty())
+    }
+
+    /// What makes a directory opaque.
+    fn attribute(&self) -> &'static str {
+        match self.privilege {
+            Privilege::Root => OPAQUE_ATTRIBUTES[0],
+            Privilege::Rootless => OPAQUE_ATTRIBUTES[1],
+        }
+    }
+
+    /// Removes whiteouts in and below opaque directories, where nothing is left
+    /// to be hidden: overlayfs shows such a directory as it is, and so would
+    /// list names that cannot be found.
+    pub(super) fn sweep_whiteouts(&self) {
+        let mut known = HashMap::new();
+        for (parent, hidden) in &self.whiteouts {
+            let is_covered = Path::new(parent).ancestors().any(|directory| {
+                let found = known.entry(directory);
+                *found.or_insert_with(|| self.is_opaque(directory))
+            });
+            let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
+            if is_covered
+                && let Ok(parent) = openat2(
+                    &self.root,
+                    in_root(parent),
+                    DIRECTORY_FLAGS,
+                    Mode::empty(),
+                    resolve,
+                )
+                && is_whiteout(parent.as_fd(), hidden)
+            {
+                // It only looks odd.
+                let _ = unlinkat(&parent, hidden, AtFlags::empty());
+            }
+        }
+    }
+
+    /// What a link leads to is not looked at.
+    fn is_opaque(&self, directory: &Path) -> bool {
+        let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
+        let path = in_root(directory.as_os_str());
+        let opened = openat2(&self.root, path, DIRECTORY_FLAGS, Mode::empty(), resolve);
+        let read = |directory| {
+            let mut value = [0; 8];
+            rustix::fs::fgetxattr(directory, self.attribute(), &mut value)
+        };
+        opened.and_then(read).is_ok()
+    }
+}
+
+/// Whether a directory of an extracted layer hides what layers below have in it.
+pub(super) fn is_opaque(directory: &Path) -> bool {
+    let has = |name: &&str| rustix::fs::lgetxattr(directory, *name, &mut [0_u8; 8]).is_ok();
+    OPAQUE_ATTRIBUTES.iter().any(has)
+}
+
+/// Makes a directory as opaque as another one.
+pub(super) fn copy_opaque(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    for name in OPAQUE_ATTRIBUTES {
+        if rustix::fs::lgetxattr(from, name, &mut [0_u8; 8]).is_ok() {
+            rustix::fs::fsetxattr(to, name, b"y", XattrFlags::empty())?;
+        }
+    }
+    Ok(())
+}
+
+/// The path of a directory of the layer; the root has none.
+fn in_root(path: &OsStr) -> &OsStr {
+    if path.is_empty() {
+        OsStr::new(".")
+    } else {
+        path
+    }
+}
+
+/// A later entry may have put something else there.
+fn is_whiteout(parent: BorrowedFd<'_>, name: &OsString) -> bool {
+    let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        kind == FileType::CharacterDevice && stat.st_rdev == 0
+    })
+}

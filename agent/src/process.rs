@@ -1,0 +1,9 @@
+//! What a container's program has beside its container: a user, an environment,
+//! certificate authorities, and a connection of its streams and ports with the
+//! host.
+
+pub(crate) mod attach;
+pub(crate) mod ca_bundle;
+pub(crate) mod environment;
+pub(crate) mod ports;
+pub(crate) mod user;

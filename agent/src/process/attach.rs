@@ -1,0 +1,196 @@
+//! Connects a container's program, or one of the machine, with the host.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use protocol::input::Signal;
+use protocol::{Channel, Event, Failure, Input, Reply};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use crate::container::{Container, ContainerInput, ContainerOutput};
+use crate::process::ports;
+use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+
+/// Bytes of output that are passed on at a time.
+const OUTPUT: usize = 16 * 1024;
+/// Chunks of input that wait for a program which does not read.
+const INPUT: usize = 16;
+
+/// A program that a host can be connected with.
+pub(crate) trait Program {
+    /// What it reads.
+    type Input: AsyncWrite + Unpin + Send;
+    /// What it writes.
+    type Output: AsyncRead + Unpin + Send;
+
+    /// Can be taken once.
+    fn stdin(&mut self) -> Option<Self::Input>;
+    /// Can be taken once.
+    fn stdout(&mut self) -> Option<Self::Output>;
+    /// Can be taken once; a terminal has none.
+    fn stderr(&mut self) -> Option<Self::Output>;
+    /// The process whose descendants are all that belongs to it.
+    fn process(&self) -> u32;
+    /// Sends a signal. That it has ended is no error.
+    fn signal(&self, signal: Signal) -> io::Result<()>;
+    /// Asks it to end, in the way that it has been made for.
+    fn stop(&self) -> io::Result<()>;
+    /// Tells its terminal the new size, if it has one.
+    fn resize(&self, rows: u16, columns: u16) -> io::Result<()>;
+    /// Waits for its end, and returns its exit code. May be cancelled and
+    /// called again.
+    fn wait(&mut self) -> impl Future<Output = Result<u8, Failure>> + Send;
+}
+
+impl Program for Container {
+    type Input = ContainerInput;
+    type Output = ContainerOutput;
+
+    fn stdin(&mut self) -> Option<ContainerInput> {
+        self.stdin()
+    }
+
+    fn stdout(&mut self) -> Option<ContainerOutput> {
+        self.stdout()
+    }
+
+    fn stderr(&mut self) -> Option<ContainerOutput> {
+        self.stderr()
+    }
+
+    fn process(&self) -> u32 {
+        self.runner()
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.signal(signal)
+    }
+
+    fn stop(&self) -> io::Result<()> {
+        self.stop()
+    }
+
+    fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
+        self.resize(rows, columns)
+    }
+
+    async fn wait(&mut self) -> Result<u8, Failure> {
+        Ok(self.wait().await?.0)
+    }
+}
+
+/// Lets the host speak with a program until it ends.
+pub(crate) async fn attach(
+    mut program: impl Program,
+    dialogue: &Dialogue,
+    mut inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let (stdout, stderr) = (program.stdout(), program.stderr());
+    let output = async {
+        tokio::join!(
+            pass_on(stdout, Channel::Stdout, dialogue),
+            pass_on(stderr, Channel::Stderr, dialogue),
+        )
+    };
+    tokio::pin!(output);
+    let (sender, chunks) = mpsc::channel(INPUT);
+    let feeding = feed(program.stdin(), chunks);
+    tokio::pin!(feeding);
+    let mut stdin = Some(sender);
+    dialogue.event(Event::Started).await?;
+    let watching = ports::watch(program.process(), dialogue);
+    tokio::pin!(watching);
+    let mut watched = false;
+    let (mut fed, mut passed, mut code) = (false, false, None);
+    let mut waiting = None;
+    while code.is_none() || !passed {
+        tokio::select! {
+            ended = program.wait(), if code.is_none() => code = Some(ended?),
+            (out, err) = &mut output, if !passed => {
+                out.and(err)?;
+                passed = true;
+            }
+            () = &mut feeding, if !fed => fed = true,
+            // While the program does not read, nothing more is taken from the
+            // host.
+            incoming = inputs.recv(), if waiting.is_none() => {
+                let incoming = incoming.ok_or(HostGone)?;
+                watched |= matches!(incoming, Incoming::Input(Input::WatchPorts));
+                waiting = handle(incoming, &program, &mut stdin);
+            }
+            () = offer(stdin.as_ref(), &mut waiting), if waiting.is_some() => {}
+            gone = &mut watching, if watched => gone?,
+        }
+    }
+    Ok(Reply::Exited {
+        code: code.unwrap_or_default(),
+    })
+}
+
+/// Hands a chunk over when there is room. A program that has closed its input
+/// loses nothing.
+async fn offer(stdin: Option<&mpsc::Sender<Bytes>>, waiting: &mut Option<Bytes>) {
+    if let Some(sender) = stdin
+        && let Ok(permit) = sender.reserve().await
+        && let Some(chunk) = waiting.take()
+    {
+        permit.send(chunk);
+    }
+    *waiting = None;
+}
+
+/// Does what the host says; returns what the program is to read.
+fn handle(
+    incoming: Incoming,
+    program: &impl Program,
+    stdin: &mut Option<mpsc::Sender<Bytes>>,
+) -> Option<Bytes> {
+    let result = match incoming {
+        Incoming::Data(Channel::Stdin, bytes) => return Some(bytes),
+        Incoming::Input(Input::StdinClosed) => {
+            *stdin = None;
+            Ok(())
+        }
+        Incoming::Input(Input::Resize { rows, columns }) => program.resize(rows, columns),
+        Incoming::Input(Input::Signal(signal)) => program.signal(signal),
+        Incoming::Input(Input::Stop) => program.stop(),
+        Incoming::Input(_) | Incoming::Data(..) => Ok(()),
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "program cannot be told");
+    }
+    None
+}
+
+/// Writes chunks to a program until there are no more, then closes its input.
+async fn feed(stdin: Option<impl AsyncWrite + Unpin>, mut chunks: mpsc::Receiver<Bytes>) {
+    let Some(mut stdin) = stdin else {
+        return;
+    };
+    while let Some(chunk) = chunks.recv().await {
+        if stdin.write_all(&chunk).await.is_err() {
+            return;
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// Passes a program's output on to the host.
+pub(crate) async fn pass_on(
+    output: Option<impl AsyncRead + Unpin>,
+    channel: Channel,
+    dialogue: &Dialogue,
+) -> Result<(), HostGone> {
+    let Some(mut output) = output else {
+        return Ok(());
+    };
+    let mut buffer = BytesMut::with_capacity(OUTPUT);
+    loop {
+        buffer.reserve(OUTPUT);
+        match output.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(_) => dialogue.data(channel, buffer.split().freeze()).await?,
+        }
+    }
+}

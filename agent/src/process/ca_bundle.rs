@@ -1,0 +1,346 @@
+//! Whom containers trust: the certificate authorities of their image, and those
+//! of this machine, so that programs can download behind a proxy that speaks for
+//! the servers.
+//!
+//! What an image lacks becomes one more layer above it. In it, the authorities
+//! stand in the distribution's bundle, which Go, curl and Git read, and in the
+//! directory beside it under OpenSSL's names, which Python and Ruby read.
+//! Programs that bring their own list, as Node and Python's requests do, are
+//! told by variables.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::request::{EnvVar, RegistryAccess};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::images::layer::merged::Merged;
+use crate::images::layer::stack;
+
+mod subject;
+
+/// Where distributions keep their bundle, and OpenSSL's directory; the first is
+/// used in an image that has neither.
+const PLACES: [Place; 3] = [
+    Place {
+        bundle: "etc/ssl/certs/ca-certificates.crt",
+        directory: "etc/ssl/certs",
+    },
+    Place {
+        bundle: "etc/pki/tls/certs/ca-bundle.crt",
+        directory: "etc/pki/tls/certs",
+    },
+    Place {
+        bundle: "etc/ssl/ca-bundle.pem",
+        directory: "etc/ssl/certs",
+    },
+];
+/// Far more bytes than a bundle has.
+const CAP: u64 = 4 * 1024 * 1024;
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    bundle: &'static str,
+    directory: &'static str,
+}
+
+/// A root file system and what its programs are told.
+#[derive(Debug)]
+pub(crate) struct Trusting {
+    /// Directories of overlayfs, the uppermost first.
+    pub(crate) lowers: Vec<PathBuf>,
+    /// Variables of programs that do not find the authorities by themselves.
+    pub(crate) env: Vec<EnvVar>,
+}
+
+impl Trusting {
+    /// Nothing is added.
+    pub(crate) fn as_it_is(lowers: Vec<PathBuf>) -> Self {
+        Self {
+            lowers,
+            env: Vec::new(),
+        }
+    }
+}
+
+/// The same with the proxies of a request, as buildpacks are told of them.
+pub(crate) fn behind_proxies(
+    lowers: Vec<PathBuf>,
+    access: &RegistryAccess,
+    scratch: &Path,
+) -> io::Result<Trusting> {
+    let mut trusting = add(lowers, access.extra_ca.as_deref(), scratch)?;
+    trusting.env.extend(proxies(access));
+    Ok(trusting)
+}
+
+/// The variables of proxies, in both spellings: curl knows the small one alone.
+pub(crate) fn proxies(access: &RegistryAccess) -> impl Iterator<Item = EnvVar> {
+    access.proxies.iter().flat_map(|EnvVar { name, value }| {
+        let spelled = |name: String| EnvVar {
+            name,
+            value: value.clone(),
+        };
+        [spelled(name.clone()), spelled(name.to_lowercase())]
+    })
+}
+
+/// Puts the authorities of this machine, and `extra`, above a root file system
+/// that lacks some of them. `scratch` is an empty place for that, on the file
+/// system of the layers.
+pub(crate) fn add(
+    lowers: Vec<PathBuf>,
+    extra: Option<&str>,
+    scratch: &Path,
+) -> io::Result<Trusting> {
+    let machine = of_machine();
+    add_certificates(lowers, &[&machine, extra.unwrap_or_default()], scratch)
+}
+
+fn add_certificates(
+    lowers: Vec<PathBuf>,
+    certificates: &[&str],
+    scratch: &Path,
+) -> io::Result<Trusting> {
+    let image = Merged(&lowers);
+    let used = PLACES.into_iter().find(|it| image.has_file(it.bundle));
+    let place = used.unwrap_or(PLACES[0]);
+    let own = image.text(place.bundle, CAP).unwrap_or_default();
+    let missing = missing(&own, certificates);
+    if missing.is_empty() {
+        return Ok(Trusting::as_it_is(lowers));
+    }
+    let mut tree = Tree::new(scratch.join("authorities"));
+    let bundle = lead(image, place.bundle)?;
+    tree.write(&bundle, &appended(&own, &missing))?;
+    let directory = lead(image, place.directory)?;
+    for certificate in missing {
+        if let Some(hash) = subject::hash(&certificate.der) {
+            let name = free_name(image, &tree, &directory, hash);
+            tree.write(&name, &format!("{}\n", certificate.text))?;
+        }
+    }
+    let layer = tree.into_layer();
+    let lowers = stack::above(&layer, lowers, scratch.join("above-authorities"))?;
+    let env = variables(place);
+    Ok(Trusting { lowers, env })
+}
+
+/// Names that many programs know, and that say nothing but where authorities
+/// are. With its own list beside them, Node needs none but the missing ones, and
+/// does not mind the others.
+fn variables(place: Place) -> Vec<EnvVar> {
+    let bundle = || format!("/{}", place.bundle);
+    let variables = [
+        ("SSL_CERT_FILE", bundle()),
+        ("SSL_CERT_DIR", format!("/{}", place.directory)),
+        ("NODE_EXTRA_CA_CERTS", bundle()),
+        ("REQUESTS_CA_BUNDLE", bundle()),
+    ];
+    let variable = |(name, value): (&str, String)| EnvVar {
+        name: name.to_owned(),
+        value,
+    };
+    variables.into_iter().map(variable).collect()
+}
+
+/// `SSL_CERT_FILE`, else the distribution's.
+fn of_machine() -> String {
+    let given = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let usual = PLACES.iter().map(|it| Path::new("/").join(it.bundle));
+    let mut files = given.into_iter().chain(usual);
+    files
+        .find_map(|path| fs_err::read_to_string(path).ok())
+        .unwrap_or_default()
+}
+
+/// Where a path of an image leads, so that what leads there is right, too.
+fn lead(image: Merged<'_>, path: &str) -> io::Result<PathBuf> {
+    let path = Path::new(path);
+    Ok(image.resolve(path)?.unwrap_or_else(|| path.to_owned()))
+}
+
+/// OpenSSL tries the names of a subject one after the other, from zero, until
+/// one is missing.
+fn free_name(image: Merged<'_>, tree: &Tree, directory: &Path, hash: u32) -> PathBuf {
+    let names = (0..).map(|number| directory.join(format!("{hash:08x}.{number}")));
+    let is_free = |name: &PathBuf| {
+        let known = name.to_str().is_some_and(|name| image.has_file(name));
+        !known && !tree.root.join(name).exists()
+    };
+    names.into_iter().find(is_free).unwrap_or_default()
+}
+
+/// A layer in the making.
+struct Tree {
+    root: PathBuf,
+    directories: Vec<PathBuf>,
+}
+
+impl Tree {
+    fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            directories: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, path: &Path, text: &str) -> io::Result<()> {
+        let path_here = self.root.join(path);
+        let parent = path.parent().unwrap_or(Path::new(""));
+        fs_err::create_dir_all(self.root.join(parent))?;
+        for directory in parent.ancestors().filter(|it| !it.as_os_str().is_empty()) {
+            if !self.directories.iter().any(|known| known == directory) {
+                self.directories.push(directory.to_owned());
+            }
+        }
+        fs_err::write(path_here, text)
+    }
+
+    /// Its directories are those of the image, wherever these are.
+    fn into_layer(self) -> stack::Layer {
+        stack::Layer {
+            root: self.root,
+            implied: self.directories,
+        }
+    }
+}
+
+/// A certificate and its PEM block.
+struct Certificate<'a> {
+    der: CertificateDer<'static>,
+    text: &'a str,
+}
+
+/// The certificates of bundles that another bundle lacks, each once.
+fn missing<'a>(own: &str, others: &[&'a str]) -> Vec<Certificate<'a>> {
+    let mut known: HashSet<_> = certificates(own).map(|it| it.der).collect();
+    let others = others.iter().flat_map(|bundle| certificates(bundle));
+    others.filter(|it| known.insert(it.der.clone())).collect()
+}
+
+fn appended(own: &str, more: &[Certificate<'_>]) -> String {
+    let mut text = own.to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for certificate in more {
+        text.push_str(certificate.text);
+        text.push('\n');
+    }
+    text
+}
+
+fn certificates(bundle: &str) -> impl Iterator<Item = Certificate<'_>> {
+    bundle.match_indices(BEGIN).filter_map(|(start, _)| {
+        let block = &bundle[start..];
+        let text = &block[..block.find(END)? + END.len()];
+        let der = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
+        Some(Certificate { der, text })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    fn authority(name: &str) -> String {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem().replace('\r', "")
+    }
+
+    fn layer(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = root.path().join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, content).unwrap();
+        }
+        root
+    }
+
+    fn lowers(layers: &[&tempfile::TempDir]) -> Vec<PathBuf> {
+        layers.iter().map(|it| it.path().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_an_image_trusts_already_changes_nothing() {
+        let (one, two) = (authority("one"), authority("two"));
+        let bundle = format!("# a bundle\n{one}{two}");
+        let image = layer(&[("etc/ssl/certs/ca-certificates.crt", &bundle)]);
+        let scratch = tempfile::tempdir().unwrap();
+        let certificates = [&*two, &one, "no certificate", BEGIN];
+        let trusting = add_certificates(lowers(&[&image]), &certificates, scratch.path()).unwrap();
+        assert_eq!(trusting.lowers, [image.path()]);
+        assert!(trusting.env.is_empty());
+    }
+
+    #[test]
+    fn a_missing_authority_is_in_the_bundle_and_in_the_directory() {
+        let (known, same, other) = (authority("known"), authority("same"), authority("same"));
+        let der = certificates(&same).next().unwrap().der;
+        let hash = format!("{:08x}", subject::hash(&der).unwrap());
+        let image = layer(&[
+            ("etc/ssl/certs/ca-certificates.crt", known.trim_end()),
+            (&format!("etc/ssl/certs/{hash}.0"), "another of that name"),
+        ]);
+        let scratch = tempfile::tempdir().unwrap();
+        let certificates = [&*known, &same, &other, &same];
+        let trusting = add_certificates(lowers(&[&image]), &certificates, scratch.path()).unwrap();
+        let merged = Merged(&trusting.lowers);
+        let read = |path: &str| merged.text(path, CAP).unwrap();
+        let bundle = read("etc/ssl/certs/ca-certificates.crt");
+        assert_eq!(bundle, format!("{known}{same}{other}"));
+        let named = |number: u8| read(&format!("etc/ssl/certs/{hash}.{number}"));
+        assert_eq!(named(0), "another of that name");
+        assert_eq!(named(1), same);
+        assert_eq!(named(2), other);
+        let file = trusting.env.iter().find(|it| it.name == "SSL_CERT_FILE");
+        assert_eq!(file.unwrap().value, "/etc/ssl/certs/ca-certificates.crt");
+    }
+
+    /// As distributions of Red Hat's kind have it.
+    #[test]
+    fn links_of_the_image_stay() {
+        let known = authority("known");
+        let image = layer(&[("etc/pki/ca-trust/bundle.pem", &known)]);
+        let certs = image.path().join("etc/pki/tls/certs");
+        fs_err::create_dir_all(&certs).unwrap();
+        let link = certs.join("ca-bundle.crt");
+        fs_err::os::unix::fs::symlink("/etc/pki/ca-trust/bundle.pem", link).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let more = authority("more");
+        let trusting = add_certificates(lowers(&[&image]), &[&more], scratch.path()).unwrap();
+        let merged = Merged(&trusting.lowers);
+        for path in [
+            "etc/pki/ca-trust/bundle.pem",
+            "etc/pki/tls/certs/ca-bundle.crt",
+        ] {
+            assert_eq!(
+                merged.text(path, CAP).unwrap(),
+                format!("{known}{more}"),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_without_authorities_gets_those_of_the_machine() {
+        let image = layer(&[("etc/passwd", "")]);
+        let scratch = tempfile::tempdir().unwrap();
+        let machine = authority("machine");
+        let trusting = add_certificates(lowers(&[&image]), &[&machine], scratch.path()).unwrap();
+        let bundle = Merged(&trusting.lowers).text(PLACES[0].bundle, CAP);
+        assert_eq!(bundle.unwrap(), machine);
+    }
+}

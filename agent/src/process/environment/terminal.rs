@@ -1,0 +1,73 @@
+//! What a program at a terminal is told of it.
+
+use protocol::request::EnvVar;
+
+use crate::images::layer::merged::Merged;
+
+const TERM: &str = "TERM";
+/// Where the programs of an image know terminals from: `terminfo(5)`.
+const DATABASES: [&str; 4] = [
+    "etc/terminfo",
+    "lib/terminfo",
+    "usr/share/terminfo",
+    "usr/lib/terminfo",
+];
+/// What nearly all terminals understand, the better one first.
+const USUAL: [&str; 2] = ["xterm-256color", "xterm"];
+
+/// The host's words, but for a terminal that the image's programs have never
+/// heard of, when they know the usual ones: with its name they could do nothing.
+pub(crate) fn known(said: &[EnvVar], image: Merged<'_>) -> Vec<EnvVar> {
+    let mut variables = said.to_vec();
+    if let Some(term) = variables.iter_mut().find(|it| it.name == TERM)
+        && !knows(image, &term.value)
+        && let Some(usual) = USUAL.into_iter().find(|it| knows(image, it))
+    {
+        usual.clone_into(&mut term.value);
+    }
+    variables
+}
+
+/// Entries are in a directory of their first letter.
+fn knows(image: Merged<'_>, terminal: &str) -> bool {
+    let Some(first) = terminal.chars().next().filter(|_| !terminal.contains('/')) else {
+        return false;
+    };
+    let mut places = DATABASES.iter();
+    places.any(|place| image.has_file(&format!("{place}/{first}/{terminal}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_the_image_does_not_know_has_a_usual_name() {
+        let layer = tempfile::tempdir().unwrap();
+        let layers = [layer.path().to_owned()];
+        let named = |terminal: &str| {
+            let said = ["COLORTERM", TERM].map(|name| EnvVar {
+                name: name.to_owned(),
+                value: terminal.to_owned(),
+            });
+            let [colour, term] = known(&said, Merged(&layers)).try_into().unwrap();
+            assert_eq!(colour.value, terminal);
+            term.value
+        };
+        // Without a database, programs go by the name alone.
+        assert_eq!(named("xterm-kitty"), "xterm-kitty");
+        for (place, terminal) in [
+            ("lib/terminfo/x", "xterm"),
+            ("usr/share/terminfo/t", "tmux"),
+        ] {
+            fs_err::create_dir_all(layer.path().join(place)).unwrap();
+            fs_err::write(layer.path().join(place).join(terminal), "").unwrap();
+        }
+        assert_eq!(named("xterm-kitty"), "xterm");
+        assert_eq!(named("tmux"), "tmux");
+        assert_eq!(named(""), "xterm");
+        assert_eq!(named("../x/xterm"), "xterm");
+    }
+}

@@ -1,0 +1,110 @@
+//! From a request to the code that serves it.
+
+use protocol::{Failure, FailureKind, Reply, Request};
+
+use crate::commands::{doctor, forward, image, maintenance, run, shell};
+use crate::request::stream::{Dialogue, Inputs};
+use crate::sync::live_folder;
+use crate::{Agent, buildpack_build, machine};
+
+/// Serves one request. Dropping the future cancels it; so does a stop of the
+/// agent that does not wait.
+pub async fn handle(
+    agent: &Agent,
+    request: Request,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    // In a box: the compiler gives up on futures that hold too many others.
+    let served = Box::pin(work(agent, request, dialogue, inputs)).await;
+    served.map_err(|failure| maintenance::explain(&agent.store, failure))
+}
+
+/// Serves a request that may be one of those that a stop waits for.
+async fn work(
+    agent: &Agent,
+    request: Request,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let Some(name) = name(&request) else {
+        return serve(agent, request, dialogue, inputs).await;
+    };
+    let _ticket = agent.work.begin(name)?;
+    tokio::select! {
+        served = serve(agent, request, dialogue, inputs) => served,
+        () = agent.work.interrupted() => {
+            let message = "the machine was stopped";
+            Err(Failure::new(FailureKind::Cancelled, message))
+        }
+    }
+}
+
+/// What a stop would interrupt, as people call it.
+fn name(request: &Request) -> Option<String> {
+    match request {
+        Request::Build(build) => Some(format!("a build of {}", build.project.path)),
+        Request::Run(run) => Some(format!("a process of {}", run.image)),
+        Request::Shell(shell) => Some(format!("a shell of {}", shell.project.path)),
+        Request::ImageExport { image, .. } => Some(format!("an export of {image}")),
+        Request::Pull { image, .. } => Some(format!("a pull of {image}")),
+        Request::Console { .. } => Some("a shell of the machine".to_owned()),
+        Request::Push { target, .. } => Some(format!("a push to {target}")),
+        Request::Folder { project } => Some(format!("the changes of {}", project.path)),
+        _ => None,
+    }
+}
+
+async fn serve(
+    agent: &Agent,
+    request: Request,
+    dialogue: Dialogue,
+    inputs: Inputs,
+) -> Result<Reply, Failure> {
+    match request {
+        Request::AgentStatus => Ok(Reply::Status(agent.status())),
+        Request::Build(request) => buildpack_build::build(agent, request, dialogue, inputs).await,
+        Request::Run(request) => run::run(agent, request, dialogue, inputs).await,
+        Request::Shell(request) => shell::shell(agent, request, dialogue, inputs).await,
+        Request::ImageList => image::list(&agent.store, &dialogue).await,
+        Request::ImageInspect { image } => image::inspect(&agent.store, &dialogue, &image).await,
+        Request::ImageTag { image, name } => {
+            image::tag(&agent.store, &dialogue, &image, &name).await
+        }
+        Request::ImageRemove { images } => image::remove(&agent.store, &dialogue, &images).await,
+        Request::ImageExport {
+            image,
+            format,
+            access,
+        } => image::export(agent, dialogue, &image, format, access).await,
+        Request::Pull {
+            image,
+            policy,
+            access,
+        } => image::pull(agent, dialogue, &image, policy, access).await,
+        Request::Push {
+            image,
+            target,
+            access,
+        } => image::push(agent, dialogue, &image, &target, access).await,
+        Request::StoreUsage => {
+            let store = agent.store.clone();
+            let used = tokio::task::spawn_blocking(move || maintenance::usage(&store)).await;
+            Ok(used.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??)
+        }
+        Request::StoreVerify { repair } => maintenance::verify(agent, repair, &dialogue).await,
+        Request::StorePrune(request) => maintenance::prune(&agent.store, &request, &dialogue).await,
+        Request::Doctor => doctor::run(agent, &dialogue).await,
+        Request::MachineStatus => Ok(machine::status(agent)),
+        Request::SetClock { nanos } => machine::set_clock(agent, nanos),
+        Request::Forward { port } => forward::forward(agent, port, dialogue, inputs).await,
+        Request::MachineTrim => machine::trim(agent).await,
+        Request::MachineStop { running } => machine::stop(agent, running, &dialogue).await,
+        Request::MachineClear { keep_images } => machine::clear(agent, keep_images).await,
+        Request::MachineUsage => machine::usage(agent).await,
+        Request::Console { command, stdio } => {
+            machine::console(agent, &command, stdio, &dialogue, inputs).await
+        }
+        Request::Folder { project } => live_folder::folder(agent, project, dialogue, inputs).await,
+    }
+}

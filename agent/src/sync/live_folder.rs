@@ -1,0 +1,278 @@
+//! The live folder of a shell whose host is elsewhere: a copy here, kept in
+//! step with the host's folder in both directions.
+//!
+//! ```text
+//! folder/tree/        the copy, which the shell shows as its workspace
+//! folder/agreed.note  what both sides last agreed on; removed first, since a
+//!                     copy without it is not trusted
+//! folder/agreed.journal
+//!                     what has become of that in a round that is not over
+//! folder/arriving/    a file on its way
+//! ```
+//! The host begins each round, see [`protocol::folder`]; the decisions are made
+//! here. A side that is cut off in the middle of a round loses nothing. Before
+//! each change the journal says that one side may have it, so what is edited
+//! there before the next round, if need be in the next shell's, is an edit of
+//! the new version and not one of both sides.
+
+mod base;
+mod copy;
+mod from_host;
+mod holders;
+mod journal;
+mod reconcile;
+mod round;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod to_host;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use protocol::folder::{FolderEvent, FolderInput};
+use protocol::request::Project;
+use protocol::source::{Entry, EntryKind, Tree};
+use protocol::{Event, Failure, Input, Reply};
+
+use crate::Agent;
+use crate::commands::maintenance;
+use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+use crate::store::{Duty, Lock, ProjectDir};
+use crate::sync::source::{ENTRY_CAP, SourceError, check};
+use base::Agreement;
+use copy::Copy;
+pub(crate) use holders::Holders;
+use holders::{Holder, Wish};
+use scan::Found;
+use watch::Watch;
+
+/// Where a project's copy is.
+pub(crate) fn tree(project: &Path) -> PathBuf {
+    directory(project).join("tree")
+}
+
+/// What makes a copy trusted.
+fn agreement(project: &Path) -> PathBuf {
+    directory(project).join("agreed.note")
+}
+
+fn directory(project: &Path) -> PathBuf {
+    project.join("folder")
+}
+
+/// Both sides of a folder, as this side knows them.
+struct Folder {
+    copy: Copy,
+    agreement: Agreement,
+    host: BTreeMap<Vec<u8>, EntryKind>,
+    /// What the host cannot have, as it was when it said so.
+    refused: BTreeMap<Vec<u8>, Option<Found>>,
+}
+
+/// Serves a folder request.
+#[tracing::instrument(skip_all, fields(project = project.path))]
+pub(crate) async fn folder(
+    agent: &Agent,
+    project: Project,
+    dialogue: Dialogue,
+    mut inputs: Inputs,
+) -> Result<Reply, Failure> {
+    let _lease = maintenance::in_use(&agent.store, Duty::Session, &dialogue).await?;
+    let id = project.id;
+    let project = agent.store.project(&id.parse()?)?;
+    let Some(_lock) = lead(agent, &project, &id, &dialogue, &mut inputs).await? else {
+        return Ok(Reply::Nothing);
+    };
+    let end_of_session = dialogue.end_of_session.clone();
+    let mut keeper = Keeper {
+        agent,
+        folder: Folder::open(project.path())?,
+        dialogue: &dialogue,
+        holder: agent.folders.begin(&id, end_of_session),
+        wishes: Vec::new(),
+        is_told: false,
+    };
+    keeper.keep(&mut inputs).await
+}
+
+/// Waits until this session is the one that is to keep the folder in step, and
+/// no other one does it any more; none when the host wants it no more.
+async fn lead(
+    agent: &Agent,
+    project: &ProjectDir,
+    id: &str,
+    dialogue: &Dialogue,
+    inputs: &mut Inputs,
+) -> Result<Option<Lock>, Failure> {
+    let mut is_wished = false;
+    loop {
+        let incoming = tokio::select! {
+            incoming = inputs.recv() => incoming.ok_or(HostGone)?,
+            () = agent.folders.settled(id), if is_wished => {
+                is_wished = false;
+                dialogue.event(Event::Folder(FolderEvent::Shared)).await?;
+                continue;
+            }
+        };
+        match incoming {
+            Incoming::Input(Input::Folder(FolderInput::Settle)) => is_wished = true,
+            Incoming::Input(Input::Folder(FolderInput::TakeOver)) => break,
+            Incoming::Input(Input::Folder(FolderInput::End)) => return Ok(None),
+            Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
+        }
+    }
+    agent.folders.end(id);
+    let waited = async || Ok::<(), Failure>(());
+    tokio::select! {
+        lock = project.lock_folder(waited) => lock.map(Some),
+        incoming = inputs.recv() => match incoming.ok_or(HostGone)? {
+            Incoming::Input(Input::Folder(FolderInput::End)) => Ok(None),
+            Incoming::Input(_) | Incoming::Data(..) => Err(out_of_place()),
+        },
+    }
+}
+
+fn out_of_place() -> Failure {
+    SourceError::Protocol("something else than a listing came").into()
+}
+
+/// The session that keeps a folder in step.
+struct Keeper<'a> {
+    agent: &'a Agent,
+    folder: Folder,
+    dialogue: &'a Dialogue,
+    holder: Holder,
+    /// Of others, and how many rounds each has seen.
+    wishes: Vec<(Wish, u32)>,
+    /// The host knows that a round is due.
+    is_told: bool,
+}
+
+/// A round whose listing the host may have begun before a wish does not fulfil
+/// it; the one after that does.
+const ROUNDS: u32 = 2;
+
+impl Keeper<'_> {
+    /// Keeps the folder in step until the host ends it.
+    async fn keep(&mut self, inputs: &mut Inputs) -> Result<Reply, Failure> {
+        let mut watch = Watch::start(self.folder.copy.root());
+        let ready = Event::Folder(FolderEvent::Ready);
+        self.dialogue.event(ready).await?;
+        loop {
+            let incoming = tokio::select! {
+                incoming = inputs.recv() => incoming.ok_or(HostGone)?,
+                () = watch.changed(), if !self.is_told => {
+                    self.tell().await?;
+                    continue;
+                }
+                Some(wish) = self.holder.wishes.recv() => {
+                    self.wishes.push((wish, 0));
+                    self.tell().await?;
+                    continue;
+                }
+            };
+            match incoming {
+                Incoming::Input(Input::SourceEntries { tree, entries })
+                    if tree == Tree::APPLICATION =>
+                {
+                    self.folder.listed(entries)?;
+                }
+                Incoming::Input(Input::Folder(FolderInput::Gone { paths })) => {
+                    for path in paths {
+                        self.folder.host.remove(&path);
+                    }
+                }
+                Incoming::Input(Input::SourceListed) => {
+                    self.is_told = false;
+                    watch.reset();
+                    self.round(inputs).await?;
+                }
+                Incoming::Input(Input::Folder(FolderInput::End)) => return Ok(Reply::Nothing),
+                Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
+            }
+        }
+    }
+
+    async fn round(&mut self, inputs: &mut Inputs) -> Result<(), Failure> {
+        let again = self.folder.round(self.agent, self.dialogue, inputs).await?;
+        let settled = FolderEvent::Settled { again };
+        self.dialogue.event(Event::Folder(settled)).await?;
+        if again {
+            return Ok(());
+        }
+        for (wish, rounds) in std::mem::take(&mut self.wishes) {
+            if rounds + 1 < ROUNDS {
+                self.wishes.push((wish, rounds + 1));
+            } else {
+                // Nobody may wait any more.
+                let _ = wish.send(());
+            }
+        }
+        if self.wishes.is_empty() {
+            return Ok(());
+        }
+        self.tell().await
+    }
+
+    /// Tells the host that a round is due.
+    async fn tell(&mut self) -> Result<(), Failure> {
+        if !std::mem::replace(&mut self.is_told, true) {
+            let changed = Event::Folder(FolderEvent::Changed);
+            self.dialogue.event(changed).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Folder {
+    fn open(project: &Path) -> Result<Self, SourceError> {
+        let load = fs_err::create_dir_all(directory(project))
+            .and_then(|()| Agreement::load(&agreement(project)));
+        let (agreement, is_known) = load.map_err(not_noted)?;
+        let mut folder = Self {
+            copy: Copy::open(&directory(project), is_known)?,
+            agreement,
+            host: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        };
+        // From now on, what is in the copy is somebody's work.
+        folder.save()?;
+        Ok(folder)
+    }
+
+    fn save(&mut self) -> Result<(), SourceError> {
+        self.agreement.save().map_err(not_noted)
+    }
+
+    fn listed(&mut self, entries: Vec<Entry>) -> Result<(), SourceError> {
+        for entry in entries {
+            check(None, &entry)?;
+            self.host.insert(entry.path, entry.kind);
+        }
+        if self.host.len() > ENTRY_CAP {
+            return Err(SourceError::Protocol("it has more than 2 million files"));
+        }
+        Ok(())
+    }
+}
+
+/// What both sides agree on cannot be written or read.
+fn not_noted(source: std::io::Error) -> SourceError {
+    SourceError::Write {
+        path: "agreed.note".to_owned(),
+        source,
+    }
+}
+
+/// The directory that a path is in; absent for the folder itself.
+fn parent(path: &[u8]) -> Option<&[u8]> {
+    let slash = path.iter().rposition(|byte| *byte == b'/')?;
+    Some(&path[..slash])
+}
+
+/// All directories that a path is in.
+fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(parent(path), |path| parent(path))
+}

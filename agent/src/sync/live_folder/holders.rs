@@ -1,0 +1,77 @@
+//! Who keeps which folder in step, as far as this process does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::request::stream::EndOfSession;
+
+/// Wishes that wait to be heard.
+const QUEUE: usize = 16;
+
+/// Somebody waits until the folder is in step.
+pub(super) type Wish = oneshot::Sender<()>;
+
+/// All sessions that keep a project's folder in step; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Holders(Arc<Mutex<HashMap<String, Holding>>>);
+
+#[derive(Debug, Clone)]
+struct Holding {
+    session: EndOfSession,
+    wishes: mpsc::Sender<Wish>,
+}
+
+/// One of them, until it is dropped.
+pub(super) struct Holder {
+    holders: Holders,
+    project: String,
+    /// Of other sessions.
+    pub(super) wishes: mpsc::Receiver<Wish>,
+}
+
+impl Holders {
+    /// The session of a project begins: it has the project's lock.
+    pub(super) fn begin(&self, project: &str, session: EndOfSession) -> Holder {
+        let (wishes, heard) = mpsc::channel(QUEUE);
+        let holding = Holding { session, wishes };
+        self.change(|all| all.insert(project.to_owned(), holding));
+        Holder {
+            holders: self.clone(),
+            project: project.to_owned(),
+            wishes: heard,
+        }
+    }
+
+    /// Ends a project's session, if this process has it, with everything else
+    /// that its host had asked for.
+    pub(super) fn end(&self, project: &str) {
+        if let Some(holding) = self.change(|all| all.get(project).cloned()) {
+            holding.session.notify_one();
+        }
+    }
+
+    /// Waits until a project's session has brought everything that is there
+    /// now, if this process has one.
+    pub(super) async fn settled(&self, project: &str) {
+        let Some(Holding { wishes, .. }) = self.change(|all| all.get(project).cloned()) else {
+            return;
+        };
+        let (wish, settled) = oneshot::channel();
+        // One that ends has settled before.
+        if wishes.send(wish).await.is_ok() {
+            let _ = settled.await;
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, Holding>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.holders.change(|all| all.remove(&self.project));
+    }
+}

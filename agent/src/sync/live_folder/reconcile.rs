@@ -1,0 +1,259 @@
+//! What is to be done with a path whose two sides may differ: a pure decision
+//! from what both agreed on, and what each has now.
+
+use bincode::{Decode, Encode};
+
+use crate::images::digest::Digest;
+
+/// What a side has at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Version {
+    /// A directory; what is in it has paths of its own.
+    Directory {
+        /// Permission bits.
+        mode: u16,
+    },
+    /// A regular file.
+    File {
+        /// Of its content.
+        digest: Digest,
+        /// Permission bits.
+        mode: u16,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it leads.
+        target: Vec<u8>,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Both have the same: that is what they agree on.
+    Agree,
+    /// The agent's side gets the host's version.
+    Take,
+    /// The host's side gets the agent's version.
+    Give,
+    /// Both have changed: the agent's version is put aside, then its side gets
+    /// the host's.
+    Part,
+}
+
+/// What is known of both sides from before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Base {
+    /// Both had this.
+    Agreed(Option<Version>),
+    /// A change was on its way when everything ended: it may have come, or not.
+    Underway(Underway),
+}
+
+/// A change on its way to one side, which has one of these two until it is
+/// edited there. The other side was edited already.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Underway {
+    /// From the host to this side.
+    Taking([Option<Version>; 2]),
+    /// From this side to the host.
+    Giving([Option<Version>; 2]),
+}
+
+/// Decides on a path.
+///
+/// What only one side has changed goes to the other. Where both have, the
+/// host's version stays; an edit wins over a removal.
+pub(super) fn reconcile(base: &Base, host: Option<&Version>, own: Option<&Version>) -> Decision {
+    if host == own {
+        return Decision::Agree;
+    }
+    if base.is_hosts(host) {
+        return Decision::Give;
+    }
+    if base.is_own(own) {
+        return Decision::Take;
+    }
+    match (host, own) {
+        (None, _) => Decision::Give,
+        (_, None) => Decision::Take,
+        (Some(host), Some(own)) if host.holds_the_same(own) => Decision::Take,
+        _ => Decision::Part,
+    }
+}
+
+impl Base {
+    /// Whether the host has edited nothing.
+    pub(super) fn is_hosts(&self, host: Option<&Version>) -> bool {
+        match self {
+            Self::Agreed(agreed) => agreed.as_ref() == host,
+            Self::Underway(Underway::Taking(_)) => false,
+            Self::Underway(Underway::Giving(either)) => has(either, host),
+        }
+    }
+
+    /// Whether this side has edited nothing.
+    pub(super) fn is_own(&self, own: Option<&Version>) -> bool {
+        match self {
+            Self::Agreed(agreed) => agreed.as_ref() == own,
+            Self::Underway(Underway::Taking(either)) => has(either, own),
+            Self::Underway(Underway::Giving(_)) => false,
+        }
+    }
+}
+
+fn has(either: &[Option<Version>; 2], version: Option<&Version>) -> bool {
+    either.iter().any(|it| it.as_ref() == version)
+}
+
+impl Version {
+    /// Whether nothing but modes differ.
+    fn holds_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory { .. }, Self::Directory { .. }) => true,
+            (Self::File { digest, .. }, Self::File { digest: other, .. }) => digest == other,
+            (one, other) => one == other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version() -> impl Strategy<Value = Option<Version>> {
+        let mode = prop_oneof![Just(0o644), Just(0o755)];
+        let text = prop_oneof![Just("a"), Just("b"), Just("c")];
+        option::weighted(
+            0.8,
+            prop_oneof![
+                mode.clone().prop_map(|mode| Version::Directory { mode }),
+                (text.clone(), mode).prop_map(|(text, mode)| Version::File {
+                    digest: Digest::of(text.as_bytes()),
+                    mode,
+                }),
+                text.prop_map(|text| Version::Symlink {
+                    target: text.into()
+                }),
+            ],
+        )
+    }
+
+    /// A path on both sides.
+    #[derive(Debug, Clone)]
+    struct Sides {
+        agreed: Option<Version>,
+        host: Option<Version>,
+        own: Option<Version>,
+        /// What was put aside; it is new there, and so goes to the host.
+        aside: Option<Version>,
+    }
+
+    impl Sides {
+        fn settle(&mut self) {
+            let base = Base::Agreed(self.agreed.clone());
+            let decision = reconcile(&base, self.host.as_ref(), self.own.as_ref());
+            match decision {
+                Decision::Agree => {}
+                Decision::Take => self.own = self.host.clone(),
+                Decision::Give => self.host = self.own.clone(),
+                Decision::Part => {
+                    self.aside = self.own.take();
+                    self.own = self.host.clone();
+                }
+            }
+            self.agreed = self.own.clone();
+        }
+
+        fn has(&self, version: &Version) -> bool {
+            let all = [&self.host, &self.own, &self.aside];
+            let mut all = all.into_iter().flatten();
+            all.any(|it| it.holds_the_same(version))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_sides_come_to_have_the_same_and_nothing_is_lost(
+            agreed in version(),
+            host in version(),
+            own in version(),
+        ) {
+            let before = Sides { agreed, host, own, aside: None };
+            let mut after = before.clone();
+            after.settle();
+            prop_assert_eq!(&after.host, &after.own);
+            // What a side has made since is still there.
+            for made in [&before.host, &before.own] {
+                if let Some(made) = made.as_ref() && before.agreed.as_ref() != Some(made) {
+                    prop_assert!(after.has(made));
+                }
+            }
+            // A second look finds nothing to do.
+            let settled = after.clone();
+            after.settle();
+            prop_assert_eq!(after.host, settled.host);
+            prop_assert_eq!(
+                reconcile(
+                    &Base::Agreed(settled.agreed),
+                    settled.own.as_ref(),
+                    settled.own.as_ref(),
+                ),
+                Decision::Agree
+            );
+        }
+
+        #[test]
+        fn one_sided_changes_travel(agreed in version(), made in version()) {
+            prop_assume!(agreed != made);
+            let base = Base::Agreed(agreed.clone());
+            let (agreed, made) = (agreed.as_ref(), made.as_ref());
+            prop_assert_eq!(reconcile(&base, made, agreed), Decision::Take);
+            prop_assert_eq!(reconcile(&base, agreed, made), Decision::Give);
+        }
+
+        /// Whether the change had come before everything ended, or not: what
+        /// its side edits afterwards goes the same way, and parts from nothing.
+        #[test]
+        fn a_change_that_was_cut_off_is_made_again_or_followed_by_the_next(
+            old in version(),
+            cut in version(),
+            next in version(),
+            came in any::<bool>(),
+        ) {
+            let behind = if came { cut.as_ref() } else { old.as_ref() };
+            let either = [old.clone(), cut.clone()];
+            for now in [&cut, &next].into_iter().map(Option::as_ref) {
+                prop_assume!(now != behind);
+                let taking = Base::Underway(Underway::Taking(either.clone()));
+                prop_assert_eq!(reconcile(&taking, now, behind), Decision::Take);
+                let giving = Base::Underway(Underway::Giving(either.clone()));
+                prop_assert_eq!(reconcile(&giving, behind, now), Decision::Give);
+            }
+        }
+
+        #[test]
+        fn the_hosts_version_keeps_its_name(host in version(), own in version()) {
+            prop_assume!(host.is_some() && own.is_some() && host != own);
+            let decision = reconcile(&Base::Agreed(None), host.as_ref(), own.as_ref());
+            prop_assert!(matches!(decision, Decision::Take | Decision::Part));
+        }
+    }
+
+    #[test]
+    fn an_edit_wins_over_a_removal() {
+        let file = |text: &str| Version::File {
+            digest: Digest::of(text.as_bytes()),
+            mode: 0o644,
+        };
+        let (old, new) = (file("old"), file("new"));
+        let base = Base::Agreed(Some(old.clone()));
+        let decide = |host, own| reconcile(&base, host, own);
+        assert_eq!(decide(None, Some(&new)), Decision::Give);
+        assert_eq!(decide(Some(&new), None), Decision::Take);
+        assert_eq!(decide(None, None), Decision::Agree);
+    }
+}

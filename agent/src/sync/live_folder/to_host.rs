@@ -1,0 +1,249 @@
+//! What the host gets from this side.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+use protocol::folder::{Answer, Change, FolderEvent, FolderInput};
+use protocol::source::EntryKind;
+use protocol::{Channel, Event, Input};
+use tokio::sync::mpsc;
+
+use super::base::Agreement;
+use super::copy::{BUFFER, Copy};
+use super::reconcile::{Underway, Version};
+use super::round::{Give, Round};
+use super::scan::Found;
+use super::{Folder, ancestors, not_noted};
+use crate::images::digest::{Digest, Hasher};
+use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+use crate::sync::source::SourceError;
+
+/// A change that the host is told.
+struct Gift {
+    change: Change,
+    /// What is here.
+    own: Option<Found>,
+    /// What the host has.
+    host: Option<Version>,
+}
+
+/// A change that the host was told, with the content of a file.
+struct Given {
+    gift: Gift,
+    digest: Option<Digest>,
+}
+
+impl Round<'_> {
+    /// Tells the host all changes, and remembers which of them it has made.
+    pub(super) async fn give(&mut self) -> Result<(), SourceError> {
+        let gifts = self.gifts();
+        let (sent, mut given) = mpsc::unbounded_channel();
+        let Folder {
+            copy,
+            agreement,
+            host,
+            refused,
+        } = &mut *self.folder;
+        let agreement = RwLock::new(agreement);
+        // The host answers while more is on its way to it.
+        let receive = async {
+            while let Some(Given { gift, digest }) = given.recv().await {
+                let answer = answer(self.inputs).await?;
+                // Noted at once: the next answer may not come.
+                let mut agreement = agreement.write().unwrap_or_else(PoisonError::into_inner);
+                let noted = match answer {
+                    Answer::Made(kind) => {
+                        self.changed = true;
+                        made(&mut agreement, host, &gift, kind, digest)
+                    }
+                    Answer::Stale => {
+                        self.again = true;
+                        agreement.abandon(&gift.change.path)
+                    }
+                    Answer::Refused { reason: _ } if gift.own.is_none() => {
+                        // It stays there, and so comes back here.
+                        (self.changed, self.again) = (true, true);
+                        agreement.forget(&gift.change.path)
+                    }
+                    Answer::Refused { reason } => {
+                        let path = gift.change.path;
+                        tracing::info!(path = %path.escape_ascii(), reason, "refused");
+                        let noted = agreement.abandon(&path);
+                        refused.insert(path, gift.own);
+                        noted
+                    }
+                };
+                noted.map_err(not_noted)?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(send(gifts, self.dialogue, copy, &agreement, sent), receive)?;
+        Ok(())
+    }
+
+    /// Removals first, those in a directory before it; then the rest, parents
+    /// first.
+    fn gifts(&mut self) -> Vec<Gift> {
+        let (mut gifts, mut made) = (Vec::new(), Vec::new());
+        for Give { path, host } in std::mem::take(&mut self.gives) {
+            let own = self.folder.copy.look(&path);
+            if self.folder.is_refused(&path, own.as_ref()) {
+                continue;
+            }
+            let wanted = own.as_ref().map(|own| match own {
+                Found::Directory { mode } => EntryKind::Directory { mode: *mode },
+                Found::Symlink { target } => EntryKind::Symlink {
+                    target: target.clone(),
+                },
+                Found::File { mode, .. } => EntryKind::File {
+                    size: 0,
+                    mode: *mode,
+                    modified: 0,
+                    stamp: 0,
+                },
+            });
+            let list = if wanted.is_none() {
+                &mut gifts
+            } else {
+                &mut made
+            };
+            let expected = self.folder.host.get(&path).cloned();
+            let change = Change {
+                path,
+                expected,
+                wanted,
+            };
+            list.push(Gift { change, own, host });
+        }
+        gifts.reverse();
+        gifts.append(&mut made);
+        gifts
+    }
+}
+
+impl Folder {
+    /// Whether the host has said that it cannot have this, or what it is in.
+    fn is_refused(&self, path: &[u8], own: Option<&Found>) -> bool {
+        let same = self.refused.get(path).is_some_and(|it| it.as_ref() == own);
+        same || ancestors(path).any(|it| self.refused.contains_key(it))
+    }
+}
+
+/// The host has made a change.
+fn made(
+    agreement: &mut Agreement,
+    host: &mut BTreeMap<Vec<u8>, EntryKind>,
+    gift: &Gift,
+    kind: Option<EntryKind>,
+    digest: Option<Digest>,
+) -> io::Result<()> {
+    let path = &gift.change.path;
+    if let (Some(kind), Some(own)) = (kind, &gift.own) {
+        agreement.agree(path, &kind, own, digest)?;
+        host.insert(path.clone(), kind);
+        Ok(())
+    } else {
+        host.remove(path);
+        agreement.forget(path)
+    }
+}
+
+/// The next answer.
+async fn answer(inputs: &mut Inputs) -> Result<Answer, SourceError> {
+    match inputs.recv().await.ok_or(HostGone)? {
+        Incoming::Input(Input::Folder(FolderInput::Answer(answer))) => Ok(answer),
+        _ => Err(SourceError::Protocol("something else than an answer came")),
+    }
+}
+
+/// What the receiving half changes meanwhile.
+type Shared<'a> = RwLock<&'a mut Agreement>;
+
+async fn send(
+    gifts: Vec<Gift>,
+    dialogue: &Dialogue,
+    copy: &Copy,
+    agreement: &Shared<'_>,
+    sent: mpsc::UnboundedSender<Given>,
+) -> Result<(), SourceError> {
+    let begin = |gift: &Gift, own: Option<Version>| {
+        let agreement = agreement.read().unwrap_or_else(PoisonError::into_inner);
+        let underway = Underway::Giving([gift.host.clone(), own]);
+        let begun = agreement.begin(&gift.change.path, underway);
+        begun.map_err(not_noted)
+    };
+    for mut gift in gifts {
+        let mut digest = None;
+        if matches!(gift.own, Some(Found::File { .. })) {
+            // What has just vanished is seen by the next round.
+            let Ok(file) = copy.read(&gift.change.path) else {
+                continue;
+            };
+            let Ok(metadata) = file.metadata() else {
+                continue;
+            };
+            let mode = metadata.permissions().mode() & 0o777;
+            let (size, mode) = (metadata.len(), u16::try_from(mode).unwrap_or_default());
+            gift.change.wanted = Some(EntryKind::File {
+                size,
+                mode,
+                modified: 0,
+                stamp: 0,
+            });
+            let begin = |digest| begin(&gift, Some(Version::File { digest, mode }));
+            if size == 0 {
+                digest = Some(Digest::of(b""));
+                begin(Digest::of(b""))?;
+            }
+            tell(dialogue, FolderEvent::Change(gift.change.clone())).await?;
+            if size > 0 {
+                digest = send_file(file, size, dialogue, begin).await?;
+            }
+        } else {
+            begin(&gift, gift.own.as_ref().and_then(|own| own.version(None)))?;
+            tell(dialogue, FolderEvent::Change(gift.change.clone())).await?;
+        }
+        // The receiver lives until the last answer has come.
+        let _ = sent.send(Given { gift, digest });
+    }
+    Ok(())
+}
+
+/// Sends exactly as many bytes as were announced, or says that they do not
+/// come. The digest is known before the last of them are on their way: without
+/// those the host makes no change.
+async fn send_file(
+    mut file: File,
+    size: u64,
+    dialogue: &Dialogue,
+    begin: impl FnOnce(Digest) -> Result<(), SourceError>,
+) -> Result<Option<Digest>, SourceError> {
+    let (mut hasher, mut left) = (Hasher::new(), size);
+    let mut buffer = Vec::new();
+    while left > 0 {
+        if !buffer.is_empty() {
+            dialogue.data(Channel::Bulk, Bytes::from(buffer)).await?;
+        }
+        buffer = vec![0; BUFFER.min(usize::try_from(left).unwrap_or(usize::MAX))];
+        let count = tokio::task::block_in_place(|| file.read(&mut buffer));
+        let Some(count) = count.ok().filter(|count| *count > 0) else {
+            tell(dialogue, FolderEvent::Torn).await?;
+            return Ok(None);
+        };
+        buffer.truncate(count);
+        hasher.update(&buffer);
+        left -= count as u64;
+    }
+    let digest = hasher.finish();
+    begin(digest)?;
+    dialogue.data(Channel::Bulk, Bytes::from(buffer)).await?;
+    Ok(Some(digest))
+}
+
+async fn tell(dialogue: &Dialogue, event: FolderEvent) -> Result<(), HostGone> {
+    dialogue.event(Event::Folder(event)).await
+}

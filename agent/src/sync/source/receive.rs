@@ -1,0 +1,111 @@
+//! Files on their way from the host.
+
+use bytes::Bytes;
+use protocol::source::{Entry, Tree};
+use protocol::{Channel, Input};
+
+use super::tree::Time;
+use super::writers::Arrived;
+use super::{SourceError, Times, TreeDir};
+use crate::images::digest::{Digest, Hasher};
+use crate::request::stream::{HostGone, Incoming, Inputs};
+
+/// A file that was asked for.
+pub(crate) struct Wanted<'a> {
+    /// In which tree.
+    pub(crate) tree: Tree,
+    /// By which number it was asked for.
+    pub(crate) index: usize,
+    /// Where it goes.
+    pub(crate) entry: &'a Entry,
+    /// What it held when it came the last time.
+    pub(crate) before: Option<Digest>,
+    /// What times can be taken from the host.
+    pub(crate) times: Times,
+}
+
+/// Receives one file; returns its digest and size.
+pub(crate) async fn receive_file(
+    wanted: &Wanted<'_>,
+    directory: &TreeDir,
+    inputs: &mut Inputs,
+) -> Result<(Digest, u64), SourceError> {
+    let size = receive_size(wanted, inputs).await?;
+    let digest = receive_content(wanted, size, directory, inputs).await?;
+    Ok((digest, size))
+}
+
+pub(super) async fn receive_size(
+    wanted: &Wanted<'_>,
+    inputs: &mut Inputs,
+) -> Result<u64, SourceError> {
+    match inputs.recv().await.ok_or(HostGone)? {
+        Incoming::Input(Input::SourceFile { tree, index, size })
+            if tree == wanted.tree && usize::try_from(index) == Ok(wanted.index) =>
+        {
+            Ok(size)
+        }
+        Incoming::Input(Input::SourceLost { message, .. }) => Err(SourceError::Lost(message)),
+        _ => Err(SourceError::Protocol(
+            "something else than a wanted file came",
+        )),
+    }
+}
+
+/// Receives the content of a file that is small.
+pub(super) async fn receive_whole(
+    wanted: &Wanted<'_>,
+    size: u64,
+    inputs: &mut Inputs,
+) -> Result<Arrived, SourceError> {
+    let mut bytes = Vec::new();
+    let mut left = size;
+    while left > 0 {
+        bytes.extend_from_slice(&receive_bytes(&mut left, inputs).await?);
+    }
+    Ok(Arrived {
+        index: wanted.index,
+        entry: wanted.entry.clone(),
+        before: wanted.before,
+        bytes,
+    })
+}
+
+/// Receives the content of a file while it is written.
+pub(super) async fn receive_content(
+    wanted: &Wanted<'_>,
+    size: u64,
+    directory: &TreeDir,
+    inputs: &mut Inputs,
+) -> Result<Digest, SourceError> {
+    let mut file = directory.file(wanted.entry)?;
+    let mut hasher = Hasher::new();
+    let mut left = size;
+    while left > 0 {
+        let bytes = receive_bytes(&mut left, inputs).await?;
+        hasher.update(&bytes);
+        file.write(&bytes)?;
+    }
+    let digest = hasher.finish();
+    file.finish(Time::of(digest, wanted.before, wanted.times))?;
+    Ok(digest)
+}
+
+/// Receives some of the bytes that are left of a file.
+async fn receive_bytes(left: &mut u64, inputs: &mut Inputs) -> Result<Bytes, SourceError> {
+    let bytes = match inputs.recv().await.ok_or(HostGone)? {
+        Incoming::Data(Channel::Bulk, bytes) => bytes,
+        Incoming::Input(Input::SourceLost { message, .. }) => {
+            return Err(SourceError::Lost(message));
+        }
+        _ => {
+            return Err(SourceError::Protocol(
+                "something else than a file's content came",
+            ));
+        }
+    };
+    *left = left
+        .checked_sub(bytes.len() as u64)
+        .ok_or(SourceError::Protocol("a file is longer than announced"))?;
+    Ok(bytes)
+}
