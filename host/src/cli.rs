@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::machine::Kind;
+use crate::output::{Colour, Detail, OutputOptions};
+use crate::settings::MachineKind;
 
 mod build;
 mod creation_time;
-mod environment;
 mod front_page;
 mod image;
 mod machine;
@@ -18,9 +18,8 @@ mod registry;
 mod services;
 mod store;
 
-pub(crate) use build::{BuildOptions, NetworkChoice, PullChoice};
+pub(crate) use build::BuildOptions;
 pub(crate) use creation_time::CreationTime;
-pub(crate) use environment::{EnvArgument, EnvError, read_env_file};
 pub(crate) use front_page::FRONT_PAGE;
 pub(crate) use image::{ExportOptions, ImageCommand, LoadOptions};
 pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOptions, StopOptions};
@@ -71,7 +70,26 @@ pub(crate) struct GlobalOptions {
     /// The machine that works: auto, in-process, qemu, lima, wsl2, or
     /// ssh://[USER@]HOST[:PORT]
     #[arg(long, global = true, value_name = "MACHINE")]
-    pub(crate) machine: Option<Kind>,
+    pub(crate) machine: Option<MachineKind>,
+}
+
+impl GlobalOptions {
+    /// How the output looks.
+    pub(crate) const fn output(&self) -> OutputOptions {
+        OutputOptions {
+            json: self.json,
+            detail: match (self.quiet, self.verbose) {
+                (true, _) => Detail::Quiet,
+                (false, true) => Detail::Verbose,
+                (false, false) => Detail::Normal,
+            },
+            colour: match self.color {
+                ColorChoice::Auto => Colour::Auto,
+                ColorChoice::Always => Colour::Always,
+                ColorChoice::Never => Colour::Never,
+            },
+        }
+    }
 }
 
 /// When to use colours.

@@ -11,11 +11,12 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, Command, FRONT_PAGE, ImageCommand, PullOptions, PushOptions};
 use crate::connection::session::{Client, Setup};
 use crate::exit_code;
-use crate::machine::{self, Kind};
+use crate::machine;
 use crate::output::{Answer, Printer};
 use crate::platform::home::Home;
 use crate::platform::terminal;
 use crate::project::Project;
+use crate::settings::MachineKind;
 use crate::settings::Settings;
 
 mod account;
@@ -44,7 +45,7 @@ pub(crate) fn run() -> u8 {
     };
     trace();
     terminal::prepare();
-    let mut printer = Printer::new(&cli.global);
+    let mut printer = Printer::new(cli.global.output());
     let machine = cli.global.machine.as_ref();
     let done = match cli.command {
         Some(command) => dispatch(command, machine, &mut printer),
@@ -93,7 +94,7 @@ fn trace() {
 
 fn dispatch(
     command: Command,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     match command {
@@ -138,7 +139,11 @@ struct Start {
 
 impl Start {
     /// Reads all settings and enters the agent's namespaces.
-    fn at(folder: &Path, machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
+    fn at(
+        folder: &Path,
+        machine: Option<&MachineKind>,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
         let home = Home::find()?;
         let settings = Settings::load(folder, &home)?;
         let setup = Setup::new(&home, &settings, machine, printer)?;
@@ -151,9 +156,16 @@ impl Start {
 
     /// The same for commands that concern no project: the current folder's
     /// settings say how registries are reached.
-    fn here(machine: Option<&Kind>, printer: &mut Printer) -> Result<Self, Failure> {
+    fn here(machine: Option<&MachineKind>, printer: &mut Printer) -> Result<Self, Failure> {
         let folder = Project::find(None).map(|project| project.folder);
         Self::at(&folder.unwrap_or_default(), machine, printer)
+    }
+}
+
+/// Says which project it is, where that is not the current folder.
+fn announce(project: &Project, printer: &mut Printer) {
+    if project.is_above() {
+        printer.note(&format!("Project: {}", project.folder.display()));
     }
 }
 
@@ -202,7 +214,7 @@ fn ask(
 
 fn push(
     options: &PushOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let target = options.target.as_ref().unwrap_or(&options.image);
@@ -221,7 +233,7 @@ fn push(
 
 fn pull(
     options: &PullOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;

@@ -15,6 +15,7 @@ mod machine;
 mod output;
 mod platform;
 mod project;
+mod report;
 mod services;
 mod settings;
 mod sync;

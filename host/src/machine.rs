@@ -13,7 +13,6 @@ mod in_process;
 #[cfg(not(target_os = "linux"))]
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
-mod kind;
 mod lima;
 mod look;
 #[cfg(target_os = "linux")]
@@ -38,14 +37,12 @@ use protocol::{Failure, FailureKind};
 use crate::connection::agent::{Agent, AgentError};
 use crate::output::Printer;
 use crate::platform::home::Home;
-use crate::settings::{MachineTable, Shape};
+use crate::settings::{MACHINE_VARIABLE, MachineKind, MachineTable, Shape};
 
 use address::Address;
 #[cfg_attr(windows, expect(unused_imports, reason = "there are no jobs"))]
 pub(crate) use in_process::{resume, suspend};
-pub(crate) use kind::Kind;
-pub(crate) use look::{Look, State};
-pub(crate) use step::Step;
+pub(crate) use look::Look;
 
 /// How long a question may wait for its answer when a machine is looked at.
 pub(crate) const QUESTION: Duration = Duration::from_secs(2);
@@ -111,7 +108,7 @@ impl Machine {
     /// `LOCALD_MACHINE`, else the configuration, else the usual one of this
     /// system.
     pub(crate) fn choose(
-        flag: Option<&Kind>,
+        flag: Option<&MachineKind>,
         table: &MachineTable,
         home: &Home,
     ) -> Result<Self, Failure> {
@@ -121,21 +118,21 @@ impl Machine {
         {
             return Ok(Self::Agent(text.parse::<Address>()?));
         }
-        let kind = match (flag, variable(kind::VARIABLE)) {
+        let kind = match (flag, variable(MACHINE_VARIABLE)) {
             (Some(kind), _) => kind.clone(),
-            (None, Some(text)) => text.parse::<Kind>()?,
+            (None, Some(text)) => text.parse::<MachineKind>()?,
             (None, None) => table.kind.clone().unwrap_or_default(),
         };
         let kind = match kind {
-            Kind::Auto => Kind::usual(),
+            MachineKind::Auto => MachineKind::usual(),
             kind => kind,
         };
         Ok(match kind {
-            Kind::Auto | Kind::InProcess => Self::InProcess,
-            Kind::Lima => Self::lima(table, home),
-            Kind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
-            Kind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
-            Kind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
+            MachineKind::Auto | MachineKind::InProcess => Self::InProcess,
+            MachineKind::Lima => Self::lima(table, home),
+            MachineKind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
+            MachineKind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
+            MachineKind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
         })
     }
 

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use protocol::event::Phase;
 use protocol::{Channel, Event, Failure, FailureKind};
 
-use crate::cli::{ColorChoice, GlobalOptions};
 use crate::exit_code;
-use crate::machine::Step;
+use crate::report::StartStep;
 
 mod answer;
 mod aside;
@@ -45,7 +44,6 @@ mod window;
 pub(crate) use answer::Answer;
 pub(crate) use details::ImageDetails;
 pub(crate) use lines::Lines;
-pub(crate) use machine::{AgentReport, MachineReport};
 pub(crate) use measure::{bytes, duration};
 pub(crate) use sanitise::clean;
 #[cfg(feature = "fuzzing")]
@@ -69,6 +67,24 @@ pub(crate) enum Detail {
     Normal,
     /// All output of all phases.
     Verbose,
+}
+
+/// How the output looks, as the command line has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputOptions {
+    /// Whether a program reads it.
+    pub(crate) json: bool,
+    pub(crate) detail: Detail,
+    pub(crate) colour: Colour,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// As `NO_COLOR`, `CLICOLOR_FORCE` and their like say.
+    Auto,
+    Always,
+    Never,
 }
 
 /// Writes for people or for programs.
@@ -96,14 +112,10 @@ struct People {
 
 impl Printer {
     /// A printer for this process's standard streams.
-    pub(crate) fn new(options: &GlobalOptions) -> Self {
-        let detail = match (options.quiet, options.verbose) {
-            (true, _) => Detail::Quiet,
-            (false, true) => Detail::Verbose,
-            (false, false) => Detail::Normal,
-        };
-        let style = Style::new(wants_colour(options.color, &io::stderr()));
-        let out_style = Style::new(wants_colour(options.color, &io::stdout()));
+    pub(crate) fn new(options: OutputOptions) -> Self {
+        let detail = options.detail;
+        let style = Style::new(wants_colour(options.colour, &io::stderr()));
+        let out_style = Style::new(wants_colour(options.colour, &io::stdout()));
         let folds =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
         let voice = if options.json {
@@ -228,7 +240,7 @@ impl Printer {
     }
 
     /// A step of a machine's start is done.
-    pub(crate) fn machine_step(&mut self, step: &Step) {
+    pub(crate) fn machine_step(&mut self, step: &StartStep) {
         match &mut self.voice {
             Voice::People(people) if people.detail == Detail::Quiet => {}
             Voice::People(people) => {
@@ -345,11 +357,11 @@ impl People {
 }
 
 /// As `NO_COLOR`, `CLICOLOR_FORCE` and their like say, when nobody chose.
-fn wants_colour(choice: ColorChoice, stream: &impl anstream::stream::RawStream) -> bool {
+fn wants_colour(choice: Colour, stream: &impl anstream::stream::RawStream) -> bool {
     match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
     }
 }
 

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use protocol::{Failure, FailureKind, request};
 use sha2::{Digest as _, Sha256};
 
-use crate::output::Printer;
 use crate::platform::home::Home;
-use crate::sync::source::SourceError;
 
 pub(crate) use boundary::{Boundary, BoundaryError, repository_of};
 
@@ -27,19 +25,40 @@ pub(crate) struct Project {
     service: Option<String>,
 }
 
+/// There is no such project.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProjectError {
+    /// The folder is not there, or is a file.
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// The folder cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl From<ProjectError> for Failure {
+    fn from(error: ProjectError) -> Self {
+        Self::from_error(FailureKind::Source, &error)
+    }
+}
+
 impl Project {
     /// The folder, or else the project that the current one belongs to.
-    pub(crate) fn find(named: Option<&Path>) -> Result<Self, SourceError> {
+    pub(crate) fn find(named: Option<&Path>) -> Result<Self, ProjectError> {
         let path = named.unwrap_or(Path::new("."));
         let folder = match dunce::canonicalize(path) {
             Ok(folder) if folder.is_dir() => folder,
-            Ok(_) => return Err(SourceError::NotAFolder(path.to_owned())),
+            Ok(_) => return Err(ProjectError::NotAFolder(path.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(SourceError::NotAFolder(path.to_owned()));
+                return Err(ProjectError::NotAFolder(path.to_owned()));
             }
             Err(source) => {
                 let path = path.to_owned();
-                return Err(SourceError::Read { path, source });
+                return Err(ProjectError::Read { path, source });
             }
         };
         let project = match named {
@@ -53,11 +72,9 @@ impl Project {
         })
     }
 
-    /// Says which project it is, where that is not the current folder.
-    pub(crate) fn announce(&self, printer: &mut Printer) {
-        if self.is_above {
-            printer.note(&format!("Project: {}", self.folder.display()));
-        }
+    /// Whether the current folder is somewhere below it.
+    pub(crate) const fn is_above(&self) -> bool {
+        self.is_above
     }
 
     /// Whether the folder holds the user's whole home: nobody means that.
@@ -115,7 +132,7 @@ mod tests {
         fs_err::write(&file, "").unwrap();
         for wrong in [file, folder.path().join("missing")] {
             let error = Project::find(Some(&wrong)).unwrap_err();
-            assert!(matches!(error, SourceError::NotAFolder(_)), "{error}");
+            assert!(matches!(error, ProjectError::NotAFolder(_)), "{error}");
         }
     }
 }

@@ -13,7 +13,7 @@ mod procfile;
 mod supervisor;
 mod words;
 
-pub(crate) use board::{Board, State, Status, Statuses};
+pub(crate) use board::Board;
 pub(crate) use control::{Answer, Ask, Control, Question, ask};
 pub(crate) use folder::{Folder, FolderError};
 pub(crate) use journal::{Entry, Journal, Reader};

@@ -6,36 +6,45 @@ use std::path::Path;
 use protocol::BuildVariable;
 use protocol::request::{EmbeddedBuildpacks, RegistryAccess};
 
-use crate::cli::{BuildOptions, NetworkChoice, PullChoice, read_env_file};
 use crate::platform::home::Home;
 use crate::project::Boundary;
-use crate::settings::remembered::Remembered;
 
+mod build_table;
 mod buildpack;
+mod choice;
 mod descriptor;
 mod document;
+mod environment;
 mod error;
-pub(crate) mod machine;
+mod machine;
+mod machine_kind;
 mod name;
+mod overrides;
 mod project_file;
 mod registries;
-pub(crate) mod remembered;
+mod remembered;
 mod service;
+mod suggestion;
 mod user_file;
 mod variable;
 
+pub(crate) use build_table::BuildTable;
 pub(crate) use buildpack::BuildpackChoice;
-pub(crate) use error::{SettingsError, nearest};
+pub(crate) use choice::{NetworkChoice, PullChoice};
+pub(crate) use environment::EnvArgument;
+pub(crate) use error::SettingsError;
 pub(crate) use machine::{GuestImage, MachineTable, Shape, Size};
+pub(crate) use machine_kind::{MACHINE_VARIABLE, MachineKind, SshDestination};
 pub(crate) use name::ImageName;
+pub(crate) use overrides::BuildOverrides;
 pub(crate) use registries::Registries;
-pub(crate) use service::{
-    HealthCheck, Kind as ServiceKind, Origin, Probe, Service, Services, levels,
-};
+pub(crate) use remembered::Remembered;
+pub(crate) use service::{HealthCheck, Origin, Probe, Service, ServiceKind, Services, levels};
+pub(crate) use suggestion::nearest;
 
 use buildpack::Place;
 use descriptor::Descriptor;
-pub(crate) use project_file::BuildTable;
+use environment::read_env_file;
 use project_file::ProjectFile;
 use user_file::UserFile;
 
@@ -145,7 +154,7 @@ impl Settings {
     pub(crate) fn build(
         &self,
         folder: &Path,
-        flags: &BuildOptions,
+        flags: &BuildOverrides,
     ) -> Result<BuildSettings, SettingsError> {
         let table = &self.project.build;
         let first =
@@ -171,7 +180,7 @@ impl Settings {
         })
     }
 
-    fn builder(&self, flags: &BuildOptions) -> (String, BuilderOrigin) {
+    fn builder(&self, flags: &BuildOverrides) -> (String, BuilderOrigin) {
         let candidates = [
             (&flags.builder, BuilderOrigin::Flag),
             (&self.project.build.builder, BuilderOrigin::Project),
@@ -232,9 +241,9 @@ impl Settings {
         &self.user.machine
     }
 
-    fn names(&self, folder: &Path, flags: &BuildOptions) -> (Vec<String>, Option<String>) {
-        if !flags.tags.is_empty() {
-            return (flags.tags.clone(), None);
+    fn names(&self, folder: &Path, flags: &BuildOverrides) -> (Vec<String>, Option<String>) {
+        if !flags.names.is_empty() {
+            return (flags.names.clone(), None);
         }
         if let Some(name) = &self.project.build.name {
             return (vec![name.clone()], None);
@@ -247,9 +256,9 @@ impl Settings {
         (vec![name.into()], renamed_from)
     }
 
-    fn embedded(&self, flags: &BuildOptions) -> EmbeddedBuildpacks {
+    fn embedded(&self, flags: &BuildOverrides) -> EmbeddedBuildpacks {
         let files = self.project.build.embedded.or(self.user.build.embedded);
-        if flags.no_embedded_buildpacks || files == Some(false) {
+        if flags.leaves_out_embedded || files == Some(false) {
             EmbeddedBuildpacks::LeftOut
         } else {
             EmbeddedBuildpacks::Last
@@ -259,7 +268,7 @@ impl Settings {
     fn buildpacks(
         &self,
         folder: &Path,
-        flags: &BuildOptions,
+        flags: &BuildOverrides,
     ) -> Result<Vec<BuildpackChoice>, SettingsError> {
         let project = Place::Project {
             folder,
@@ -279,7 +288,7 @@ impl Settings {
     }
 
     /// Variables by name; a later source's value replaces an earlier one's.
-    fn env(&self, flags: &BuildOptions) -> Result<Vec<BuildVariable>, SettingsError> {
+    fn env(&self, flags: &BuildOverrides) -> Result<Vec<BuildVariable>, SettingsError> {
         let mut arguments = Vec::new();
         for file in &flags.env_files {
             arguments.extend(read_env_file(file)?);

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use protocol::request::{BuildNetwork, PullPolicy};
+use clap::Args;
 
-use super::{CreationTime, EnvArgument, ProjectFolder};
+use super::{CreationTime, ProjectFolder};
+use crate::settings::{BuildOverrides, EnvArgument, NetworkChoice, PullChoice};
 
 /// Make an image of a folder
 ///
@@ -97,48 +97,22 @@ impl BuildOptions {
             yes: false,
         }
     }
-}
 
-/// The network of the build phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum NetworkChoice {
-    /// No network
-    None,
-    /// The machine's own
-    Host,
-    /// One of its own, without what listens on this machine (needs pasta)
-    Private,
-}
-
-impl From<NetworkChoice> for BuildNetwork {
-    fn from(choice: NetworkChoice) -> Self {
-        match choice {
-            NetworkChoice::None => Self::None,
-            NetworkChoice::Host => Self::Host,
-            NetworkChoice::Private => Self::Private,
-        }
-    }
-}
-
-/// When a registry is asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PullChoice {
-    Always,
-    Daily,
-    #[value(alias = "if-not-present")]
-    Missing,
-    Never,
-}
-
-impl From<PullChoice> for PullPolicy {
-    fn from(choice: PullChoice) -> Self {
-        match choice {
-            PullChoice::Always => Self::Always,
-            PullChoice::Daily => Self::Daily,
-            PullChoice::Missing => Self::IfNotPresent,
-            PullChoice::Never => Self::Never,
+    /// What the command line decides of a build, for [`Settings::build`].
+    ///
+    /// [`Settings::build`]: crate::settings::Settings::build
+    pub(crate) fn overrides(&self) -> BuildOverrides {
+        BuildOverrides {
+            names: self.tags.clone(),
+            builder: self.builder.clone(),
+            buildpacks: self.buildpacks.clone(),
+            env: self.env.clone(),
+            env_files: self.env_files.clone(),
+            leaves_out_embedded: self.no_embedded_buildpacks,
+            run_image: self.run_image.clone(),
+            network: self.network,
+            pull: self.pull,
+            default_process: self.default_process.clone(),
         }
     }
 }

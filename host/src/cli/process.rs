@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{EnvArgument, ProjectFolder};
+use super::ProjectFolder;
+use crate::settings::EnvArgument;
 
 /// Start a process of an image
 ///

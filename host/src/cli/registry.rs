@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::build::PullChoice;
+use crate::settings::PullChoice;
 
 /// Push a stored image to its registry
 #[derive(Debug, Args)]

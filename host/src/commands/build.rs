@@ -8,17 +8,17 @@ use protocol::event::Built;
 use protocol::request::{BuildRequest, Buildpack, Verbosity};
 use protocol::{Event, Failure, FailureKind, Request};
 
-use super::{Start, block_on, confirm, unexpected};
+use super::{Start, announce, block_on, confirm, unexpected};
 use crate::cli::BuildOptions;
 use crate::connection::request_stream::Heard;
 use crate::connection::session::Client;
 use crate::exit_code;
-use crate::machine::Kind;
 use crate::output::{Answer, Detail, Printer};
 use crate::platform::home::Home;
 use crate::platform::signals::{self, Signals};
 use crate::project::{Boundary, Project};
-use crate::settings::remembered::Remembered;
+use crate::settings::MachineKind;
+use crate::settings::Remembered;
 use crate::settings::{
     BuildSettings, BuilderOrigin, BuildpackChoice, ImageName, Settings, SourceFilter,
 };
@@ -48,11 +48,11 @@ pub(super) struct Plan {
 
 pub(super) fn run(
     options: &BuildOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let project = Project::find(options.project.path())?;
-    project.announce(printer);
+    announce(&project, printer);
     let start = Start::at(&project.folder, machine, printer)?;
     let mut options = options.clone();
     if project.is_whole_home() && !options.yes && std::io::stdin().is_terminal() {
@@ -109,7 +109,7 @@ impl Plan {
         let identity = project.identity(home)?;
         let remembered = Remembered::of(home, &identity.id);
         let settings = settings.clone().with(&remembered);
-        let build = settings.build(&project.folder, options)?;
+        let build = settings.build(&project.folder, &options.overrides())?;
         let renamed_from = build.renamed_from.clone();
         let boundary = settings.boundary();
         let mut trees = vec![application(project, &build.filter, boundary, home)?];

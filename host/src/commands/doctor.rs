@@ -8,11 +8,11 @@ use crate::connection::request_stream::Heard;
 use crate::connection::session::Setup;
 use crate::credential::Credentials;
 use crate::exit_code;
-use crate::machine::Kind;
 use crate::output::{Answer, Printer};
 use crate::platform::home::Home;
+use crate::settings::MachineKind;
 
-pub(super) fn run(machine: Option<&Kind>, printer: &mut Printer) -> Result<u8, Failure> {
+pub(super) fn run(machine: Option<&MachineKind>, printer: &mut Printer) -> Result<u8, Failure> {
     let mut checks = helpers();
     match Start::here(machine, printer).and_then(|start| ask(start.setup, printer)) {
         Ok(found) => checks.extend(found),

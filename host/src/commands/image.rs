@@ -12,15 +12,15 @@ use crate::connection::request_stream::Heard;
 use crate::connection::session::Client;
 use crate::exit_code;
 use crate::export::{Loader, Writer};
-use crate::machine::Kind;
 use crate::output::{Answer, ImageDetails, Printer};
+use crate::settings::MachineKind;
 
 /// The most bytes that an image's documents may have.
 const DOCUMENT_CAP: u64 = 16 * 1024 * 1024;
 
 pub(super) fn run(
     command: ImageCommand,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     if let ImageCommand::Load(options) = command {
@@ -152,7 +152,7 @@ async fn export(
 /// agent's namespaces, and reads what comes from then on.
 fn load(
     options: &LoadOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let (loader, input) = Loader::start(options.tool)?;

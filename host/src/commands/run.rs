@@ -8,16 +8,17 @@ use protocol::request::{EnvVar, ProcessProxies, RunRequest};
 use protocol::{Failure, FailureKind, Request};
 
 use super::build::{self, End, Plan};
-use super::{Start, block_on};
-use crate::cli::{BuildOptions, EnvArgument, RunOptions};
-use crate::machine::Kind;
+use super::{Start, announce, block_on};
+use crate::cli::{BuildOptions, RunOptions};
 use crate::output::Printer;
 use crate::platform::terminal;
 use crate::project::Project;
+use crate::settings::EnvArgument;
+use crate::settings::MachineKind;
 
 pub(super) fn run(
     options: RunOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     refuse_json(printer)?;
@@ -28,7 +29,7 @@ pub(super) fn run(
     let (start, plan) = match folder(options.target.as_deref()) {
         Some(folder) => {
             let project = Project::find(options.target.as_ref().map(|_| folder))?;
-            project.announce(printer);
+            announce(&project, printer);
             let start = Start::at(&project.folder, machine, printer)?;
             let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
             let plan = Plan::new(&project, &start.home, &start.settings, &flags, printer)?;

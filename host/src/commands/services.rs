@@ -13,7 +13,8 @@ use crate::output::{Answer, Label, Printer};
 use crate::platform::home::Home;
 use crate::platform::signals::{self, Signals};
 use crate::project::Project;
-use crate::services::{self, Entry, Folder, FolderError, Question, Reader, Statuses};
+use crate::report::Statuses;
+use crate::services::{self, Entry, Folder, FolderError, Question, Reader};
 use crate::settings::nearest;
 
 /// How often a journal is looked at for more.

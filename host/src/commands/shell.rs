@@ -8,15 +8,15 @@ use protocol::{Failure, FailureKind, Request};
 
 use super::build::{self, End, Plan};
 use super::run::{refuse_json, variables};
-use super::{Start, block_on};
+use super::{Start, announce, block_on};
 use crate::cli::{BuildOptions, ShellOptions};
 use crate::connection::session::Client;
-use crate::machine::Kind;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::platform::signals::{self, Signals};
 use crate::platform::terminal;
 use crate::project::Project;
+use crate::settings::MachineKind;
 use crate::sync::live_folder::{Keeper, Live};
 
 /// What takes longer is told.
@@ -24,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(
     options: &ShellOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     refuse_json(printer)?;
     let env = variables(&options.env)?;
     let project = Project::find(options.project.path())?;
-    project.announce(printer);
+    announce(&project, printer);
     let Start {
         home,
         settings,

@@ -12,12 +12,12 @@ use crate::cli::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 use crate::connection::request_stream::Heard;
 use crate::connection::session::Client;
 use crate::exit_code;
-use crate::machine::Kind;
 use crate::output::{Answer, Printer, bytes};
+use crate::settings::MachineKind;
 
 pub(super) fn run(
     options: &StoreOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     match options.command {
@@ -26,7 +26,7 @@ pub(super) fn run(
     }
 }
 
-fn usage(machine: Option<&Kind>, printer: &mut Printer) -> Result<u8, Failure> {
+fn usage(machine: Option<&MachineKind>, printer: &mut Printer) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;
     match ask(setup, printer, |_| Request::StoreUsage)? {
         Reply::StoreUsage(usage) => printer.answer(&Answer::StoreUsage(usage)),
@@ -37,7 +37,7 @@ fn usage(machine: Option<&Kind>, printer: &mut Printer) -> Result<u8, Failure> {
 
 fn verify(
     options: VerifyOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;
@@ -115,7 +115,7 @@ fn give_up(faults: &mut [StoreFault], verified: &mut Verified) {
 
 pub(super) fn prune(
     options: PruneOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;

@@ -14,27 +14,27 @@ use tokio::task::JoinSet;
 use self::images::Images;
 use self::project::Services;
 use self::settings::ServiceSettings;
-use super::{Start, block_on};
+use super::{Start, announce, block_on};
 use crate::cli::UpOptions;
 use crate::connection::session::Client;
 use crate::exit_code;
-use crate::machine::Kind;
 use crate::output::{Label, Printer};
 use crate::platform::signals::{self, Signals};
 use crate::platform::terminal;
 use crate::project::Project;
+use crate::report::{ServiceState, Statuses};
 use crate::services::{
-    Answer, Ask, Board, Control, Folder, Journal, OnExit, Order, Question, State, Statuses,
-    Supervisor,
+    Answer, Ask, Board, Control, Folder, Journal, OnExit, Order, Question, Supervisor,
 };
+use crate::settings::MachineKind;
 
 pub(super) fn run(
     options: &UpOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let project = Project::find(options.project.folder.as_deref())?;
-    project.announce(printer);
+    announce(&project, printer);
     let start = Start::at(&project.folder, machine, printer)?;
     let services = Services::choose(&project, &start.settings, &options.services)?;
     let images = Images::plan(
@@ -210,13 +210,13 @@ impl Up {
     async fn supervise(&mut self) -> Result<Cause, Failure> {
         let mut look = self.board.look();
         loop {
-            let over = |states: &[State]| states.iter().all(|state| state.is_over());
-            let states: Vec<State> = look
+            let over = |states: &[ServiceState]| states.iter().all(|state| state.is_over());
+            let states: Vec<ServiceState> = look
                 .borrow_and_update()
                 .values()
                 .map(|it| it.state)
                 .collect();
-            let by_hand = states.iter().all(|state| *state == State::Stopped);
+            let by_hand = states.iter().all(|state| *state == ServiceState::Stopped);
             if by_hand || (!self.watches && over(&states)) {
                 return Ok(Cause::Over);
             }

@@ -11,8 +11,9 @@ use protocol::{Event, Failure, FailureKind, Request};
 use super::{Start, block_on, doctor};
 use crate::cli::MachineCommand;
 use crate::exit_code;
-use crate::machine::{Kind, Machine};
+use crate::machine::Machine;
 use crate::output::{Answer, Printer};
+use crate::settings::MachineKind;
 
 /// The machine that a command is about.
 struct Subject {
@@ -22,7 +23,7 @@ struct Subject {
 
 pub(super) fn run(
     command: &MachineCommand,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;

@@ -11,11 +11,12 @@ use crate::connection::agent::Agent;
 use crate::connection::request_stream::Conversation;
 use crate::credential::helper_process::Outside;
 use crate::credential::{AccountKey, Credentials, RegistryKey};
-use crate::machine::{Kind, Machine};
+use crate::machine::Machine;
 use crate::output::Printer;
 use crate::platform::descriptors;
 use crate::platform::home::Home;
 use crate::platform::job;
+use crate::settings::MachineKind;
 use crate::settings::{self, Settings};
 
 /// Everything that must be done while the process has one thread.
@@ -54,7 +55,7 @@ impl Setup {
     pub(crate) fn new(
         home: &Home,
         settings: &Settings,
-        machine: Option<&Kind>,
+        machine: Option<&MachineKind>,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
         let machine = Machine::choose(machine, settings.machine(), home)?;

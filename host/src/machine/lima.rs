@@ -17,11 +17,12 @@ use protocol::Failure;
 use protocol::event::Check;
 
 use super::ssh::Ssh;
-use super::{Look, QUESTION, State, clock, size, step};
+use super::{Look, QUESTION, clock, size, step};
 use crate::connection::agent::Agent;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::platform::state_file;
+use crate::report::MachineState;
 use crate::settings::Shape;
 
 use error::LimaError;
@@ -106,9 +107,9 @@ impl Lima {
             Err(LimaError::NoAnswer { command, limit })
         });
         let look = match found {
-            Ok(None) => Look::without_agent(State::Absent, None),
+            Ok(None) => Look::without_agent(MachineState::Absent, None),
             Ok(Some(instance)) => self.look_at(&instance).await,
-            Err(error) => Look::without_agent(State::Unreachable, Some(error.into())),
+            Err(error) => Look::without_agent(MachineState::Unreachable, Some(error.into())),
         };
         Look {
             transport: Some("ssh".to_owned()),
@@ -128,16 +129,16 @@ impl Lima {
         };
         match instance.status.as_str() {
             "Running" => match tokio::time::timeout(QUESTION, self.ssh().look()).await {
-                Ok(look) if look.state == State::Running => look,
-                Ok(look) => Look::without_agent(State::Hung, look.fault),
+                Ok(look) if look.state == MachineState::Running => look,
+                Ok(look) => Look::without_agent(MachineState::Hung, look.fault),
                 Err(_) => {
                     let error = LimaError::Silent { limit: QUESTION };
-                    Look::without_agent(State::Hung, Some(error.into()))
+                    Look::without_agent(MachineState::Hung, Some(error.into()))
                 }
             },
-            "Stopped" => Look::without_agent(State::Stopped, None),
-            "Installing" => Look::without_agent(State::Starting, None),
-            _ => Look::without_agent(State::Crashed, fault()),
+            "Stopped" => Look::without_agent(MachineState::Stopped, None),
+            "Installing" => Look::without_agent(MachineState::Starting, None),
+            _ => Look::without_agent(MachineState::Crashed, fault()),
         }
     }
 

@@ -25,10 +25,11 @@ use protocol::event::Check;
 use protocol::request::Running;
 use protocol::{Failure, Request};
 
-use super::{Look, QUESTION, State, clock, step};
+use super::{Look, QUESTION, clock, step};
 use crate::connection::agent::Agent;
 use crate::output::Printer;
 use crate::platform::home::Home;
+use crate::report::MachineState;
 use crate::settings::Shape;
 
 use error::QemuError;
@@ -136,16 +137,16 @@ impl Qemu {
     pub(super) async fn look(&self) -> Look {
         let look = match self.folder.life() {
             Life::None => self.look_at_the_dead(),
-            Life::Starting => Look::without_agent(State::Starting, None),
-            Life::Suspended { .. } => Look::without_agent(State::Suspended, None),
+            Life::Starting => Look::without_agent(MachineState::Starting, None),
+            Life::Suspended { .. } => Look::without_agent(MachineState::Suspended, None),
             Life::Running => {
                 match tokio::time::timeout(QUESTION, dial::connect(&self.folder)).await {
                     Ok(Ok(agent)) => Look::running(agent),
                     Ok(Err(_)) if self.is_ending().await => self.look_at_the_dead(),
-                    Ok(Err(error)) => Look::without_agent(State::Hung, Some(error.into())),
+                    Ok(Err(error)) => Look::without_agent(MachineState::Hung, Some(error.into())),
                     Err(_) => {
                         let error = QemuError::Hung { time: QUESTION };
-                        Look::without_agent(State::Hung, Some(error.into()))
+                        Look::without_agent(MachineState::Hung, Some(error.into()))
                     }
                 }
             }
@@ -159,9 +160,9 @@ impl Qemu {
 
     fn look_at_the_dead(&self) -> Look {
         match self.folder.end() {
-            Some(error) => Look::without_agent(State::Crashed, Some(error.into())),
-            None if self.folder.disk().exists() => Look::without_agent(State::Stopped, None),
-            None => Look::without_agent(State::Absent, None),
+            Some(error) => Look::without_agent(MachineState::Crashed, Some(error.into())),
+            None if self.folder.disk().exists() => Look::without_agent(MachineState::Stopped, None),
+            None => Look::without_agent(MachineState::Absent, None),
         }
     }
 

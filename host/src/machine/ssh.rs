@@ -19,10 +19,11 @@ use tokio::process::Command;
 
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile, AgentFileError};
-use super::kind::Destination;
 use super::{Look, colon, spawn};
 use crate::connection::agent::{Agent, AgentError};
 use crate::output::Printer;
+use crate::report::MachineState;
+use crate::settings::SshDestination;
 
 pub(super) use doctor::checks;
 use remote::{Greeting, Service};
@@ -80,7 +81,7 @@ enum Manner {
 
 impl Ssh {
     /// Somebody's machine.
-    pub(super) fn new(destination: &Destination) -> Self {
+    pub(super) fn new(destination: &SshDestination) -> Self {
         let mut arguments = Vec::new();
         if let Some(port) = destination.port {
             arguments.extend(["-p".to_owned(), port.to_string()]);
@@ -130,7 +131,7 @@ impl Ssh {
         };
         let look = match tokio::time::timeout(LOOK, reached).await {
             Ok(Ok(Some(agent))) => Look::running(agent),
-            Ok(Ok(None)) => Look::without_agent(super::State::Absent, None),
+            Ok(Ok(None)) => Look::without_agent(MachineState::Absent, None),
             Ok(Err(error)) => Look::at(Err(error.into())),
             Err(_) => Look::at(Err(unreachable("no answer in 10 seconds").into())),
         };

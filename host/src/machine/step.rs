@@ -6,18 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::output::Printer;
 use crate::platform::state_file;
-
-/// One step of a start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) name: String,
-    pub(crate) time: Duration,
-}
+use crate::report::StartStep;
 
 /// The steps of a start so far.
 #[derive(Debug)]
 pub(super) struct Steps {
-    done: Vec<Step>,
+    done: Vec<StartStep>,
     since: Instant,
 }
 
@@ -32,7 +26,7 @@ impl Steps {
 
     /// A step has ended, and the next one begins.
     pub(super) fn end(&mut self, name: &str, printer: &mut Printer) {
-        let step = Step {
+        let step = StartStep {
             name: name.to_owned(),
             time: self.since.elapsed(),
         };
@@ -43,17 +37,17 @@ impl Steps {
 
     /// Keeps them for `vm status --timings`.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        let millis = |step: &Step| u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
+        let millis = |step: &StartStep| u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
         let steps: Vec<_> = self.done.iter().map(|it| (&it.name, millis(it))).collect();
         state_file::write(path, &steps)
     }
 }
 
 /// The steps of the last start, if they are known.
-pub(super) fn load(path: &Path) -> Vec<Step> {
+pub(super) fn load(path: &Path) -> Vec<StartStep> {
     let bytes = fs_err::read(path).unwrap_or_default();
     let steps: Vec<(String, u64)> = serde_json::from_slice(&bytes).unwrap_or_default();
-    let step = |(name, millis)| Step {
+    let step = |(name, millis)| StartStep {
         name,
         time: Duration::from_millis(millis),
     };

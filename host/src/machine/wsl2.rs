@@ -24,11 +24,12 @@ use protocol::{Failure, build_id::Architecture};
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile};
 use super::step::{self, Steps};
-use super::{Look, QUESTION, State};
+use super::{Look, QUESTION};
 use crate::connection::agent::{Agent, AgentError};
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::platform::state_file;
+use crate::report::MachineState;
 
 use code::Code;
 use error::WslError;
@@ -158,7 +159,8 @@ impl Wsl2 {
             Ok(program) => look(&program).await,
             Err(error) => Err(error),
         };
-        let fault = |error: WslError| Look::without_agent(State::Unreachable, Some(error.into()));
+        let fault =
+            |error: WslError| Look::without_agent(MachineState::Unreachable, Some(error.into()));
         Look {
             transport: Some("wsl.exe".to_owned()),
             steps: step::load(&self.steps()),
@@ -293,19 +295,19 @@ async fn greet(stream: ChildStream, time: Duration) -> Result<Agent, WslError> {
 
 async fn look(program: &Program) -> Result<Look, WslError> {
     if !program.names(&[], QUESTION).await?.contains(NAME) {
-        return Ok(Look::without_agent(State::Absent, None));
+        return Ok(Look::without_agent(MachineState::Absent, None));
     }
     if !program
         .names(&["--running"], QUESTION)
         .await?
         .contains(NAME)
     {
-        return Ok(Look::without_agent(State::Stopped, None));
+        return Ok(Look::without_agent(MachineState::Stopped, None));
     }
     let agent = greet(start(program, Stdio::null())?, QUESTION).await;
     Ok(match agent {
         Ok(agent) => Look::running(agent),
-        Err(error) => Look::without_agent(State::Hung, Some(error.into())),
+        Err(error) => Look::without_agent(MachineState::Hung, Some(error.into())),
     })
 }
 

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::Detail;
 use super::details::ImageDetails;
-use super::machine::{MachineReport, size};
+use super::machine::size;
 use super::measure::{bytes, duration, short_digest};
 use super::sanitise::clean;
 use super::style::Style;
 use super::{checks, images, services, store};
 use crate::export::{Target, Tool};
-use crate::services::Statuses;
+use crate::report::{MachineReport, Statuses};
 use crate::settings::Shape;
 
 /// The answer of a command: it goes to standard output.

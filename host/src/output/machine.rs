@@ -3,40 +3,14 @@
 use std::time::Duration;
 
 use protocol::Failure;
-use protocol::event::{MachineStatus, Status, Usage};
 use serde_json::{Value, json};
 
 use super::measure::{bytes, duration};
 use super::sanitise::clean;
 use super::table::table;
 use crate::exit_code;
-use crate::machine::{State, Step};
+use crate::report::{AgentReport, MachineReport, StartStep};
 use crate::settings::Shape;
-
-/// What `vm status` found.
-#[derive(Debug)]
-pub(crate) struct MachineReport {
-    pub(crate) machine: String,
-    pub(crate) state: State,
-    pub(crate) fault: Option<Failure>,
-    pub(crate) transport: Option<String>,
-    pub(crate) agent: Option<AgentReport>,
-    /// Of the last start, when they are asked for.
-    pub(crate) steps: Vec<Step>,
-    pub(crate) shape: Option<Shape>,
-}
-
-/// What its agent answered; absent is what did not come in time.
-#[derive(Debug)]
-pub(crate) struct AgentReport {
-    pub(crate) build: String,
-    pub(crate) status: Option<Status>,
-    pub(crate) machine: Option<MachineStatus>,
-    pub(crate) usage: Option<Usage>,
-    pub(crate) round_trip: Duration,
-    /// How far the machine's clock is before this system's.
-    pub(crate) offset_millis: i64,
-}
 
 impl MachineReport {
     pub(super) fn json(&self) -> Value {
@@ -57,7 +31,8 @@ impl MachineReport {
             object["disk"] = shape.disk.into();
         }
         if !self.steps.is_empty() {
-            let step = |step: &Step| json!({"step": step.name, "milliseconds": millis(step.time)});
+            let step =
+                |step: &StartStep| json!({"step": step.name, "milliseconds": millis(step.time)});
             object["start"] = self.steps.iter().map(step).collect();
         }
         object

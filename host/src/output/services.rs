@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::measure::{age, now};
 use super::sanitise::clean;
 use super::table::table;
-use crate::services::{State, Statuses};
+use crate::report::{ServiceState, ServiceStatus, Statuses};
 
 /// Seconds of health that a service needs after a crash.
 const UNSTEADY: u64 = 10;
@@ -19,9 +19,11 @@ pub(super) fn lines(statuses: &Statuses) -> Vec<String> {
     for (name, status) in statuses {
         let seconds = now().saturating_sub(status.since);
         let state = match status.state {
-            State::Ended(code) => format!("ended with {code}"),
+            ServiceState::Ended(code) => format!("ended with {code}"),
             // It is up, but was some seconds ago, too, when it crashed.
-            State::Healthy if status.restarts > 0 && seconds < UNSTEADY => "restarting".to_owned(),
+            ServiceState::Healthy if status.restarts > 0 && seconds < UNSTEADY => {
+                "restarting".to_owned()
+            }
             state => state.name().to_owned(),
         };
         let port = status.port.map_or("-".to_owned(), |port| port.to_string());
@@ -44,9 +46,9 @@ fn since(seconds: u64) -> String {
 }
 
 pub(super) fn json(statuses: &Statuses) -> Value {
-    let service = |(name, status): (&String, &crate::services::Status)| {
+    let service = |(name, status): (&String, &ServiceStatus)| {
         let code = match status.state {
-            State::Ended(code) => Some(code),
+            ServiceState::Ended(code) => Some(code),
             _ => None,
         };
         json!({

@@ -280,16 +280,16 @@ fn services_write_under_their_names() {
 
 #[test]
 fn people_read_how_services_are() {
-    use crate::services::{State, Status};
-    let status = |state, port| Status {
+    use crate::report::{ServiceState, ServiceStatus};
+    let status = |state, port| ServiceStatus {
         state,
         port,
         restarts: 2,
         since: measure::now(),
     };
     let statuses = [
-        ("web".to_owned(), status(State::Healthy, Some(8080))),
-        ("job".to_owned(), status(State::Ended(3), None)),
+        ("web".to_owned(), status(ServiceState::Healthy, Some(8080))),
+        ("job".to_owned(), status(ServiceState::Ended(3), None)),
     ];
     let (mut printer, out, _) = people(Detail::Normal);
     printer.answer(&Answer::Services(statuses.into()));

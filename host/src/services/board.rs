@@ -1,67 +1,10 @@
 //! How all services are, for whoever wants to know.
 
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// What a service does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
-    /// For its image, or for what it depends on.
-    Waiting,
-    /// Its process runs, and is not healthy yet.
-    Starting,
-    Healthy,
-    /// It has crashed, and rests before it starts again.
-    Resting,
-    /// By itself, with this exit code.
-    Ended(u8),
-    Stopping,
-    /// Because somebody wanted so.
-    Stopped,
-}
-
-impl State {
-    /// One word.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Starting => "starting",
-            Self::Healthy => "healthy",
-            Self::Resting => "resting",
-            Self::Ended(_) => "ended",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-        }
-    }
-
-    /// Whether others may rely on it. A job that has ended well has done what
-    /// they wait for.
-    const fn is_ready(self) -> bool {
-        matches!(self, Self::Healthy | Self::Ended(0))
-    }
-
-    /// Whether nothing more comes of it by itself.
-    pub(crate) const fn is_over(self) -> bool {
-        matches!(self, Self::Ended(_) | Self::Stopped)
-    }
-}
-
-/// A service as others see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Status {
-    pub(crate) state: State,
-    pub(crate) port: Option<u16>,
-    /// How often it was started again after a crash.
-    pub(crate) restarts: u32,
-    /// Seconds since the epoch when its state became this one.
-    pub(crate) since: u64,
-}
-
-pub(crate) type Statuses = BTreeMap<String, Status>;
+use crate::report::{ServiceState, ServiceStatus, Statuses};
 
 /// The board; a clone is the same one.
 #[derive(Debug, Clone)]
@@ -75,8 +18,8 @@ impl Board {
     /// All wait.
     pub(crate) fn new<'a>(services: impl Iterator<Item = (&'a str, Option<u16>)>) -> Self {
         let waiting = |(name, port): (&str, _)| {
-            let status = Status {
-                state: State::Waiting,
+            let status = ServiceStatus {
+                state: ServiceState::Waiting,
                 port,
                 restarts: 0,
                 since: now(),
@@ -97,7 +40,7 @@ impl Board {
     }
 
     /// A service is in another state.
-    pub(super) fn set(&self, service: &str, state: State) {
+    pub(super) fn set(&self, service: &str, state: ServiceState) {
         self.statuses.send_if_modified(|statuses| {
             let Some(status) = statuses.get_mut(service) else {
                 return false;
@@ -163,13 +106,13 @@ mod tests {
                 .await
                 .is_ok()
         };
-        board.set("db", State::Healthy);
+        board.set("db", ServiceState::Healthy);
         assert!(!is_ready().await);
-        board.set("job", State::Ended(1));
+        board.set("job", ServiceState::Ended(1));
         assert!(!is_ready().await);
-        board.set("job", State::Ended(0));
+        board.set("job", ServiceState::Ended(0));
         assert!(is_ready().await);
-        board.set("db", State::Resting);
+        board.set("db", ServiceState::Resting);
         assert!(!is_ready().await);
     }
 
@@ -180,13 +123,13 @@ mod tests {
         let (board, writer) = alone.shared();
         writer.send_replace(board.look().borrow().clone());
         board.written().await;
-        board.set("db", State::Healthy);
+        board.set("db", ServiceState::Healthy);
         let moment = std::time::Duration::from_millis(1);
         assert!(tokio::time::timeout(moment, board.written()).await.is_err());
         writer.send_replace(board.look().borrow().clone());
         board.written().await;
         // Who cannot write any more holds nobody up.
-        board.set("db", State::Stopped);
+        board.set("db", ServiceState::Stopped);
         drop(writer);
         board.written().await;
     }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::{Failure, FailureKind};
 
-use super::board::Statuses;
 use crate::platform::state_file;
+use crate::report::Statuses;
 
 #[cfg(unix)]
 #[path = "folder/unix.rs"]

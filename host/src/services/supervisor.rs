@@ -10,13 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::board::{Board, State};
+use super::board::Board;
 use super::health;
 use super::journal::Journal;
 use super::launch::Launch;
 use super::process::{Exit, Output, Process, Stop};
 use crate::connection::session::Client;
 use crate::output::{Label, Printer, duration};
+use crate::report::ServiceState;
 
 /// What becomes of a service whose process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Supervisor {
                     return Ok(());
                 }
                 Turn::Failed if self.on_exit == OnExit::Wait => {
-                    self.board.set(name, State::Ended(1));
+                    self.board.set(name, ServiceState::Ended(1));
                     return Ok(());
                 }
                 Turn::Ended { code, healthy } => {
@@ -122,7 +123,7 @@ impl Supervisor {
                 Turn::Failed => (format!("{name} is not up"), backoff.rest(None)),
             };
             let again = format!("{what}; it starts again in {}", duration(rest));
-            self.tell(State::Resting, &again).await;
+            self.tell(ServiceState::Resting, &again).await;
             match self.unless_told(tokio::time::sleep(rest)).await {
                 Told::Nothing => {}
                 Told::Start => backoff.forget(),
@@ -134,7 +135,7 @@ impl Supervisor {
 
     /// Waits for what the service depends on, unless it is told to stop first.
     async fn await_dependencies(&mut self) -> Told {
-        self.board.set(&self.launch.name, State::Waiting);
+        self.board.set(&self.launch.name, ServiceState::Waiting);
         let board = self.board.clone();
         let needs = self.launch.depends_on.clone();
         loop {
@@ -157,7 +158,7 @@ impl Supervisor {
                     Told::Stop
                 }
                 Some(Order::Kill) | None => {
-                    self.board.set(&self.launch.name, State::Stopped);
+                    self.board.set(&self.launch.name, ServiceState::Stopped);
                     Told::Stop
                 }
             },
@@ -167,7 +168,7 @@ impl Supervisor {
     /// Stays stopped: nothing ran.
     async fn hold(&mut self, done: oneshot::Sender<()>) {
         self.held = true;
-        self.board.set(&self.launch.name, State::Stopped);
+        self.board.set(&self.launch.name, ServiceState::Stopped);
         self.board.written().await;
         // Nobody may wait for it.
         let _ = done.send(());
@@ -176,7 +177,7 @@ impl Supervisor {
     /// One process, from its start to its end.
     async fn once(&mut self) -> Result<Turn, Failure> {
         let name = self.launch.name.clone();
-        self.board.set(&name, State::Starting);
+        self.board.set(&name, ServiceState::Starting);
         if let Some(port) = self.launch.port
             && health::is_open(&self.client, port).await
         {
@@ -246,7 +247,7 @@ impl Supervisor {
                     }
                 }
                 order = self.orders.recv() => {
-                    self.board.set(&launch.name, State::Stopping);
+                    self.board.set(&launch.name, ServiceState::Stopping);
                     let signal = match order {
                         Some(Order::Kill) | None => Some(Signal::Kill),
                         Some(Order::Start | Order::Restart | Order::Stop(_)) => launch.stop_signal,
@@ -301,7 +302,7 @@ impl Supervisor {
         }
         self.held = true;
         let text = format!("{name} stopped");
-        self.tell(State::Stopped, &text).await;
+        self.tell(ServiceState::Stopped, &text).await;
         for done in stop.waiting {
             // Nobody may wait for it.
             let _ = done.send(());

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use protocol::{Failure, FailureKind};
 
-use super::board::State;
 use super::supervisor::{OnExit, Supervisor};
 use crate::output::duration;
+use crate::report::ServiceState;
 use crate::settings::Probe;
 
 impl Supervisor {
@@ -18,11 +18,11 @@ impl Supervisor {
             _ => String::new(),
         };
         let text = match (self.on_exit, &self.launch.health.probe) {
-            (OnExit::Wait, _) => return self.board.set(name, State::Healthy),
+            (OnExit::Wait, _) => return self.board.set(name, ServiceState::Healthy),
             (OnExit::Restart, Probe::Started) => format!("{name} has started"),
             (OnExit::Restart, _) => format!("{name} is up{place} ({time})"),
         };
-        self.tell(State::Healthy, &text).await;
+        self.tell(ServiceState::Healthy, &text).await;
     }
 
     pub(super) fn unhealthy(&mut self, last: &str) {
@@ -45,11 +45,11 @@ impl Supervisor {
                 format!("{name} ended with {code}: a change of the source starts it again")
             }
         };
-        self.tell(State::Ended(code), &text).await;
+        self.tell(ServiceState::Ended(code), &text).await;
     }
 
     /// Who reads it, and asks for the states then, finds this one.
-    pub(super) async fn tell(&mut self, state: State, text: &str) {
+    pub(super) async fn tell(&mut self, state: ServiceState, text: &str) {
         self.board.set(&self.launch.name, state);
         self.board.written().await;
         self.printer

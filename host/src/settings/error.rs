@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use protocol::{Failure, FailureKind};
 
+use super::environment::EnvError;
 use super::service::ServiceError;
-use crate::cli::EnvError;
+use super::suggestion::nearest;
 use crate::project::BoundaryError;
 
 /// Why the settings cannot be used.
@@ -95,11 +96,4 @@ impl From<SettingsError> for Failure {
             None => failure,
         }
     }
-}
-
-/// The known key that was probably meant.
-pub(crate) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
-    let score = |name: &&String| strsim::jaro_winkler(key, name);
-    let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?;
-    (score(&best) > 0.75).then_some(best)
 }

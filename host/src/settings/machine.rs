@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::{Failure, FailureKind};
 use serde::Deserialize;
 
-use crate::machine::Kind;
+use super::machine_kind::MachineKind;
 
 /// Bytes of a virtual machine's memory when nobody says.
 const MEMORY: u64 = 2 << 30;
@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_mins(30);
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct MachineTable {
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<MachineKind>,
     cpus: Option<u32>,
     memory: Option<Size>,
     disk: Option<Size>,

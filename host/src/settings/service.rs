@@ -7,18 +7,19 @@ use protocol::input::Signal;
 use protocol::request::EnvVar;
 
 use super::SettingsError;
+use super::build_table::BuildTable;
 use super::document::line_at;
-use super::project_file::BuildTable;
 
+mod command;
 mod error;
 mod health;
 mod order;
 mod table;
 
+pub(crate) use command::ServiceCommand;
 pub(crate) use error::ServiceError;
 pub(crate) use health::{HealthCheck, Probe};
 pub(crate) use order::levels;
-pub(crate) use table::ServiceCommand;
 pub(super) use table::ServiceTable;
 
 use error::At;
@@ -28,7 +29,7 @@ use error::At;
 pub(crate) struct Service {
     /// Letters, digits, `-` and `_`.
     pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ServiceKind,
     pub(crate) origin: Origin,
     pub(crate) command: Option<ServiceCommand>,
     pub(crate) port: Option<u16>,
@@ -42,7 +43,7 @@ pub(crate) struct Service {
 
 /// What a service is to its project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ServiceKind {
     /// It may listen on a port.
     Exec,
     /// It does not.

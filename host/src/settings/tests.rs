@@ -2,20 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use clap::Parser;
 use protocol::Failure;
 
 mod services;
 
 use super::*;
-use crate::cli::{Cli, Command};
 
-fn flags(words: &[&str]) -> BuildOptions {
-    let words = ["locald", "build"].iter().chain(words);
-    match Cli::try_parse_from(words).unwrap().command {
-        Some(Command::Build(options)) => options,
-        _ => unreachable!("not build"),
+/// What these flags of `locald build` decide.
+fn overrides(words: &[&str]) -> BuildOverrides {
+    let mut overrides = BuildOverrides::default();
+    for flag in words.chunks(2) {
+        let value = flag[1].to_owned();
+        match flag[0] {
+            "-t" => overrides.names.push(value),
+            "-B" => overrides.builder = Some(value),
+            "-b" => overrides.buildpacks.push(value),
+            "-e" => overrides.env.push(value.parse().unwrap()),
+            other => unreachable!("not the flag {other}"),
+        }
     }
+    overrides
 }
 
 /// Settings out of the texts of the three files.
@@ -31,7 +37,7 @@ fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, Set
 
 fn build(settings: &Settings, words: &[&str]) -> BuildSettings {
     settings
-        .build(Path::new("/src/My Shop"), &flags(words))
+        .build(Path::new("/src/My Shop"), &overrides(words))
         .unwrap()
 }
 
@@ -78,10 +84,7 @@ fn each_source_beats_the_next() {
     let project = "[build]\nbuilder = \"project/builder\"\nnetwork = \"none\"";
     let user = "[build]\nbuilder = \"user/builder\"\nnetwork = \"host\"\npull = \"never\"";
     let all = settings(project, DESCRIPTOR, user).unwrap();
-    assert_eq!(
-        build(&all, &["--builder", "flag/builder"]).builder,
-        "flag/builder"
-    );
+    assert_eq!(build(&all, &["-B", "flag/builder"]).builder, "flag/builder");
     let resolved = build(&all, &[]);
     assert_eq!(resolved.builder, "project/builder");
     assert_eq!(resolved.network, NetworkChoice::None);

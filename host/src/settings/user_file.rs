@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::choice::{NetworkChoice, PullChoice};
 use super::machine::MachineTable;
 use super::registries::RegistryTable;
 use super::{SettingsError, document};
-use crate::cli::{NetworkChoice, PullChoice};
 
 /// The file.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -11,19 +11,19 @@ use super::{folder, proxies, variables};
 use crate::cli::RunOptions;
 use crate::commands::build::{self, End};
 use crate::commands::workshop::{Recipe, Workshop};
-use crate::commands::{Start, block_on};
+use crate::commands::{Start, announce, block_on};
 use crate::connection::session::Client;
-use crate::machine::Kind;
 use crate::output::Printer;
 use crate::platform::signals::{self, Signals};
 use crate::platform::terminal;
 use crate::project::Project;
 use crate::services::{Board, Launch, OnExit, Order, Program, Supervisor};
 use crate::settings::HealthCheck;
+use crate::settings::MachineKind;
 
 pub(super) fn run(
     options: RunOptions,
-    machine: Option<&Kind>,
+    machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let env = variables(&options.env)?;
@@ -34,7 +34,7 @@ pub(super) fn run(
         return Err(failure.with_hint("`--watch` builds a folder again and again: name one"));
     };
     let project = Project::find(options.target.as_ref().map(|_| folder))?;
-    project.announce(printer);
+    announce(&project, printer);
     let start = Start::at(&project.folder, machine, printer)?;
     let recipe = Recipe {
         home: start.home,

@@ -9,7 +9,8 @@ use crate::cli::StatusOptions;
 use crate::connection::agent::Agent;
 use crate::exit_code;
 use crate::machine::QUESTION;
-use crate::output::{AgentReport, Answer, MachineReport, Printer};
+use crate::output::{Answer, Printer};
+use crate::report::{AgentReport, MachineReport};
 
 pub(super) async fn run(
     subject: &Subject,

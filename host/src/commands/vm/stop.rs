@@ -9,8 +9,9 @@ use super::Subject;
 use crate::cli::StopOptions;
 use crate::connection::agent::{Agent, AgentError, Message};
 use crate::exit_code;
-use crate::machine::{Machine, State};
+use crate::machine::Machine;
 use crate::output::{Answer, Printer};
+use crate::report::MachineState;
 
 /// A disk that takes longer is trimmed at another stop.
 const TRIM: Duration = Duration::from_secs(20);
@@ -68,9 +69,13 @@ pub(super) async fn stop(
     }
     let look = subject.machine.look().await;
     match (look.state, look.agent) {
-        (State::Absent | State::Stopped | State::Crashed | State::Unreachable, _) => {
-            Ok(Stopped::Already)
-        }
+        (
+            MachineState::Absent
+            | MachineState::Stopped
+            | MachineState::Crashed
+            | MachineState::Unreachable,
+            _,
+        ) => Ok(Stopped::Already),
         _ if options.force => {
             subject.machine.kill().await?;
             Ok(Stopped::Killed)

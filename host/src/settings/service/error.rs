@@ -1,6 +1,6 @@
 //! What can be wrong with a service.
 
-use crate::settings::error::nearest;
+use crate::settings::suggestion::nearest;
 
 /// Signals that may stop a service.
 pub(super) const SIGNALS: [&str; 7] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"];

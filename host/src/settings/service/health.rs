@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use super::command::ServiceCommand;
 use super::error::ServiceError;
-use super::table::ServiceCommand;
 
 /// Between two probes.
 const INTERVAL: Duration = Duration::from_millis(100);

@@ -11,10 +11,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
+use super::command::ServiceCommand;
 use super::error::{At, ServiceError};
 use super::health::HealthTable;
-use super::{Kind, Origin, Service};
-use crate::settings::project_file::BuildTable;
+use super::{Origin, Service, ServiceKind};
+use crate::settings::build_table::BuildTable;
 
 /// `[services.NAME]`
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -33,42 +34,11 @@ pub(in crate::settings) struct ServiceTable {
     stop_signal: Option<Spanned<String>>,
 }
 
-/// What is started in an image.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "a command is a string or a list of strings")]
-pub(crate) enum ServiceCommand {
-    /// For the image's shell.
-    Shell(String),
-    /// A program and its arguments.
-    Words(Vec<String>),
-}
-
 /// `build`: its own table, or no more than that there is one.
 #[derive(Debug, Clone)]
 enum BuildChoice {
     Switch(bool),
     Table(Box<BuildTable>),
-}
-
-impl ServiceCommand {
-    /// As a program and its arguments.
-    pub(crate) fn words(&self) -> Vec<String> {
-        match self {
-            Self::Shell(line) => ["sh", "-c", line].map(str::to_owned).to_vec(),
-            Self::Words(words) => words.clone(),
-        }
-    }
-
-    pub(super) fn checked(self) -> Result<Self, ServiceError> {
-        let is_empty = match &self {
-            Self::Shell(line) => line.trim().is_empty(),
-            Self::Words(words) => words.first().is_none_or(String::is_empty),
-        };
-        if is_empty {
-            return Err(ServiceError::Command);
-        }
-        Ok(self)
-    }
 }
 
 impl ServiceTable {
@@ -114,30 +84,30 @@ fn place<T>(value: &Spanned<T>) -> usize {
     value.span().start
 }
 
-fn kind(written: Option<&Spanned<String>>, has_image: bool) -> Result<Kind, ServiceError> {
+fn kind(written: Option<&Spanned<String>>, has_image: bool) -> Result<ServiceKind, ServiceError> {
     let Some(written) = written else {
         return Ok(if has_image {
-            Kind::Container
+            ServiceKind::Container
         } else {
-            Kind::Exec
+            ServiceKind::Exec
         });
     };
     match (written.get_ref().as_str(), has_image) {
-        ("worker", _) => Ok(Kind::Worker),
+        ("worker", _) => Ok(ServiceKind::Worker),
         ("container", false) => Err(ServiceError::NoImage),
-        ("container", true) => Ok(Kind::Container),
-        ("exec", false) => Ok(Kind::Exec),
+        ("container", true) => Ok(ServiceKind::Container),
+        ("exec", false) => Ok(ServiceKind::Exec),
         ("exec", true) => Err(ServiceError::ImageAnd("type = \"exec\"")),
         (known @ ("postgres" | "site"), _) => Err(ServiceError::Type(known.to_owned())),
         (unknown, _) => Err(ServiceError::UnknownType(unknown.to_owned())),
     }
 }
 
-fn port(written: Option<Spanned<i64>>, kind: Kind) -> Result<Option<u16>, ServiceError> {
+fn port(written: Option<Spanned<i64>>, kind: ServiceKind) -> Result<Option<u16>, ServiceError> {
     let Some(number) = written.map(Spanned::into_inner) else {
         return Ok(None);
     };
-    if kind == Kind::Worker {
+    if kind == ServiceKind::Worker {
         return Err(ServiceError::WorkerPort);
     }
     match u16::try_from(number) {

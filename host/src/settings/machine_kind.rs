@@ -8,12 +8,12 @@ use protocol::{Failure, FailureKind};
 use serde::Deserialize;
 
 /// The variable that names a machine.
-pub(crate) const VARIABLE: &str = "LOCALD_MACHINE";
+pub(crate) const MACHINE_VARIABLE: &str = "LOCALD_MACHINE";
 
 /// What kind of machine builds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) enum Kind {
+pub(crate) enum MachineKind {
     /// The usual one of this system.
     #[default]
     Auto,
@@ -26,13 +26,13 @@ pub(crate) enum Kind {
     /// A distribution of WSL2; Windows only.
     Wsl2,
     /// A Linux machine that ssh reaches.
-    Ssh(Destination),
+    Ssh(SshDestination),
 }
 
 /// Where ssh goes: `user@host`, `host`, or a name of the user's ssh
 /// configuration, perhaps with a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Destination {
+pub(crate) struct SshDestination {
     /// What ssh is told.
     pub(crate) host: String,
     /// Where sshd listens, when neither 22 nor the configuration says it.
@@ -44,12 +44,12 @@ pub(crate) struct Destination {
 #[error(
     "{0:?} is no machine: there are auto, in-process, qemu, lima, wsl2 and ssh://[USER@]HOST[:PORT]"
 )]
-pub(crate) struct BadKind(String);
+pub(crate) struct BadMachineKind(String);
 
-impl FromStr for Kind {
-    type Err = BadKind;
+impl FromStr for MachineKind {
+    type Err = BadMachineKind;
 
-    fn from_str(text: &str) -> Result<Self, BadKind> {
+    fn from_str(text: &str) -> Result<Self, BadMachineKind> {
         Ok(match text {
             "auto" => Self::Auto,
             "in-process" => Self::InProcess,
@@ -58,15 +58,15 @@ impl FromStr for Kind {
             "wsl2" => Self::Wsl2,
             _ => {
                 let destination = text.strip_prefix("ssh://").and_then(destination);
-                Self::Ssh(destination.ok_or_else(|| BadKind(text.to_owned()))?)
+                Self::Ssh(destination.ok_or_else(|| BadMachineKind(text.to_owned()))?)
             }
         })
     }
 }
 
-impl Kind {
+impl MachineKind {
     /// What `auto` means on this system.
-    pub(super) fn usual() -> Self {
+    pub(crate) fn usual() -> Self {
         match std::env::consts::OS {
             "windows" => Self::Wsl2,
             "macos" => Self::Lima,
@@ -75,16 +75,16 @@ impl Kind {
     }
 }
 
-impl TryFrom<String> for Kind {
-    type Error = BadKind;
+impl TryFrom<String> for MachineKind {
+    type Error = BadMachineKind;
 
-    fn try_from(text: String) -> Result<Self, BadKind> {
+    fn try_from(text: String) -> Result<Self, BadMachineKind> {
         text.parse()
     }
 }
 
 /// Nothing that ssh could take for an option or a command line.
-fn destination(text: &str) -> Option<Destination> {
+fn destination(text: &str) -> Option<SshDestination> {
     let text = text.strip_suffix('/').unwrap_or(text);
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
@@ -94,10 +94,10 @@ fn destination(text: &str) -> Option<Destination> {
     let plain = |c: char| c.is_alphanumeric() || ".-_@:%".contains(c);
     let name = host.rsplit_once('@').map_or(&*host, |(_, name)| name);
     let sound = !name.is_empty() && !name.starts_with('-') && !host.starts_with(['-', '@']);
-    (sound && host.chars().all(plain)).then_some(Destination { host, port })
+    (sound && host.chars().all(plain)).then_some(SshDestination { host, port })
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MachineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
@@ -110,7 +110,7 @@ impl fmt::Display for Kind {
     }
 }
 
-impl fmt::Display for Destination {
+impl fmt::Display for SshDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
             Some(port) => write!(f, "{}:{port}", self.host),
@@ -119,8 +119,8 @@ impl fmt::Display for Destination {
     }
 }
 
-impl From<BadKind> for Failure {
-    fn from(error: BadKind) -> Self {
+impl From<BadMachineKind> for Failure {
+    fn from(error: BadMachineKind) -> Self {
         Self::from_error(FailureKind::Invalid, &error)
     }
 }
@@ -142,13 +142,13 @@ mod tests {
             "ssh://me@server:2222",
             "ssh://server",
         ] {
-            assert_eq!(text.parse::<Kind>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<MachineKind>().unwrap().to_string(), text);
         }
-        let v6 = Destination {
+        let v6 = SshDestination {
             host: "me@fe80::1".to_owned(),
             port: Some(22),
         };
-        assert_eq!("ssh://me@[fe80::1]:22".parse(), Ok(Kind::Ssh(v6)));
+        assert_eq!("ssh://me@[fe80::1]:22".parse(), Ok(MachineKind::Ssh(v6)));
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             "ssh://@host",
             "ssh://host;id",
         ] {
-            let error = text.parse::<Kind>().unwrap_err();
+            let error = text.parse::<MachineKind>().unwrap_err();
             assert!(error.to_string().contains("qemu"), "{error}");
         }
     }

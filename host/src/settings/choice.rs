@@ -1,0 +1,49 @@
+//! Choices that the command line and the settings files spell alike.
+
+use clap::ValueEnum;
+use protocol::request::{BuildNetwork, PullPolicy};
+use serde::Deserialize;
+
+/// The network of the build phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NetworkChoice {
+    /// No network
+    None,
+    /// The machine's own
+    Host,
+    /// One of its own, without what listens on this machine (needs pasta)
+    Private,
+}
+
+impl From<NetworkChoice> for BuildNetwork {
+    fn from(choice: NetworkChoice) -> Self {
+        match choice {
+            NetworkChoice::None => Self::None,
+            NetworkChoice::Host => Self::Host,
+            NetworkChoice::Private => Self::Private,
+        }
+    }
+}
+
+/// When a registry is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PullChoice {
+    Always,
+    Daily,
+    #[value(alias = "if-not-present")]
+    Missing,
+    Never,
+}
+
+impl From<PullChoice> for PullPolicy {
+    fn from(choice: PullChoice) -> Self {
+        match choice {
+            PullChoice::Always => Self::Always,
+            PullChoice::Daily => Self::Daily,
+            PullChoice::Missing => Self::IfNotPresent,
+            PullChoice::Never => Self::Never,
+        }
+    }
+}

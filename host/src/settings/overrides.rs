@@ -1,0 +1,24 @@
+//! What the command line decides of a build.
+
+use std::path::PathBuf;
+
+use super::choice::{NetworkChoice, PullChoice};
+use super::environment::EnvArgument;
+
+/// The settings that the command line names; each beats all files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BuildOverrides {
+    /// Names of the image.
+    pub(crate) names: Vec<String>,
+    pub(crate) builder: Option<String>,
+    /// Buildpacks as the user writes them.
+    pub(crate) buildpacks: Vec<String>,
+    pub(crate) env: Vec<EnvArgument>,
+    pub(crate) env_files: Vec<PathBuf>,
+    /// Whether locald's own buildpacks are left out.
+    pub(crate) leaves_out_embedded: bool,
+    pub(crate) run_image: Option<String>,
+    pub(crate) network: Option<NetworkChoice>,
+    pub(crate) pull: Option<PullChoice>,
+    pub(crate) default_process: Option<String>,
+}

@@ -1,0 +1,8 @@
+//! What a mistyped word was probably meant to be.
+
+/// The known key that was probably meant.
+pub(crate) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+    let score = |name: &&String| strsim::jaro_winkler(key, name);
+    let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?;
+    (score(&best) > 0.75).then_some(best)
+}
