@@ -9,7 +9,7 @@ use protocol::{Failure, FailureKind, Reply, Request};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, FRONT_PAGE, ImageCommand, PullOptions, PushOptions};
-use crate::connection::session::{Client, Setup};
+use crate::connection::session::Session;
 use crate::exit_code;
 use crate::machine;
 use crate::output::{Answer, Printer};
@@ -25,14 +25,18 @@ mod completions;
 mod doctor;
 mod habits;
 mod image;
+mod job;
 mod man_pages;
 mod run;
 mod services;
+mod setup;
 mod shell;
 mod store;
 mod up;
 mod vm;
 mod workshop;
+
+use setup::Setup;
 
 /// Does what the command line asks for; returns the exit code.
 pub(crate) fn run() -> u8 {
@@ -203,12 +207,12 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 fn ask(
     setup: Setup,
     printer: &mut Printer,
-    request: impl FnOnce(&Client) -> Request,
+    request: impl FnOnce(&Session) -> Request,
 ) -> Result<Reply, Failure> {
     block_on(async {
-        let client = setup.connect(printer).await?;
-        let request = request(&client);
-        client.request(&request, printer).await?.reply().await
+        let session = setup.connect(printer).await?;
+        let request = request(&session);
+        session.request(&request, printer).await?.reply().await
     })
 }
 
@@ -219,10 +223,10 @@ fn push(
 ) -> Result<u8, Failure> {
     let target = options.target.as_ref().unwrap_or(&options.image);
     let setup = Start::here(machine, printer)?.setup;
-    let reply = ask(setup, printer, |client| Request::Push {
+    let reply = ask(setup, printer, |session| Request::Push {
         image: options.image.clone(),
         target: target.clone(),
-        access: client.access.clone(),
+        access: session.access.clone(),
     })?;
     if let Reply::Digest(digest) = reply {
         let image = target.clone();
@@ -237,10 +241,10 @@ fn pull(
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;
-    let reply = ask(setup, printer, |client| Request::Pull {
+    let reply = ask(setup, printer, |session| Request::Pull {
         image: options.image.clone(),
         policy: PullPolicy::from(options.pull),
-        access: client.access.clone(),
+        access: session.access.clone(),
     })?;
     if let Reply::Digest(digest) = reply {
         let image = options.image.clone();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use protocol::input::Credential;
 use protocol::{Failure, FailureKind};
 
-use crate::credential::helper_process::Outside;
+use crate::credential::helper_process::HelperProcess;
 use crate::platform::home::Home;
 
 mod account;
@@ -99,13 +99,13 @@ impl Credentials {
     pub(crate) async fn find(
         &self,
         key: &AccountKey,
-        outside: &Outside,
+        helpers: &HelperProcess,
     ) -> Result<Option<Credential>, CredentialError> {
         for file in &self.files {
             let account = match file.find(key)? {
                 Source::Account(account) => Some(account),
                 Source::Helper(program) => {
-                    let answer = outside.ask(program, key.registry.server()).await?;
+                    let answer = helpers.ask(program, key.registry.server()).await?;
                     answer.into_account()
                 }
                 Source::Nothing => None,

@@ -34,7 +34,7 @@ use std::time::Duration;
 use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
-use crate::connection::agent::{Agent, AgentError};
+use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::settings::{MACHINE_VARIABLE, MachineKind, MachineTable, Shape};
@@ -149,17 +149,17 @@ impl Machine {
     }
 
     /// Whether its network and its files are others than this system's.
-    pub(crate) fn is_elsewhere(&self) -> bool {
+    pub(crate) fn is_remote(&self) -> bool {
         match self {
             Self::InProcess => false,
-            Self::Agent(address) => address.is_elsewhere,
+            Self::Agent(address) => address.is_remote,
             Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
         }
     }
 
     /// Reaches the agent; a machine that does not run is started, an agent of
     /// another build replaced.
-    pub(crate) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+    pub(crate) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         match self {
             Self::InProcess => Ok(in_process::connect().await?),
             Self::Agent(address) => Ok(address.connect().await?),

@@ -4,7 +4,6 @@
 pub(crate) mod control_file;
 pub(crate) mod descriptors;
 pub(crate) mod home;
-pub(crate) mod job;
 pub(crate) mod signals;
 pub(crate) mod state_file;
 pub(crate) mod terminal;

@@ -10,8 +10,8 @@ use protocol::{Event, Failure, FailureKind, Request};
 
 use super::{Start, announce, block_on, confirm, unexpected};
 use crate::cli::BuildOptions;
-use crate::connection::request_stream::Heard;
-use crate::connection::session::Client;
+use crate::connection::request_stream::Incoming;
+use crate::connection::session::Session;
 use crate::exit_code;
 use crate::output::{Answer, Detail, Printer};
 use crate::platform::home::Home;
@@ -64,8 +64,8 @@ pub(super) fn run(
     let plan = Plan::new(&project, &start.home, &start.settings, &options, printer)?;
     let builder = plan.builder();
     let end = block_on(async {
-        let client = start.setup.connect(printer).await?;
-        build(plan, &client, printer).await
+        let session = start.setup.connect(printer).await?;
+        build(plan, &session, printer).await
     })?;
     Ok(match end {
         End::Built(built) => {
@@ -244,13 +244,13 @@ impl Plan {
 /// Asks for a build and follows it, unless a signal ends it.
 pub(super) async fn build(
     plan: Plan,
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
 ) -> Result<End, Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     tokio::select! {
-        built = follow(plan, client, printer) => Ok(End::Built(built?)),
+        built = follow(plan, session, printer) => Ok(End::Built(built?)),
         code = signals::end(&mut signals) => {
             printer.stopped();
             Ok(End::Stopped(code))
@@ -261,30 +261,30 @@ pub(super) async fn build(
 /// Asks for a build and follows it.
 pub(super) async fn follow(
     plan: Plan,
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
 ) -> Result<Built, Failure> {
-    let built = converse(&plan, client, printer).await;
+    let built = converse(&plan, session, printer).await;
     plan.remember(built.as_ref().map(drop).map_err(|failure| failure.kind));
     built.map_err(|failure| plan.explain(failure))
 }
 
-async fn converse(plan: &Plan, client: &Client, printer: &mut Printer) -> Result<Built, Failure> {
+async fn converse(plan: &Plan, session: &Session, printer: &mut Printer) -> Result<Built, Failure> {
     let mut request = plan.request.clone();
-    request.access = client.access.clone();
+    request.access = session.access.clone();
     let request = Request::Build(request);
-    let mut conversation = client.request(&request, printer).await?;
-    let speaker = conversation.speaker();
-    speaker.listings(&plan.uploader).await;
+    let mut stream = session.request(&request, printer).await?;
+    let sender = stream.sender();
+    plan.uploader.list(&sender).await;
     loop {
-        match conversation.next().await? {
-            Heard::Data(channel, bytes) => conversation.printer.output(channel, &bytes),
-            Heard::Event(Event::SourceWanted { tree, indices }) => {
-                speaker.files(&plan.uploader, tree, indices).await;
+        match stream.next().await? {
+            Incoming::Data(channel, bytes) => stream.printer.output(channel, &bytes),
+            Incoming::Event(Event::SourceWanted { tree, indices }) => {
+                plan.uploader.send(&sender, tree, indices).await;
             }
-            Heard::Reply(protocol::Reply::Built(built)) => return Ok(built),
-            Heard::Reply(reply) => return Err(unexpected(&reply)),
-            Heard::Event(_) => {}
+            Incoming::Reply(protocol::Reply::Built(built)) => return Ok(built),
+            Incoming::Reply(reply) => return Err(unexpected(&reply)),
+            Incoming::Event(_) => {}
         }
     }
 }

@@ -4,8 +4,8 @@ use protocol::event::{Check, Verdict};
 use protocol::{Event, Failure, FailureKind, Request};
 
 use super::{Start, block_on};
-use crate::connection::request_stream::Heard;
-use crate::connection::session::Setup;
+use crate::commands::setup::Setup;
+use crate::connection::request_stream::Incoming;
 use crate::credential::Credentials;
 use crate::exit_code;
 use crate::output::{Answer, Printer};
@@ -36,14 +36,14 @@ pub(super) fn tell(checks: Vec<Check>, printer: &mut Printer) -> u8 {
 
 fn ask(setup: Setup, printer: &mut Printer) -> Result<Vec<Check>, Failure> {
     block_on(async {
-        let client = setup.connect(printer).await?;
-        let mut conversation = client.request(&Request::Doctor, printer).await?;
+        let session = setup.connect(printer).await?;
+        let mut stream = session.request(&Request::Doctor, printer).await?;
         let mut checks = Vec::new();
         loop {
-            match conversation.next().await? {
-                Heard::Event(Event::Check(check)) => checks.push(check),
-                Heard::Event(_) | Heard::Data(..) => {}
-                Heard::Reply(_) => return Ok(checks),
+            match stream.next().await? {
+                Incoming::Event(Event::Check(check)) => checks.push(check),
+                Incoming::Event(_) | Incoming::Data(..) => {}
+                Incoming::Reply(_) => return Ok(checks),
             }
         }
     })

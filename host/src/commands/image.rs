@@ -8,8 +8,8 @@ use protocol::{Channel, Event, Failure, FailureKind, Reply, Request};
 
 use super::{Start, ask, block_on, unexpected};
 use crate::cli::{ExportOptions, ImageCommand, LoadOptions};
-use crate::connection::request_stream::Heard;
-use crate::connection::session::Client;
+use crate::connection::request_stream::Incoming;
+use crate::connection::session::Session;
 use crate::exit_code;
 use crate::export::{Loader, Writer};
 use crate::output::{Answer, ImageDetails, Printer};
@@ -32,15 +32,15 @@ pub(super) fn run(
         ImageCommand::Load(_) => return Ok(exit_code::SUCCESS),
         ImageCommand::Ls => {
             let images = block_on(async {
-                let client = setup.connect(printer).await?;
-                list(&client, printer).await
+                let session = setup.connect(printer).await?;
+                list(&session, printer).await
             })?;
             Answer::Images(images)
         }
         ImageCommand::Inspect { image } => {
             let details = block_on(async {
-                let client = setup.connect(printer).await?;
-                inspect(&client, printer, image).await
+                let session = setup.connect(printer).await?;
+                inspect(&session, printer, image).await
             })?;
             Answer::Image(Box::new(details))
         }
@@ -59,8 +59,8 @@ pub(super) fn run(
         }
         ImageCommand::Export(options) => {
             let digest = block_on(async {
-                let client = setup.connect(printer).await?;
-                export(&client, printer, &options).await
+                let session = setup.connect(printer).await?;
+                export(&session, printer, &options).await
             })?;
             let (image, target) = (options.image, options.target);
             if target.is_stdout() {
@@ -77,46 +77,46 @@ pub(super) fn run(
     Ok(exit_code::SUCCESS)
 }
 
-async fn list(client: &Client, printer: &mut Printer) -> Result<Vec<ImageSummary>, Failure> {
-    let mut conversation = client.request(&Request::ImageList, printer).await?;
+async fn list(session: &Session, printer: &mut Printer) -> Result<Vec<ImageSummary>, Failure> {
+    let mut stream = session.request(&Request::ImageList, printer).await?;
     let mut images = Vec::new();
     loop {
-        match conversation.next().await? {
-            Heard::Event(Event::Image(image)) => images.push(image),
-            Heard::Event(_) | Heard::Data(..) => {}
-            Heard::Reply(_) => return Ok(images),
+        match stream.next().await? {
+            Incoming::Event(Event::Image(image)) => images.push(image),
+            Incoming::Event(_) | Incoming::Data(..) => {}
+            Incoming::Reply(_) => return Ok(images),
         }
     }
 }
 
 async fn inspect(
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
     image: String,
 ) -> Result<ImageDetails, Failure> {
     let request = Request::ImageInspect { image };
-    let mut conversation = client.request(&request, printer).await?;
+    let mut stream = session.request(&request, printer).await?;
     let mut documents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let (mut open, mut left) = (String::new(), 0);
     let digest = loop {
-        match conversation.next().await? {
-            Heard::Event(Event::Document { name, size }) if size <= DOCUMENT_CAP => {
+        match stream.next().await? {
+            Incoming::Event(Event::Document { name, size }) if size <= DOCUMENT_CAP => {
                 documents.insert(name.clone(), Vec::new());
                 (open, left) = (name, size);
             }
-            Heard::Data(Channel::Bulk, bytes) if bytes.len() as u64 <= left => {
+            Incoming::Data(Channel::Bulk, bytes) if bytes.len() as u64 <= left => {
                 left -= bytes.len() as u64;
                 documents.entry(open.clone()).or_default().extend(&bytes);
             }
-            Heard::Reply(Reply::Digest(digest)) => break digest,
-            heard => {
-                let message = format!("the agent sends what was not asked for: {heard:.200?}");
+            Incoming::Reply(Reply::Digest(digest)) => break digest,
+            incoming => {
+                let message = format!("the agent sends what was not asked for: {incoming:.200?}");
                 return Err(Failure::new(FailureKind::Internal, message));
             }
         }
     };
-    drop(conversation);
-    let images = list(client, printer).await?;
+    drop(stream);
+    let images = list(session, printer).await?;
     let same = images.into_iter().filter(|image| image.digest == digest);
     let names = same.map(|image| image.name).collect();
     let document = |name: &str| {
@@ -137,13 +137,13 @@ async fn inspect(
 }
 
 async fn export(
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
     options: &ExportOptions,
 ) -> Result<String, Failure> {
     let mut writer = Writer::create(&options.target, options.force)?;
     let (image, format) = (&options.image, options.target.format());
-    let digest = receive(client, printer, image, format, &mut writer).await?;
+    let digest = receive(session, printer, image, format, &mut writer).await?;
     writer.finish().await?;
     Ok(digest)
 }
@@ -158,11 +158,11 @@ fn load(
     let (loader, input) = Loader::start(options.tool)?;
     let setup = Start::here(machine, printer)?.setup;
     let digest = block_on(async {
-        let client = setup.connect(printer).await?;
-        let too_many = warn_of_layers(options, &client, printer).await?;
+        let session = setup.connect(printer).await?;
+        let too_many = warn_of_layers(options, &session, printer).await?;
         let mut writer = Writer::feed(input);
         let format = ExportFormat::DockerArchive;
-        let received = receive(&client, printer, &options.image, format, &mut writer).await;
+        let received = receive(&session, printer, &options.image, format, &mut writer).await;
         let fed = match received {
             Ok(digest) => writer
                 .finish()
@@ -192,11 +192,11 @@ fn load(
 /// Tells of more layers than the program takes; returns what to do then.
 async fn warn_of_layers(
     options: &LoadOptions,
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
 ) -> Result<Option<&'static str>, Failure> {
     let (image, most) = (&options.image, options.tool.most_layers());
-    let layers = inspect(client, printer, image.clone()).await?.layers();
+    let layers = inspect(session, printer, image.clone()).await?.layers();
     if layers <= most {
         return Ok(None);
     }
@@ -212,7 +212,7 @@ async fn warn_of_layers(
 
 /// Receives the files of an image; returns its digest.
 async fn receive(
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
     image: &str,
     format: ExportFormat,
@@ -221,16 +221,16 @@ async fn receive(
     let request = Request::ImageExport {
         image: image.to_owned(),
         format,
-        access: client.access.clone(),
+        access: session.access.clone(),
     };
-    let mut conversation = client.request(&request, printer).await?;
+    let mut stream = session.request(&request, printer).await?;
     loop {
-        match conversation.next().await? {
-            Heard::Event(Event::File { path, size }) => writer.file(path, size).await?,
-            Heard::Data(Channel::Bulk, bytes) => writer.bytes(bytes).await?,
-            Heard::Event(_) | Heard::Data(..) => {}
-            Heard::Reply(Reply::Digest(digest)) => return Ok(digest),
-            Heard::Reply(reply) => return Err(unexpected(&reply)),
+        match stream.next().await? {
+            Incoming::Event(Event::File { path, size }) => writer.file(path, size).await?,
+            Incoming::Data(Channel::Bulk, bytes) => writer.bytes(bytes).await?,
+            Incoming::Event(_) | Incoming::Data(..) => {}
+            Incoming::Reply(Reply::Digest(digest)) => return Ok(digest),
+            Incoming::Reply(reply) => return Err(unexpected(&reply)),
         }
     }
 }

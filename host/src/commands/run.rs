@@ -10,6 +10,7 @@ use protocol::{Failure, FailureKind, Request};
 use super::build::{self, End, Plan};
 use super::{Start, announce, block_on};
 use crate::cli::{BuildOptions, RunOptions};
+use crate::connection::attach::attach;
 use crate::output::Printer;
 use crate::platform::terminal;
 use crate::project::Project;
@@ -63,7 +64,7 @@ pub(super) fn run(
             terminal: terminal::description(stdio),
             proxies: proxies(options.proxy),
         });
-        terminal::attach(client.request(&request, printer).await?, stdio, &client).await
+        attach(client.request(&request, printer).await?, stdio, &client).await
     })
 }
 

@@ -10,7 +10,8 @@ use super::build::{self, End, Plan};
 use super::run::{refuse_json, variables};
 use super::{Start, announce, block_on};
 use crate::cli::{BuildOptions, ShellOptions};
-use crate::connection::session::Client;
+use crate::connection::attach::attach;
+use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::platform::signals::{self, Signals};
@@ -51,13 +52,13 @@ pub(super) fn run(
         terminal: terminal::description(stdio),
     };
     block_on(async {
-        let client = setup.connect(printer).await?;
+        let session = setup.connect(printer).await?;
         let request = ShellRequest {
-            access: client.access.clone(),
+            access: session.access.clone(),
             ..request
         };
         let shell = Shell {
-            client: &client,
+            session: &session,
             home: &home,
             folder: &project.folder,
             request,
@@ -70,7 +71,7 @@ pub(super) fn run(
         }
         let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
         let plan = Plan::new(&project, &home, &settings, &flags, printer)?;
-        if let End::Stopped(code) = build::build(plan, &client, printer).await? {
+        if let End::Stopped(code) = build::build(plan, &session, printer).await? {
             return Ok(code);
         }
         shell.run(printer).await
@@ -79,7 +80,7 @@ pub(super) fn run(
 
 /// A shell that is ready to be asked for.
 struct Shell<'a> {
-    client: &'a Client,
+    session: &'a Session,
     home: &'a Home,
     folder: &'a Path,
     request: ShellRequest,
@@ -89,12 +90,12 @@ impl Shell<'_> {
     /// A machine elsewhere shows its own copy of the folder, which is kept in
     /// step.
     async fn run(&self, printer: &mut Printer) -> Result<u8, Failure> {
-        if !self.client.is_elsewhere {
+        if !self.session.is_remote {
             return self.attach(self.request.clone(), printer).await;
         }
         let keeper = Keeper::of(&self.home.folders, &self.request.project.id)?;
         let begin = Live::begin(
-            &self.client.agent,
+            &self.session.agent,
             self.request.project.clone(),
             self.folder.to_owned(),
             keeper,
@@ -116,8 +117,8 @@ impl Shell<'_> {
     async fn attach(&self, request: ShellRequest, printer: &mut Printer) -> Result<u8, Failure> {
         let stdio: Stdio = request.stdio;
         let request = Request::Shell(request);
-        let conversation = self.client.request(&request, printer).await?;
-        terminal::attach(conversation, stdio, self.client).await
+        let conversation = self.session.request(&request, printer).await?;
+        attach(conversation, stdio, self.session).await
     }
 }
 

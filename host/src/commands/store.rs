@@ -9,8 +9,8 @@ use protocol::{Event, Failure, Reply, Request};
 
 use super::{Start, ask, block_on, confirm, unexpected};
 use crate::cli::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
-use crate::connection::request_stream::Heard;
-use crate::connection::session::Client;
+use crate::connection::request_stream::Incoming;
+use crate::connection::session::Session;
 use crate::exit_code;
 use crate::output::{Answer, Printer, bytes};
 use crate::settings::MachineKind;
@@ -42,8 +42,8 @@ fn verify(
 ) -> Result<u8, Failure> {
     let setup = Start::here(machine, printer)?.setup;
     let remain = block_on(async {
-        let client = setup.connect(printer).await?;
-        let (mut faults, mut verified) = look(&client, printer, options.repair).await?;
+        let session = setup.connect(printer).await?;
+        let (mut faults, mut verified) = look(&session, printer, options.repair).await?;
         let lost = lost_images(&faults);
         let asks = !options.yes && std::io::stdin().is_terminal();
         if lost.is_empty() || !(options.yes || asks) {
@@ -60,7 +60,7 @@ fn verify(
             confirm()?;
         }
         let request = Request::ImageRemove { images: lost };
-        client.request(&request, printer).await?.reply().await?;
+        session.request(&request, printer).await?.reply().await?;
         give_up(&mut faults, &mut verified);
         printer.answer(&Answer::Verified { faults, verified });
         Ok(verified.faults > 0)
@@ -73,20 +73,20 @@ fn verify(
 }
 
 async fn look(
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
     repair: bool,
 ) -> Result<(Vec<StoreFault>, Verified), Failure> {
-    let repair = repair.then(|| client.access.clone());
+    let repair = repair.then(|| session.access.clone());
     let request = Request::StoreVerify { repair };
-    let mut conversation = client.request(&request, printer).await?;
+    let mut stream = session.request(&request, printer).await?;
     let mut faults: Vec<StoreFault> = Vec::new();
     loop {
-        match conversation.next().await? {
-            Heard::Event(Event::Fault(fault)) => faults.push(fault),
-            Heard::Event(_) | Heard::Data(..) => {}
-            Heard::Reply(Reply::Verified(verified)) => return Ok((faults, verified)),
-            Heard::Reply(reply) => return Err(unexpected(&reply)),
+        match stream.next().await? {
+            Incoming::Event(Event::Fault(fault)) => faults.push(fault),
+            Incoming::Event(_) | Incoming::Data(..) => {}
+            Incoming::Reply(Reply::Verified(verified)) => return Ok((faults, verified)),
+            Incoming::Reply(reply) => return Err(unexpected(&reply)),
         }
     }
 }
@@ -130,18 +130,18 @@ pub(super) fn prune(
         dry_run,
     };
     block_on(async {
-        let client = setup.connect(printer).await?;
+        let session = setup.connect(printer).await?;
         if options.dry_run || options.yes {
-            let removed = remove(&client, printer, request(options.dry_run)).await?;
+            let removed = remove(&session, printer, request(options.dry_run)).await?;
             printer.answer(&told(removed, options.dry_run));
             return Ok(exit_code::SUCCESS);
         }
-        let found = remove(&client, printer, request(true)).await?;
+        let found = remove(&session, printer, request(true)).await?;
         let nothing = found.0.is_empty();
         printer.answer(&told(found, true));
         if !nothing {
             confirm()?;
-            let (_, freed) = remove(&client, printer, request(false)).await?;
+            let (_, freed) = remove(&session, printer, request(false)).await?;
             printer.note(&format!("Freed {}", bytes(freed)));
         }
         Ok(exit_code::SUCCESS)
@@ -149,19 +149,19 @@ pub(super) fn prune(
 }
 
 async fn remove(
-    client: &Client,
+    session: &Session,
     printer: &mut Printer,
     request: PruneRequest,
 ) -> Result<(Vec<PrunedItem>, u64), Failure> {
     let request = Request::StorePrune(request);
-    let mut conversation = client.request(&request, printer).await?;
+    let mut stream = session.request(&request, printer).await?;
     let mut items = Vec::new();
     loop {
-        match conversation.next().await? {
-            Heard::Event(Event::Pruned(item)) => items.push(item),
-            Heard::Event(_) | Heard::Data(..) => {}
-            Heard::Reply(Reply::PrunedBytes(bytes)) => return Ok((items, bytes)),
-            Heard::Reply(reply) => return Err(unexpected(&reply)),
+        match stream.next().await? {
+            Incoming::Event(Event::Pruned(item)) => items.push(item),
+            Incoming::Event(_) | Incoming::Data(..) => {}
+            Incoming::Reply(Reply::PrunedBytes(bytes)) => return Ok((items, bytes)),
+            Incoming::Reply(reply) => return Err(unexpected(&reply)),
         }
     }
 }

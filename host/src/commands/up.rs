@@ -16,7 +16,7 @@ use self::project::Services;
 use self::settings::ServiceSettings;
 use super::{Start, announce, block_on};
 use crate::cli::UpOptions;
-use crate::connection::session::Client;
+use crate::connection::session::Session;
 use crate::exit_code;
 use crate::output::{Label, Printer};
 use crate::platform::signals::{self, Signals};
@@ -49,7 +49,7 @@ pub(super) fn run(
     block_on(async {
         let lock = folder.lock()?;
         folder.forget()?;
-        let client = Arc::new(start.setup.connect(printer).await?);
+        let session = Arc::new(start.setup.connect(printer).await?);
         let failed = |error: std::io::Error| Failure::from_error(FailureKind::Store, &error);
         let journal = Journal::create(&folder.journal()).map_err(failed)?;
         let control = Control::listen(&folder.control()).map_err(|error| no_control(&error))?;
@@ -61,7 +61,7 @@ pub(super) fn run(
             Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
         let mut up = Up {
             services,
-            client,
+            session,
             board,
             journal,
             control,
@@ -109,7 +109,7 @@ async fn publish(
 /// Services that run, and everybody who may have a say.
 struct Up {
     services: Services,
-    client: Arc<Client>,
+    session: Arc<Session>,
     board: Board,
     journal: Journal,
     control: Control,
@@ -138,7 +138,7 @@ impl Up {
         printer.clear();
         self.start(&images, printer);
         if self.watches {
-            images.watch(&self.client, &self.orders, &mut self.tasks, printer);
+            images.watch(&self.session, &self.orders, &mut self.tasks, printer);
             let settings = self.settings.clone();
             self.tasks.spawn(settings.watch(printer.aside()));
         }
@@ -156,7 +156,7 @@ impl Up {
         images: &mut Images,
         printer: &mut Printer,
     ) -> Result<Option<Cause>, Failure> {
-        let building = images.build(&self.client, self.watches, printer);
+        let building = images.build(&self.session, self.watches, printer);
         tokio::pin!(building);
         loop {
             tokio::select! {
@@ -190,7 +190,7 @@ impl Up {
             let supervisor = Supervisor {
                 launch: images.launch(service, stdio),
                 on_exit: OnExit::Restart,
-                client: Arc::clone(&self.client),
+                session: Arc::clone(&self.session),
                 board: self.board.clone(),
                 journal: Some(self.journal.clone()),
                 label: Some(label),

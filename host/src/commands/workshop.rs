@@ -8,7 +8,7 @@ use protocol::event::Built;
 
 use super::build::{self, Plan};
 use crate::cli::BuildOptions;
-use crate::connection::session::Client;
+use crate::connection::session::Session;
 use crate::output::{Detail, Printer, duration};
 use crate::platform::home::Home;
 use crate::project::Project;
@@ -81,7 +81,7 @@ impl Workshop {
 
     /// Waits until the source has become another image; a build that fails is
     /// told, and the next change waited for.
-    pub(super) async fn next(&mut self, client: &Client, printer: &mut Printer) -> String {
+    pub(super) async fn next(&mut self, session: &Session, printer: &mut Printer) -> String {
         loop {
             self.watch.changed().await;
             let changes = match self.look(printer) {
@@ -101,7 +101,7 @@ impl Workshop {
             }
             let start = Instant::now();
             self.plan.log(&self.recipe.home, printer);
-            match build::follow(self.plan.clone(), client, printer).await {
+            match build::follow(self.plan.clone(), session, printer).await {
                 Ok(built) => {
                     if let Some(name) = self.finish(&built, &changes, start, printer) {
                         return name;

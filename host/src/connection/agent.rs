@@ -23,7 +23,7 @@ const END: Duration = Duration::from_secs(1);
 
 /// An agent that understands us.
 #[derive(Debug)]
-pub(crate) struct Agent {
+pub(crate) struct AgentConnection {
     connection: Connection,
     /// Places of forwarded connections, which leave some for everything else.
     pub(crate) forwarded: Arc<Semaphore>,
@@ -91,7 +91,7 @@ pub(crate) struct Sender(BufWriter<WriteHalf<Stream>>);
 #[derive(Debug)]
 pub(crate) struct Receiver(ReadHalf<Stream>);
 
-impl Agent {
+impl AgentConnection {
     /// Greets an agent at the other end of a byte stream.
     pub(crate) async fn connect(
         mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::connection::agent::{Agent, AgentError, Exchange, Message};
+use crate::connection::agent::{AgentConnection, AgentError, Exchange, Message};
 
 /// Bytes that are passed on at a time.
 const BUFFER: usize = 64 * 1024;
@@ -27,12 +27,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The ports that are forwarded; they close when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Forwards {
-    agent: Arc<Agent>,
+    agent: Arc<AgentConnection>,
     open: HashMap<u16, JoinHandle<()>>,
 }
 
 impl Forwards {
-    pub(crate) fn new(agent: &Arc<Agent>) -> Self {
+    pub(crate) fn new(agent: &Arc<AgentConnection>) -> Self {
         Self {
             agent: Arc::clone(agent),
             open: HashMap::new(),
@@ -83,7 +83,7 @@ pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
 
 /// Passes connections on. Where there is no place for one more, those that
 /// have come wait, and later ones wait in the system's queue.
-async fn serve(listener: TcpListener, agent: Arc<Agent>, port: u16, most: usize) {
+async fn serve(listener: TcpListener, agent: Arc<AgentConnection>, port: u16, most: usize) {
     let dialing = Arc::new(Semaphore::new(DIALING));
     let here = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
@@ -127,7 +127,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// Nothing when nobody listens there.
-    pub(crate) async fn to(agent: &Agent, port: u16) -> Option<Self> {
+    pub(crate) async fn to(agent: &AgentConnection, port: u16) -> Option<Self> {
         let exchange = dial(agent, port).await.ok().flatten()?;
         let (stream, other) = tokio::io::duplex(BUFFER);
         let mut carrying = JoinSet::new();
@@ -142,7 +142,7 @@ impl Call {
 /// One connection, until both sides have ended it.
 async fn pass_on(
     stream: TcpStream,
-    agent: &Agent,
+    agent: &AgentConnection,
     port: u16,
     dialing: &Semaphore,
 ) -> Result<(), AgentError> {
@@ -158,7 +158,7 @@ async fn pass_on(
     }
 }
 
-async fn dial(agent: &Agent, port: u16) -> Result<Option<Exchange>, AgentError> {
+async fn dial(agent: &AgentConnection, port: u16) -> Result<Option<Exchange>, AgentError> {
     let mut exchange = agent.request(&Request::Forward { port }).await?;
     let message = exchange.receiver.next().await?;
     Ok(matches!(message, Message::Event(Event::Started)).then_some(exchange))
@@ -222,7 +222,7 @@ mod tests {
         Ok(())
     }
 
-    async fn agent() -> Arc<Agent> {
+    async fn agent() -> Arc<AgentConnection> {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move {
             hello::answer(&mut theirs, "agent", None).await.unwrap();
@@ -231,7 +231,11 @@ mod tests {
                 tokio::spawn(echo(stream));
             }
         });
-        Arc::new(Agent::connect(ours, &Token::default()).await.unwrap())
+        Arc::new(
+            AgentConnection::connect(ours, &Token::default())
+                .await
+                .unwrap(),
+        )
     }
 
     #[tokio::test]

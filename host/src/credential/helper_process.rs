@@ -23,18 +23,18 @@ pub(crate) use child::dispatch;
 
 /// Somebody who can run helpers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Outside {
+pub(crate) struct HelperProcess {
     child: Option<Arc<Child>>,
 }
 
 /// Which helper is to be asked for which server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Question {
+struct HelperRequest {
     helper: String,
     server: String,
 }
 
-impl Outside {
+impl HelperProcess {
     /// Starts the child. Call it before any thread starts and before a
     /// namespace is entered.
     pub(crate) fn start() -> io::Result<Self> {
@@ -51,11 +51,11 @@ impl Outside {
         let Some(child) = self.child.clone() else {
             return Err(unusable("nobody was started to run it".to_owned()));
         };
-        let question = Question {
+        let request = HelperRequest {
             helper: helper.to_owned(),
             server: server.to_owned(),
         };
-        tokio::task::spawn_blocking(move || child.ask(&question))
+        tokio::task::spawn_blocking(move || child.ask(&request))
             .await
             .map_err(|error| unusable(error.to_string()))?
     }

@@ -21,7 +21,7 @@ use protocol::hello::Token;
 use protocol::{Failure, FailureKind};
 
 use super::MachineError;
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 
 /// The variable that names an agent.
 pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
@@ -32,7 +32,7 @@ pub(crate) struct Address {
     way: Way,
     /// Whether its network and its files are others than this system's:
     /// `elsewhere+` before the way says so, and another machine's vsock.
-    pub(super) is_elsewhere: bool,
+    pub(super) is_remote: bool,
 }
 
 /// How the agent is reached.
@@ -67,8 +67,8 @@ impl FromStr for Address {
             None => (false, text),
         };
         let way = parse(way).ok_or_else(|| BadAddress(text.to_owned()))?;
-        let is_elsewhere = told || matches!(way, Way::Vsock { .. });
-        Ok(Self { way, is_elsewhere })
+        let is_remote = told || matches!(way, Way::Vsock { .. });
+        Ok(Self { way, is_remote })
     }
 }
 
@@ -96,24 +96,24 @@ fn parse(text: &str) -> Option<Way> {
 
 impl Address {
     /// Reaches the agent.
-    pub(super) async fn connect(&self) -> Result<Agent, MachineError> {
+    pub(super) async fn connect(&self) -> Result<AgentConnection, MachineError> {
         let token = Token::default();
         match &self.way {
             Way::Unix(path) => {
                 let stream = unix::connect(path).await;
                 let stream = stream.map_err(|source| failed(path.display(), source))?;
-                Ok(Agent::connect(stream, &token).await?)
+                Ok(AgentConnection::connect(stream, &token).await?)
             }
             Way::Vsock { cid, port } => {
                 let stream = vsock::connect(*cid, *port).await;
                 let address = format!("vsock:{cid}:{port}");
                 let stream = stream.map_err(|source| failed(address, source))?;
-                Ok(Agent::connect(stream, &vsock::token()?).await?)
+                Ok(AgentConnection::connect(stream, &vsock::token()?).await?)
             }
             Way::Exec(words) => {
                 let stream = exec::connect(words);
                 let stream = stream.map_err(|source| failed(words.join(" "), source))?;
-                Ok(Agent::connect(stream, &token).await?)
+                Ok(AgentConnection::connect(stream, &token).await?)
             }
         }
     }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn agents_are_named_by_where_they_are() {
-        let address = |way, is_elsewhere| Ok(Address { way, is_elsewhere });
+        let address = |way, is_remote| Ok(Address { way, is_remote });
         let exec = || Way::Exec(vec!["ssh".into(), "host".into(), "locald-agent".into()]);
         assert_eq!(
             "exec:ssh host  locald-agent".parse(),

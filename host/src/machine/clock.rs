@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use protocol::event::MachineStatus;
 use protocol::{Failure, Reply, Request};
 
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 
 /// A clock that differs by more nanoseconds is set.
 const TOLERATED: u64 = 300_000_000;
 
 /// Sets the clock when it is wrong.
-pub(super) async fn set(agent: &Agent) -> Result<(), Failure> {
+pub(super) async fn set(agent: &AgentConnection) -> Result<(), Failure> {
     let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await? else {
         return Ok(());
     };

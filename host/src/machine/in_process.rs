@@ -7,7 +7,7 @@ use protocol::Failure;
 use protocol::hello::Token;
 
 use super::MachineError;
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 
 /// Bytes between the two halves of the process.
 const BUFFER: usize = 1024 * 1024;
@@ -41,7 +41,7 @@ pub(crate) fn resume() {
     agent::container::pause::resume();
 }
 
-pub(super) async fn connect() -> Result<Agent, MachineError> {
+pub(super) async fn connect() -> Result<AgentConnection, MachineError> {
     agent::kernel::descriptors::raise();
     let agent = agent::Agent::new(agent::home(), agent::machine::Ownership::Shared)
         .map_err(Failure::from)?;
@@ -51,5 +51,5 @@ pub(super) async fn connect() -> Result<Agent, MachineError> {
             tracing::warn!(%error, "session with ourselves");
         }
     });
-    Ok(Agent::connect(ours, &Token::default()).await?)
+    Ok(AgentConnection::connect(ours, &Token::default()).await?)
 }

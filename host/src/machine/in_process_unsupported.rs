@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use protocol::Failure;
 
 use super::MachineError;
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 
 /// There is no hidden task.
 pub(crate) fn dispatch() {}
@@ -36,6 +36,6 @@ pub(crate) fn suspend() {}
 #[cfg_attr(windows, expect(dead_code, reason = "there are no jobs"))]
 pub(crate) fn resume() {}
 
-pub(super) fn connect() -> Ready<Result<Agent, MachineError>> {
+pub(super) fn connect() -> Ready<Result<AgentConnection, MachineError>> {
     ready(Err(MachineError::NotHere("an agent in this process")))
 }

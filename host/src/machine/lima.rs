@@ -18,7 +18,7 @@ use protocol::event::Check;
 
 use super::ssh::Ssh;
 use super::{Look, QUESTION, clock, size, step};
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::platform::state_file;
@@ -54,7 +54,7 @@ impl Lima {
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         // A guest that runs is reached without asking limactl, which takes
         // longer than all the rest.
         if self.seems_to_run()

@@ -2,7 +2,7 @@
 
 use protocol::Failure;
 
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 use crate::report::{MachineState, StartStep};
 
 /// A machine as it was found.
@@ -14,7 +14,7 @@ pub(crate) struct Look {
     /// How the agent is reached: "vsock", "ssh".
     pub(crate) transport: Option<String>,
     /// The answering agent.
-    pub(crate) agent: Option<Agent>,
+    pub(crate) agent: Option<AgentConnection>,
     /// The last start's steps.
     pub(crate) steps: Vec<StartStep>,
 }
@@ -32,7 +32,7 @@ impl Look {
     }
 
     /// A machine that is only known by its agent.
-    pub(crate) fn at(agent: Result<Agent, Failure>) -> Self {
+    pub(crate) fn at(agent: Result<AgentConnection, Failure>) -> Self {
         match agent {
             Ok(agent) => Self::running(agent),
             Err(failure) => Self::without_agent(MachineState::Unreachable, Some(failure)),
@@ -40,7 +40,7 @@ impl Look {
     }
 
     /// A machine whose agent answers.
-    pub(crate) fn running(agent: Agent) -> Self {
+    pub(crate) fn running(agent: AgentConnection) -> Self {
         Self {
             agent: Some(agent),
             ..Self::without_agent(MachineState::Running, None)

@@ -26,7 +26,7 @@ use protocol::request::Running;
 use protocol::{Failure, Request};
 
 use super::{Look, QUESTION, clock, step};
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::report::MachineState;
@@ -69,7 +69,7 @@ impl Qemu {
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         let guest = Guest::get(self.shape.guest.as_ref(), &self.folder, printer).await?;
         let agent = self.running_agent(&guest, printer).await?;
         if agent.build == guest.agent {
@@ -87,7 +87,11 @@ impl Qemu {
     }
 
     /// Starts the machine when it does not run, and reaches its agent.
-    async fn running_agent(&self, guest: &Guest, printer: &mut Printer) -> Result<Agent, Failure> {
+    async fn running_agent(
+        &self,
+        guest: &Guest,
+        printer: &mut Printer,
+    ) -> Result<AgentConnection, Failure> {
         self.ensure_running(guest, printer).await?;
         match self.answering_agent().await {
             Err(_) if self.is_ending().await => {
@@ -119,7 +123,7 @@ impl Qemu {
 
     /// The agent of a machine that runs. One that has died is started again by
     /// the guest, which does not tell when.
-    async fn answering_agent(&self) -> Result<Agent, Failure> {
+    async fn answering_agent(&self) -> Result<AgentConnection, Failure> {
         let connect = async || {
             loop {
                 match dial::connect(&self.folder).await {
@@ -167,7 +171,7 @@ impl Qemu {
     }
 
     /// Asks the agent to end the machine, and waits for that.
-    async fn switch_off(&self, agent: Agent, running: Running) -> Result<(), Failure> {
+    async fn switch_off(&self, agent: AgentConnection, running: Running) -> Result<(), Failure> {
         // The answer may be lost with the machine.
         let asked = agent.ask(&Request::MachineStop { running }).await;
         if let Err(failure) = asked {

@@ -7,7 +7,7 @@ use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
 use super::Look;
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::settings::Shape;
@@ -28,7 +28,10 @@ impl Qemu {
             .with_hint("`--machine auto` is the usual one of this system"))
     }
 
-    pub(super) fn connect(&self, _printer: &mut Printer) -> Ready<Result<Agent, Failure>> {
+    pub(super) fn connect(
+        &self,
+        _printer: &mut Printer,
+    ) -> Ready<Result<AgentConnection, Failure>> {
         match *self {}
     }
 

@@ -20,7 +20,7 @@ use tokio::process::Command;
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile, AgentFileError};
 use super::{Look, colon, spawn};
-use crate::connection::agent::{Agent, AgentError};
+use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::report::MachineState;
 use crate::settings::SshDestination;
@@ -109,7 +109,7 @@ impl Ssh {
     }
 
     /// Reaches the agent; it is brought there when it is not there yet.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, SshError> {
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, SshError> {
         let agents = agent_file::all()?;
         if let Some(agent) = self.reach(&agents, Manner::Open, Some(printer)).await? {
             return Ok(agent);
@@ -148,7 +148,7 @@ impl Ssh {
         agents: &[AgentFile],
         manner: Manner,
         printer: Option<&mut Printer>,
-    ) -> Result<Option<Agent>, SshError> {
+    ) -> Result<Option<AgentConnection>, SshError> {
         let mut command = self.command(manner, &remote::start(agents, self.service));
         if manner == Manner::Quiet {
             command.stderr(Stdio::null());
@@ -157,7 +157,7 @@ impl Ssh {
         let greeting = greeting(&mut stream).await;
         match greeting {
             Some(Greeting::Ready) => {
-                let agent = Agent::connect(stream, &Token::default()).await?;
+                let agent = AgentConnection::connect(stream, &Token::default()).await?;
                 Ok(Some(agent))
             }
             Some(Greeting::Missing { system }) => {

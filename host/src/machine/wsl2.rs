@@ -25,7 +25,7 @@ use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile};
 use super::step::{self, Steps};
 use super::{Look, QUESTION};
-use crate::connection::agent::{Agent, AgentError};
+use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::platform::state_file;
@@ -35,7 +35,7 @@ use code::Code;
 use error::WslError;
 use program::Program;
 
-pub(in crate::machine) use occupancy::Occupancy;
+use occupancy::Occupancy;
 
 /// The distribution's name.
 const NAME: &str = "locald";
@@ -65,7 +65,7 @@ impl Wsl2 {
 
     /// Reaches the agent. A distribution that is not there is imported, an
     /// agent of another build or without an answer replaced.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<Agent, Failure> {
+    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         let program = Program::find()?;
         let wanted = own_agent()?;
         let agent = match self.reach(&program).await {
@@ -91,7 +91,7 @@ impl Wsl2 {
     }
 
     /// Starts an agent, which starts the distribution.
-    async fn reach(&self, program: &Program) -> Result<Agent, WslError> {
+    async fn reach(&self, program: &Program) -> Result<AgentConnection, WslError> {
         let occupied = Occupancy::share(&self.folder).await?;
         let stream = start(program, Stdio::inherit())?.keeping(occupied);
         greet(stream, BOOT).await
@@ -281,9 +281,9 @@ fn start(program: &Program, stderr: Stdio) -> Result<ChildStream, WslError> {
     ChildStream::start(command).map_err(WslError::Start)
 }
 
-async fn greet(stream: ChildStream, time: Duration) -> Result<Agent, WslError> {
+async fn greet(stream: ChildStream, time: Duration) -> Result<AgentConnection, WslError> {
     let token = Token::default();
-    let greeting = Agent::connect(stream, &token);
+    let greeting = AgentConnection::connect(stream, &token);
     let greeted = tokio::time::timeout(time, greeting).await;
     greeted
         .map_err(|_| WslError::Silent {

@@ -14,7 +14,7 @@ pub(crate) use imp::Signals;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum SignalEvent {
     /// A signal.
     Signal(Signal),
     /// The terminal may have another size.
@@ -24,7 +24,7 @@ pub(crate) enum Told {
 /// Waits for a signal that ends a command; returns the exit code for it.
 pub(crate) async fn end(signals: &mut Signals) -> u8 {
     loop {
-        if let Told::Signal(signal) = signals.next().await
+        if let SignalEvent::Signal(signal) = signals.next().await
             && let Some(code) = exit_code(signal)
         {
             return code;

@@ -24,7 +24,7 @@ pub(crate) struct Boundary {
 pub(crate) enum BoundaryError {
     /// It is not in the project.
     #[error("{} is {}, outside of {}", named.display(), target.display(), root.display())]
-    Outside {
+    HelperProcess {
         /// As it is written.
         named: PathBuf,
         /// Without links.
@@ -71,7 +71,7 @@ impl Boundary {
         if roots.any(|root| target.starts_with(root)) {
             return Ok(target);
         }
-        Err(BoundaryError::Outside {
+        Err(BoundaryError::HelperProcess {
             named: named.to_owned(),
             target,
             root: self.root.clone(),
@@ -83,7 +83,8 @@ impl Boundary {
     pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, BoundaryError> {
         let is_link = std::fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
         if is_link
-            && let Err(outside @ BoundaryError::Outside { .. }) = self.find(Path::new(""), path)
+            && let Err(outside @ BoundaryError::HelperProcess { .. }) =
+                self.find(Path::new(""), path)
         {
             return Err(outside);
         }
@@ -120,7 +121,7 @@ impl BoundaryError {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable { .. } => None,
-            Self::Outside { .. } => Some(
+            Self::HelperProcess { .. } => Some(
                 "a project's files may name only what is in its folder or repository: move it there, \
                 or add its folder to `folders` of [trust] in your own config.toml",
             ),
@@ -179,12 +180,15 @@ mod tests {
             "/",
         ] {
             let error = find(named).unwrap_err();
-            assert!(matches!(error, BoundaryError::Outside { .. }), "{named}");
+            assert!(
+                matches!(error, BoundaryError::HelperProcess { .. }),
+                "{named}"
+            );
         }
         link("../secret/file", "file");
         fs_err::write(top.join("secret/file"), "").unwrap();
         let error = boundary.read(&project.join("file")).unwrap_err();
-        assert!(matches!(error, BoundaryError::Outside { .. }));
+        assert!(matches!(error, BoundaryError::HelperProcess { .. }));
         assert_eq!(boundary.read(&project.join("none")).unwrap(), None);
         let error = find("missing").unwrap_err();
         assert!(matches!(error, BoundaryError::Unreadable { .. }));

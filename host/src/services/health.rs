@@ -10,8 +10,8 @@ use protocol::{Failure, Reply};
 
 use super::launch::Launch;
 use crate::connection::forward::Call;
-use crate::connection::request_stream::Heard;
-use crate::connection::session::Client;
+use crate::connection::request_stream::Incoming;
+use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::settings::Probe;
 
@@ -22,11 +22,11 @@ const LOOK: Duration = Duration::from_secs(5);
 type Found = Result<(), String>;
 
 /// Waits until the service is healthy; the error is what was found last.
-pub(super) async fn wait(launch: &Launch, client: &Client, printer: &mut Printer) -> Found {
+pub(super) async fn wait(launch: &Launch, session: &Session, printer: &mut Printer) -> Found {
     let mut last = "it was not looked at".to_owned();
     let looking = async {
         loop {
-            let look = tokio::time::timeout(LOOK, look(launch, client, printer));
+            let look = tokio::time::timeout(LOOK, look(launch, session, printer));
             match look.await.unwrap_or_else(|_| Err("no answer".to_owned())) {
                 Ok(()) => return,
                 Err(found) => last = found,
@@ -40,15 +40,15 @@ pub(super) async fn wait(launch: &Launch, client: &Client, printer: &mut Printer
     }
 }
 
-async fn look(launch: &Launch, client: &Client, printer: &mut Printer) -> Found {
+async fn look(launch: &Launch, session: &Session, printer: &mut Printer) -> Found {
     match &launch.health.probe {
         Probe::Started => Ok(()),
-        Probe::Tcp { port } if is_open(client, *port).await => Ok(()),
+        Probe::Tcp { port } if is_open(session, *port).await => Ok(()),
         Probe::Tcp { port } => Err(format!("nobody listens on port {port}")),
-        Probe::Http { port, path } => http(client, *port, path).await,
+        Probe::Http { port, path } => http(session, *port, path).await,
         Probe::Command(command) => {
-            let request = launch.beside(command.words(), client);
-            match ended(client, &request, printer).await {
+            let request = launch.beside(command.words(), session);
+            match ended(session, &request, printer).await {
                 Ok(0) => Ok(()),
                 Ok(code) => Err(format!("the command ended with {code}")),
                 Err(failure) => Err(failure.message),
@@ -58,12 +58,12 @@ async fn look(launch: &Launch, client: &Client, printer: &mut Printer) -> Found 
 }
 
 /// Whether somebody listens there.
-pub(super) async fn is_open(client: &Client, port: u16) -> bool {
-    Call::to(&client.agent, port).await.is_some()
+pub(super) async fn is_open(session: &Session, port: u16) -> bool {
+    Call::to(&session.agent, port).await.is_some()
 }
 
-async fn http(client: &Client, port: u16, path: &str) -> Found {
-    let call = Call::to(&client.agent, port).await;
+async fn http(session: &Session, port: u16, path: &str) -> Found {
+    let call = Call::to(&session.agent, port).await;
     let mut call = call.ok_or_else(|| format!("nobody listens on port {port}"))?;
     let told = |error: hyper::Error| format!("no HTTP on port {port}: {error}");
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(&mut call.stream));
@@ -90,18 +90,18 @@ async fn http(client: &Client, port: u16, path: &str) -> Found {
 
 /// Runs a command to its end, without its output.
 async fn ended(
-    client: &Client,
+    session: &Session,
     request: &protocol::Request,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    let mut conversation = client.request(request, printer).await?;
-    let speaker = conversation.speaker();
+    let mut stream = session.request(request, printer).await?;
+    let sender = stream.sender();
     loop {
-        match conversation.next().await? {
-            Heard::Event(protocol::Event::Started) => {
-                speaker.input(protocol::Input::StdinClosed).await;
+        match stream.next().await? {
+            Incoming::Event(protocol::Event::Started) => {
+                sender.input(protocol::Input::StdinClosed).await;
             }
-            Heard::Reply(Reply::Exited { code }) => return Ok(code),
+            Incoming::Reply(Reply::Exited { code }) => return Ok(code),
             _ => {}
         }
     }

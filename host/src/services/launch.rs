@@ -7,7 +7,7 @@ use protocol::request::{EnvVar, ProcessProxies, RunRequest, Stdio};
 use protocol::{Failure, Request};
 
 use super::procfile;
-use crate::connection::session::Client;
+use crate::connection::session::Session;
 use crate::platform::terminal;
 use crate::settings::HealthCheck;
 
@@ -45,7 +45,7 @@ pub(crate) enum Program {
 
 impl Launch {
     /// Asks for its process.
-    pub(super) fn run(&self, client: &Client) -> Result<Request, Failure> {
+    pub(super) fn run(&self, session: &Session) -> Result<Request, Failure> {
         let (process, args, direct) = match &self.program {
             Program::Process { process, args } => (process.clone(), args.clone(), false),
             Program::Command(words) => (None, words.clone(), true),
@@ -55,12 +55,12 @@ impl Launch {
                 (None, words.clone().unwrap_or_default(), words.is_some())
             }
         };
-        Ok(self.request(process, args, direct, self.stdio, client))
+        Ok(self.request(process, args, direct, self.stdio, session))
     }
 
     /// Asks for a command in its environment.
-    pub(super) fn beside(&self, command: Vec<String>, client: &Client) -> Request {
-        self.request(None, command, true, Stdio::Pipes, client)
+    pub(super) fn beside(&self, command: Vec<String>, session: &Session) -> Request {
+        self.request(None, command, true, Stdio::Pipes, session)
     }
 
     fn request(
@@ -69,7 +69,7 @@ impl Launch {
         args: Vec<String>,
         direct: bool,
         stdio: Stdio,
-        client: &Client,
+        session: &Session,
     ) -> Request {
         Request::Run(RunRequest {
             image: self.image.clone(),
@@ -78,7 +78,7 @@ impl Launch {
             direct,
             env: self.env.clone(),
             stdio,
-            access: client.access.clone(),
+            access: session.access.clone(),
             terminal: terminal::description(stdio),
             proxies: self.proxies,
         })

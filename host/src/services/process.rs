@@ -7,10 +7,10 @@ use protocol::{Channel, Event, Failure, Input, Reply, Request};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::{Entry, Journal};
-use super::supervisor::Order;
+use super::order::Order;
 use crate::connection::forward::{self, Forwards};
-use crate::connection::request_stream::{Conversation, Heard, Speaker};
-use crate::connection::session::Client;
+use crate::connection::request_stream::{Incoming, RequestSender, RequestStream};
+use crate::connection::session::Session;
 use crate::output::{Label, Lines, Printer, clean};
 
 /// So long a process has to end after it was asked to.
@@ -38,10 +38,10 @@ pub(super) struct Stop {
 
 /// A process; it is killed when this is dropped.
 pub(super) struct Process<'a> {
-    conversation: Conversation<'a>,
-    speaker: Speaker,
+    stream: RequestStream<'a>,
+    sender: RequestSender,
     forwards: Forwards,
-    is_elsewhere: bool,
+    is_remote: bool,
     output: Output,
 }
 
@@ -58,16 +58,16 @@ impl<'a> Process<'a> {
     /// Asks for it.
     pub(super) async fn start(
         request: &Request,
-        client: &'a Client,
+        session: &'a Session,
         printer: &'a mut Printer,
         output: Output,
     ) -> Result<Self, Failure> {
-        let conversation = client.request(request, printer).await?;
+        let stream = session.request(request, printer).await?;
         Ok(Self {
-            speaker: conversation.speaker(),
-            conversation,
-            forwards: Forwards::new(&client.agent),
-            is_elsewhere: client.is_elsewhere,
+            sender: stream.sender(),
+            stream,
+            forwards: Forwards::new(&session.agent),
+            is_remote: session.is_remote,
             output,
         })
     }
@@ -75,16 +75,16 @@ impl<'a> Process<'a> {
     /// Waits until it runs. It reads nothing.
     pub(super) async fn started(&mut self) -> Result<Exit, Failure> {
         loop {
-            match self.conversation.next().await? {
-                Heard::Event(Event::Started) => {
-                    self.conversation.printer.clear();
-                    self.speaker.input(Input::StdinClosed).await;
-                    if self.is_elsewhere {
-                        self.speaker.input(Input::WatchPorts).await;
+            match self.stream.next().await? {
+                Incoming::Event(Event::Started) => {
+                    self.stream.printer.clear();
+                    self.sender.input(Input::StdinClosed).await;
+                    if self.is_remote {
+                        self.sender.input(Input::WatchPorts).await;
                     }
                     return Ok(Exit::Running);
                 }
-                Heard::Reply(Reply::Exited { code }) => return Ok(Exit::Ended(code)),
+                Incoming::Reply(Reply::Exited { code }) => return Ok(Exit::Ended(code)),
                 _ => {}
             }
         }
@@ -94,16 +94,16 @@ impl<'a> Process<'a> {
     /// cancelled and called again.
     pub(super) async fn ended(&mut self) -> Result<u8, Failure> {
         loop {
-            match self.conversation.next().await? {
-                Heard::Data(channel, bytes) => self.output.bytes(channel, &bytes),
-                Heard::Event(Event::PortOpened { port }) => {
+            match self.stream.next().await? {
+                Incoming::Data(channel, bytes) => self.output.bytes(channel, &bytes),
+                Incoming::Event(Event::PortOpened { port }) => {
                     let here = self.forwards.open(port).await;
                     let text = forward::opened(port, here);
                     self.output.printer.note(&text);
                 }
-                Heard::Event(Event::PortClosed { port }) => self.forwards.close(port),
-                Heard::Reply(Reply::Exited { code }) => return Ok(code),
-                Heard::Event(_) | Heard::Reply(_) => {}
+                Incoming::Event(Event::PortClosed { port }) => self.forwards.close(port),
+                Incoming::Reply(Reply::Exited { code }) => return Ok(code),
+                Incoming::Event(_) | Incoming::Reply(_) => {}
             }
         }
     }
@@ -116,7 +116,7 @@ impl<'a> Process<'a> {
         signal: Option<Signal>,
     ) -> Result<Stop, Failure> {
         let ask = signal.map_or(Input::Stop, Input::Signal);
-        self.speaker.input(ask).await;
+        self.sender.input(ask).await;
         let end = tokio::time::sleep(PATIENCE);
         tokio::pin!(end);
         let mut stop = Stop::default();
@@ -141,7 +141,7 @@ impl<'a> Process<'a> {
                 },
             }
             kills = true;
-            self.speaker.input(Input::Signal(Signal::Kill)).await;
+            self.sender.input(Input::Signal(Signal::Kill)).await;
         }
     }
 

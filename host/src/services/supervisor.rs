@@ -14,8 +14,9 @@ use super::board::Board;
 use super::health;
 use super::journal::Journal;
 use super::launch::Launch;
+use super::order::Order;
 use super::process::{Exit, Output, Process, Stop};
-use crate::connection::session::Client;
+use crate::connection::session::Session;
 use crate::output::{Label, Printer, duration};
 use crate::report::ServiceState;
 
@@ -26,19 +27,6 @@ pub(crate) enum OnExit {
     Restart,
     /// It waits for an order.
     Wait,
-}
-
-/// What a supervisor is told.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Start; what runs is stopped first.
-    Start,
-    /// The same, also after it was stopped by hand.
-    Restart,
-    /// Stop, and tell when that is done.
-    Stop(oneshot::Sender<()>),
-    /// Stop at once.
-    Kill,
 }
 
 /// What came while nothing ran.
@@ -53,7 +41,7 @@ enum Told {
 pub(crate) struct Supervisor {
     pub(crate) launch: Launch,
     pub(crate) on_exit: OnExit,
-    pub(crate) client: Arc<Client>,
+    pub(crate) session: Arc<Session>,
     pub(crate) board: Board,
     /// Absent when nobody reads the output later.
     pub(crate) journal: Option<Journal>,
@@ -179,7 +167,7 @@ impl Supervisor {
         let name = self.launch.name.clone();
         self.board.set(&name, ServiceState::Starting);
         if let Some(port) = self.launch.port
-            && health::is_open(&self.client, port).await
+            && health::is_open(&self.session, port).await
         {
             self.port_taken(port);
             return Ok(Turn::Failed);
@@ -190,16 +178,16 @@ impl Supervisor {
             self.journal.clone(),
             self.printer.aside(),
         );
-        let client = Arc::clone(&self.client);
+        let session = Arc::clone(&self.session);
         let mut printer = self.printer.aside();
-        let request = match self.launch.run(&client) {
+        let request = match self.launch.run(&session) {
             Ok(request) => request,
             Err(failure) => {
                 self.printer.failure(&failure);
                 return Ok(Turn::Failed);
             }
         };
-        let mut process = Process::start(&request, &client, &mut printer, output).await?;
+        let mut process = Process::start(&request, &session, &mut printer, output).await?;
         let exit = self.watch_over(&mut process).await;
         process.finish();
         match exit {
@@ -218,11 +206,11 @@ impl Supervisor {
         let start = Instant::now();
         let mut aside = self.printer.aside();
         let launch = self.launch.clone();
-        let client = Arc::clone(&self.client);
+        let session = Arc::clone(&self.session);
         if let Some(turn) = self.await_start(process).await? {
             return Ok(turn);
         }
-        let health = health::wait(&launch, &client, &mut aside);
+        let health = health::wait(&launch, &session, &mut aside);
         tokio::pin!(health);
         let mut healthy = None;
         let mut looks = true;

@@ -14,7 +14,7 @@ impl Supervisor {
         let name = &self.launch.name;
         let time = duration(time);
         let place = match self.launch.port {
-            Some(port) if !self.client.is_elsewhere => format!(" at http://localhost:{port}"),
+            Some(port) if !self.session.is_remote => format!(" at http://localhost:{port}"),
             _ => String::new(),
         };
         let text = match (self.on_exit, &self.launch.health.probe) {

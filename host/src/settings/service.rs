@@ -13,13 +13,13 @@ use super::document::line_at;
 mod command;
 mod error;
 mod health;
-mod order;
+mod start_order;
 mod table;
 
 pub(crate) use command::ServiceCommand;
 pub(crate) use error::ServiceError;
 pub(crate) use health::{HealthCheck, Probe};
-pub(crate) use order::levels;
+pub(crate) use start_order::levels;
 pub(super) use table::ServiceTable;
 
 use error::At;

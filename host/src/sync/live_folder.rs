@@ -18,7 +18,7 @@ use protocol::{Failure, FailureKind, Request, request};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::connection::agent::{Agent, AgentError, Exchange, Message};
+use crate::connection::agent::{AgentConnection, AgentError, Exchange, Message};
 use crate::sync::watch::Watch;
 use round::Side;
 use work::Work;
@@ -39,7 +39,7 @@ pub(crate) struct Live {
 impl Live {
     /// Brings the folder into the machine, and keeps it in step from then on.
     pub(crate) async fn begin(
-        agent: &Agent,
+        agent: &AgentConnection,
         project: request::Project,
         root: PathBuf,
         keeper: Keeper,

@@ -12,7 +12,7 @@ use crate::cli::RunOptions;
 use crate::commands::build::{self, End};
 use crate::commands::workshop::{Recipe, Workshop};
 use crate::commands::{Start, announce, block_on};
-use crate::connection::session::Client;
+use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::platform::signals::{self, Signals};
 use crate::platform::terminal;
@@ -65,8 +65,8 @@ pub(super) fn run(
         stdio: terminal::output_only(printer.shows_colours(), 0),
     };
     block_on(async {
-        let client = Arc::new(start.setup.connect(printer).await?);
-        let digest = match build::build(plan.clone(), &client, printer).await {
+        let session = Arc::new(start.setup.connect(printer).await?);
+        let digest = match build::build(plan.clone(), &session, printer).await {
             Ok(End::Stopped(code)) => return Ok(code),
             Ok(End::Built(built)) => {
                 if !built.up_to_date {
@@ -86,7 +86,7 @@ pub(super) fn run(
         ));
         let mut aside = printer.aside();
         let workshop = Workshop::new(recipe, plan, digest, &mut aside);
-        keep(launch, workshop, &client, printer).await
+        keep(launch, workshop, &session, printer).await
     })
 }
 
@@ -94,7 +94,7 @@ pub(super) fn run(
 async fn keep(
     launch: Launch,
     mut workshop: Workshop,
-    client: &Arc<Client>,
+    session: &Arc<Session>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let mut signals =
@@ -104,7 +104,7 @@ async fn keep(
         board: Board::new([(launch.name.as_str(), None)].into_iter()),
         launch,
         on_exit: OnExit::Wait,
-        client: Arc::clone(client),
+        session: Arc::clone(session),
         journal: None,
         label: None,
         printer: printer.aside(),
@@ -120,7 +120,7 @@ async fn keep(
     }
     let code = loop {
         tokio::select! {
-            _ = workshop.next(client, &mut aside) => {
+            _ = workshop.next(session, &mut aside) => {
                 let _ = order.send(Order::Start);
             }
             code = signals::end(&mut signals) => break code,

@@ -13,7 +13,7 @@ use super::project::Services;
 use crate::commands::Start;
 use crate::commands::build::{self, Plan};
 use crate::commands::workshop::{Recipe, Workshop};
-use crate::connection::session::Client;
+use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::project::Project;
@@ -85,7 +85,7 @@ impl Images {
     /// its services wait for a better one.
     pub(super) async fn build(
         &mut self,
-        client: &Client,
+        session: &Session,
         goes_on: bool,
         printer: &mut Printer,
     ) -> Result<(), Failure> {
@@ -93,15 +93,15 @@ impl Images {
             let request = Request::Pull {
                 image: image.clone(),
                 policy: PullPolicy::Daily,
-                access: client.access.clone(),
+                access: session.access.clone(),
             };
-            client.request(&request, printer).await?.reply().await?;
+            session.request(&request, printer).await?.reply().await?;
         }
         for build in &mut self.builds {
             let plan = build.plan.clone();
             let name = plan.name().to_owned();
             plan.log(&build.recipe.home, printer);
-            match build::follow(plan, client, printer).await {
+            match build::follow(plan, session, printer).await {
                 Ok(built) => {
                     if !built.up_to_date {
                         printer.note(&format!("Built {name} for {}", build.services.join(", ")));
@@ -124,7 +124,7 @@ impl Images {
     /// Builds again what changes, and has its services started anew.
     pub(super) fn watch(
         self,
-        client: &Arc<Client>,
+        session: &Arc<Session>,
         orders: &BTreeMap<String, mpsc::UnboundedSender<Order>>,
         tasks: &mut JoinSet<Result<(), Failure>>,
         printer: &Printer,
@@ -132,12 +132,12 @@ impl Images {
         for build in self.builds {
             let told = build.services.iter().filter_map(|name| orders.get(name));
             let told: Vec<_> = told.cloned().collect();
-            let (client, mut printer) = (Arc::clone(client), printer.aside());
+            let (session, mut printer) = (Arc::clone(session), printer.aside());
             tasks.spawn(async move {
                 let mut workshop =
                     Workshop::new(build.recipe, build.plan, build.digest, &mut printer);
                 loop {
-                    workshop.next(&client, &mut printer).await;
+                    workshop.next(&session, &mut printer).await;
                     for order in &told {
                         // A supervisor that has gone has told why.
                         let _ = order.send(Order::Start);

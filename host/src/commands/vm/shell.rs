@@ -4,7 +4,8 @@ use protocol::{Failure, FailureKind, Request};
 
 use crate::commands::block_on;
 use crate::commands::run::refuse_json;
-use crate::connection::session::Setup;
+use crate::commands::setup::Setup;
+use crate::connection::attach::attach;
 use crate::machine::Machine;
 use crate::output::Printer;
 use crate::platform::terminal;
@@ -16,15 +17,15 @@ pub(super) fn run(setup: Setup, command: &[String], printer: &mut Printer) -> Re
     if let Machine::Ssh(ssh) = &setup.machine {
         return ssh.shell(command);
     }
-    if !setup.machine.is_elsewhere() {
+    if !setup.machine.is_remote() {
         let message = format!("the agent is {}: there is no other machine", setup.machine);
         return Err(Failure::new(FailureKind::Invalid, message));
     }
     let stdio = terminal::stdio();
     let command = command.to_vec();
     block_on(async {
-        let client = setup.connect(printer).await?;
+        let session = setup.connect(printer).await?;
         let request = Request::Console { command, stdio };
-        terminal::attach(client.request(&request, printer).await?, stdio, &client).await
+        attach(session.request(&request, printer).await?, stdio, &session).await
     })
 }

@@ -6,7 +6,7 @@ use protocol::{Failure, Reply, Request};
 
 use super::Subject;
 use crate::cli::StatusOptions;
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 use crate::exit_code;
 use crate::machine::QUESTION;
 use crate::output::{Answer, Printer};
@@ -40,7 +40,7 @@ pub(super) async fn run(
 }
 
 /// All questions, each under its own deadline.
-async fn ask(agent: &Agent) -> AgentReport {
+async fn ask(agent: &AgentConnection) -> AgentReport {
     let (status, usage) = tokio::join!(
         question(agent, Request::AgentStatus),
         question(agent, Request::MachineUsage)
@@ -69,7 +69,7 @@ async fn ask(agent: &Agent) -> AgentReport {
     }
 }
 
-async fn question(agent: &Agent, request: Request) -> Option<Reply> {
+async fn question(agent: &AgentConnection, request: Request) -> Option<Reply> {
     let answer = tokio::time::timeout(QUESTION, agent.ask(&request)).await;
     answer.ok()?.ok()
 }

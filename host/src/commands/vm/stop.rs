@@ -7,7 +7,7 @@ use protocol::{Failure, FailureKind, Outcome, Reply, Request};
 
 use super::Subject;
 use crate::cli::StopOptions;
-use crate::connection::agent::{Agent, AgentError, Message};
+use crate::connection::agent::{AgentConnection, AgentError, Message};
 use crate::exit_code;
 use crate::machine::Machine;
 use crate::output::{Answer, Printer};
@@ -102,7 +102,7 @@ pub(super) async fn stop(
 
 /// Asks the agent to end its machine; returns when it is about to.
 async fn switch_off(
-    agent: &Agent,
+    agent: &AgentConnection,
     options: StopOptions,
     printer: &mut Printer,
 ) -> Result<(), Failure> {

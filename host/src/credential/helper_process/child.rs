@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::Question;
+use super::HelperRequest;
 use crate::credential::helper::PATIENCE;
 use crate::credential::{self, Answer, HelperError};
 
@@ -27,7 +27,7 @@ const LINE_CAP: u64 = 256 * 1024;
 /// The parent's side.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// Absent after a fault: then questions and answers may be out of step.
+    /// Absent after a fault: then requests and answers may be out of step.
     stream: Mutex<Option<UnixStream>>,
     process: std::process::Child,
 }
@@ -47,14 +47,14 @@ impl Child {
     }
 
     /// Blocks until there is an answer, or patience ends.
-    pub(super) fn ask(&self, question: &Question) -> Result<Answer, HelperError> {
+    pub(super) fn ask(&self, request: &HelperRequest) -> Result<Answer, HelperError> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let program = format!("docker-credential-{}", question.helper);
+        let program = format!("docker-credential-{}", request.helper);
         let Some(open) = stream.as_mut() else {
             let reason = "whoever runs it is gone".to_owned();
             return Err(HelperError::Unusable { program, reason });
         };
-        exchange(open, question).unwrap_or_else(|error| {
+        exchange(open, request).unwrap_or_else(|error| {
             *stream = None;
             Err(match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -83,9 +83,9 @@ impl Drop for Child {
 
 fn exchange(
     stream: &mut UnixStream,
-    question: &Question,
+    request: &HelperRequest,
 ) -> io::Result<Result<Answer, HelperError>> {
-    write_line(stream, question)?;
+    write_line(stream, request)?;
     let mut line = Vec::new();
     BufReader::new(stream)
         .take(LINE_CAP)
@@ -121,8 +121,8 @@ pub(crate) fn dispatch() -> bool {
 
 fn serve(stream: &UnixStream) -> io::Result<()> {
     for line in BufReader::new(stream).lines() {
-        let question: Question = serde_json::from_str(&line?)?;
-        let answer = credential::ask(&question.helper, &question.server);
+        let request: HelperRequest = serde_json::from_str(&line?)?;
+        let answer = credential::ask(&request.helper, &request.server);
         write_line(stream, &answer)?;
     }
     Ok(())
@@ -134,8 +134,8 @@ mod tests {
 
     use super::*;
 
-    fn question(helper: &str) -> Question {
-        Question {
+    fn request(helper: &str) -> HelperRequest {
+        HelperRequest {
             helper: helper.to_owned(),
             server: "r.example".to_owned(),
         }
@@ -151,10 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_of_the_question_and_the_end_is_clean() {
+    fn answers_are_of_the_request_and_the_end_is_clean() {
         let (child, server) = child();
         for name in ["surely-not-installed", "../evil"] {
-            let error = child.ask(&question(name)).unwrap_err();
+            let error = child.ask(&request(name)).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
         drop(child);
@@ -169,7 +169,7 @@ mod tests {
         let stream = Mutex::new(Some(ours));
         let child = Child { stream, process };
         for _ in 0..2 {
-            let error = child.ask(&question("x")).unwrap_err();
+            let error = child.ask(&request("x")).unwrap_err();
             assert!(matches!(error, HelperError::Unusable { .. }), "{error}");
         }
     }

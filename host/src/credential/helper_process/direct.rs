@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Question;
+use super::HelperRequest;
 use crate::credential::{self, Answer, HelperError};
 
 /// Nobody else is needed.
@@ -19,8 +19,8 @@ impl Child {
     }
 
     #[expect(clippy::unused_self, reason = "the same signature on each system")]
-    pub(super) fn ask(&self, question: &Question) -> Result<Answer, HelperError> {
-        credential::ask(&question.helper, &question.server)
+    pub(super) fn ask(&self, request: &HelperRequest) -> Result<Answer, HelperError> {
+        credential::ask(&request.helper, &request.server)
     }
 }
 

@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::machine::spawn;
-use crate::machine::wsl2::Occupancy;
 
 /// Standard output and input of a child as one stream. The child ends with
 /// it.
@@ -18,7 +17,7 @@ pub(in crate::machine) struct ChildStream {
     stdin: ChildStdin,
     stdout: ChildStdout,
     /// What is held as long as the child is.
-    kept: Option<Occupancy>,
+    locks: Vec<Box<dyn Send>>,
 }
 
 /// Starts the program; what it says on standard error is seen by the user.
@@ -44,13 +43,13 @@ impl ChildStream {
             stdin: child.stdin.take().ok_or_else(missing)?,
             stdout: child.stdout.take().ok_or_else(missing)?,
             _child: child,
-            kept: None,
+            locks: Vec::new(),
         })
     }
 
     /// Holds a lock as long as the child.
-    pub(in crate::machine) fn keeping(mut self, occupancy: Occupancy) -> Self {
-        self.kept = Some(occupancy);
+    pub(in crate::machine) fn keeping(mut self, lock: impl Send + 'static) -> Self {
+        self.locks.push(Box::new(lock));
         self
     }
 }

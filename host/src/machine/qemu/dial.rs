@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 
 use super::QemuError;
 use super::folder::{Folder, Transport};
-use crate::connection::agent::Agent;
+use crate::connection::agent::AgentConnection;
 use crate::machine::address::vsock;
 
 /// The port that the agent listens on.
@@ -20,7 +20,7 @@ pub(super) const SOCKET: &str = "vm.vsock";
 const ANSWER: usize = 32;
 
 /// Reaches the agent of a machine that listens.
-pub(super) async fn connect(folder: &Folder) -> Result<Agent, QemuError> {
+pub(super) async fn connect(folder: &Folder) -> Result<AgentConnection, QemuError> {
     let token = Token(folder.token()?);
     let step = "connect to the machine";
     match folder.read("run/transport.json") {
@@ -31,11 +31,11 @@ pub(super) async fn connect(folder: &Folder) -> Result<Agent, QemuError> {
                 }
                 connected => connected.map_err(QemuError::io(step))?,
             };
-            Ok(Agent::connect(stream, &token).await?)
+            Ok(AgentConnection::connect(stream, &token).await?)
         }
         Some(Transport::Hybrid) | None => {
             let stream = open(folder).await.map_err(QemuError::io(step))?;
-            Ok(Agent::connect(call(stream).await?, &token).await?)
+            Ok(AgentConnection::connect(call(stream).await?, &token).await?)
         }
     }
 }

@@ -10,8 +10,7 @@ use flate2::read::GzDecoder;
 use reqwest::Client;
 
 use super::QemuError;
-use super::folder::{Folder, remove_all};
-use super::guest::FILES;
+use super::folder::{Folder, GUEST_FILES, remove_all};
 use crate::output::Printer;
 
 /// A connection is made, and the next bytes come, in this time.
@@ -189,7 +188,7 @@ impl<'a> Remote<'a> {
         for entry in archive.entries().map_err(broken)? {
             let mut entry = entry.map_err(broken)?;
             let path = entry.path().map_err(broken)?;
-            let name = FILES.into_iter().find(|name| path.ends_with(name));
+            let name = GUEST_FILES.into_iter().find(|name| path.ends_with(name));
             let Some(name) = name.filter(|_| entry.header().entry_type().is_file()) else {
                 continue;
             };
@@ -204,7 +203,10 @@ impl<'a> Remote<'a> {
             }
             file.sync_all().map_err(&failed)?;
         }
-        match FILES.into_iter().find(|name| !new.join(name).is_file()) {
+        match GUEST_FILES
+            .into_iter()
+            .find(|name| !new.join(name).is_file())
+        {
             None => Ok(()),
             Some(file) => Err(DownloadError::Lacks {
                 url: self.url.to_owned(),

@@ -26,6 +26,11 @@ use crate::settings::Shape;
 
 /// Says that the guest ended by itself.
 pub(super) const SWITCHED_OFF: &str = "locald: switching off";
+/// What the folder of a guest holds.
+pub(super) const GUEST_FILES: [&str; 3] = [KERNEL, INITRAMFS, DESCRIPTION];
+pub(super) const KERNEL: &str = "vmlinuz";
+pub(super) const INITRAMFS: &str = "initramfs";
+pub(super) const DESCRIPTION: &str = "guest.json";
 /// Bytes of the agent's token.
 const TOKEN: usize = 32;
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::QemuError;
 use super::download::Remote;
-use super::folder::Folder;
+use super::folder::{DESCRIPTION, Folder, INITRAMFS, KERNEL};
 use crate::output::Printer;
 use crate::settings::GuestImage;
 
@@ -16,12 +16,6 @@ use crate::settings::GuestImage;
 const VARIABLE: &str = "LOCALD_GUEST";
 /// Where the guest is that comes with locald, seen from the program's folder.
 const PLACES: [&str; 3] = ["guest", "../share/locald/guest", "../lib/locald/guest"];
-
-/// What the folder of a guest holds.
-pub(super) const FILES: [&str; 3] = [KERNEL, INITRAMFS, DESCRIPTION];
-const KERNEL: &str = "vmlinuz";
-const INITRAMFS: &str = "initramfs";
-const DESCRIPTION: &str = "guest.json";
 
 /// A guest's files.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::platform::state_file;
 
 /// A lock, held until it is dropped.
 #[derive(Debug)]
-pub(in crate::machine) struct Occupancy {
+pub(super) struct Occupancy {
     _file: File,
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use protocol::input;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Told;
+use super::SignalEvent;
 
 /// All signals that are listened to.
 #[derive(Debug)]
@@ -34,15 +34,15 @@ impl Signals {
     }
 
     /// The next one.
-    pub(crate) async fn next(&mut self) -> Told {
-        Told::Signal(tokio::select! {
+    pub(crate) async fn next(&mut self) -> SignalEvent {
+        SignalEvent::Signal(tokio::select! {
             _ = self.interrupt.recv() => input::Signal::Interrupt,
             _ = self.terminate.recv() => input::Signal::Terminate,
             _ = self.hangup.recv() => input::Signal::Hangup,
             _ = self.quit.recv() => input::Signal::Quit,
             _ = self.user1.recv() => input::Signal::User1,
             _ = self.user2.recv() => input::Signal::User2,
-            _ = self.resized.recv() => return Told::Resized,
+            _ = self.resized.recv() => return SignalEvent::Resized,
         })
     }
 }

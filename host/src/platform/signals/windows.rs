@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::input::Signal;
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
 
-use super::Told;
+use super::SignalEvent;
 
 /// Consoles do not tell their size: it is looked at this often.
 const LOOK: Duration = Duration::from_millis(250);
@@ -32,9 +32,9 @@ impl Signals {
     }
 
     /// The next one.
-    pub(crate) async fn next(&mut self) -> Told {
+    pub(crate) async fn next(&mut self) -> SignalEvent {
         loop {
-            return Told::Signal(tokio::select! {
+            return SignalEvent::Signal(tokio::select! {
                 _ = self.interrupt.recv() => Signal::Interrupt,
                 _ = self.quit.recv() => Signal::Quit,
                 _ = self.hangup.recv() => Signal::Hangup,
@@ -43,7 +43,7 @@ impl Signals {
                     if before == self.size {
                         continue;
                     }
-                    return Told::Resized;
+                    return SignalEvent::Resized;
                 }
             });
         }

@@ -4,10 +4,10 @@ use std::io::{self, Read as _, Write as _};
 
 /// Raw mode until it is dropped.
 #[derive(Debug)]
-pub(super) struct RawMode;
+pub(crate) struct RawMode;
 
 impl RawMode {
-    pub(super) fn enter() -> io::Result<Self> {
+    pub(crate) fn enter() -> io::Result<Self> {
         crossterm::terminal::enable_raw_mode()?;
         Ok(Self)
     }
@@ -31,15 +31,15 @@ pub(crate) fn is_in_foreground() -> bool {
 
 /// Standard input.
 #[derive(Debug)]
-pub(super) struct Input(io::Stdin);
+pub(crate) struct Input(io::Stdin);
 
 impl Input {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(io::stdin())
     }
 
     /// Waits for the next bytes; none at the end.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
+    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
         buffer.resize(most, 0);
         let count = self.0.lock().read(buffer)?;
         buffer.truncate(count);
@@ -49,26 +49,26 @@ impl Input {
 
 /// Standard output and standard error.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     stdout: io::Stdout,
     stderr: io::Stderr,
 }
 
 impl Output {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             stdout: io::stdout(),
             stderr: io::stderr(),
         }
     }
 
-    pub(super) fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = self.stdout.lock();
         stdout.write_all(bytes)?;
         stdout.flush()
     }
 
-    pub(super) fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stderr.lock().write_all(bytes)
     }
 }

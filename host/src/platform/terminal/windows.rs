@@ -19,7 +19,7 @@ const SEQUENCES_OUT: u32 = 0x1 | 0x4;
 
 /// Raw mode until it is dropped.
 #[derive(Debug)]
-pub(super) struct RawMode {
+pub(crate) struct RawMode {
     _input: Mode,
     _output: Mode,
 }
@@ -32,7 +32,7 @@ struct Mode {
 }
 
 impl RawMode {
-    pub(super) fn enter() -> io::Result<Self> {
+    pub(crate) fn enter() -> io::Result<Self> {
         let input = Mode::of(Handle::current_in_handle()?)?;
         let output = Mode::of(Handle::current_out_handle()?)?;
         let raw = input.before & !COOKED_INPUT;
@@ -74,18 +74,18 @@ pub(crate) const fn is_in_foreground() -> bool {
 
 /// Standard input.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(crate) struct Input {
     keys: Keys,
 }
 
 impl Input {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Waits for the next bytes; none at the end. A console has no end: in raw
     /// mode Ctrl-Z is a key as any other.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
+    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
         if io::stdin().is_terminal() {
             return self.read_keys(buffer);
         }
@@ -115,17 +115,17 @@ impl Input {
 
 /// Standard output and standard error.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     stdout: Text,
     stderr: Text,
 }
 
 impl Output {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         if stdout.is_terminal() {
             stdout.write_all(self.stdout.push(bytes).as_bytes())?;
@@ -135,7 +135,7 @@ impl Output {
         stdout.flush()
     }
 
-    pub(super) fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut stderr = io::stderr().lock();
         if stderr.is_terminal() {
             stderr.write_all(self.stderr.push(bytes).as_bytes())

@@ -2,12 +2,14 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{CONTROL_CAP, Channel, Input};
 
 use super::{SourceTree, files};
 use crate::connection::agent::{AgentError, Sender};
+use crate::connection::request_stream::{RequestSender, Upload};
 
 /// Bytes of a listing's chunk: well below what a message may have.
 const CHUNK: usize = CONTROL_CAP / 2;
@@ -34,7 +36,28 @@ impl Uploader {
     }
 
     /// Sends the listings of all trees.
-    pub(crate) async fn send_listings(&self, sender: &mut Sender) -> Result<(), AgentError> {
+    pub(crate) async fn list(self: &Arc<Self>, sender: &RequestSender) {
+        let uploader = Arc::clone(self);
+        let upload: Upload =
+            Box::new(move |sender| Box::pin(async move { uploader.send_listings(sender).await }));
+        sender.upload(upload).await;
+    }
+
+    /// Sends the files that the agent wants, in its order.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        sender: &RequestSender,
+        tree: Tree,
+        indices: Vec<u32>,
+    ) {
+        let uploader = Arc::clone(self);
+        let upload: Upload = Box::new(move |sender| {
+            Box::pin(async move { uploader.send_files(sender, tree, &indices).await })
+        });
+        sender.upload(upload).await;
+    }
+
+    async fn send_listings(&self, sender: &mut Sender) -> Result<(), AgentError> {
         for (number, tree) in (0..).zip(&self.trees) {
             for entries in chunks(&tree.entries) {
                 let tree = Tree(number);
@@ -47,8 +70,7 @@ impl Uploader {
         sender.input(&Input::SourceListed).await
     }
 
-    /// Sends the files that the agent wants, in its order.
-    pub(crate) async fn send_files(
+    async fn send_files(
         &self,
         sender: &mut Sender,
         tree: Tree,

@@ -1,0 +1,76 @@
+//! The steps from a command line to a connected agent.
+
+use std::sync::Arc;
+
+use protocol::Failure;
+use protocol::request::RegistryAccess;
+
+use super::job;
+use crate::connection::accounts::Accounts;
+use crate::connection::session::Session;
+use crate::credential::Credentials;
+use crate::credential::helper_process::HelperProcess;
+use crate::machine::Machine;
+use crate::output::Printer;
+use crate::platform::descriptors;
+use crate::platform::home::Home;
+use crate::settings::{self, MachineKind, Settings};
+
+/// Everything that must be done while the process has one thread.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// What the command line and the settings name.
+    pub(crate) machine: Machine,
+    accounts: Accounts,
+    access: RegistryAccess,
+}
+
+impl Setup {
+    /// Reads accounts and enters the agent's namespaces where the agent is in
+    /// this process. Must be called before the process has a second thread.
+    pub(crate) fn new(
+        home: &Home,
+        settings: &Settings,
+        machine: Option<&MachineKind>,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        let machine = Machine::choose(machine, settings.machine(), home)?;
+        let registries = settings.registries()?;
+        let (credentials, errors) = Credentials::load(home);
+        for error in errors {
+            let failure = Failure::from(error);
+            let text = [vec![failure.message], failure.causes].concat().join(": ");
+            printer.warning(&text, Some("its accounts are not used"));
+        }
+        let helpers = if credentials.name_helpers() {
+            HelperProcess::start().unwrap_or_default()
+        } else {
+            HelperProcess::default()
+        };
+        machine.prepare()?;
+        Ok(Self {
+            machine,
+            accounts: Accounts {
+                credentials,
+                helpers,
+                redirected: registries.redirected.clone(),
+                configuration: home.configuration.display().to_string(),
+            },
+            access: settings::access(&registries),
+        })
+    }
+
+    /// Reaches the agent.
+    pub(crate) async fn connect(self, printer: &mut Printer) -> Result<Session, Failure> {
+        job::follow(printer.live_lines());
+        let agent = Arc::new(self.machine.connect(printer).await?);
+        // What a machine has started keeps the usual limit.
+        descriptors::raise();
+        Ok(Session {
+            agent,
+            is_remote: self.machine.is_remote(),
+            accounts: self.accounts,
+            access: self.access,
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! The accounts that an agent may use. A request that needs one asks for it:
+//! `RequestStream::next` answers with what is found here.
+
+use std::collections::BTreeSet;
+
+use protocol::Failure;
+use protocol::input::Credential;
+
+use crate::credential::helper_process::HelperProcess;
+use crate::credential::{AccountKey, Credentials, RegistryKey};
+use crate::output::Printer;
+
+/// Who may be told which account.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    pub(crate) credentials: Credentials,
+    pub(crate) helpers: HelperProcess,
+    pub(crate) redirected: BTreeSet<RegistryKey>,
+    pub(crate) configuration: String,
+}
+
+impl Accounts {
+    /// The account of a repository, if there is one and it may be used.
+    pub(crate) async fn find(&self, repository: &str, printer: &mut Printer) -> Option<Credential> {
+        let key = AccountKey::new(repository);
+        let registry = key.registry.as_str();
+        let found = self.credentials.find(&key, &self.helpers).await;
+        let credential = found.unwrap_or_else(|error| {
+            let failure = Failure::from(error);
+            let text = [vec![failure.message], failure.causes].concat().join(": ");
+            let hint = format!("{registry} is asked without an account");
+            printer.warning(&text, Some(&hint));
+            None
+        });
+        if credential.is_some() && self.redirected.contains(&key.registry) {
+            let text = format!(
+                "the account of {registry} is not used: the project's locald.toml says how {registry} is reached"
+            );
+            let hint = format!("to use it, move the table into {}", self.configuration);
+            printer.warning(&text, Some(&hint));
+            return None;
+        }
+        credential
+    }
+}
