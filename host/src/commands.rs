@@ -150,6 +150,32 @@ impl Start {
     ) -> Result<Self, Failure> {
         let home = Home::find()?;
         let settings = Settings::load(folder, &home)?;
+        Self::with(home, settings, machine, printer)
+    }
+
+    /// The same for a build, of which the user may name another project.toml.
+    fn of_build(
+        folder: &Path,
+        descriptor: Option<&Path>,
+        machine: Option<&MachineKind>,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let settings = match descriptor {
+            None => Settings::load(folder, &home)?,
+            Some(file) => {
+                Settings::load_without_descriptor(folder, &home)?.with_descriptor(file)?
+            }
+        };
+        Self::with(home, settings, machine, printer)
+    }
+
+    fn with(
+        home: Home,
+        settings: Settings,
+        machine: Option<&MachineKind>,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
         let setup = Setup::new(&home, &settings, machine, printer)?;
         Ok(Self {
             home,

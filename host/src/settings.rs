@@ -1,11 +1,12 @@
 //! Settings: flags beat the project's `locald.toml`, that beats its
 //! `project.toml`, that beats the user's configuration, that beats the default.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use protocol::BuildVariable;
 use protocol::request::{EmbeddedBuildpacks, RegistryAccess};
 
+use crate::platform::control_file;
 use crate::platform::home::Home;
 use crate::project::Boundary;
 
@@ -16,6 +17,7 @@ mod descriptor;
 mod document;
 mod environment;
 mod error;
+mod inline;
 mod machine;
 mod machine_kind;
 mod name;
@@ -33,6 +35,7 @@ pub(crate) use buildpack::BuildpackChoice;
 pub(crate) use choice::{NetworkChoice, PullChoice};
 pub(crate) use environment::EnvArgument;
 pub(crate) use error::SettingsError;
+pub(crate) use inline::{BuildpackFile, InlineBuildpack};
 pub(crate) use machine::{GuestImage, MachineTable, Shape, Size};
 pub(crate) use machine_kind::{MACHINE_VARIABLE, MachineKind, SshDestination};
 pub(crate) use name::ImageName;
@@ -43,7 +46,7 @@ pub(crate) use service::{HealthCheck, Origin, Probe, Service, ServiceKind, Servi
 pub(crate) use suggestion::nearest;
 
 use buildpack::Place;
-use descriptor::Descriptor;
+use descriptor::{Descriptor, Entry};
 use environment::read_env_file;
 use project_file::ProjectFile;
 use user_file::UserFile;
@@ -51,16 +54,30 @@ use user_file::UserFile;
 /// The builder when nobody names one.
 const DEFAULT_BUILDER: &str = "heroku/builder:26";
 
+/// More buildpacks than any build has: each is looked at, and some are mounted.
+const MOST_BUILDPACKS: usize = 1000;
+
 /// All settings files that concern a folder.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     project: ProjectFile,
     descriptor: Descriptor,
+    /// Where the descriptor is, if it is not the project's own.
+    elsewhere: Option<Elsewhere>,
     user: UserFile,
     /// How far the project's files may reach.
     boundary: Boundary,
     /// The builder that a command line of this project named last.
     remembered: Option<String>,
+}
+
+/// A project.toml that the command line names.
+#[derive(Debug, Clone)]
+struct Elsewhere {
+    file: PathBuf,
+    /// What it names is seen from here.
+    folder: PathBuf,
+    boundary: Boundary,
 }
 
 /// What a build is made of, all sources considered.
@@ -73,6 +90,10 @@ pub(crate) struct BuildSettings {
     pub(crate) builder_origin: BuilderOrigin,
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
+    /// Those that come first in each group.
+    pub(crate) pre_buildpacks: Vec<BuildpackChoice>,
+    /// Those that come last in each group.
+    pub(crate) post_buildpacks: Vec<BuildpackChoice>,
     /// Whether locald's own buildpacks are tried.
     pub(crate) embedded: EmbeddedBuildpacks,
     pub(crate) env: Vec<BuildVariable>,
@@ -80,7 +101,9 @@ pub(crate) struct BuildSettings {
     pub(crate) pull: PullChoice,
     pub(crate) default_process: Option<String>,
     pub(crate) filter: SourceFilter,
-    /// Keys of project.toml that mean nothing.
+    /// The file that the filter comes from.
+    pub(crate) descriptor: PathBuf,
+    /// Keys of it that mean nothing.
     pub(crate) unknown_keys: Vec<String>,
 }
 
@@ -127,20 +150,50 @@ pub(crate) enum SourceFilter {
 impl Settings {
     /// Reads the settings files of a project's folder, and the user's.
     pub(crate) fn load(folder: &Path, home: &Home) -> Result<Self, SettingsError> {
+        let settings = Self::load_without_descriptor(folder, home)?;
+        let path = folder.join("project.toml");
+        let descriptor = document::read(&path, Some(&settings.boundary), Descriptor::parse)?;
+        Ok(Self {
+            descriptor,
+            ..settings
+        })
+    }
+
+    /// The same, but for its project.toml.
+    pub(crate) fn load_without_descriptor(
+        folder: &Path,
+        home: &Home,
+    ) -> Result<Self, SettingsError> {
         let user = document::read(&home.configuration, None, UserFile::parse)?;
         let boundary = Boundary::of(folder).with_trusted(&user.trust.folders);
-        let own = |name| (folder.join(name), Some(&boundary));
-        let (path, within) = own("locald.toml");
-        let project = document::read(&path, within, ProjectFile::parse)?;
-        let (path, within) = own("project.toml");
-        let descriptor = document::read(&path, within, Descriptor::parse)?;
+        let path = folder.join("locald.toml");
+        let project = document::read(&path, Some(&boundary), ProjectFile::parse)?;
         Ok(Self {
             project,
-            descriptor,
             user,
             boundary,
-            remembered: None,
+            ..Self::default()
         })
+    }
+
+    /// The same with a project.toml that the user names instead of the folder's
+    /// own.
+    pub(crate) fn with_descriptor(mut self, file: &Path) -> Result<Self, SettingsError> {
+        let unreadable = |source| SettingsError::Unreadable {
+            path: file.to_owned(),
+            source,
+        };
+        let bytes = control_file::read(file).map_err(unreadable)?;
+        let text = control_file::text(bytes).map_err(unreadable)?;
+        self.descriptor = Descriptor::parse(file, &text)?;
+        let real = dunce::canonicalize(file).map_err(unreadable)?;
+        let folder = real.parent().unwrap_or(Path::new("")).to_owned();
+        self.elsewhere = Some(Elsewhere {
+            file: file.to_owned(),
+            boundary: Boundary::of(&folder).with_trusted(&self.user.trust.folders),
+            folder,
+        });
+        Ok(self)
     }
 
     /// The same with what is remembered of a project.
@@ -162,13 +215,25 @@ impl Settings {
         let (names, renamed_from) = self.names(folder, flags);
         let (builder, builder_origin) = self.builder(flags);
         let none = None;
+        let places = Places::of(self, folder);
+        let pre = places.choose(&flags.pre_buildpacks, &[], &self.descriptor.pre)?;
+        let post = places.choose(&flags.post_buildpacks, &[], &self.descriptor.post)?;
+        let own = &self.project.build.buildpacks;
+        let group = places.choose(&flags.buildpacks, own, &self.descriptor.group)?;
+        let count = pre.len() + group.len() + post.len();
+        if count > MOST_BUILDPACKS {
+            return Err(SettingsError::TooManyBuildpacks { count });
+        }
         Ok(BuildSettings {
             names,
             renamed_from,
             builder,
             builder_origin,
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
-            buildpacks: self.buildpacks(folder, flags)?,
+            buildpacks: group,
+            // As with pack: each is put before all that are there already.
+            pre_buildpacks: pre.into_iter().rev().collect(),
+            post_buildpacks: post,
             embedded: self.embedded(flags),
             env: self.env(flags)?,
             network: (flags.network.or(table.network).or(self.user.build.network))
@@ -176,6 +241,10 @@ impl Settings {
             pull: (flags.pull.or(table.pull).or(self.user.build.pull)).unwrap_or(PullChoice::Daily),
             default_process: first([&flags.default_process, &table.default_process, &none, &none]),
             filter: self.descriptor.filter.clone(),
+            descriptor: match &self.elsewhere {
+                Some(elsewhere) => elsewhere.file.clone(),
+                None => folder.join("project.toml"),
+            },
             unknown_keys: self.descriptor.unknown_keys.clone(),
         })
     }
@@ -265,28 +334,6 @@ impl Settings {
         }
     }
 
-    fn buildpacks(
-        &self,
-        folder: &Path,
-        flags: &BuildOverrides,
-    ) -> Result<Vec<BuildpackChoice>, SettingsError> {
-        let project = Place::Project {
-            folder,
-            boundary: &self.boundary,
-        };
-        let sources = [
-            (&flags.buildpacks, Place::CommandLine),
-            (&self.project.build.buildpacks, project),
-            (&self.descriptor.group, project),
-        ];
-        let named = sources.into_iter().find(|(texts, _)| !texts.is_empty());
-        let Some((texts, place)) = named else {
-            return Ok(Vec::new());
-        };
-        let choices = texts.iter().map(|text| BuildpackChoice::find(text, place));
-        choices.collect()
-    }
-
     /// Variables by name; a later source's value replaces an earlier one's.
     fn env(&self, flags: &BuildOverrides) -> Result<Vec<BuildVariable>, SettingsError> {
         let mut arguments = Vec::new();
@@ -305,6 +352,49 @@ impl Settings {
             }
         }
         Ok(variables)
+    }
+}
+
+/// Where the files of a build that name buildpacks are.
+struct Places<'a> {
+    own: Place<'a>,
+    descriptor: Place<'a>,
+}
+
+impl<'a> Places<'a> {
+    fn of(settings: &'a Settings, folder: &'a Path) -> Self {
+        let own = Place::Project {
+            folder,
+            boundary: &settings.boundary,
+        };
+        let elsewhere = settings.elsewhere.as_ref();
+        let descriptor = elsewhere.map(|elsewhere| Place::Project {
+            folder: &elsewhere.folder,
+            boundary: &elsewhere.boundary,
+        });
+        let descriptor = descriptor.unwrap_or(own);
+        Self { own, descriptor }
+    }
+
+    /// The buildpacks of the first list that has any: the command line's, that
+    /// of locald.toml, that of project.toml.
+    fn choose(
+        &self,
+        flags: &[String],
+        own: &[String],
+        descriptor: &[Entry],
+    ) -> Result<Vec<BuildpackChoice>, SettingsError> {
+        for (texts, place) in [(flags, Place::CommandLine), (own, self.own)] {
+            if !texts.is_empty() {
+                let choices = texts.iter().map(|text| BuildpackChoice::find(text, place));
+                return choices.collect();
+            }
+        }
+        let choices = descriptor.iter().map(|entry| match entry {
+            Entry::Named(text) => BuildpackChoice::find(text, self.descriptor),
+            Entry::Inline(buildpack) => Ok(BuildpackChoice::Inline(buildpack.clone())),
+        });
+        choices.collect()
     }
 }
 

@@ -35,6 +35,17 @@ pub(crate) struct BuildOptions {
     /// folder, or `docker://IMAGE`; repeat for several, in their order
     #[arg(short, long = "buildpack", value_name = "BUILDPACK")]
     pub(crate) buildpacks: Vec<String>,
+    /// Buildpack to put before those of each group, of the builder or of `-b`;
+    /// of several, the last one comes first, as with pack
+    #[arg(long = "pre-buildpack", value_name = "BUILDPACK")]
+    pub(crate) pre_buildpacks: Vec<String>,
+    /// Buildpack to put after those of each group; repeat for several, in their
+    /// order
+    #[arg(long = "post-buildpack", value_name = "BUILDPACK")]
+    pub(crate) post_buildpacks: Vec<String>,
+    /// project.toml to use instead of the folder's own
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) descriptor: Option<PathBuf>,
     /// Build-time variable; a name alone takes the value of this shell, and is
     /// left out where it has none
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
@@ -83,6 +94,9 @@ impl BuildOptions {
             tags: Vec::new(),
             builder,
             buildpacks: Vec::new(),
+            pre_buildpacks: Vec::new(),
+            post_buildpacks: Vec::new(),
+            descriptor: None,
             env: Vec::new(),
             env_files: Vec::new(),
             no_embedded_buildpacks: false,
@@ -106,6 +120,8 @@ impl BuildOptions {
             names: self.tags.clone(),
             builder: self.builder.clone(),
             buildpacks: self.buildpacks.clone(),
+            pre_buildpacks: self.pre_buildpacks.clone(),
+            post_buildpacks: self.post_buildpacks.clone(),
             env: self.env.clone(),
             env_files: self.env_files.clone(),
             leaves_out_embedded: self.no_embedded_buildpacks,

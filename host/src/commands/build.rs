@@ -1,11 +1,13 @@
 //! `locald build`.
 
+mod trees;
+
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::event::Built;
-use protocol::request::{BuildRequest, Buildpack, Verbosity};
+use protocol::request::{BuildRequest, Verbosity};
 use protocol::{Event, Failure, FailureKind, Request};
 
 use super::{Start, announce, block_on, confirm, unexpected};
@@ -16,15 +18,10 @@ use crate::exit_code;
 use crate::output::{Answer, Detail, Printer};
 use crate::platform::home::Home;
 use crate::platform::signals::{self, Signals};
-use crate::project::{Boundary, Project};
-use crate::settings::MachineKind;
-use crate::settings::Remembered;
-use crate::settings::{
-    BuildSettings, BuilderOrigin, BuildpackChoice, ImageName, Settings, SourceFilter,
-};
-use crate::sync::source::{
-    self, Parents, ProjectKind, Rules, Scope, SourceError, SourceTree, Uploader,
-};
+use crate::project::Project;
+use crate::settings::{BuildSettings, BuilderOrigin, ImageName, MachineKind, Remembered, Settings};
+use crate::sync::source::{ProjectKind, SourceError, SourceTree, Uploader};
+use trees::Buildpacks;
 
 /// How a build ended.
 pub(super) enum End {
@@ -41,6 +38,7 @@ pub(super) struct Plan {
     uploader: Arc<Uploader>,
     folder: PathBuf,
     renamed_from: Option<String>,
+    descriptor: PathBuf,
     unknown_keys: Vec<String>,
     builder_origin: BuilderOrigin,
     remembered: Remembered,
@@ -53,7 +51,8 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     let project = Project::find(options.project.path())?;
     announce(&project, printer);
-    let start = Start::at(&project.folder, machine, printer)?;
+    let descriptor = options.descriptor.as_deref();
+    let start = Start::of_build(&project.folder, descriptor, machine, printer)?;
     let mut options = options.clone();
     if project.is_whole_home() && !options.yes && std::io::stdin().is_terminal() {
         let text = SourceError::Home(project.folder.clone()).to_string();
@@ -111,12 +110,12 @@ impl Plan {
         let settings = settings.clone().with(&remembered);
         let build = settings.build(&project.folder, &options.overrides())?;
         let renamed_from = build.renamed_from.clone();
-        let boundary = settings.boundary();
-        let mut trees = vec![application(project, &build.filter, boundary, home)?];
-        let buildpacks = buildpacks(&build.buildpacks, &mut trees)?;
+        let application = trees::application(project, &build, settings.boundary(), home)?;
+        let (trees, buildpacks) = trees::with_buildpacks(application, &build)?;
         let folder = project.folder.clone();
         let builder_origin = build.builder_origin;
         let unknown_keys = build.unknown_keys.clone();
+        let descriptor = build.descriptor.clone();
         let request = request(build, options, identity, buildpacks, detail);
         let uploader = Arc::new(Uploader::new(trees));
         Ok(Self {
@@ -124,6 +123,7 @@ impl Plan {
             uploader,
             folder,
             renamed_from,
+            descriptor,
             unknown_keys,
             builder_origin,
             remembered,
@@ -140,7 +140,9 @@ impl Plan {
         }
         self.log(home, printer);
         for key in &self.unknown_keys {
-            let text = format!("project.toml: the key `{key}` is unknown, and is left out");
+            let file = self.descriptor.file_name().unwrap_or_default();
+            let file = file.display();
+            let text = format!("{file}: the key `{key}` is unknown, and is left out");
             printer.warning(&text, None);
         }
         let skipped = self.uploader.trees().first().map(|tree| &tree.skipped[..]);
@@ -289,65 +291,11 @@ async fn converse(plan: &Plan, session: &Session, printer: &mut Printer) -> Resu
     }
 }
 
-/// What the project's folder has of the source.
-fn application(
-    project: &Project,
-    filter: &SourceFilter,
-    boundary: &Boundary,
-    home: &Home,
-) -> Result<SourceTree, Failure> {
-    let own = home.own();
-    if own.contains(&project.folder) {
-        return Err(SourceError::Own(project.folder.clone()).into());
-    }
-    let rules = Rules::new(&project.folder, filter, boundary)?;
-    let scope = Scope {
-        rules: &rules,
-        boundary,
-        parents: Parents::Count,
-        own: &own,
-    };
-    Ok(source::walk(&project.folder, scope)?)
-}
-
-/// Folders become trees of their own.
-fn buildpacks(
-    choices: &[BuildpackChoice],
-    trees: &mut Vec<SourceTree>,
-) -> Result<Vec<Buildpack>, Failure> {
-    let mut buildpacks = Vec::new();
-    for choice in choices {
-        buildpacks.push(match choice {
-            BuildpackChoice::Named(id) => Buildpack::Named(id.clone()),
-            BuildpackChoice::Image(image) => Buildpack::Image(image.clone()),
-            BuildpackChoice::Folder(folder) => {
-                let number = u16::try_from(trees.len()).unwrap_or(u16::MAX);
-                trees.push(buildpack(folder)?);
-                Buildpack::Tree(number)
-            }
-        });
-    }
-    Ok(buildpacks)
-}
-
-/// A repository around a buildpack does not say what is in it: it may ignore
-/// the programs.
-fn buildpack(folder: &Path) -> Result<SourceTree, Failure> {
-    let boundary = Boundary::of(folder);
-    let scope = Scope {
-        rules: &Rules::new(folder, &SourceFilter::All, &boundary)?,
-        boundary: &boundary,
-        parents: Parents::Ignored,
-        own: &[],
-    };
-    Ok(source::walk(folder, scope)?)
-}
-
 fn request(
     build: BuildSettings,
     options: &BuildOptions,
     project: protocol::request::Project,
-    buildpacks: Vec<Buildpack>,
+    buildpacks: Buildpacks,
     detail: Detail,
 ) -> BuildRequest {
     BuildRequest {
@@ -355,9 +303,9 @@ fn request(
         names: build.names,
         builder: build.builder,
         run_image: build.run_image,
-        buildpacks,
-        pre_buildpacks: Vec::new(),
-        post_buildpacks: Vec::new(),
+        buildpacks: buildpacks.group,
+        pre_buildpacks: buildpacks.pre,
+        post_buildpacks: buildpacks.post,
         env: build.env,
         clear_cache: options.clear_cache,
         network: build.network.into(),

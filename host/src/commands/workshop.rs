@@ -131,9 +131,9 @@ impl Workshop {
 
     /// Watches all folders of the listing.
     fn follow(&mut self, printer: &mut Printer) {
-        let trees = self.plan.trees();
-        let roots = trees.iter().map(|tree| &*tree.root);
-        let folders = trees.iter().flat_map(|tree| &tree.folders);
+        let trees = self.plan.trees().iter().filter(|tree| tree.is_folder());
+        let roots = trees.clone().map(|tree| &*tree.root);
+        let folders = trees.flat_map(|tree| &tree.folders);
         match self.watch.set(roots, folders.map(PathBuf::as_path)) {
             // What came into them before they were watched is seen by looking.
             Ok(Grown::Yes) => self.watch.wake(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::SettingsError;
+use super::inline::InlineBuildpack;
 use crate::project::Boundary;
 
 /// A buildpack that a group shall have.
@@ -14,6 +15,8 @@ pub(crate) enum BuildpackChoice {
     Folder(PathBuf),
     /// An image with a buildpack.
     Image(String),
+    /// A script in a project.toml.
+    Inline(InlineBuildpack),
 }
 
 /// Where a buildpack is named.

@@ -2,100 +2,42 @@
 //! `[build]` table, and 0.2 with `[io.buildpacks]`. Other tables in it belong
 //! to other programs.
 
+mod tables;
+
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
+use super::inline::InlineBuildpack;
 use super::{SettingsError, SourceFilter, document, variable};
+use tables::{File, Member, Table};
 
 /// What locald takes from the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Descriptor {
     pub(super) builder: Option<String>,
-    pub(super) group: Vec<String>,
+    pub(super) group: Vec<Entry>,
+    pub(super) pre: Vec<Entry>,
+    pub(super) post: Vec<Entry>,
     pub(super) env: Vec<(variable::Name, variable::Value)>,
     pub(super) filter: SourceFilter,
     /// Of the tables that are read; as with pack, they do no harm.
     pub(super) unknown_keys: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct File {
-    #[serde(rename = "_")]
-    about: About,
-    io: Io,
-    build: OldTable,
+/// A buildpack in the file.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    /// As `--buildpack` names one.
+    Named(String),
+    /// It is in the file itself.
+    Inline(InlineBuildpack),
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct About {
-    schema_version: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Io {
-    buildpacks: Table,
-}
-
-/// `[io.buildpacks]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct Table {
-    builder: Option<String>,
-    include: Option<Vec<String>>,
-    exclude: Option<Vec<String>>,
-    group: Vec<Member>,
-    build: BuildTable,
-    env: EnvTable,
-    pre: Option<IgnoredAny>,
-    post: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct BuildTable {
-    env: Vec<Variable>,
-}
-
-/// The older spelling of `[[io.buildpacks.build.env]]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct EnvTable {
-    build: Vec<Variable>,
-}
-
-/// `[build]` of schema 0.1.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct OldTable {
-    builder: Option<String>,
-    include: Option<Vec<String>>,
-    exclude: Option<Vec<String>>,
-    buildpacks: Vec<Member>,
-    env: Vec<Variable>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct Member {
-    id: Option<String>,
-    version: Option<String>,
-    uri: Option<String>,
-    script: Option<IgnoredAny>,
-    exec_env: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Variable {
-    name: variable::Name,
-    value: variable::Value,
-    #[serde(default)]
-    exec_env: Vec<String>,
+/// Which list a buildpack stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    Group,
+    /// `pre` or `post`: pack does not look at a version beside a `uri` there.
+    Around,
 }
 
 /// The execution environment of what locald builds.
@@ -112,11 +54,9 @@ impl Descriptor {
         let (file, mut unknown): (File, _) = document::parse_foreign(path, text)?;
         let version = file.about.schema_version;
         let is_old = matches!(version.as_deref(), None | Some("0.1"));
-        unknown.retain(|key: &String| {
-            key.starts_with("io.buildpacks.") || (is_old && key.starts_with("build."))
-        });
+        unknown.retain(|key: &String| is_ours(key, is_old));
         let table = match version.as_deref() {
-            None | Some("0.1") => from_old(file.build, file.io.buildpacks),
+            None | Some("0.1") => file.build.with(file.io.buildpacks),
             Some("0.2" | "0.3") => file.io.buildpacks,
             Some(version) => {
                 return Err(SettingsError::Schema {
@@ -132,36 +72,29 @@ impl Descriptor {
     }
 }
 
-/// A file without a version may be meant as either.
-fn from_old(old: OldTable, new: Table) -> Table {
-    let mut group = old.buildpacks;
-    group.extend(new.group);
-    let mut env = old.env;
-    env.extend(new.build.env);
-    Table {
-        builder: old.builder.or(new.builder),
-        include: old.include.or(new.include),
-        exclude: old.exclude.or(new.exclude),
-        group,
-        build: BuildTable { env },
-        ..new
-    }
+/// Whether a key is in a table that the schema defines.
+fn is_ours(key: &str, is_old: bool) -> bool {
+    let tables: &[&str] = if is_old {
+        &["io.buildpacks.", "_.", "build.", "project."]
+    } else {
+        &["io.buildpacks.", "_."]
+    };
+    tables.iter().any(|table| key.starts_with(table))
 }
 
 fn from_table(path: &Path, table: Table) -> Result<Descriptor, SettingsError> {
-    if table.pre.is_some() || table.post.is_some() {
-        return Err(SettingsError::Unsupported {
-            path: path.to_owned(),
-            feature: "`pre` or `post` groups",
-        });
-    }
     let variables = table.env.build.into_iter().chain(table.build.env);
     let variables = variables.filter(|it| counts(&it.exec_env));
-    let group = table.group.into_iter().filter(|it| counts(&it.exec_env));
-    let members = group.map(|member| locate(path, member));
+    let entries = |members: Vec<Member>, list| {
+        let members = members.into_iter().filter(|it| counts(&it.exec_env));
+        let entries = members.map(|member| entry(path, member, list));
+        entries.collect::<Result<Vec<_>, _>>()
+    };
     Ok(Descriptor {
         builder: table.builder,
-        group: members.collect::<Result<_, _>>()?,
+        group: entries(table.group, List::Group)?,
+        pre: entries(table.pre.group, List::Around)?,
+        post: entries(table.post.group, List::Around)?,
         env: variables.map(|it| (it.name, it.value)).collect(),
         filter: filter(path, table.include, table.exclude)?,
         unknown_keys: Vec::new(),
@@ -183,17 +116,28 @@ fn filter(
     }
 }
 
-fn locate(path: &Path, member: Member) -> Result<String, SettingsError> {
-    let path = path.to_owned();
-    if member.script.is_some() {
-        let feature = "an inline buildpack";
-        return Err(SettingsError::Unsupported { path, feature });
-    }
-    match (member.id, member.version, member.uri) {
-        (Some(id), Some(version), None) => Ok(format!("{id}@{version}")),
-        (Some(id), None, None) => Ok(id),
+fn entry(path: &Path, member: Member, list: List) -> Result<Entry, SettingsError> {
+    let Member {
+        id,
+        version,
+        uri,
+        script,
+        ..
+    } = member;
+    let text = |text: Option<String>| text.filter(|it| !it.is_empty());
+    match (text(id), text(version), text(uri)) {
+        (_, Some(_), Some(_)) if list == List::Group => Err(SettingsError::GroupEntry {
+            path: path.to_owned(),
+        }),
         // The id only says what is there.
-        (_, None, Some(uri)) => Ok(uri),
-        _ => Err(SettingsError::GroupEntry { path }),
+        (_, _, Some(uri)) => Ok(Entry::Named(uri)),
+        (Some(id), version, None) if script.is_given() => {
+            Ok(Entry::Inline(script.named(path, id, version)?))
+        }
+        (Some(id), Some(version), None) => Ok(Entry::Named(format!("{id}@{version}"))),
+        (Some(id), None, None) => Ok(Entry::Named(id)),
+        (None, _, None) => Err(SettingsError::GroupEntry {
+            path: path.to_owned(),
+        }),
     }
 }

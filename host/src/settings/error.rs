@@ -35,11 +35,14 @@ pub(crate) enum SettingsError {
     IncludeAndExclude { path: PathBuf },
     #[error("{} has schema version {version:?}", path.display())]
     Schema { path: PathBuf, version: String },
-    #[error("{} uses {feature}, which locald does not support", path.display())]
-    Unsupported {
+    #[error("{}: the inline buildpack `{id}` {reason}", path.display())]
+    Inline {
         path: PathBuf,
-        feature: &'static str,
+        id: String,
+        reason: &'static str,
     },
+    #[error("{count} buildpacks are named for one build")]
+    TooManyBuildpacks { count: usize },
     #[error("{} has a buildpack without `id` and `uri`, or with `uri` and `version`", path.display())]
     GroupEntry { path: PathBuf },
     #[error("buildpack {text:?} is a {kind}, which locald does not support")]
@@ -78,6 +81,16 @@ impl SettingsError {
             Self::Schema { .. } => Some("locald reads versions 0.1 to 0.3".to_owned()),
             Self::BuildpackKind { .. } => {
                 Some("name a buildpack of the builder, a folder, or docker://IMAGE".to_owned())
+            }
+            Self::Inline { .. } => {
+                Some("`id = \"me/name\"`, `script = { api = \"0.10\", inline = \"…\" }`".to_owned())
+            }
+            Self::GroupEntry { .. } => Some(
+                "`id = \"owner/name\"` and perhaps `version`, or `uri`, or `id` and `script`"
+                    .to_owned(),
+            ),
+            Self::TooManyBuildpacks { .. } => {
+                Some("put them together in a buildpack of their own".to_owned())
             }
             Self::Service { error, .. } => error.hint(),
             Self::Boundary(error) | Self::BuildpackBoundary { error, .. } => {

@@ -13,6 +13,10 @@ pub(crate) struct BuildOverrides {
     pub(crate) builder: Option<String>,
     /// Buildpacks as the user writes them.
     pub(crate) buildpacks: Vec<String>,
+    /// Those that come first in each group, the last one before all others.
+    pub(crate) pre_buildpacks: Vec<String>,
+    /// Those that come last in each group.
+    pub(crate) post_buildpacks: Vec<String>,
     pub(crate) env: Vec<EnvArgument>,
     pub(crate) env_files: Vec<PathBuf>,
     /// Whether locald's own buildpacks are left out.

@@ -18,6 +18,7 @@ fn overrides(words: &[&str]) -> BuildOverrides {
             "-B" => overrides.builder = Some(value),
             "-b" => overrides.buildpacks.push(value),
             "-e" => overrides.env.push(value.parse().unwrap()),
+            "--pre-buildpack" => overrides.pre_buildpacks.push(value),
             other => unreachable!("not the flag {other}"),
         }
     }
@@ -31,6 +32,7 @@ fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, Set
         descriptor: Descriptor::parse(Path::new("project.toml"), descriptor)?,
         user: UserFile::parse(Path::new("config.toml"), user)?,
         boundary: Boundary::default(),
+        elsewhere: None,
         remembered: None,
     })
 }
@@ -215,6 +217,88 @@ exec-env = ["test"]
     assert_eq!(resolved.unknown_keys, ["io.buildpacks.buidler"]);
 }
 
+/// A descriptor with a buildpack in each of its lists.
+const AROUND: &str = r#"
+[_]
+schema-version = "0.2"
+name = "shop"
+colour = "blue"
+[_.metadata]
+anything = true
+[[io.buildpacks.pre.group]]
+id = "first"
+[[io.buildpacks.pre.group]]
+id = "second"
+uri = "docker://a/second"
+version = "1"
+[[io.buildpacks.group]]
+id = "me/greeting"
+script = { api = "0.10", inline = "echo hello", shell = "/bin/bash", other = 1 }
+[[io.buildpacks.post.group]]
+id = "last"
+version = "2"
+"#;
+
+#[test]
+fn buildpacks_go_around_a_group_as_pack_puts_them() {
+    let settings = settings("", AROUND, "").unwrap();
+    let named = |id: &str| BuildpackChoice::Named(id.to_owned());
+    let resolved = build(&settings, &[]);
+    let second = BuildpackChoice::Image("a/second".to_owned());
+    assert_eq!(resolved.pre_buildpacks, [second, named("first")]);
+    assert_eq!(resolved.post_buildpacks, [named("last@2")]);
+    assert!(matches!(
+        resolved.buildpacks[..],
+        [BuildpackChoice::Inline(_)]
+    ));
+    let unknown = ["_.colour", "io.buildpacks.group.0.script.other"];
+    assert_eq!(resolved.unknown_keys, unknown);
+    let flags = ["--pre-buildpack", "a", "--pre-buildpack", "b"];
+    let resolved = build(&settings, &flags);
+    assert_eq!(resolved.pre_buildpacks, [named("b"), named("a")]);
+    assert_eq!(resolved.post_buildpacks, [named("last@2")]);
+}
+
+#[test]
+fn a_build_has_no_more_buildpacks_than_anybody_needs() {
+    let group = "[[io.buildpacks.pre.group]]\nid = \"a\"\n".repeat(10_000);
+    let text = format!("[_]\nschema-version = \"0.2\"\n{group}");
+    let settings = settings("", &text, "").unwrap();
+    let error = settings
+        .build(Path::new("/src"), &BuildOverrides::default())
+        .unwrap_err();
+    assert!(matches!(error, SettingsError::TooManyBuildpacks { .. }));
+}
+
+#[test]
+fn a_descriptor_may_be_elsewhere() {
+    let top = tempfile::tempdir().unwrap();
+    let top = dunce::canonicalize(top.path()).unwrap();
+    let (project, other) = (top.join("project"), top.join("other"));
+    fs_err::create_dir(&project).unwrap();
+    fs_err::create_dir_all(other.join("mine")).unwrap();
+    fs_err::write(project.join("project.toml"), "[build]\nbuilder = \"own\"").unwrap();
+    fs_err::write(other.join("mine/buildpack.toml"), "").unwrap();
+    let file = other.join("ci.toml");
+    let text = "[build]\nbuilder = \"ci\"\n[[build.buildpacks]]\nuri = \"./mine\"";
+    fs_err::write(&file, text).unwrap();
+    let home = Home::below(&top.join("home"));
+    let load = |file: &Path| {
+        let settings = Settings::load_without_descriptor(&project, &home).unwrap();
+        settings.with_descriptor(file)
+    };
+    let resolved = load(&file)
+        .unwrap()
+        .build(&project, &BuildOverrides::default())
+        .unwrap();
+    assert_eq!(resolved.builder, "ci");
+    assert_eq!(resolved.descriptor, file);
+    let mine = BuildpackChoice::Folder(other.join("mine"));
+    assert_eq!(resolved.buildpacks, [mine]);
+    let missing = load(&other.join("missing.toml")).unwrap_err();
+    assert!(matches!(missing, SettingsError::Unreadable { .. }));
+}
+
 #[test]
 fn wrong_files_are_told_where_and_what() {
     let project = |text: &str| told(settings(text, "", "").unwrap_err());
@@ -235,7 +319,7 @@ fn wrong_files_are_told_where_and_what() {
             "[[io.buildpacks.group]]\nid = \"x\"\n[io.buildpacks.group.script]\ninline = \"y\"",
         ),
         descriptor("[[io.buildpacks.group]]\nversion = \"1\""),
-        descriptor("[[io.buildpacks.pre.group]]\nid = \"x\""),
+        descriptor("[[io.buildpacks.pre.group]]\nversion = \"1\""),
         project("[build]\nenv = { \"../../../etc/x\" = \"y\" }"),
         project("[build.env]\nA = \"1\"\n\"\" = \"y\""),
         project("[build.env]\nA = \"1\\u0000\""),

@@ -4,6 +4,7 @@ pub(crate) mod files;
 mod ignored;
 mod kind;
 mod live;
+mod memory;
 mod upload;
 mod walk;
 
@@ -18,13 +19,14 @@ use crate::project::BoundaryError;
 pub(crate) use ignored::{BadRule, Rules};
 pub(crate) use kind::ProjectKind;
 pub(crate) use live::{PART, look, walk_live};
+pub(crate) use memory::of_memory;
 pub(crate) use upload::{Uploader, chunks, lost, send_file};
 pub(crate) use walk::{Parents, Scope, is_racy, walk};
 
 /// A tree of files to be sent.
 #[derive(Debug)]
 pub(crate) struct SourceTree {
-    /// Where it is.
+    /// Where it is; of one that is in memory, whose it is.
     pub(crate) root: PathBuf,
     /// All that belongs to it, parents first.
     pub(crate) entries: Vec<Entry>,
@@ -33,6 +35,17 @@ pub(crate) struct SourceTree {
     /// Paths that are left out because they are neither files, directories nor
     /// links: sockets, fifos, devices.
     pub(crate) skipped: Vec<String>,
+    /// Where the bytes of its files come from.
+    content: Content,
+}
+
+/// Where the bytes of a tree's files come from.
+#[derive(Debug)]
+enum Content {
+    /// The folder itself.
+    Folder,
+    /// They are here, by the number of their entry.
+    Memory(Vec<Vec<u8>>),
 }
 
 impl SourceTree {
@@ -42,7 +55,22 @@ impl SourceTree {
             entries: Vec::new(),
             folders: vec![root.to_owned()],
             skipped: Vec::new(),
+            content: Content::Folder,
         }
+    }
+
+    /// The same folder with other entries.
+    #[cfg(test)]
+    pub(crate) fn of(root: &Path, entries: Vec<Entry>) -> Self {
+        Self {
+            entries,
+            ..Self::new(root)
+        }
+    }
+
+    /// Whether its files can change on their own.
+    pub(crate) const fn is_folder(&self) -> bool {
+        matches!(self.content, Content::Folder)
     }
 
     /// The paths of what differs between two listings of a folder.
@@ -50,7 +78,7 @@ impl SourceTree {
         let state = |tree: &Self| -> BTreeMap<Vec<u8>, EntryKind> {
             let entries = tree.entries.iter();
             entries
-                .map(|it| (it.path.clone(), lasting(&it.kind)))
+                .map(|it| (it.path.clone(), tree.lasting(&it.kind)))
                 .collect()
         };
         let (old, new) = (state(before), state(self));
@@ -67,16 +95,16 @@ impl SourceTree {
             .map(|(path, _)| String::from_utf8_lossy(path).into_owned())
             .collect()
     }
-}
 
-/// A file's kind without its stamp, which comes by itself some time after the
-/// file has changed.
-fn lasting(kind: &EntryKind) -> EntryKind {
-    let mut kind = kind.clone();
-    if let EntryKind::File { stamp, .. } = &mut kind {
-        *stamp = 0;
+    /// A kind without the stamp of a folder's file, which comes by itself some
+    /// time after the file has changed.
+    fn lasting(&self, kind: &EntryKind) -> EntryKind {
+        let mut kind = kind.clone();
+        if let (true, EntryKind::File { stamp, .. }) = (self.is_folder(), &mut kind) {
+            *stamp = 0;
+        }
+        kind
     }
-    kind
 }
 
 /// The source cannot be read.

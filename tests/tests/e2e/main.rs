@@ -6,6 +6,7 @@ mod accounts;
 mod agent;
 mod build;
 mod confinement;
+mod descriptor;
 mod errors;
 mod faults;
 mod folder;

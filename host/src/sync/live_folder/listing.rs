@@ -91,12 +91,7 @@ mod tests {
     }
 
     fn news(listing: &mut Listing, entries: &[Entry], seconds: u64) -> (Vec<String>, Vec<String>) {
-        let tree = SourceTree {
-            root: "/".into(),
-            entries: entries.to_vec(),
-            folders: Vec::new(),
-            skipped: Vec::new(),
-        };
+        let tree = SourceTree::of("/".as_ref(), entries.to_vec());
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
         let news = listing.news(tree, now);
         let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();

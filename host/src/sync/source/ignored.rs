@@ -77,10 +77,11 @@ impl RuleError {
 }
 
 impl Rules {
-    /// The rules of a folder and of its project.toml.
+    /// The rules of a folder, and those that a project.toml has for it.
     pub(crate) fn new(
         root: &Path,
         filter: &SourceFilter,
+        descriptor: &Path,
         boundary: &Boundary,
     ) -> Result<Self, SourceError> {
         let path = root.join(".dockerignore");
@@ -90,7 +91,7 @@ impl Rules {
         };
         let own = |lines: &[String]| {
             let patterns = Patterns::of_project(lines);
-            patterns.map_err(|error| error.of(&root.join("project.toml")))
+            patterns.map_err(|error| error.of(descriptor))
         };
         let (include, exclude) = match filter {
             SourceFilter::All => (None, Patterns::default()),

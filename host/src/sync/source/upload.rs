@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{CONTROL_CAP, Channel, Input};
 
-use super::{SourceTree, files};
+use super::{Content, SourceTree, files};
 use crate::connection::agent::{AgentError, Sender};
 use crate::connection::request_stream::{RequestSender, Upload};
 
@@ -78,22 +78,48 @@ impl Uploader {
     ) -> Result<(), AgentError> {
         for index in indices {
             let index = *index;
-            let Some(path) = self.path(tree, index) else {
+            let Some((listed, number)) = self.file(tree, index) else {
                 let message = "the agent asks for what was not listed";
                 lost(sender, tree, index, message).await?;
                 continue;
             };
-            send_file(sender, tree, index, path).await?;
+            match &listed.content {
+                Content::Folder => {
+                    let path = files::path(&listed.entries[number].path);
+                    send_file(sender, tree, index, listed.root.join(path)).await?;
+                }
+                Content::Memory(contents) => {
+                    send_bytes(sender, tree, index, &contents[number]).await?;
+                }
+            }
         }
         sender.flush().await
     }
 
-    fn path(&self, tree: Tree, index: u32) -> Option<PathBuf> {
+    /// The tree of a file, and the file's number in it.
+    fn file(&self, tree: Tree, index: u32) -> Option<(&SourceTree, usize)> {
         let tree = self.trees.get(usize::from(tree.0))?;
-        let entry = tree.entries.get(usize::try_from(index).ok()?)?;
-        let is_file = matches!(entry.kind, EntryKind::File { .. });
-        is_file.then(|| tree.root.join(files::path(&entry.path)))
+        let number = usize::try_from(index).ok()?;
+        let entry = tree.entries.get(number)?;
+        matches!(entry.kind, EntryKind::File { .. }).then_some((tree, number))
     }
+}
+
+/// Queues a file that is in memory.
+async fn send_bytes(
+    sender: &mut Sender,
+    tree: Tree,
+    index: u32,
+    bytes: &[u8],
+) -> Result<(), AgentError> {
+    let size = bytes.len() as u64;
+    sender
+        .queue_input(&Input::SourceFile { tree, index, size })
+        .await?;
+    for part in bytes.chunks(BUFFER) {
+        sender.queue_data(Channel::Bulk, part).await?;
+    }
+    Ok(())
 }
 
 /// Parts of a listing that fit into a message each.
@@ -137,11 +163,7 @@ pub(crate) async fn send_file(
         if let Err(error) = file.read_to_end(&mut bytes) {
             return lost(sender, tree, index, &error.to_string()).await;
         }
-        let size = bytes.len() as u64;
-        sender
-            .queue_input(&Input::SourceFile { tree, index, size })
-            .await?;
-        return sender.queue_data(Channel::Bulk, &bytes).await;
+        return send_bytes(sender, tree, index, &bytes).await;
     }
     sender
         .queue_input(&Input::SourceFile { tree, index, size })

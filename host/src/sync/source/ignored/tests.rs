@@ -7,7 +7,8 @@ use super::*;
 fn rules(docker: &[u8], filter: &SourceFilter) -> Result<Rules, SourceError> {
     let root = tempfile::tempdir().unwrap();
     fs_err::write(root.path().join(".dockerignore"), docker).unwrap();
-    Rules::new(root.path(), filter, &Boundary::of(root.path()))
+    let descriptor = root.path().join("project.toml");
+    Rules::new(root.path(), filter, &descriptor, &Boundary::of(root.path()))
 }
 
 /// Whether a file is left out, with all directories above it looked at.

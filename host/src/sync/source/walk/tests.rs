@@ -13,7 +13,7 @@ fn names(tree: &SourceTree) -> Vec<String> {
 fn try_list(root: &Path, filter: &SourceFilter) -> Result<SourceTree, SourceError> {
     let boundary = Boundary::of(root);
     let scope = Scope {
-        rules: &Rules::new(root, filter, &boundary)?,
+        rules: &Rules::new(root, filter, &root.join("project.toml"), &boundary)?,
         boundary: &boundary,
         parents: Parents::Count,
         own: &[root.join("store")],

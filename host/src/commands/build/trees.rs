@@ -1,0 +1,102 @@
+//! The trees of files that a build is made of: the application's source, and
+//! buildpacks that are not in the builder.
+
+use std::path::Path;
+
+use protocol::request::Buildpack;
+use protocol::{Failure, FailureKind};
+
+use crate::platform::home::Home;
+use crate::project::{Boundary, Project};
+use crate::settings::{BuildSettings, BuildpackChoice, InlineBuildpack, SourceFilter};
+use crate::sync::source::{self, Parents, Rules, Scope, SourceError, SourceTree};
+
+/// The buildpacks of a request.
+pub(super) struct Buildpacks {
+    /// Those that come first in each group.
+    pub(super) pre: Vec<Buildpack>,
+    /// The only group, if there are any.
+    pub(super) group: Vec<Buildpack>,
+    /// Those that come last in each group.
+    pub(super) post: Vec<Buildpack>,
+}
+
+/// What the project's folder has of the source.
+pub(super) fn application(
+    project: &Project,
+    build: &BuildSettings,
+    boundary: &Boundary,
+    home: &Home,
+) -> Result<SourceTree, Failure> {
+    let own = home.own();
+    if own.contains(&project.folder) {
+        return Err(SourceError::Own(project.folder.clone()).into());
+    }
+    let rules = Rules::new(&project.folder, &build.filter, &build.descriptor, boundary)?;
+    let scope = Scope {
+        rules: &rules,
+        boundary,
+        parents: Parents::Count,
+        own: &own,
+    };
+    Ok(source::walk(&project.folder, scope)?)
+}
+
+/// The application's tree, and those of buildpacks that are not in the builder.
+pub(super) fn with_buildpacks(
+    application: SourceTree,
+    build: &BuildSettings,
+) -> Result<(Vec<SourceTree>, Buildpacks), Failure> {
+    let mut trees = vec![application];
+    let mut list = |choices: &[BuildpackChoice]| {
+        let buildpacks = choices
+            .iter()
+            .map(|choice| buildpack(choice, build, &mut trees));
+        buildpacks.collect::<Result<Vec<_>, Failure>>()
+    };
+    let buildpacks = Buildpacks {
+        pre: list(&build.pre_buildpacks)?,
+        group: list(&build.buildpacks)?,
+        post: list(&build.post_buildpacks)?,
+    };
+    Ok((trees, buildpacks))
+}
+
+/// What is no name becomes a tree of its own.
+fn buildpack(
+    choice: &BuildpackChoice,
+    build: &BuildSettings,
+    trees: &mut Vec<SourceTree>,
+) -> Result<Buildpack, Failure> {
+    let tree = match choice {
+        BuildpackChoice::Named(id) => return Ok(Buildpack::Named(id.clone())),
+        BuildpackChoice::Image(image) => return Ok(Buildpack::Image(image.clone())),
+        BuildpackChoice::Folder(path) => folder(path)?,
+        BuildpackChoice::Inline(buildpack) => inline(buildpack, &build.descriptor)?,
+    };
+    // Settings name far fewer.
+    let number = u16::try_from(trees.len()).unwrap_or(u16::MAX);
+    trees.push(tree);
+    Ok(Buildpack::Tree(number))
+}
+
+/// A repository around a buildpack does not say what is in it: it may ignore
+/// the programs.
+fn folder(folder: &Path) -> Result<SourceTree, Failure> {
+    let boundary = Boundary::of(folder);
+    let nowhere = folder.join("project.toml");
+    let scope = Scope {
+        rules: &Rules::new(folder, &SourceFilter::All, &nowhere, &boundary)?,
+        boundary: &boundary,
+        parents: Parents::Ignored,
+        own: &[],
+    };
+    Ok(source::walk(folder, scope)?)
+}
+
+/// The files of a buildpack that is a script in a project.toml.
+fn inline(buildpack: &InlineBuildpack, descriptor: &Path) -> Result<SourceTree, Failure> {
+    let files = buildpack.files();
+    let files = files.map_err(|error| Failure::from_error(FailureKind::Internal, &error))?;
+    Ok(source::of_memory(descriptor, files))
+}
