@@ -26,8 +26,7 @@ pub(crate) use machine::{MachineCommand, ResetOptions, ResizeOptions, StatusOpti
 pub(crate) use process::{RunOptions, ShellOptions};
 pub(crate) use registry::{LoginOptions, LogoutOptions, PullOptions, PushOptions};
 pub(crate) use services::{
-    LogsOptions, ProjectOption, PsOptions, RestartOptions, StopOptions as ServiceStopOptions,
-    UpOptions,
+    LogsOptions, ProjectOption, PsOptions, ServiceRestartOptions, ServiceStopOptions, UpOptions,
 };
 pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 
@@ -115,7 +114,7 @@ pub(crate) enum Command {
     Logs(LogsOptions),
     #[command(alias = "down")]
     Stop(ServiceStopOptions),
-    Restart(RestartOptions),
+    Restart(ServiceRestartOptions),
     #[command(subcommand)]
     Image(ImageCommand),
     /// List the stored images, as `locald image ls`

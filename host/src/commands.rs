@@ -23,10 +23,11 @@ mod account;
 mod build;
 mod completions;
 mod doctor;
-mod habits;
+mod hints;
 mod image;
 mod job;
 mod man_pages;
+mod rebuild;
 mod run;
 mod services;
 mod setup;
@@ -34,7 +35,6 @@ mod shell;
 mod store;
 mod up;
 mod vm;
-mod workshop;
 
 use setup::Setup;
 
@@ -44,7 +44,7 @@ pub(crate) fn run() -> u8 {
         Ok(cli) => cli,
         Err(error) => {
             let words: Vec<String> = words().collect();
-            return say(&habits::answer(error, &words));
+            return say(&hints::add(error, &words));
         }
     };
     trace();

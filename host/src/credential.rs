@@ -19,7 +19,7 @@ mod registry_key;
 mod saved;
 
 pub(crate) use account::{Account, Secret};
-pub(crate) use helper::{Answer, HelperError, ask};
+pub(crate) use helper::{HelperAnswer, HelperError, ask};
 pub(crate) use registry_key::{AccountKey, RegistryKey};
 pub(crate) use saved::SavedAccounts;
 

@@ -17,7 +17,7 @@ pub(crate) use writer::Writer;
 /// Where to, and as what: `oci:DIR`, `oci-archive:FILE`,
 /// `docker-archive:FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum ExportTarget {
     /// An OCI image layout.
     OciLayout(PathBuf),
     /// The same in a tar file.
@@ -31,7 +31,7 @@ pub(crate) enum Target {
 #[error("neither oci:DIR, oci-archive:FILE, nor docker-archive:FILE")]
 pub(crate) struct TargetError;
 
-impl FromStr for Target {
+impl FromStr for ExportTarget {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
@@ -45,7 +45,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ExportTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
             Self::OciLayout(_) => "oci",
@@ -56,7 +56,7 @@ impl fmt::Display for Target {
     }
 }
 
-impl Target {
+impl ExportTarget {
     /// What the agent is asked for.
     pub(crate) const fn format(&self) -> ExportFormat {
         match self {
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn targets_are_named_as_skopeo_names_them() {
         for text in ["oci:dir", "oci-archive:a:b.tar", "docker-archive:-"] {
-            let target = text.parse::<Target>().ok();
+            let target = text.parse::<ExportTarget>().ok();
             assert_eq!(target.map(|it| it.to_string()).as_deref(), Some(text));
         }
         for text in ["", "oci:", "dir", "docker:x", "docker-daemon:x"] {
-            assert!(text.parse::<Target>().is_err(), "{text}");
+            assert!(text.parse::<ExportTarget>().is_err(), "{text}");
         }
-        let is_stdout = |text: &str| text.parse::<Target>().is_ok_and(|it| it.is_stdout());
+        let is_stdout = |text: &str| text.parse::<ExportTarget>().is_ok_and(|it| it.is_stdout());
         assert!(is_stdout("oci-archive:-"));
         assert!(!is_stdout("oci:-"));
     }

@@ -14,7 +14,6 @@ mod in_process;
 #[path = "machine/in_process_unsupported.rs"]
 mod in_process;
 mod lima;
-mod look;
 #[cfg(target_os = "linux")]
 mod qemu;
 #[cfg(not(target_os = "linux"))]
@@ -23,6 +22,7 @@ mod qemu;
 mod size;
 mod spawn;
 mod ssh;
+mod status;
 mod step;
 mod wsl2;
 
@@ -42,10 +42,10 @@ use crate::settings::{MACHINE_VARIABLE, MachineKind, MachineTable, Shape};
 use address::Address;
 #[cfg_attr(windows, expect(unused_imports, reason = "there are no jobs"))]
 pub(crate) use in_process::{resume, suspend};
-pub(crate) use look::Look;
+pub(crate) use status::Status;
 
 /// How long a question may wait for its answer when a machine is looked at.
-pub(crate) const QUESTION: Duration = Duration::from_secs(2);
+pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whose agent does the work.
 #[derive(Debug)]
@@ -171,14 +171,14 @@ impl Machine {
     }
 
     /// Looks at the machine without changing anything.
-    pub(crate) async fn look(&self) -> Look {
+    pub(crate) async fn status(&self) -> Status {
         match self {
-            Self::InProcess => Look::at(in_process::connect().await.map_err(Failure::from)),
-            Self::Agent(address) => Look::at(address.connect().await.map_err(Failure::from)),
-            Self::Qemu(qemu) => qemu.look().await,
-            Self::Lima(lima) => lima.look().await,
-            Self::Wsl2(wsl) => wsl.look().await,
-            Self::Ssh(ssh) => ssh.look().await,
+            Self::InProcess => Status::at(in_process::connect().await.map_err(Failure::from)),
+            Self::Agent(address) => Status::at(address.connect().await.map_err(Failure::from)),
+            Self::Qemu(qemu) => qemu.status().await,
+            Self::Lima(lima) => lima.status().await,
+            Self::Wsl2(wsl) => wsl.status().await,
+            Self::Ssh(ssh) => ssh.status().await,
         }
     }
 

@@ -16,9 +16,10 @@ use crate::exit_code;
 use crate::report::StartStep;
 
 mod answer;
-mod aside;
+mod background;
 mod checks;
 mod details;
+mod human;
 mod images;
 mod json;
 mod lines;
@@ -33,7 +34,6 @@ mod service;
 mod services;
 mod shared;
 mod store;
-mod story;
 mod style;
 mod table;
 mod transfer;
@@ -51,11 +51,11 @@ pub(crate) use sanitise::{Keep, sanitise};
 pub(crate) use screen::LiveLines;
 pub(crate) use service::Label;
 
+use human::HumanReporter;
 use json::Json;
 use log::Log;
 use screen::Screen;
 use shared::Shared;
-use story::Story;
 use style::Style;
 
 /// How much people want to read.
@@ -89,20 +89,20 @@ pub(crate) enum Colour {
 
 /// Writes for people or for programs.
 pub(crate) struct Printer {
-    voice: Voice,
+    audience: Audience,
     out: Shared,
     log: Log,
     started: Instant,
 }
 
 /// Whom the printer speaks to.
-enum Voice {
+enum Audience {
     People(Box<People>),
-    Programs(json::Narrator),
+    Programs(json::JsonReporter),
 }
 
 struct People {
-    story: Story,
+    reporter: HumanReporter,
     detail: Detail,
     style: Style,
     /// Of what goes to standard output.
@@ -118,32 +118,32 @@ impl Printer {
         let out_style = Style::new(wants_colour(options.colour, &io::stdout()));
         let folds =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
-        let voice = if options.json {
-            Voice::Programs(json::Narrator::default())
+        let audience = if options.json {
+            Audience::Programs(json::JsonReporter::default())
         } else if folds {
             let window = window::StandardError::new();
             let screen = Screen::terminal(Box::new(io::stderr()), Box::new(window));
-            Voice::people(
-                Story::new(detail, style, true),
+            Audience::people(
+                HumanReporter::new(detail, style, true),
                 detail,
                 [style, out_style],
                 screen,
             )
         } else {
             let screen = Screen::plain(Box::new(io::stderr()));
-            Voice::people(
-                Story::new(detail, style, false),
+            Audience::people(
+                HumanReporter::new(detail, style, false),
                 detail,
                 [style, out_style],
                 screen,
             )
         };
-        Self::with(voice, Box::new(io::stdout()))
+        Self::with(audience, Box::new(io::stdout()))
     }
 
-    fn with(voice: Voice, out: Box<dyn Write + Send>) -> Self {
+    fn with(audience: Audience, out: Box<dyn Write + Send>) -> Self {
         Self {
-            voice,
+            audience,
             out: Shared::new(out),
             log: Log::default(),
             started: Instant::now(),
@@ -162,14 +162,14 @@ impl Printer {
 
     /// Whether a program reads what is told.
     pub(crate) fn is_for_programs(&self) -> bool {
-        matches!(self.voice, Voice::Programs(_))
+        matches!(self.audience, Audience::Programs(_))
     }
 
     /// How much is to be told.
     pub(crate) fn detail(&self) -> Detail {
-        match &self.voice {
-            Voice::People(people) => people.detail,
-            Voice::Programs(_) => Detail::Normal,
+        match &self.audience {
+            Audience::People(people) => people.detail,
+            Audience::Programs(_) => Detail::Normal,
         }
     }
 
@@ -189,16 +189,16 @@ impl Printer {
         if let Event::PhaseStarted(phase) = event {
             self.log.line(phase::heading(*phase));
         }
-        match &mut self.voice {
-            Voice::People(people) => {
-                let mut lines = people.story.event(event, now);
+        match &mut self.audience {
+            Audience::People(people) => {
+                let mut lines = people.reporter.event(event, now);
                 if is_end_of_build(event) {
-                    lines.extend(people.story.warnings(self.log.flush()));
+                    lines.extend(people.reporter.warnings(self.log.flush()));
                 }
                 people.show(&lines, now);
             }
-            Voice::Programs(narrator) => {
-                narrator
+            Audience::Programs(reporter) => {
+                reporter
                     .event(event)
                     .iter()
                     .for_each(|json| write_json(&self.out, json));
@@ -210,13 +210,15 @@ impl Printer {
     pub(crate) fn output(&mut self, channel: Channel, bytes: &[u8]) {
         let now = self.started.elapsed();
         let log = &mut self.log;
-        match &mut self.voice {
-            Voice::People(people) => {
-                let lines = people.story.output(channel, bytes, |line| log.line(line));
+        match &mut self.audience {
+            Audience::People(people) => {
+                let lines = people
+                    .reporter
+                    .output(channel, bytes, |line| log.line(line));
                 people.show(&lines, now);
             }
-            Voice::Programs(narrator) => {
-                let jsons = narrator.output(channel, bytes, |line| log.line(line));
+            Audience::Programs(reporter) => {
+                let jsons = reporter.output(channel, bytes, |line| log.line(line));
                 jsons.iter().for_each(|json| write_json(&self.out, json));
             }
         }
@@ -225,25 +227,25 @@ impl Printer {
     /// Time has passed: live lines may have to be drawn again.
     pub(crate) fn tick(&mut self) {
         let now = self.started.elapsed();
-        if let Voice::People(people) = &mut self.voice {
+        if let Audience::People(people) = &mut self.audience {
             people.show(&[], now);
         }
     }
 
     /// Something that people should know, and that is nothing to worry about.
     pub(crate) fn note(&mut self, message: &str) {
-        match &mut self.voice {
-            Voice::People(people) if people.detail == Detail::Quiet => {}
-            Voice::People(people) => people.screen.print(&clean(message)),
-            Voice::Programs(_) => write_json(&self.out, &Json::Note { message }),
+        match &mut self.audience {
+            Audience::People(people) if people.detail == Detail::Quiet => {}
+            Audience::People(people) => people.screen.print(&clean(message)),
+            Audience::Programs(_) => write_json(&self.out, &Json::Note { message }),
         }
     }
 
     /// A step of a machine's start is done.
     pub(crate) fn machine_step(&mut self, step: &StartStep) {
-        match &mut self.voice {
-            Voice::People(people) if people.detail == Detail::Quiet => {}
-            Voice::People(people) => {
+        match &mut self.audience {
+            Audience::People(people) if people.detail == Detail::Quiet => {}
+            Audience::People(people) => {
                 let text = format!(
                     "  {:<8} {}",
                     clean(&step.name),
@@ -251,7 +253,7 @@ impl Printer {
                 );
                 people.screen.print(&text);
             }
-            Voice::Programs(_) => write_json(
+            Audience::Programs(_) => write_json(
                 &self.out,
                 &Json::MachineStep {
                     step: &step.name,
@@ -271,9 +273,9 @@ impl Printer {
 
     /// What a command was asked for.
     pub(crate) fn answer(&mut self, answer: &Answer) {
-        let lines = match &self.voice {
-            Voice::Programs(_) => return write_json(&self.out, answer.json()),
-            Voice::People(people) => answer.lines(people.detail, people.style),
+        let lines = match &self.audience {
+            Audience::Programs(_) => return write_json(&self.out, answer.json()),
+            Audience::People(people) => answer.lines(people.detail, people.style),
         };
         self.clear();
         self.out.lines(&lines);
@@ -283,17 +285,17 @@ impl Printer {
     /// shown in full.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let log = &mut self.log;
-        match &mut self.voice {
-            Voice::People(people) => {
+        match &mut self.audience {
+            Audience::People(people) => {
                 let mut failure = failure.clone();
-                let told = people.story.fail(&mut failure, |line| log.line(line));
+                let told = people.reporter.fail(&mut failure, |line| log.line(line));
                 people.screen.show(&told, &[]);
                 let path = log.close();
                 let lines = failure_lines(&failure, path.as_deref(), people.style);
                 people.screen.show(&lines, &[]);
             }
-            Voice::Programs(narrator) => {
-                let rest = narrator.flush(|line| log.line(line));
+            Audience::Programs(reporter) => {
+                let rest = reporter.flush(|line| log.line(line));
                 rest.iter().for_each(|json| write_json(&self.out, json));
                 let path = log.close();
                 write_json(&self.out, Json::failed(failure, path.as_deref()));
@@ -322,25 +324,25 @@ impl Printer {
 
     /// What hides live lines while a shell has the terminal.
     pub(crate) fn live_lines(&self) -> LiveLines {
-        match &self.voice {
-            Voice::People(people) => people.screen.live_lines(),
-            Voice::Programs(_) => LiveLines::default(),
+        match &self.audience {
+            Audience::People(people) => people.screen.live_lines(),
+            Audience::Programs(_) => LiveLines::default(),
         }
     }
 
     /// Takes live lines away, before somebody else writes to the terminal.
     pub(crate) fn clear(&mut self) {
-        if let Voice::People(people) = &mut self.voice {
+        if let Audience::People(people) = &mut self.audience {
             people.screen.clear();
         }
     }
 }
 
-impl Voice {
-    fn people(story: Story, detail: Detail, styles: [Style; 2], screen: Screen) -> Self {
+impl Audience {
+    fn people(reporter: HumanReporter, detail: Detail, styles: [Style; 2], screen: Screen) -> Self {
         let [style, out_style] = styles;
         Self::People(Box::new(People {
-            story,
+            reporter,
             detail,
             style,
             out_style,
@@ -351,7 +353,7 @@ impl Voice {
 
 impl People {
     fn show(&mut self, lines: &[String], now: Duration) {
-        let live = self.story.live(now, self.screen.columns());
+        let live = self.reporter.live(now, self.screen.columns());
         self.screen.show(lines, &live);
     }
 }

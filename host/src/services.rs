@@ -2,22 +2,22 @@
 //! what to do and tells on a common board how it is.
 
 mod backoff;
-mod board;
 mod control;
-mod folder;
 mod health;
 mod journal;
 mod launch;
+mod messages;
 mod order;
 mod process;
 mod procfile;
+mod runtime_folder;
+mod status_table;
 mod supervisor;
-mod words;
 
-pub(crate) use board::Board;
-pub(crate) use control::{Answer, Ask, Control, Question, ask};
-pub(crate) use folder::{Folder, FolderError};
-pub(crate) use journal::{Entry, Journal, Reader};
-pub(crate) use launch::{Launch, Program};
+pub(crate) use control::{Control, ControlCall, ControlReply, ControlRequest, ask};
+pub(crate) use journal::{Journal, LogEntry, Reader};
+pub(crate) use launch::{Launch, ServiceProgram};
 pub(crate) use order::Order;
+pub(crate) use runtime_folder::{RuntimeFolder, RuntimeFolderError};
+pub(crate) use status_table::StatusTable;
 pub(crate) use supervisor::{OnExit, Supervisor};

@@ -45,7 +45,7 @@ pub(crate) use remembered::Remembered;
 pub(crate) use service::{HealthCheck, Origin, Probe, Service, ServiceKind, Services, levels};
 pub(crate) use suggestion::nearest;
 
-use buildpack::Place;
+use buildpack::BuildpackSource;
 use descriptor::{Descriptor, Entry};
 use environment::read_env_file;
 use project_file::ProjectFile;
@@ -357,18 +357,18 @@ impl Settings {
 
 /// Where the files of a build that name buildpacks are.
 struct Places<'a> {
-    own: Place<'a>,
-    descriptor: Place<'a>,
+    own: BuildpackSource<'a>,
+    descriptor: BuildpackSource<'a>,
 }
 
 impl<'a> Places<'a> {
     fn of(settings: &'a Settings, folder: &'a Path) -> Self {
-        let own = Place::Project {
+        let own = BuildpackSource::Project {
             folder,
             boundary: &settings.boundary,
         };
         let elsewhere = settings.elsewhere.as_ref();
-        let descriptor = elsewhere.map(|elsewhere| Place::Project {
+        let descriptor = elsewhere.map(|elsewhere| BuildpackSource::Project {
             folder: &elsewhere.folder,
             boundary: &elsewhere.boundary,
         });
@@ -384,7 +384,7 @@ impl<'a> Places<'a> {
         own: &[String],
         descriptor: &[Entry],
     ) -> Result<Vec<BuildpackChoice>, SettingsError> {
-        for (texts, place) in [(flags, Place::CommandLine), (own, self.own)] {
+        for (texts, place) in [(flags, BuildpackSource::CommandLine), (own, self.own)] {
             if !texts.is_empty() {
                 let choices = texts.iter().map(|text| BuildpackChoice::find(text, place));
                 return choices.collect();

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::export::{Target, Tool};
+use crate::export::{ExportTarget, Tool};
 
 /// List, inspect, tag, remove, export and load stored images
 #[derive(Debug, Subcommand)]
@@ -69,7 +69,7 @@ pub(crate) struct ExportOptions {
     /// Name or digest of a stored image
     pub(crate) image: String,
     /// Where to, see below
-    pub(crate) target: Target,
+    pub(crate) target: ExportTarget,
     /// Replace what is there
     #[arg(long)]
     pub(crate) force: bool,

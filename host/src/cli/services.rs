@@ -63,7 +63,7 @@ pub(crate) struct LogsOptions {
 
 /// Stop services, or all of them and `locald up` itself
 #[derive(Debug, Clone, Args)]
-pub(crate) struct StopOptions {
+pub(crate) struct ServiceStopOptions {
     /// Only these services; they stay stopped until `locald restart`, or until
     /// `locald up` begins anew
     #[arg(value_name = "SERVICE")]
@@ -77,7 +77,7 @@ pub(crate) struct StopOptions {
 /// Nothing is built, and the services are those that `locald.toml` had when
 /// `locald up` began.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct RestartOptions {
+pub(crate) struct ServiceRestartOptions {
     /// Only these services, also those that were stopped
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,

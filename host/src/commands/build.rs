@@ -24,7 +24,7 @@ use crate::sync::source::{ProjectKind, SourceError, SourceTree, Uploader};
 use trees::Buildpacks;
 
 /// How a build ended.
-pub(super) enum End {
+pub(super) enum BuildEnd {
     /// With an image.
     Built(Built),
     /// By a signal, for which this is the exit code.
@@ -33,7 +33,7 @@ pub(super) enum End {
 
 /// A build that is ready to be asked for.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(super) struct PreparedBuild {
     request: BuildRequest,
     uploader: Arc<Uploader>,
     folder: PathBuf,
@@ -60,14 +60,14 @@ pub(super) fn run(
         confirm()?;
         options.yes = true;
     }
-    let plan = Plan::new(&project, &start.home, &start.settings, &options, printer)?;
-    let builder = plan.builder();
+    let prepared = PreparedBuild::new(&project, &start.home, &start.settings, &options, printer)?;
+    let builder = prepared.builder();
     let end = block_on(async {
         let session = start.setup.connect(printer).await?;
-        build(plan, &session, printer).await
+        build(prepared, &session, printer).await
     })?;
     Ok(match end {
-        End::Built(built) => {
+        BuildEnd::Built(built) => {
             let elapsed = printer.elapsed();
             printer.answer(&Answer::Built {
                 built,
@@ -76,11 +76,11 @@ pub(super) fn run(
             });
             exit_code::SUCCESS
         }
-        End::Stopped(code) => code,
+        BuildEnd::Stopped(code) => code,
     })
 }
 
-impl Plan {
+impl PreparedBuild {
     /// Decides what is built, and lists the source.
     pub(super) fn new(
         project: &Project,
@@ -89,9 +89,9 @@ impl Plan {
         options: &BuildOptions,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
-        let plan = Self::prepare(project, home, settings, options, printer.detail())?;
-        plan.announce(home, printer);
-        Ok(plan)
+        let prepared = Self::prepare(project, home, settings, options, printer.detail())?;
+        prepared.announce(home, printer);
+        Ok(prepared)
     }
 
     /// The same without a word.
@@ -245,44 +245,48 @@ impl Plan {
 
 /// Asks for a build and follows it, unless a signal ends it.
 pub(super) async fn build(
-    plan: Plan,
+    prepared: PreparedBuild,
     session: &Session,
     printer: &mut Printer,
-) -> Result<End, Failure> {
+) -> Result<BuildEnd, Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     tokio::select! {
-        built = follow(plan, session, printer) => Ok(End::Built(built?)),
+        built = follow(prepared, session, printer) => Ok(BuildEnd::Built(built?)),
         code = signals::end(&mut signals) => {
             printer.stopped();
-            Ok(End::Stopped(code))
+            Ok(BuildEnd::Stopped(code))
         }
     }
 }
 
 /// Asks for a build and follows it.
 pub(super) async fn follow(
-    plan: Plan,
+    prepared: PreparedBuild,
     session: &Session,
     printer: &mut Printer,
 ) -> Result<Built, Failure> {
-    let built = converse(&plan, session, printer).await;
-    plan.remember(built.as_ref().map(drop).map_err(|failure| failure.kind));
-    built.map_err(|failure| plan.explain(failure))
+    let built = converse(&prepared, session, printer).await;
+    prepared.remember(built.as_ref().map(drop).map_err(|failure| failure.kind));
+    built.map_err(|failure| prepared.explain(failure))
 }
 
-async fn converse(plan: &Plan, session: &Session, printer: &mut Printer) -> Result<Built, Failure> {
-    let mut request = plan.request.clone();
+async fn converse(
+    prepared: &PreparedBuild,
+    session: &Session,
+    printer: &mut Printer,
+) -> Result<Built, Failure> {
+    let mut request = prepared.request.clone();
     request.access = session.access.clone();
     let request = Request::Build(request);
     let mut stream = session.request(&request, printer).await?;
     let sender = stream.sender();
-    plan.uploader.list(&sender).await;
+    prepared.uploader.list(&sender).await;
     loop {
         match stream.next().await? {
             Incoming::Data(channel, bytes) => stream.printer.output(channel, &bytes),
             Incoming::Event(Event::SourceWanted { tree, indices }) => {
-                plan.uploader.send(&sender, tree, indices).await;
+                prepared.uploader.send(&sender, tree, indices).await;
             }
             Incoming::Reply(protocol::Reply::Built(built)) => return Ok(built),
             Incoming::Reply(reply) => return Err(unexpected(&reply)),

@@ -7,7 +7,7 @@ use std::path::Path;
 use protocol::request::{EnvVar, ProcessProxies, RunRequest};
 use protocol::{Failure, FailureKind, Request};
 
-use super::build::{self, End, Plan};
+use super::build::{self, BuildEnd, PreparedBuild};
 use super::{Start, announce, block_on};
 use crate::cli::{BuildOptions, RunOptions};
 use crate::connection::attach::attach;
@@ -27,28 +27,29 @@ pub(super) fn run(
         return watch::run(options, machine, printer);
     }
     let env = variables(&options.env)?;
-    let (start, plan) = match folder(options.target.as_deref()) {
+    let (start, prepared) = match folder(options.target.as_deref()) {
         Some(folder) => {
             let project = Project::find(options.target.as_ref().map(|_| folder))?;
             announce(&project, printer);
             let start = Start::at(&project.folder, machine, printer)?;
             let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
-            let plan = Plan::new(&project, &start.home, &start.settings, &flags, printer)?;
-            (start, Some(plan))
+            let prepared =
+                PreparedBuild::new(&project, &start.home, &start.settings, &flags, printer)?;
+            (start, Some(prepared))
         }
         None => (Start::here(machine, printer)?, None),
     };
     let stdio = terminal::stdio();
     block_on(async {
         let client = start.setup.connect(printer).await?;
-        let image = match plan {
+        let image = match prepared {
             None => options.target.unwrap_or_default(),
-            Some(plan) => {
-                let name = plan.name().to_owned();
-                match build::build(plan, &client, printer).await? {
-                    End::Stopped(code) => return Ok(code),
-                    End::Built(built) if built.up_to_date => {}
-                    End::Built(_) => printer.note(&format!("Built {name}")),
+            Some(prepared) => {
+                let name = prepared.name().to_owned();
+                match build::build(prepared, &client, printer).await? {
+                    BuildEnd::Stopped(code) => return Ok(code),
+                    BuildEnd::Built(built) if built.up_to_date => {}
+                    BuildEnd::Built(_) => printer.note(&format!("Built {name}")),
                 }
                 name
             }

@@ -7,14 +7,16 @@ use std::time::Duration;
 use protocol::{Channel, Failure, FailureKind};
 
 use super::block_on;
-use crate::cli::{LogsOptions, ProjectOption, PsOptions, RestartOptions, ServiceStopOptions};
+use crate::cli::{
+    LogsOptions, ProjectOption, PsOptions, ServiceRestartOptions, ServiceStopOptions,
+};
 use crate::exit_code;
 use crate::output::{Answer, Label, Printer};
 use crate::platform::home::Home;
 use crate::platform::signals::{self, Signals};
 use crate::project::Project;
 use crate::report::Statuses;
-use crate::services::{self, Entry, Folder, FolderError, Question, Reader};
+use crate::services::{self, ControlRequest, LogEntry, Reader, RuntimeFolder, RuntimeFolderError};
 use crate::settings::nearest;
 
 /// How often a journal is looked at for more.
@@ -23,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) fn ps(options: &PsOptions, printer: &mut Printer) -> Result<u8, Failure> {
     let statuses = match folder(&options.project)?.statuses() {
         // That nothing runs is an answer.
-        Err(FolderError::Absent) => Statuses::new(),
+        Err(RuntimeFolderError::Absent) => Statuses::new(),
         statuses => statuses?,
     };
     printer.answer(&Answer::Services(statuses));
@@ -33,15 +35,15 @@ pub(super) fn ps(options: &PsOptions, printer: &mut Printer) -> Result<u8, Failu
 pub(super) fn stop(options: &ServiceStopOptions, printer: &mut Printer) -> Result<u8, Failure> {
     let folder = folder(&options.project)?;
     let statuses = match folder.statuses() {
-        Err(FolderError::Absent) if options.services.is_empty() => {
+        Err(RuntimeFolderError::Absent) if options.services.is_empty() => {
             printer.answer(&Answer::ServicesStopped(Vec::new()));
             return Ok(exit_code::SUCCESS);
         }
         statuses => statuses?,
     };
-    let question = Question::Stop(options.services.clone());
+    let request = ControlRequest::Stop(options.services.clone());
     let names = block_on(async {
-        match services::ask(&folder.control(), &question).await {
+        match services::ask(&folder.control(), &request).await {
             // It ended in this moment, and that is what was wanted.
             Err(_) if options.services.is_empty() && !folder.is_locked()? => {
                 Ok(statuses.into_keys().collect())
@@ -53,22 +55,27 @@ pub(super) fn stop(options: &ServiceStopOptions, printer: &mut Printer) -> Resul
     Ok(exit_code::SUCCESS)
 }
 
-pub(super) fn restart(options: &RestartOptions, printer: &mut Printer) -> Result<u8, Failure> {
+pub(super) fn restart(
+    options: &ServiceRestartOptions,
+    printer: &mut Printer,
+) -> Result<u8, Failure> {
     let folder = folder(&options.project)?;
     // It fails when nothing runs.
     folder.statuses()?;
-    let question = Question::Restart(options.services.clone());
-    let names = block_on(async { told(services::ask(&folder.control(), &question).await) })?;
+    let request = ControlRequest::Restart(options.services.clone());
+    let names = block_on(async { told(services::ask(&folder.control(), &request).await) })?;
     printer.answer(&Answer::ServicesRestarted(names));
     Ok(exit_code::SUCCESS)
 }
 
 /// The services that a running `locald up` has answered about.
-fn told(answer: io::Result<services::Answer>) -> Result<Vec<String>, Failure> {
+fn told(answer: io::Result<services::ControlReply>) -> Result<Vec<String>, Failure> {
     match answer {
-        Ok(services::Answer::Stopped(names) | services::Answer::Restarted(names)) => Ok(names),
-        Ok(services::Answer::Refused(why)) => Err(Failure::new(FailureKind::Invalid, why)),
-        Ok(services::Answer::Heard) => Err(Failure::new(
+        Ok(services::ControlReply::Stopped(names) | services::ControlReply::Restarted(names)) => {
+            Ok(names)
+        }
+        Ok(services::ControlReply::Refused(why)) => Err(Failure::new(FailureKind::Invalid, why)),
+        Ok(services::ControlReply::Heard) => Err(Failure::new(
             FailureKind::Internal,
             "`locald up` has answered twice that it has heard",
         )),
@@ -85,7 +92,7 @@ pub(super) fn logs(options: &LogsOptions, printer: &mut Printer) -> Result<u8, F
     let folder = folder(&options.project)?;
     let failed = |error: io::Error| Failure::from_error(FailureKind::Store, &error);
     let reader = Reader::open(&folder.journal()).map_err(failed)?;
-    let mut reader = reader.ok_or(FolderError::Absent)?;
+    let mut reader = reader.ok_or(RuntimeFolderError::Absent)?;
     let known: Vec<String> = folder.last_statuses()?.into_keys().collect();
     for service in &options.services {
         check(service, &known)?;
@@ -112,10 +119,13 @@ pub(super) fn logs(options: &LogsOptions, printer: &mut Printer) -> Result<u8, F
     })
 }
 
-fn folder(project: &ProjectOption) -> Result<Folder, Failure> {
+fn folder(project: &ProjectOption) -> Result<RuntimeFolder, Failure> {
     let home = Home::find()?;
     let project = Project::find(project.folder.as_deref())?;
-    Ok(Folder::of(&home.services, &project.identity(&home)?.id))
+    Ok(RuntimeFolder::of(
+        &home.services,
+        &project.identity(&home)?.id,
+    ))
 }
 
 /// Refuses a service that `locald up` did not have. Before it has written how
@@ -157,7 +167,7 @@ impl Page {
         Ok(())
     }
 
-    fn show(&mut self, entry: &Entry, printer: &mut Printer) {
+    fn show(&mut self, entry: &LogEntry, printer: &mut Printer) {
         let channel = match entry.stream.as_str() {
             "stderr" => Channel::Stderr,
             _ => Channel::Stdout,

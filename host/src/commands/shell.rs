@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::request::{RegistryAccess, ShellRequest, Stdio};
 use protocol::{Failure, FailureKind, Request};
 
-use super::build::{self, End, Plan};
+use super::build::{self, BuildEnd, PreparedBuild};
 use super::run::{refuse_json, variables};
 use super::{Start, announce, block_on};
 use crate::cli::{BuildOptions, ShellOptions};
@@ -18,7 +18,7 @@ use crate::platform::signals::{self, Signals};
 use crate::platform::terminal;
 use crate::project::Project;
 use crate::settings::MachineKind;
-use crate::sync::live_folder::{Keeper, Live};
+use crate::sync::live_folder::{LiveFolder, SyncLock};
 
 /// What takes longer is told.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -70,8 +70,8 @@ pub(super) fn run(
             ran => return ran,
         }
         let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
-        let plan = Plan::new(&project, &home, &settings, &flags, printer)?;
-        if let End::Stopped(code) = build::build(plan, &session, printer).await? {
+        let prepared = PreparedBuild::new(&project, &home, &settings, &flags, printer)?;
+        if let BuildEnd::Stopped(code) = build::build(prepared, &session, printer).await? {
             return Ok(code);
         }
         shell.run(printer).await
@@ -93,12 +93,12 @@ impl Shell<'_> {
         if !self.session.is_remote {
             return self.attach(self.request.clone(), printer).await;
         }
-        let keeper = Keeper::of(&self.home.folders, &self.request.project.id)?;
-        let begin = Live::begin(
+        let sync_lock = SyncLock::of(&self.home.folders, &self.request.project.id)?;
+        let begin = LiveFolder::begin(
             &self.session.agent,
             self.request.project.clone(),
             self.folder.to_owned(),
-            keeper,
+            sync_lock,
         );
         let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
         let folder = String::new();
@@ -124,7 +124,7 @@ impl Shell<'_> {
 
 /// Brings over what the shell has changed last, unless somebody is out of
 /// patience.
-async fn settle(live: Live, printer: &mut Printer) -> Result<(), Failure> {
+async fn settle(live: LiveFolder, printer: &mut Printer) -> Result<(), Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     let settled = tokio::select! {

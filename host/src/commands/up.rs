@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::images::Images;
-use self::project::Services;
+use self::project::SelectedServices;
 use self::settings::ServiceSettings;
 use super::{Start, announce, block_on};
 use crate::cli::UpOptions;
@@ -24,7 +24,8 @@ use crate::platform::terminal;
 use crate::project::Project;
 use crate::report::{ServiceState, Statuses};
 use crate::services::{
-    Answer, Ask, Board, Control, Folder, Journal, OnExit, Order, Question, Supervisor,
+    Control, ControlCall, ControlReply, ControlRequest, Journal, OnExit, Order, RuntimeFolder,
+    StatusTable, Supervisor,
 };
 use crate::settings::MachineKind;
 
@@ -36,8 +37,8 @@ pub(super) fn run(
     let project = Project::find(options.project.folder.as_deref())?;
     announce(&project, printer);
     let start = Start::at(&project.folder, machine, printer)?;
-    let services = Services::choose(&project, &start.settings, &options.services)?;
-    let images = Images::plan(
+    let services = SelectedServices::choose(&project, &start.settings, &options.services)?;
+    let images = Images::prepare(
         &services,
         &project,
         &start,
@@ -45,7 +46,7 @@ pub(super) fn run(
         printer,
     )?;
     let identity = project.identity(&start.home)?;
-    let folder = Folder::of(&start.home.services, &identity.id);
+    let folder = RuntimeFolder::of(&start.home.services, &identity.id);
     block_on(async {
         let lock = folder.lock()?;
         folder.forget()?;
@@ -54,15 +55,15 @@ pub(super) fn run(
         let journal = Journal::create(&folder.journal()).map_err(failed)?;
         let control = Control::listen(&folder.control()).map_err(|error| no_control(&error))?;
         let ports = services.all.iter().map(|it| (it.name.as_str(), it.port));
-        let (board, writer) = Board::new(ports).shared();
+        let (status_table, writer) = StatusTable::new(ports).shared();
         let mut tasks = JoinSet::new();
-        tasks.spawn(publish(folder.clone(), board.look(), writer));
+        tasks.spawn(publish(folder.clone(), status_table.look(), writer));
         let signals =
             Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
         let mut up = Up {
             services,
             session,
-            board,
+            status_table,
             journal,
             control,
             signals,
@@ -73,7 +74,7 @@ pub(super) fn run(
         };
         let code = up.work(images, printer).await;
         printer.clear();
-        let statuses = up.board.look().borrow().clone();
+        let statuses = up.status_table.look().borrow().clone();
         folder.write(&statuses)?;
         up.control.close().await;
         drop(lock);
@@ -92,7 +93,7 @@ fn no_control(error: &std::io::Error) -> Failure {
 
 /// Writes down how the services are, whenever that changes.
 async fn publish(
-    folder: Folder,
+    folder: RuntimeFolder,
     mut look: watch::Receiver<Statuses>,
     writer: watch::Sender<Statuses>,
 ) -> Result<(), Failure> {
@@ -108,9 +109,9 @@ async fn publish(
 
 /// Services that run, and everybody who may have a say.
 struct Up {
-    services: Services,
+    services: SelectedServices,
     session: Arc<Session>,
-    board: Board,
+    status_table: StatusTable,
     journal: Journal,
     control: Control,
     signals: Signals,
@@ -125,7 +126,7 @@ enum Cause {
     /// A signal, with the exit code for it.
     Signal(u8),
     /// `locald stop`, which waits for it.
-    Asked(oneshot::Sender<Answer>),
+    Asked(oneshot::Sender<ControlReply>),
     /// Nothing is left that runs.
     Over,
 }
@@ -140,7 +141,7 @@ impl Up {
         if self.watches {
             images.watch(&self.session, &self.orders, &mut self.tasks, printer);
             let settings = self.settings.clone();
-            self.tasks.spawn(settings.watch(printer.aside()));
+            self.tasks.spawn(settings.watch(printer.background()));
         }
         let cause = self.supervise().await?;
         if !matches!(cause, Cause::Over) {
@@ -162,13 +163,13 @@ impl Up {
             tokio::select! {
                 built = &mut building => return built.map(|()| None),
                 code = signals::end(&mut self.signals) => return Ok(Some(Cause::Signal(code))),
-                ask = self.control.next() => match ask.question {
-                    Question::Stop(names) if names.is_empty() => {
-                        return Ok(Some(Cause::Asked(ask.reply)));
+                call = self.control.next() => match call.request {
+                    ControlRequest::Stop(names) if names.is_empty() => {
+                        return Ok(Some(Cause::Asked(call.reply)));
                     }
-                    Question::Stop(_) | Question::Restart(_) => {
+                    ControlRequest::Stop(_) | ControlRequest::Restart(_) => {
                         let text = "no service is up yet: images are built first".to_owned();
-                        let _ = ask.reply.send(Answer::Refused(text));
+                        let _ = call.reply.send(ControlReply::Refused(text));
                     }
                 },
             }
@@ -191,10 +192,10 @@ impl Up {
                 launch: images.launch(service, stdio),
                 on_exit: OnExit::Restart,
                 session: Arc::clone(&self.session),
-                board: self.board.clone(),
+                status_table: self.status_table.clone(),
                 journal: Some(self.journal.clone()),
                 label: Some(label),
-                printer: printer.aside(),
+                printer: printer.background(),
                 orders,
                 held: false,
             };
@@ -208,7 +209,7 @@ impl Up {
 
     /// Lets the services run until there is a cause to stop them all.
     async fn supervise(&mut self) -> Result<Cause, Failure> {
-        let mut look = self.board.look();
+        let mut look = self.status_table.look();
         loop {
             let over = |states: &[ServiceState]| states.iter().all(|state| state.is_over());
             let states: Vec<ServiceState> = look
@@ -223,8 +224,8 @@ impl Up {
             tokio::select! {
                 _ = look.changed() => {}
                 code = signals::end(&mut self.signals) => return Ok(Cause::Signal(code)),
-                ask = self.control.next() => {
-                    if let Some(reply) = self.answer(ask) {
+                call = self.control.next() => {
+                    if let Some(reply) = self.answer(call) {
                         return Ok(Cause::Asked(reply));
                     }
                 }
@@ -237,22 +238,24 @@ impl Up {
     }
 
     /// Stops or restarts services; returns who waits for all to stop.
-    fn answer(&self, ask: Ask) -> Option<oneshot::Sender<Answer>> {
-        let names = match &ask.question {
-            Question::Stop(names) if names.is_empty() => return Some(ask.reply),
-            Question::Restart(names) if names.is_empty() => self.orders.keys().cloned().collect(),
-            Question::Stop(names) | Question::Restart(names) => names.clone(),
+    fn answer(&self, call: ControlCall) -> Option<oneshot::Sender<ControlReply>> {
+        let names = match &call.request {
+            ControlRequest::Stop(names) if names.is_empty() => return Some(call.reply),
+            ControlRequest::Restart(names) if names.is_empty() => {
+                self.orders.keys().cloned().collect()
+            }
+            ControlRequest::Stop(names) | ControlRequest::Restart(names) => names.clone(),
         };
         if let Some(name) = names.iter().find(|name| !self.orders.contains_key(*name)) {
             let known: Vec<_> = self.orders.keys().map(String::as_str).collect();
             let text = format!("no service {name:?} runs here, but {}", known.join(", "));
-            let _ = ask.reply.send(Answer::Refused(text));
+            let _ = call.reply.send(ControlReply::Refused(text));
             return None;
         }
         let orders = names.iter().filter_map(|name| self.orders.get(name));
-        if let Question::Restart(_) = ask.question {
+        if let ControlRequest::Restart(_) = call.request {
             orders.for_each(|order| drop(order.send(Order::Restart)));
-            let _ = ask.reply.send(Answer::Restarted(names));
+            let _ = call.reply.send(ControlReply::Restarted(names));
             return None;
         }
         let mut stopping = JoinSet::new();
@@ -264,7 +267,7 @@ impl Up {
         }
         tokio::spawn(async move {
             while stopping.join_next().await.is_some() {}
-            let _ = ask.reply.send(Answer::Stopped(names));
+            let _ = call.reply.send(ControlReply::Stopped(names));
         });
         None
     }
@@ -307,7 +310,7 @@ fn finish(cause: Cause, stopped: Vec<String>, printer: &mut Printer) -> u8 {
         Cause::Signal(code) => code,
         Cause::Asked(reply) => {
             // Who asked may not wait any more.
-            let _ = reply.send(Answer::Stopped(stopped));
+            let _ = reply.send(ControlReply::Stopped(stopped));
             exit_code::SUCCESS
         }
         Cause::Over => {

@@ -82,7 +82,7 @@ fn logs(subject: &Subject, printer: &mut Printer) -> Result<u8, Failure> {
 
 async fn check(subject: &Subject, printer: &mut Printer) -> Result<u8, Failure> {
     let mut checks = subject.machine.doctor().await;
-    if let Some(agent) = subject.machine.look().await.agent {
+    if let Some(agent) = subject.machine.status().await.agent {
         let mut exchange = agent.request(&Request::Doctor).await?;
         while let crate::connection::agent::Message::Event(event) = exchange.receiver.next().await?
         {

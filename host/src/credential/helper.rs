@@ -38,14 +38,14 @@ pub(crate) enum HelperError {
 
 /// A helper's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Answer {
+pub(crate) enum HelperAnswer {
     /// It knows an account.
     Found { username: String, secret: Secret },
     /// It knows none.
     Unknown,
 }
 
-impl Answer {
+impl HelperAnswer {
     pub(crate) fn into_account(self) -> Option<Account> {
         match self {
             Self::Found { username, secret } => Some(Account::new(username, secret)),
@@ -63,7 +63,7 @@ struct Output {
 }
 
 /// Runs `docker-credential-NAME get` for a server. Blocks.
-pub(crate) fn ask(name: &str, server: &str) -> Result<Answer, HelperError> {
+pub(crate) fn ask(name: &str, server: &str) -> Result<HelperAnswer, HelperError> {
     let program = format!("docker-credential-{name}");
     if name.is_empty() || name.contains(['/', '\\', '\0']) {
         return Err(HelperError::Name { program });
@@ -77,7 +77,7 @@ pub(crate) fn ask(name: &str, server: &str) -> Result<Answer, HelperError> {
         .iter()
         .any(|text| NOT_FOUND.iter().any(|words| text.contains(words)))
     {
-        return Ok(Answer::Unknown);
+        return Ok(HelperAnswer::Unknown);
     }
     let said = said
         .iter()
@@ -87,11 +87,11 @@ pub(crate) fn ask(name: &str, server: &str) -> Result<Answer, HelperError> {
     Err(HelperError::Failed { program, said })
 }
 
-fn read(program: String, stdout: &[u8]) -> Result<Answer, HelperError> {
+fn read(program: String, stdout: &[u8]) -> Result<HelperAnswer, HelperError> {
     let Ok(output) = serde_json::from_slice::<Output>(stdout) else {
         return Err(HelperError::Nonsense { program });
     };
-    Ok(Answer::Found {
+    Ok(HelperAnswer::Found {
         username: output.username,
         secret: output.secret,
     })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{Answer, HelperError};
+use crate::credential::{HelperAnswer, HelperError};
 
 #[cfg(target_os = "linux")]
 mod child;
@@ -43,7 +43,11 @@ impl HelperProcess {
     }
 
     /// Runs `docker-credential-HELPER get`.
-    pub(crate) async fn ask(&self, helper: &str, server: &str) -> Result<Answer, HelperError> {
+    pub(crate) async fn ask(
+        &self,
+        helper: &str,
+        server: &str,
+    ) -> Result<HelperAnswer, HelperError> {
         let unusable = |reason: String| HelperError::Unusable {
             program: format!("docker-credential-{helper}"),
             reason,

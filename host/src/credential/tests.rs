@@ -129,7 +129,7 @@ fn empty_files_and_wrong_ones() {
 fn secrets_are_not_shown() {
     let account = basic("me", "hunter2");
     let entry = file(r#"{"auths": {"a": {"auth": "aHVudGVyMg==", "password": "hunter2"}}}"#);
-    let answer = Answer::Found {
+    let answer = HelperAnswer::Found {
         username: "me".to_owned(),
         secret: Secret::from("hunter2".to_owned()),
     };

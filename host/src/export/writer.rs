@@ -11,7 +11,7 @@ use tempfile::{NamedTempFile, TempDir};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{ExportError, Target};
+use super::{ExportError, ExportTarget};
 
 /// Chunks in flight between the agent and the disk.
 const QUEUE: usize = 16;
@@ -34,7 +34,7 @@ enum Part {
 
 impl Writer {
     /// Begins an export; with `replace`, what is there gives way at the end.
-    pub(crate) fn create(target: &Target, replace: bool) -> Result<Self, ExportError> {
+    pub(crate) fn create(target: &ExportTarget, replace: bool) -> Result<Self, ExportError> {
         let path = target.path();
         if !target.is_stdout() && !replace && fs_err::symlink_metadata(path).is_ok() {
             return Err(ExportError::Exists(path.to_owned()));
@@ -104,7 +104,7 @@ impl Writer {
     }
 }
 
-fn failed(target: &Target, source: io::Error) -> ExportError {
+fn failed(target: &ExportTarget, source: io::Error) -> ExportError {
     ExportError::Write {
         path: target.path().to_owned(),
         source,
@@ -126,7 +126,7 @@ enum Place {
 
 impl Place {
     /// Beside the target, so that it needs no copy in the end.
-    fn make(target: &Target) -> io::Result<Self> {
+    fn make(target: &ExportTarget) -> io::Result<Self> {
         if target.is_stdout() {
             return Ok(Self::Stdout);
         }
@@ -137,7 +137,7 @@ impl Place {
         let mut names = tempfile::Builder::new();
         names.prefix(PREFIX);
         Ok(match target {
-            Target::OciLayout(_) => Self::Folder(names.tempdir_in(parent)?),
+            ExportTarget::OciLayout(_) => Self::Folder(names.tempdir_in(parent)?),
             // With the mode that any new file has.
             _ => Self::Archive(names.make_in(parent, |path| File::create_new(path))?),
         })
@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    fn target(folder: &Path, kind: &str) -> Target {
+    fn target(folder: &Path, kind: &str) -> ExportTarget {
         format!("{kind}:{}", folder.join("out").display())
             .parse()
             .unwrap()

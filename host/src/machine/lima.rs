@@ -17,7 +17,7 @@ use protocol::Failure;
 use protocol::event::Check;
 
 use super::ssh::Ssh;
-use super::{Look, QUESTION, clock, size, step};
+use super::{STATUS_TIMEOUT, Status, clock, size, step};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -99,22 +99,22 @@ impl Lima {
         Ssh::to_guest("lima", &self.instance_folder().join("ssh.config"), HOST)
     }
 
-    pub(super) async fn look(&self) -> Look {
-        let found = tokio::time::timeout(QUESTION, self.find()).await;
+    pub(super) async fn status(&self) -> Status {
+        let found = tokio::time::timeout(STATUS_TIMEOUT, self.find()).await;
         let found = found.unwrap_or_else(|_| {
             let command = "list".to_owned();
-            let limit = QUESTION;
+            let limit = STATUS_TIMEOUT;
             Err(LimaError::NoAnswer { command, limit })
         });
-        let look = match found {
-            Ok(None) => Look::without_agent(MachineState::Absent, None),
-            Ok(Some(instance)) => self.look_at(&instance).await,
-            Err(error) => Look::without_agent(MachineState::Unreachable, Some(error.into())),
+        let status = match found {
+            Ok(None) => Status::without_agent(MachineState::Absent, None),
+            Ok(Some(instance)) => self.status_of(&instance).await,
+            Err(error) => Status::without_agent(MachineState::Unreachable, Some(error.into())),
         };
-        Look {
+        Status {
             transport: Some("ssh".to_owned()),
             steps: step::load(&self.steps()),
-            ..look
+            ..status
         }
     }
 
@@ -122,23 +122,25 @@ impl Lima {
         Limactl::find(&self.home).await?.instance().await
     }
 
-    async fn look_at(&self, instance: &Instance) -> Look {
+    async fn status_of(&self, instance: &Instance) -> Status {
         let fault = || {
             let errors = instance.errors.join("; ");
             (!errors.is_empty()).then(|| LimaError::Broken { errors }.into())
         };
         match instance.status.as_str() {
-            "Running" => match tokio::time::timeout(QUESTION, self.ssh().look()).await {
-                Ok(look) if look.state == MachineState::Running => look,
-                Ok(look) => Look::without_agent(MachineState::Hung, look.fault),
+            "Running" => match tokio::time::timeout(STATUS_TIMEOUT, self.ssh().status()).await {
+                Ok(status) if status.state == MachineState::Running => status,
+                Ok(status) => Status::without_agent(MachineState::Hung, status.fault),
                 Err(_) => {
-                    let error = LimaError::Silent { limit: QUESTION };
-                    Look::without_agent(MachineState::Hung, Some(error.into()))
+                    let error = LimaError::Silent {
+                        limit: STATUS_TIMEOUT,
+                    };
+                    Status::without_agent(MachineState::Hung, Some(error.into()))
                 }
             },
-            "Stopped" => Look::without_agent(MachineState::Stopped, None),
-            "Installing" => Look::without_agent(MachineState::Starting, None),
-            _ => Look::without_agent(MachineState::Crashed, fault()),
+            "Stopped" => Status::without_agent(MachineState::Stopped, None),
+            "Installing" => Status::without_agent(MachineState::Starting, None),
+            _ => Status::without_agent(MachineState::Crashed, fault()),
         }
     }
 

@@ -5,6 +5,7 @@
 //! file of the machine's folder, so that its state is never guessed from a
 //! number that another process may have by now.
 
+mod acceleration_test;
 mod command_line;
 mod console;
 mod dial;
@@ -12,11 +13,10 @@ mod download;
 mod error;
 mod folder;
 mod guest;
-mod life;
 mod probe;
+mod run_state;
 mod start;
 mod supervisor;
-mod trial;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use protocol::event::Check;
 use protocol::request::Running;
 use protocol::{Failure, Request};
 
-use super::{Look, QUESTION, clock, step};
+use super::{STATUS_TIMEOUT, Status, clock, step};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -33,9 +33,9 @@ use crate::report::MachineState;
 use crate::settings::Shape;
 
 use error::QemuError;
-use folder::Folder;
+use folder::MachineFolder;
 use guest::Guest;
-use life::Life;
+use run_state::RunState;
 
 pub(crate) use supervisor::dispatch;
 
@@ -52,7 +52,7 @@ const ENDING: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Qemu {
     shape: Shape,
-    folder: Folder,
+    folder: MachineFolder,
 }
 
 impl Qemu {
@@ -61,7 +61,7 @@ impl Qemu {
         reason = "the same signature on each system"
     )]
     pub(super) fn new(shape: Shape, home: &Home) -> Result<Self, Failure> {
-        let folder = Folder::new(&home.machines);
+        let folder = MachineFolder::new(&home.machines);
         Ok(Self {
             shape: folder.resized(shape),
             folder,
@@ -109,13 +109,13 @@ impl Qemu {
     }
 
     async fn ensure_running(&self, guest: &Guest, printer: &mut Printer) -> Result<(), Failure> {
-        match self.folder.life() {
-            Life::Suspended { qemu } => {
+        match self.folder.run_state() {
+            RunState::Suspended { qemu } => {
                 printer.note("The machine was suspended: it goes on");
-                Ok(life::resume(qemu)?)
+                Ok(run_state::resume(qemu)?)
             }
-            Life::Running => Ok(()),
-            Life::None | Life::Starting => {
+            RunState::Running => Ok(()),
+            RunState::None | RunState::Starting => {
                 Ok(start::start(&self.folder, &self.shape, guest, printer).await?)
             }
         }
@@ -138,35 +138,39 @@ impl Qemu {
         }
     }
 
-    pub(super) async fn look(&self) -> Look {
-        let look = match self.folder.life() {
-            Life::None => self.look_at_the_dead(),
-            Life::Starting => Look::without_agent(MachineState::Starting, None),
-            Life::Suspended { .. } => Look::without_agent(MachineState::Suspended, None),
-            Life::Running => {
-                match tokio::time::timeout(QUESTION, dial::connect(&self.folder)).await {
-                    Ok(Ok(agent)) => Look::running(agent),
+    pub(super) async fn status(&self) -> Status {
+        let status = match self.folder.run_state() {
+            RunState::None => self.look_at_the_dead(),
+            RunState::Starting => Status::without_agent(MachineState::Starting, None),
+            RunState::Suspended { .. } => Status::without_agent(MachineState::Suspended, None),
+            RunState::Running => {
+                match tokio::time::timeout(STATUS_TIMEOUT, dial::connect(&self.folder)).await {
+                    Ok(Ok(agent)) => Status::running(agent),
                     Ok(Err(_)) if self.is_ending().await => self.look_at_the_dead(),
-                    Ok(Err(error)) => Look::without_agent(MachineState::Hung, Some(error.into())),
+                    Ok(Err(error)) => Status::without_agent(MachineState::Hung, Some(error.into())),
                     Err(_) => {
-                        let error = QemuError::Hung { time: QUESTION };
-                        Look::without_agent(MachineState::Hung, Some(error.into()))
+                        let error = QemuError::Hung {
+                            time: STATUS_TIMEOUT,
+                        };
+                        Status::without_agent(MachineState::Hung, Some(error.into()))
                     }
                 }
             }
         };
-        Look {
+        Status {
             transport: Some(self.folder.transport().to_owned()),
             steps: step::load(&self.folder.steps()),
-            ..look
+            ..status
         }
     }
 
-    fn look_at_the_dead(&self) -> Look {
+    fn look_at_the_dead(&self) -> Status {
         match self.folder.end() {
-            Some(error) => Look::without_agent(MachineState::Crashed, Some(error.into())),
-            None if self.folder.disk().exists() => Look::without_agent(MachineState::Stopped, None),
-            None => Look::without_agent(MachineState::Absent, None),
+            Some(error) => Status::without_agent(MachineState::Crashed, Some(error.into())),
+            None if self.folder.disk().exists() => {
+                Status::without_agent(MachineState::Stopped, None)
+            }
+            None => Status::without_agent(MachineState::Absent, None),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
-use super::Look;
+use super::Status;
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -35,7 +35,7 @@ impl Qemu {
         match *self {}
     }
 
-    pub(super) fn look(&self) -> Ready<Look> {
+    pub(super) fn status(&self) -> Ready<Status> {
         match *self {}
     }
 

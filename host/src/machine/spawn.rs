@@ -7,4 +7,4 @@ mod imp;
 #[path = "spawn/windows.rs"]
 mod imp;
 
-pub(super) use imp::{apart, deaf};
+pub(super) use imp::{ignoring_interrupts, in_own_group};

@@ -19,7 +19,7 @@ use tokio::process::Command;
 
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile, AgentFileError};
-use super::{Look, colon, spawn};
+use super::{Status, colon, spawn};
 use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::report::MachineState;
@@ -120,7 +120,7 @@ impl Ssh {
         })
     }
 
-    pub(super) async fn look(&self) -> Look {
+    pub(super) async fn status(&self) -> Status {
         let reached = async {
             let agents = agent_file::all()?;
             self.reach(&agents, Manner::Quiet, None).await
@@ -129,15 +129,15 @@ impl Ssh {
             destination: self.name.clone(),
             reason: reason.to_owned(),
         };
-        let look = match tokio::time::timeout(LOOK, reached).await {
-            Ok(Ok(Some(agent))) => Look::running(agent),
-            Ok(Ok(None)) => Look::without_agent(MachineState::Absent, None),
-            Ok(Err(error)) => Look::at(Err(error.into())),
-            Err(_) => Look::at(Err(unreachable("no answer in 10 seconds").into())),
+        let status = match tokio::time::timeout(LOOK, reached).await {
+            Ok(Ok(Some(agent))) => Status::running(agent),
+            Ok(Ok(None)) => Status::without_agent(MachineState::Absent, None),
+            Ok(Err(error)) => Status::at(Err(error.into())),
+            Err(_) => Status::at(Err(unreachable("no answer in 10 seconds").into())),
         };
-        Look {
+        Status {
             transport: Some("ssh".to_owned()),
-            ..look
+            ..status
         }
     }
 
@@ -249,7 +249,7 @@ impl Ssh {
     }
 
     fn command(&self, manner: Manner, script: &str) -> Command {
-        let mut command = spawn::deaf("ssh");
+        let mut command = spawn::ignoring_interrupts("ssh");
         command.args([
             "-T",
             "-o",

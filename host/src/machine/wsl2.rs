@@ -9,9 +9,9 @@ mod code;
 mod disk;
 mod doctor;
 mod error;
-mod occupancy;
-mod program;
-mod words;
+mod text;
+mod usage_lock;
+mod wsl_exe;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,7 +24,7 @@ use protocol::{Failure, build_id::Architecture};
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile};
 use super::step::{self, Steps};
-use super::{Look, QUESTION};
+use super::{STATUS_TIMEOUT, Status};
 use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -33,9 +33,9 @@ use crate::report::MachineState;
 
 use code::Code;
 use error::WslError;
-use program::Program;
+use wsl_exe::WslExe;
 
-use occupancy::Occupancy;
+use usage_lock::UsageLock;
 
 /// The distribution's name.
 const NAME: &str = "locald";
@@ -66,7 +66,7 @@ impl Wsl2 {
     /// Reaches the agent. A distribution that is not there is imported, an
     /// agent of another build or without an answer replaced.
     pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
-        let program = Program::find()?;
+        let program = WslExe::find()?;
         let wanted = own_agent()?;
         let agent = match self.reach(&program).await {
             Ok(agent) => agent,
@@ -91,16 +91,16 @@ impl Wsl2 {
     }
 
     /// Starts an agent, which starts the distribution.
-    async fn reach(&self, program: &Program) -> Result<AgentConnection, WslError> {
-        let occupied = Occupancy::share(&self.folder).await?;
-        let stream = start(program, Stdio::inherit())?.keeping(occupied);
+    async fn reach(&self, program: &WslExe) -> Result<AgentConnection, WslError> {
+        let lock = UsageLock::share(&self.folder).await?;
+        let stream = start(program, Stdio::inherit())?.keeping(lock);
         greet(stream, BOOT).await
     }
 
     /// Finds out why there is no agent, and mends it.
     async fn mend(
         &self,
-        program: &Program,
+        program: &WslExe,
         agent: Option<&AgentFile>,
         printer: &mut Printer,
     ) -> Result<(), WslError> {
@@ -118,20 +118,20 @@ impl Wsl2 {
         }
     }
 
-    async fn import(&self, program: &Program, printer: &mut Printer) -> Result<(), WslError> {
+    async fn import(&self, program: &WslExe, printer: &mut Printer) -> Result<(), WslError> {
         let waiting = || printer.note("Waiting for other commands that use the machine");
-        let _alone = Occupancy::alone(&self.folder, waiting).await?;
+        let _alone = UsageLock::alone(&self.folder, waiting).await?;
         // Who was here before may have done it.
-        if program.names(&[], QUESTION).await?.contains(NAME) {
+        if program.names(&[], STATUS_TIMEOUT).await?.contains(NAME) {
             return Ok(());
         }
         let mut steps = Steps::begin();
         let place = self.folder.join("disk");
         let left = place.join("ext4.vhdx");
-        let place = program::text(&place)?;
+        let place = wsl_exe::text(&place)?;
         if left.is_file() {
             printer.note("Registering the machine's disk, which is still there");
-            let left = program::text(&left)?;
+            let left = wsl_exe::text(&left)?;
             program
                 .run(&["--import-in-place", NAME, left], IMPORT)
                 .await?;
@@ -139,7 +139,7 @@ impl Wsl2 {
             let root = disk::root_file_system(self.guest.as_deref())?;
             printer.note(&format!("Making the machine: the WSL2 distribution {NAME}"));
             fs_err::create_dir_all(place).map_err(WslError::io("make a folder"))?;
-            let root = program::text(&root)?;
+            let root = wsl_exe::text(&root)?;
             let import = ["--import", NAME, place, root, "--version", "2"];
             program.run(&import, IMPORT).await?;
         }
@@ -154,17 +154,17 @@ impl Wsl2 {
     }
 
     /// Looks without starting anything.
-    pub(super) async fn look(&self) -> Look {
-        let look = match Program::find() {
-            Ok(program) => look(&program).await,
+    pub(super) async fn status(&self) -> Status {
+        let status = match WslExe::find() {
+            Ok(program) => status(&program).await,
             Err(error) => Err(error),
         };
         let fault =
-            |error: WslError| Look::without_agent(MachineState::Unreachable, Some(error.into()));
-        Look {
+            |error: WslError| Status::without_agent(MachineState::Unreachable, Some(error.into()));
+        Status {
             transport: Some("wsl.exe".to_owned()),
             steps: step::load(&self.steps()),
-            ..look.unwrap_or_else(fault)
+            ..status.unwrap_or_else(fault)
         }
     }
 
@@ -175,26 +175,26 @@ impl Wsl2 {
         now: bool,
         printer: &mut Printer,
     ) -> Result<Option<u64>, Failure> {
-        let program = Program::find()?;
+        let program = WslExe::find()?;
         if !program
-            .names(&["--running"], QUESTION)
+            .names(&["--running"], STATUS_TIMEOUT)
             .await?
             .contains(NAME)
         {
             return Ok(None);
         }
         if now {
-            if Occupancy::is_shared(&self.folder)? {
+            if UsageLock::is_shared(&self.folder)? {
                 printer.note("Interrupting other commands that use the machine");
             }
             self.terminate(&program).await?;
             return Ok(Some(0));
         }
         let waiting = || printer.note("Waiting for other commands that use the machine");
-        let _alone = Occupancy::alone(&self.folder, waiting).await?;
+        let _alone = UsageLock::alone(&self.folder, waiting).await?;
         let trim = ["/bin/busybox", "fstrim", "-v", "/"];
         let trimmed = match program.execute(&trim, END).await {
-            Ok(said) => words::trimmed(&said),
+            Ok(said) => text::trimmed(&said),
             Err(error) => {
                 tracing::debug!(%error, "trim");
                 0
@@ -205,7 +205,7 @@ impl Wsl2 {
     }
 
     /// Ends the distribution at once.
-    async fn terminate(&self, program: &Program) -> Result<(), WslError> {
+    async fn terminate(&self, program: &WslExe) -> Result<(), WslError> {
         match program.run(&["--terminate", NAME], END).await {
             Err(WslError::Refused {
                 code: Code::DistributionNotFound,
@@ -217,13 +217,13 @@ impl Wsl2 {
     }
 
     pub(super) async fn kill(&self) -> Result<(), Failure> {
-        Ok(self.terminate(&Program::find()?).await?)
+        Ok(self.terminate(&WslExe::find()?).await?)
     }
 
     /// Removes the distribution and its disk; one that is not there is no
     /// error.
     pub(super) async fn remove(&self) -> Result<(), Failure> {
-        let program = Program::find()?;
+        let program = WslExe::find()?;
         match program.run(&["--unregister", NAME], END).await {
             Err(WslError::Refused {
                 code: Code::DistributionNotFound,
@@ -245,7 +245,7 @@ impl Wsl2 {
     /// Gives the disk another size; the distribution must not run.
     pub(crate) async fn resize(&self, disk: u64) -> Result<(), Failure> {
         let size = format!("{}MB", disk >> 20);
-        let program = Program::find()?;
+        let program = WslExe::find()?;
         program
             .run(&["--manage", NAME, "--resize", &size], IMPORT)
             .await?;
@@ -275,7 +275,7 @@ fn own_agent() -> Result<Option<AgentFile>, WslError> {
     }
 }
 
-fn start(program: &Program, stderr: Stdio) -> Result<ChildStream, WslError> {
+fn start(program: &WslExe, stderr: Stdio) -> Result<ChildStream, WslError> {
     let mut command = program.inside(&[AGENT, "stdio"]);
     command.stderr(stderr);
     ChildStream::start(command).map_err(WslError::Start)
@@ -293,27 +293,27 @@ async fn greet(stream: ChildStream, time: Duration) -> Result<AgentConnection, W
         .map_err(|error: AgentError| error.into())
 }
 
-async fn look(program: &Program) -> Result<Look, WslError> {
-    if !program.names(&[], QUESTION).await?.contains(NAME) {
-        return Ok(Look::without_agent(MachineState::Absent, None));
+async fn status(program: &WslExe) -> Result<Status, WslError> {
+    if !program.names(&[], STATUS_TIMEOUT).await?.contains(NAME) {
+        return Ok(Status::without_agent(MachineState::Absent, None));
     }
     if !program
-        .names(&["--running"], QUESTION)
+        .names(&["--running"], STATUS_TIMEOUT)
         .await?
         .contains(NAME)
     {
-        return Ok(Look::without_agent(MachineState::Stopped, None));
+        return Ok(Status::without_agent(MachineState::Stopped, None));
     }
-    let agent = greet(start(program, Stdio::null())?, QUESTION).await;
+    let agent = greet(start(program, Stdio::null())?, STATUS_TIMEOUT).await;
     Ok(match agent {
-        Ok(agent) => Look::running(agent),
-        Err(error) => Look::without_agent(MachineState::Hung, Some(error.into())),
+        Ok(agent) => Status::running(agent),
+        Err(error) => Status::without_agent(MachineState::Hung, Some(error.into())),
     })
 }
 
 /// Puts an agent in the place of the distribution's, in one step; one that
 /// runs goes on until its host is done.
-async fn push(program: &Program, agent: &AgentFile) -> Result<(), WslError> {
+async fn push(program: &WslExe, agent: &AgentFile) -> Result<(), WslError> {
     let file = fs_err::File::open(&agent.path).map_err(WslError::io("open the agent"))?;
     let size = file
         .metadata()

@@ -13,7 +13,7 @@ use super::measure::{bytes, duration, short_digest};
 use super::sanitise::clean;
 use super::style::Style;
 use super::{checks, images, services, store};
-use crate::export::{Target, Tool};
+use crate::export::{ExportTarget, Tool};
 use crate::report::{MachineReport, Statuses};
 use crate::settings::Shape;
 
@@ -39,7 +39,7 @@ pub(crate) enum Answer {
     },
     Exported {
         image: String,
-        target: Target,
+        target: ExportTarget,
         digest: String,
     },
     Loaded {

@@ -125,12 +125,12 @@ impl<'a> Json<'a> {
 
 /// Makes lines of events and of output.
 #[derive(Debug, Default)]
-pub(super) struct Narrator {
+pub(super) struct JsonReporter {
     phase: Option<Phase>,
     lines: Lines,
 }
 
-impl Narrator {
+impl JsonReporter {
     /// The lines of an event; unfinished output of an ended phase comes first.
     pub(super) fn event<'a>(&mut self, event: &'a Event) -> Vec<Json<'a>> {
         let mut told = Vec::new();

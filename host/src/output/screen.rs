@@ -32,7 +32,7 @@ impl Screen {
     }
 
     /// The same screen, with live lines of its own.
-    pub(super) fn aside(&self) -> Self {
+    pub(super) fn background(&self) -> Self {
         match self {
             Self::Plain(writer) => Self::Plain(writer.clone()),
             Self::Terminal { display, .. } => Self::Terminal {

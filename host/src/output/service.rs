@@ -5,7 +5,7 @@ use protocol::Channel;
 use super::json::{Json, stream_name};
 use super::sanitise::{Keep, clean, sanitise};
 use super::style::Style;
-use super::{Detail, Printer, Voice, write_json};
+use super::{Audience, Detail, Printer, write_json};
 
 /// The name before the lines of a service.
 #[derive(Debug, Clone)]
@@ -29,8 +29,8 @@ impl Printer {
     /// standard output. Without a label, the service is the only one.
     pub(crate) fn service_line(&mut self, label: Option<&Label>, channel: Channel, line: &str) {
         let out = &self.out;
-        match &self.voice {
-            Voice::People(people) => {
+        match &self.audience {
+            Audience::People(people) => {
                 let style = people.out_style;
                 let keep = if style.is_coloured() {
                     Keep::Colours
@@ -41,7 +41,7 @@ impl Printer {
                 let text = label.map_or(text.clone(), |label| label.before(&text, style));
                 people.screen.beside(|| out.line(&text));
             }
-            Voice::Programs(_) => {
+            Audience::Programs(_) => {
                 let json = Json::ServiceOutput {
                     service: label.map(|label| label.name.as_str()),
                     stream: stream_name(channel),
@@ -54,10 +54,10 @@ impl Printer {
 
     /// Something has become of a service.
     pub(crate) fn service_state(&mut self, service: &str, state: &str, message: &str) {
-        match &mut self.voice {
-            Voice::People(people) if people.detail == Detail::Quiet => {}
-            Voice::People(people) => people.screen.print(&people.style.strong(&clean(message))),
-            Voice::Programs(_) => {
+        match &mut self.audience {
+            Audience::People(people) if people.detail == Detail::Quiet => {}
+            Audience::People(people) => people.screen.print(&people.style.strong(&clean(message))),
+            Audience::Programs(_) => {
                 let json = Json::Service {
                     service,
                     state,
@@ -70,6 +70,6 @@ impl Printer {
 
     /// Whether standard output shows colours.
     pub(crate) fn shows_colours(&self) -> bool {
-        matches!(&self.voice, Voice::People(people) if people.out_style.is_coloured())
+        matches!(&self.audience, Audience::People(people) if people.out_style.is_coloured())
     }
 }

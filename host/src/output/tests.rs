@@ -13,9 +13,9 @@ use super::*;
 
 /// A stream that can be read afterwards.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Paper {
+impl io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend(bytes);
         Ok(bytes.len())
@@ -26,26 +26,26 @@ impl io::Write for Paper {
     }
 }
 
-impl Paper {
+impl Buffer {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
 /// A printer without a terminal; what it writes to standard output and error.
-fn people(detail: Detail) -> (Printer, Paper, Paper) {
-    let (out, err) = (Paper::default(), Paper::default());
+fn people(detail: Detail) -> (Printer, Buffer, Buffer) {
+    let (out, err) = (Buffer::default(), Buffer::default());
     let screen = Screen::plain(Box::new(err.clone()));
     let style = Style::new(false);
-    let story = Story::new(detail, style, false);
-    let voice = Voice::people(story, detail, [style, style], screen);
-    (Printer::with(voice, Box::new(out.clone())), out, err)
+    let reporter = HumanReporter::new(detail, style, false);
+    let audience = Audience::people(reporter, detail, [style, style], screen);
+    (Printer::with(audience, Box::new(out.clone())), out, err)
 }
 
-fn programs() -> (Printer, Paper) {
-    let out = Paper::default();
-    let voice = Voice::Programs(json::Narrator::default());
-    (Printer::with(voice, Box::new(out.clone())), out)
+fn programs() -> (Printer, Buffer) {
+    let out = Buffer::default();
+    let audience = Audience::Programs(json::JsonReporter::default());
+    (Printer::with(audience, Box::new(out.clone())), out)
 }
 
 fn digest() -> String {
@@ -153,13 +153,13 @@ fn a_failure_shows_what_was_hidden() {
 
 /// A printer with a terminal of 80 columns; what it writes to standard output,
 /// and the terminal.
-fn in_terminal() -> (Printer, Paper, Emulator) {
-    let (out, emulator) = (Paper::default(), Emulator::new(80, 24));
+fn in_terminal() -> (Printer, Buffer, Emulator) {
+    let (out, emulator) = (Buffer::default(), Emulator::new(80, 24));
     let screen = Screen::terminal(Box::new(emulator.clone()), Box::new(emulator.clone()));
     let style = Style::new(false);
-    let story = Story::new(Detail::Normal, style, true);
-    let voice = Voice::people(story, Detail::Normal, [style, style], screen);
-    let printer = Printer::with(voice, Box::new(out.clone()));
+    let reporter = HumanReporter::new(Detail::Normal, style, true);
+    let audience = Audience::people(reporter, Detail::Normal, [style, style], screen);
+    let printer = Printer::with(audience, Box::new(out.clone()));
     (printer, out, emulator)
 }
 
@@ -229,8 +229,8 @@ fn a_full_disk_below_standard_output_is_a_failure() {
     }
 
     let finish = |error| {
-        let voice = Voice::Programs(json::Narrator::default());
-        let mut printer = Printer::with(voice, Box::new(Full(error)));
+        let audience = Audience::Programs(json::JsonReporter::default());
+        let mut printer = Printer::with(audience, Box::new(Full(error)));
         printer.answer(&built());
         printer.finish()
     };
@@ -244,12 +244,12 @@ fn a_full_disk_below_standard_output_is_a_failure() {
 #[test]
 fn what_goes_on_aside_leaves_one_line_or_all() {
     let (printer, out, err) = people(Detail::Normal);
-    let mut aside = printer.aside();
-    tell(&mut aside);
-    aside.note("built shop");
-    aside.event(&Event::PhaseStarted(Phase::Build));
-    aside.output(Channel::Stderr, b"no such compiler\n");
-    aside.failure(&failure());
+    let mut background = printer.background();
+    tell(&mut background);
+    background.note("built shop");
+    background.event(&Event::PhaseStarted(Phase::Build));
+    background.output(Channel::Stderr, b"no such compiler\n");
+    background.failure(&failure());
     assert_eq!(out.text(), "");
     insta::assert_snapshot!(err.text());
 }
@@ -262,8 +262,8 @@ fn services_write_under_their_names() {
         number: 0,
     };
     let (mut printer, out, err) = people(Detail::Normal);
-    let mut aside = printer.aside();
-    aside.service_line(Some(&label("web")), Channel::Stdout, "\x1b[2Jup");
+    let mut background = printer.background();
+    background.service_line(Some(&label("web")), Channel::Stdout, "\x1b[2Jup");
     printer.service_line(Some(&label("worker")), Channel::Stderr, "\x1b[31mred");
     printer.service_line(None, Channel::Stdout, "alone");
     printer.service_state("web", "healthy", "web is up");
@@ -316,7 +316,7 @@ fn programs_read_objects() {
 #[test]
 fn nothing_comes_between_the_parts_of_an_object() {
     /// Shows where each write ends.
-    struct Pieces(Paper);
+    struct Pieces(Buffer);
 
     impl io::Write for Pieces {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -329,10 +329,12 @@ fn nothing_comes_between_the_parts_of_an_object() {
         }
     }
 
-    let out = Paper::default();
-    let voice = Voice::Programs(json::Narrator::default());
-    let printer = Printer::with(voice, Box::new(Pieces(out.clone())));
-    printer.aside().service_state("web", "healthy", "web is up");
+    let out = Buffer::default();
+    let audience = Audience::Programs(json::JsonReporter::default());
+    let printer = Printer::with(audience, Box::new(Pieces(out.clone())));
+    printer
+        .background()
+        .service_state("web", "healthy", "web is up");
     insta::assert_snapshot!(out.text(), @r#"
     {"event":"service","service":"web","state":"healthy","message":"web is up"}
     |

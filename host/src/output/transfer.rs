@@ -55,7 +55,7 @@ pub(super) struct Transfers {
 
 impl Transfers {
     /// Returns a line to keep, when there is something to keep.
-    pub(super) fn pull(&mut self, event: &PullEvent, now: Duration) -> Option<Told> {
+    pub(super) fn pull(&mut self, event: &PullEvent, now: Duration) -> Option<TransferMessage> {
         match event {
             PullEvent::Resolved {
                 image,
@@ -78,7 +78,7 @@ impl Transfers {
     }
 
     /// Returns a line to keep, when there is something to keep.
-    pub(super) fn push(&mut self, event: &PushEvent, now: Duration) -> Option<Told> {
+    pub(super) fn push(&mut self, event: &PushEvent, now: Duration) -> Option<TransferMessage> {
         match event {
             PushEvent::Planned {
                 image,
@@ -135,7 +135,7 @@ impl Transfers {
     }
 
     /// What a screen that cannot change its lines says at the beginning.
-    fn announce(&self, image: &str, begins: bool) -> Option<Told> {
+    fn announce(&self, image: &str, begins: bool) -> Option<TransferMessage> {
         let transfer = self.open.iter().rfind(|it| it.image == image)?;
         (begins && transfer.missing > 0 && !transfer.is_here()).then(|| {
             let verb = transfer.verb.doing();
@@ -146,11 +146,17 @@ impl Transfers {
             let (image, total) = (short_name(image), bytes(transfer.total));
             let count = counted(transfer.missing.into(), thing);
             let told = format!("{verb} {image}: {count}, {total}");
-            Told::Passing(clean(&told))
+            TransferMessage::Passing(clean(&told))
         })
     }
 
-    fn end(&mut self, verb: Verb, image: &str, digest: &str, now: Duration) -> Option<Told> {
+    fn end(
+        &mut self,
+        verb: Verb,
+        image: &str,
+        digest: &str,
+        now: Duration,
+    ) -> Option<TransferMessage> {
         let index = self.open.iter().position(|it| it.is(verb, image))?;
         let transfer = self.open.remove(index);
         if verb == Verb::Pull && transfer.missing == 0 || transfer.is_here() {
@@ -170,13 +176,13 @@ impl Transfers {
             format!(" ({})", short_digest(digest))
         };
         let told = format!("{word} {image}{digest}, {total} in {time}");
-        Some(Told::Lasting(clean(&told)))
+        Some(TransferMessage::Lasting(clean(&told)))
     }
 }
 
 /// A line about a transfer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum TransferMessage {
     /// To be kept everywhere.
     Lasting(String),
     /// Only where there are no live lines.
@@ -254,9 +260,9 @@ fn bar(done: u64, total: u64) -> String {
 }
 
 /// Whatever the screen, it explains why nothing seems to happen.
-fn retry(image: &str, reason: &str, pause: Duration) -> Told {
+fn retry(image: &str, reason: &str, pause: Duration) -> TransferMessage {
     let (image, pause) = (short_name(image), duration(pause));
-    Told::Lasting(clean(&format!(
+    TransferMessage::Lasting(clean(&format!(
         "{image}: {reason}; trying again in {pause}"
     )))
 }

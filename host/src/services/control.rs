@@ -35,7 +35,7 @@ const HEARS: Duration = Duration::from_secs(5);
 /// What is asked for. Without names it is about all services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Question {
+pub(crate) enum ControlRequest {
     /// To stop these.
     Stop(Vec<String>),
     /// To start these anew, also those that were stopped.
@@ -45,7 +45,7 @@ pub(crate) enum Question {
 /// What has come of it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Answer {
+pub(crate) enum ControlReply {
     /// The question has come; another answer follows.
     Heard,
     /// These have stopped.
@@ -58,16 +58,16 @@ pub(crate) enum Answer {
 
 /// Somebody asks.
 #[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) question: Question,
+pub(crate) struct ControlCall {
+    pub(crate) request: ControlRequest,
     /// Who waits for it.
-    pub(crate) reply: oneshot::Sender<Answer>,
+    pub(crate) reply: oneshot::Sender<ControlReply>,
 }
 
 /// The end that is asked; it closes when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Control {
-    asks: mpsc::Receiver<Ask>,
+    calls: mpsc::Receiver<ControlCall>,
     accepting: JoinHandle<()>,
 }
 
@@ -75,15 +75,15 @@ impl Control {
     /// Listens. Whoever calls this holds the lock of the socket's folder.
     pub(crate) fn listen(path: &Path) -> io::Result<Self> {
         let listener = imp::Listener::bind(path)?;
-        let (sender, asks) = mpsc::channel(8);
+        let (sender, calls) = mpsc::channel(8);
         let accepting = tokio::spawn(accept(listener, sender));
-        Ok(Self { asks, accepting })
+        Ok(Self { calls, accepting })
     }
 
     /// The next one who asks.
-    pub(crate) async fn next(&mut self) -> Ask {
-        match self.asks.recv().await {
-            Some(ask) => ask,
+    pub(crate) async fn next(&mut self) -> ControlCall {
+        match self.calls.recv().await {
+            Some(call) => call,
             // Nobody can be accepted any more.
             None => std::future::pending().await,
         }
@@ -95,7 +95,7 @@ impl Control {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
         // Each connection holds a sender until it ends.
-        let rest = async { while self.asks.recv().await.is_some() {} };
+        let rest = async { while self.calls.recv().await.is_some() {} };
         let _ = tokio::time::timeout(PATIENCE, rest).await;
     }
 }
@@ -107,24 +107,24 @@ impl Drop for Control {
 }
 
 /// Asks the one that runs. One that is suspended says nothing.
-pub(crate) async fn ask(path: &Path, question: &Question) -> io::Result<Answer> {
+pub(crate) async fn ask(path: &Path, request: &ControlRequest) -> io::Result<ControlReply> {
     let hearing = async {
         let mut stream = BufReader::new(imp::connect(path).await?.take(LONGEST));
-        write_line(stream.get_mut().get_mut(), question).await?;
+        write_line(stream.get_mut().get_mut(), request).await?;
         let answer = read_line(&mut stream).await?;
         io::Result::Ok((stream, answer))
     };
     match tokio::time::timeout(HEARS, hearing).await?? {
-        (mut stream, Answer::Heard) => read_line(&mut stream).await,
+        (mut stream, ControlReply::Heard) => read_line(&mut stream).await,
         (_, answer) => Ok(answer),
     }
 }
 
-async fn accept(mut listener: imp::Listener, asks: mpsc::Sender<Ask>) {
+async fn accept(mut listener: imp::Listener, calls: mpsc::Sender<ControlCall>) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                tokio::spawn(serve(stream, asks.clone()));
+                tokio::spawn(serve(stream, calls.clone()));
             }
             // A system that has no descriptor or memory left for it may have
             // some later.
@@ -136,15 +136,15 @@ async fn accept(mut listener: imp::Listener, asks: mpsc::Sender<Ask>) {
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, asks: mpsc::Sender<Ask>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, calls: mpsc::Sender<ControlCall>) {
     let mut stream = BufReader::new(stream.take(LONGEST));
-    let Ok(question) = read_line(&mut stream).await else {
+    let Ok(request) = read_line(&mut stream).await else {
         return;
     };
     let mut stream = stream.into_inner().into_inner();
     let (reply, answer) = oneshot::channel();
-    if write_line(&mut stream, &Answer::Heard).await.is_ok()
-        && asks.send(Ask { question, reply }).await.is_ok()
+    if write_line(&mut stream, &ControlReply::Heard).await.is_ok()
+        && calls.send(ControlCall { request, reply }).await.is_ok()
         && let Ok(answer) = answer.await
     {
         // Who asked may not wait for the answer.
@@ -183,18 +183,21 @@ mod tests {
     async fn who_asks_is_answered() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control");
-        let question = Question::Stop(vec!["web".to_owned()]);
+        let request = ControlRequest::Stop(vec!["web".to_owned()]);
         // The next one listens in the same place.
         for _ in 0..2 {
             let mut control = Control::listen(&path).unwrap();
             let answering = async {
-                let ask = control.next().await;
-                assert_eq!(ask.question, question);
-                let stopped = Answer::Stopped(vec!["web".to_owned()]);
-                ask.reply.send(stopped).unwrap();
+                let call = control.next().await;
+                assert_eq!(call.request, request);
+                let stopped = ControlReply::Stopped(vec!["web".to_owned()]);
+                call.reply.send(stopped).unwrap();
             };
-            let (answer, ()) = tokio::join!(ask(&path, &question), answering);
-            assert_eq!(answer.unwrap(), Answer::Stopped(vec!["web".to_owned()]));
+            let (answer, ()) = tokio::join!(ask(&path, &request), answering);
+            assert_eq!(
+                answer.unwrap(),
+                ControlReply::Stopped(vec!["web".to_owned()])
+            );
             control.close().await;
         }
     }
@@ -206,7 +209,9 @@ mod tests {
         let path = folder.path().join("control");
         // The system accepts for it.
         let _suspended = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let error = ask(&path, &Question::Stop(Vec::new())).await.unwrap_err();
+        let error = ask(&path, &ControlRequest::Stop(Vec::new()))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

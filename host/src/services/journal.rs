@@ -15,7 +15,7 @@ const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// One line of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     pub(crate) service: String,
     /// `stdout` or `stderr`.
     pub(crate) stream: String,
@@ -61,7 +61,7 @@ impl Journal {
     }
 
     /// Adds a line. One that cannot be written is lost: services matter more.
-    pub(crate) fn add(&self, entry: &Entry) {
+    pub(crate) fn add(&self, entry: &LogEntry) {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = pages.add(entry) {
             tracing::debug!(%error, "the journal cannot be written");
@@ -70,7 +70,7 @@ impl Journal {
 }
 
 impl Pages {
-    fn add(&mut self, entry: &Entry) -> io::Result<()> {
+    fn add(&mut self, entry: &LogEntry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         if self.written > 0 && self.written + line.len() as u64 > self.largest {
@@ -125,7 +125,7 @@ impl Reader {
     }
 
     /// The next line, as soon as it is complete.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<LogEntry>> {
         loop {
             self.file.read_until(b'\n', &mut self.begun)?;
             if self.begun.ends_with(b"\n") {
@@ -178,15 +178,15 @@ mod tests {
 
     use super::*;
 
-    fn entry(number: usize) -> Entry {
-        Entry {
+    fn entry(number: usize) -> LogEntry {
+        LogEntry {
             service: "web".to_owned(),
             stream: "stdout".to_owned(),
             line: format!("line {number} {}", "x".repeat(60)),
         }
     }
 
-    fn rest(reader: &mut Reader) -> Vec<Entry> {
+    fn rest(reader: &mut Reader) -> Vec<LogEntry> {
         std::iter::from_fn(|| reader.next().unwrap()).collect()
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Launch {
     /// The service's name.
     pub(crate) name: String,
     pub(crate) image: String,
-    pub(crate) program: Program,
+    pub(crate) program: ServiceProgram,
     pub(crate) env: Vec<EnvVar>,
     pub(crate) proxies: ProcessProxies,
     pub(crate) port: Option<u16>,
@@ -30,7 +30,7 @@ pub(crate) struct Launch {
 
 /// What of the image is started.
 #[derive(Debug, Clone)]
-pub(crate) enum Program {
+pub(crate) enum ServiceProgram {
     /// A process type, or else the default one, with arguments.
     Process {
         process: Option<String>,
@@ -47,9 +47,9 @@ impl Launch {
     /// Asks for its process.
     pub(super) fn run(&self, session: &Session) -> Result<Request, Failure> {
         let (process, args, direct) = match &self.program {
-            Program::Process { process, args } => (process.clone(), args.clone(), false),
-            Program::Command(words) => (None, words.clone(), true),
-            Program::Procfile { folder, names } => {
+            ServiceProgram::Process { process, args } => (process.clone(), args.clone(), false),
+            ServiceProgram::Command(words) => (None, words.clone(), true),
+            ServiceProgram::Procfile { folder, names } => {
                 let line = procfile::read(folder, names)?;
                 let words = line.map(|line| ["sh", "-c", &line].map(str::to_owned).to_vec());
                 (None, words.clone().unwrap_or_default(), words.is_some())

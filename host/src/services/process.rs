@@ -6,7 +6,7 @@ use protocol::input::Signal;
 use protocol::{Channel, Event, Failure, Input, Reply, Request};
 use tokio::sync::{mpsc, oneshot};
 
-use super::journal::{Entry, Journal};
+use super::journal::{Journal, LogEntry};
 use super::order::Order;
 use crate::connection::forward::{self, Forwards};
 use crate::connection::request_stream::{Incoming, RequestSender, RequestStream};
@@ -42,11 +42,11 @@ pub(super) struct Process<'a> {
     sender: RequestSender,
     forwards: Forwards,
     is_remote: bool,
-    output: Output,
+    output: ServiceOutput,
 }
 
 /// Where its output goes.
-pub(super) struct Output {
+pub(super) struct ServiceOutput {
     service: String,
     label: Option<Label>,
     journal: Option<Journal>,
@@ -60,7 +60,7 @@ impl<'a> Process<'a> {
         request: &Request,
         session: &'a Session,
         printer: &'a mut Printer,
-        output: Output,
+        output: ServiceOutput,
     ) -> Result<Self, Failure> {
         let stream = session.request(request, printer).await?;
         Ok(Self {
@@ -151,7 +151,7 @@ impl<'a> Process<'a> {
     }
 }
 
-impl Output {
+impl ServiceOutput {
     pub(super) fn new(
         service: &str,
         label: Option<Label>,
@@ -187,7 +187,7 @@ impl Output {
                 Channel::Stderr => "stderr",
                 Channel::Stdin | Channel::Stdout | Channel::Bulk => "stdout",
             };
-            journal.add(&Entry {
+            journal.add(&LogEntry {
                 service: self.service.clone(),
                 stream: stream.to_owned(),
                 line: clean(line),

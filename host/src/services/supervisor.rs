@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::board::Board;
 use super::health;
 use super::journal::Journal;
 use super::launch::Launch;
 use super::order::Order;
-use super::process::{Exit, Output, Process, Stop};
+use super::process::{Exit, Process, ServiceOutput, Stop};
+use super::status_table::StatusTable;
 use crate::connection::session::Session;
 use crate::output::{Label, Printer, duration};
 use crate::report::ServiceState;
@@ -30,7 +30,7 @@ pub(crate) enum OnExit {
 }
 
 /// What came while nothing ran.
-enum Told {
+enum Interruption {
     /// What was waited for.
     Nothing,
     Start,
@@ -42,7 +42,7 @@ pub(crate) struct Supervisor {
     pub(crate) launch: Launch,
     pub(crate) on_exit: OnExit,
     pub(crate) session: Arc<Session>,
-    pub(crate) board: Board,
+    pub(crate) status_table: StatusTable,
     /// Absent when nobody reads the output later.
     pub(crate) journal: Option<Journal>,
     /// Absent when there is one service only.
@@ -54,7 +54,7 @@ pub(crate) struct Supervisor {
 }
 
 /// Why a service does not go on as it was.
-enum Turn {
+enum NextStep {
     /// Its process ended; it was healthy so long.
     Ended { code: u8, healthy: Option<Duration> },
     /// It cannot be started, for a reason that was told.
@@ -86,68 +86,69 @@ impl Supervisor {
     async fn keep(&mut self) -> Result<(), Failure> {
         let mut backoff = Backoff::default();
         loop {
-            if let Told::Stop = self.await_dependencies().await {
+            if let Interruption::Stop = self.await_dependencies().await {
                 return Ok(());
             }
-            let turn = self.once().await?;
+            let next = self.once().await?;
             let name = &self.launch.name;
-            let (what, rest) = match turn {
-                Turn::Stopped => return Ok(()),
-                Turn::Anew => {
+            let (what, rest) = match next {
+                NextStep::Stopped => return Ok(()),
+                NextStep::Anew => {
                     backoff.forget();
                     continue;
                 }
-                Turn::Ended { code, .. } if code == 0 || self.on_exit == OnExit::Wait => {
+                NextStep::Ended { code, .. } if code == 0 || self.on_exit == OnExit::Wait => {
                     self.ended(code).await;
                     return Ok(());
                 }
-                Turn::Failed if self.on_exit == OnExit::Wait => {
-                    self.board.set(name, ServiceState::Ended(1));
+                NextStep::Failed if self.on_exit == OnExit::Wait => {
+                    self.status_table.set(name, ServiceState::Ended(1));
                     return Ok(());
                 }
-                Turn::Ended { code, healthy } => {
+                NextStep::Ended { code, healthy } => {
                     (format!("{name} ended with {code}"), backoff.rest(healthy))
                 }
-                Turn::Failed => (format!("{name} is not up"), backoff.rest(None)),
+                NextStep::Failed => (format!("{name} is not up"), backoff.rest(None)),
             };
             let again = format!("{what}; it starts again in {}", duration(rest));
             self.tell(ServiceState::Resting, &again).await;
-            match self.unless_told(tokio::time::sleep(rest)).await {
-                Told::Nothing => {}
-                Told::Start => backoff.forget(),
-                Told::Stop => return Ok(()),
+            match self.unless_interrupted(tokio::time::sleep(rest)).await {
+                Interruption::Nothing => {}
+                Interruption::Start => backoff.forget(),
+                Interruption::Stop => return Ok(()),
             }
-            self.board.count_restart(&self.launch.name);
+            self.status_table.count_restart(&self.launch.name);
         }
     }
 
     /// Waits for what the service depends on, unless it is told to stop first.
-    async fn await_dependencies(&mut self) -> Told {
-        self.board.set(&self.launch.name, ServiceState::Waiting);
-        let board = self.board.clone();
+    async fn await_dependencies(&mut self) -> Interruption {
+        self.status_table
+            .set(&self.launch.name, ServiceState::Waiting);
+        let status_table = self.status_table.clone();
         let needs = self.launch.depends_on.clone();
         loop {
-            match self.unless_told(board.ready(&needs)).await {
+            match self.unless_interrupted(status_table.ready(&needs)).await {
                 // It waits to start anyway.
-                Told::Start => {}
+                Interruption::Start => {}
                 told => return told,
             }
         }
     }
 
     /// Waits for something while no process runs, unless an order comes first.
-    async fn unless_told(&mut self, work: impl Future<Output = ()>) -> Told {
+    async fn unless_interrupted(&mut self, work: impl Future<Output = ()>) -> Interruption {
         tokio::select! {
-            () = work => Told::Nothing,
+            () = work => Interruption::Nothing,
             order = self.orders.recv() => match order {
-                Some(Order::Start | Order::Restart) => Told::Start,
+                Some(Order::Start | Order::Restart) => Interruption::Start,
                 Some(Order::Stop(done)) => {
                     self.hold(done).await;
-                    Told::Stop
+                    Interruption::Stop
                 }
                 Some(Order::Kill) | None => {
-                    self.board.set(&self.launch.name, ServiceState::Stopped);
-                    Told::Stop
+                    self.status_table.set(&self.launch.name, ServiceState::Stopped);
+                    Interruption::Stop
                 }
             },
         }
@@ -156,61 +157,62 @@ impl Supervisor {
     /// Stays stopped: nothing ran.
     async fn hold(&mut self, done: oneshot::Sender<()>) {
         self.held = true;
-        self.board.set(&self.launch.name, ServiceState::Stopped);
-        self.board.written().await;
+        self.status_table
+            .set(&self.launch.name, ServiceState::Stopped);
+        self.status_table.written().await;
         // Nobody may wait for it.
         let _ = done.send(());
     }
 
     /// One process, from its start to its end.
-    async fn once(&mut self) -> Result<Turn, Failure> {
+    async fn once(&mut self) -> Result<NextStep, Failure> {
         let name = self.launch.name.clone();
-        self.board.set(&name, ServiceState::Starting);
+        self.status_table.set(&name, ServiceState::Starting);
         if let Some(port) = self.launch.port
             && health::is_open(&self.session, port).await
         {
             self.port_taken(port);
-            return Ok(Turn::Failed);
+            return Ok(NextStep::Failed);
         }
-        let output = Output::new(
+        let output = ServiceOutput::new(
             &name,
             self.label.clone(),
             self.journal.clone(),
-            self.printer.aside(),
+            self.printer.background(),
         );
         let session = Arc::clone(&self.session);
-        let mut printer = self.printer.aside();
+        let mut printer = self.printer.background();
         let request = match self.launch.run(&session) {
             Ok(request) => request,
             Err(failure) => {
                 self.printer.failure(&failure);
-                return Ok(Turn::Failed);
+                return Ok(NextStep::Failed);
             }
         };
         let mut process = Process::start(&request, &session, &mut printer, output).await?;
         let exit = self.watch_over(&mut process).await;
         process.finish();
         match exit {
-            Ok(turn) => Ok(turn),
+            Ok(next) => Ok(next),
             Err(failure) if failure.kind == FailureKind::Machine => Err(failure),
             Err(failure) => {
                 self.printer.failure(&failure);
-                Ok(Turn::Failed)
+                Ok(NextStep::Failed)
             }
         }
     }
 
     /// Follows a process to its end: looks whether it is healthy, does what it
     /// is told.
-    async fn watch_over(&mut self, process: &mut Process<'_>) -> Result<Turn, Failure> {
+    async fn watch_over(&mut self, process: &mut Process<'_>) -> Result<NextStep, Failure> {
         let start = Instant::now();
-        let mut aside = self.printer.aside();
+        let mut background = self.printer.background();
         let launch = self.launch.clone();
         let session = Arc::clone(&self.session);
-        if let Some(turn) = self.await_start(process).await? {
-            return Ok(turn);
+        if let Some(next) = self.await_start(process).await? {
+            return Ok(next);
         }
-        let health = health::wait(&launch, &session, &mut aside);
+        let health = health::wait(&launch, &session, &mut background);
         tokio::pin!(health);
         let mut healthy = None;
         let mut looks = true;
@@ -218,7 +220,7 @@ impl Supervisor {
             tokio::select! {
                 code = process.ended() => {
                     let healthy = healthy.map(|since: Instant| since.elapsed());
-                    return Ok(Turn::Ended { code: code?, healthy });
+                    return Ok(NextStep::Ended { code: code?, healthy });
                 }
                 found = &mut health, if looks => {
                     looks = false;
@@ -230,12 +232,12 @@ impl Supervisor {
                         Err(last) => {
                             self.unhealthy(&last);
                             let stop = process.stop(&mut self.orders, launch.stop_signal).await?;
-                            return Ok(self.stopped(stop, Turn::Failed).await);
+                            return Ok(self.stopped(stop, NextStep::Failed).await);
                         }
                     }
                 }
                 order = self.orders.recv() => {
-                    self.board.set(&launch.name, ServiceState::Stopping);
+                    self.status_table.set(&launch.name, ServiceState::Stopping);
                     let signal = match order {
                         Some(Order::Kill) | None => Some(Signal::Kill),
                         Some(Order::Start | Order::Restart | Order::Stop(_)) => launch.stop_signal,
@@ -246,7 +248,7 @@ impl Supervisor {
                         Some(Order::Stop(done)) => stop.waiting.push(done),
                         Some(Order::Kill) | None => stop.is_final = true,
                     }
-                    return Ok(self.stopped(stop, Turn::Anew).await);
+                    return Ok(self.stopped(stop, NextStep::Anew).await);
                 }
             }
         }
@@ -254,15 +256,18 @@ impl Supervisor {
 
     /// Waits until the process runs, which takes long when layers of its image
     /// must be fetched; an order before that leaves nothing to be stopped.
-    async fn await_start(&mut self, process: &mut Process<'_>) -> Result<Option<Turn>, Failure> {
+    async fn await_start(
+        &mut self,
+        process: &mut Process<'_>,
+    ) -> Result<Option<NextStep>, Failure> {
         let mut exit = Ok(Exit::Running);
         let starting = async { exit = process.started().await };
-        Ok(match self.unless_told(starting).await {
-            Told::Start => Some(Turn::Anew),
-            Told::Stop => Some(Turn::Stopped),
-            Told::Nothing => match exit? {
+        Ok(match self.unless_interrupted(starting).await {
+            Interruption::Start => Some(NextStep::Anew),
+            Interruption::Stop => Some(NextStep::Stopped),
+            Interruption::Nothing => match exit? {
                 Exit::Running => None,
-                Exit::Ended(code) => Some(Turn::Ended {
+                Exit::Ended(code) => Some(NextStep::Ended {
                     code,
                     healthy: None,
                 }),
@@ -272,21 +277,21 @@ impl Supervisor {
 
     /// What follows when a process was stopped: `turn`, unless somebody wanted
     /// it to be for good.
-    async fn stopped(&mut self, stop: Stop, turn: Turn) -> Turn {
+    async fn stopped(&mut self, stop: Stop, next: NextStep) -> NextStep {
         let name = &self.launch.name;
         if stop.took_too_long {
             let text = format!("{name} did not stop in time, and was killed");
             self.printer.warning(&text, None);
         }
         if stop.waiting.is_empty() && !stop.is_final {
-            return turn;
+            return next;
         }
         if stop.restarts && !stop.is_final {
             for done in stop.waiting {
                 // Nobody may wait for it.
                 let _ = done.send(());
             }
-            return Turn::Anew;
+            return NextStep::Anew;
         }
         self.held = true;
         let text = format!("{name} stopped");
@@ -295,6 +300,6 @@ impl Supervisor {
             // Nobody may wait for it.
             let _ = done.send(());
         }
-        Turn::Stopped
+        NextStep::Stopped
     }
 }

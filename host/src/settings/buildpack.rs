@@ -21,7 +21,7 @@ pub(crate) enum BuildpackChoice {
 
 /// Where a buildpack is named.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum BuildpackSource<'a> {
     /// By the user: any folder will do.
     CommandLine,
     /// In a project's file, seen from a folder.
@@ -31,7 +31,7 @@ pub(super) enum Place<'a> {
     },
 }
 
-impl Place<'_> {
+impl BuildpackSource<'_> {
     fn path(self, named: &str) -> PathBuf {
         match self {
             Self::CommandLine => named.into(),
@@ -60,7 +60,7 @@ impl BuildpackChoice {
     /// A folder is one by its spelling (`./x`, `/x`) or because it has a
     /// `buildpack.toml`, so that a folder called `heroku` does not hide a
     /// buildpack of that name.
-    pub(super) fn find(text: &str, place: Place) -> Result<Self, SettingsError> {
+    pub(super) fn find(text: &str, place: BuildpackSource) -> Result<Self, SettingsError> {
         if let Some(kind) = unsupported(text) {
             let text = text.to_owned();
             return Err(SettingsError::BuildpackKind { text, kind });
@@ -120,7 +120,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let base = dunce::canonicalize(folder.path()).unwrap();
         let boundary = Boundary::of(&base);
-        let place = Place::Project {
+        let place = BuildpackSource::Project {
             folder: &base,
             boundary: &boundary,
         };
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_an_error() {
-        let place = Place::CommandLine;
+        let place = BuildpackSource::CommandLine;
         for text in ["./nowhere", "../nowhere", "/nowhere", "file:///nowhere"] {
             let error = BuildpackChoice::find(text, place).unwrap_err();
             assert!(matches!(error, SettingsError::NoBuildpack { .. }), "{text}");
@@ -175,7 +175,7 @@ mod tests {
         fs_err::write(top.join("other/buildpack.toml"), "").unwrap();
         let folder = top.join("project");
         let boundary = Boundary::of(&folder);
-        let place = Place::Project {
+        let place = BuildpackSource::Project {
             folder: &folder,
             boundary: &boundary,
         };
@@ -185,6 +185,6 @@ mod tests {
             let is_refused = matches!(error, SettingsError::BuildpackBoundary { .. });
             assert!(is_refused, "{error}");
         }
-        assert!(BuildpackChoice::find(&absolute, Place::CommandLine).is_ok());
+        assert!(BuildpackChoice::find(&absolute, BuildpackSource::CommandLine).is_ok());
     }
 }

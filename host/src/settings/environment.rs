@@ -14,17 +14,17 @@ use protocol::{BadVariableName, BuildVariable, Failure, FailureKind};
 pub(crate) struct EnvArgument {
     name: String,
     value: Option<String>,
-    place: Place,
+    place: VariablePlace,
 }
 
 /// Where a variable is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum VariablePlace {
     Flag,
     Line(PathBuf, usize),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for VariablePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag => formatter.write_str("--env"),
@@ -37,16 +37,16 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnvError {
     #[error("{place}: {text:?} has no variable name")]
-    NoName { place: Place, text: String },
+    NoName { place: VariablePlace, text: String },
     #[error("{place}: variable {name:?} holds a zero byte")]
-    Zero { place: Place, name: String },
+    Zero { place: VariablePlace, name: String },
     #[error("the value of variable {name} in this shell is not UTF-8")]
     NotUnicode { name: String },
     #[error("{place}: variable name {name:?} holds white space")]
-    Space { place: Place, name: String },
+    Space { place: VariablePlace, name: String },
     #[error("{place}: {error}")]
     Name {
-        place: Place,
+        place: VariablePlace,
         error: BadVariableName,
     },
     #[error("env file {} cannot be read", path.display())]
@@ -74,7 +74,7 @@ impl FromStr for EnvArgument {
         Ok(Self {
             name: name.to_owned(),
             value,
-            place: Place::Flag,
+            place: VariablePlace::Flag,
         })
     }
 }
@@ -145,7 +145,7 @@ fn parse_env_file(path: &Path, text: &str) -> Result<Vec<EnvArgument>, EnvError>
             continue;
         }
         let Ok(mut argument) = line.parse::<EnvArgument>();
-        argument.place = Place::Line(path.to_owned(), index + 1);
+        argument.place = VariablePlace::Line(path.to_owned(), index + 1);
         if argument.name.contains(char::is_whitespace) {
             let EnvArgument { name, place, .. } = argument;
             return Err(EnvError::Space { place, name });

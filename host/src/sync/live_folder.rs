@@ -5,12 +5,12 @@
 //! changed, and makes the changes that it is asked for.
 
 mod change;
-mod keeper;
+mod leftovers;
 mod listing;
 mod report;
-mod residue;
 mod round;
-mod work;
+mod sync_lock;
+mod task;
 
 use std::path::PathBuf;
 
@@ -21,28 +21,28 @@ use tokio::task::JoinHandle;
 use crate::connection::agent::{AgentConnection, AgentError, Exchange, Message};
 use crate::sync::watch::Watch;
 use round::Side;
-use work::Work;
+use task::SyncTask;
 
-pub(crate) use keeper::Keeper;
 pub(crate) use report::Report;
+pub(crate) use sync_lock::SyncLock;
 
 /// Messages of the agent that wait.
 const QUEUE: usize = 64;
 
 /// A folder that is kept in step.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct LiveFolder {
     work: JoinHandle<Result<Report, Failure>>,
     end: oneshot::Sender<()>,
 }
 
-impl Live {
+impl LiveFolder {
     /// Brings the folder into the machine, and keeps it in step from then on.
     pub(crate) async fn begin(
         agent: &AgentConnection,
         project: request::Project,
         root: PathBuf,
-        keeper: Keeper,
+        sync_lock: SyncLock,
     ) -> Result<Self, Failure> {
         let request = Request::Folder { project };
         let Exchange {
@@ -66,10 +66,10 @@ impl Live {
         if let Some(polling) = polling {
             side.report.polling(polling);
         }
-        let work = Work {
+        let work = SyncTask {
             side,
             watch,
-            keeper,
+            sync_lock,
         };
         let work = tokio::spawn(work.run(ready, ended));
         // Without a beginning there is an end that says why.

@@ -27,13 +27,13 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     /// Absent where the system cannot tell.
     watcher: Option<RecommendedWatcher>,
-    told: Arc<Told>,
+    told: Arc<Changed>,
     folders: BTreeSet<PathBuf>,
 }
 
 /// What the system has told.
 #[derive(Default)]
-struct Told {
+struct Changed {
     changed: Notify,
     heard: Mutex<Heard>,
 }
@@ -82,7 +82,7 @@ impl Polling {
 impl Watch {
     /// Watches nothing yet.
     pub(crate) fn new() -> (Self, Option<Polling>) {
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Changed::default());
         let teller = Arc::clone(&told);
         let made = notify::recommended_watcher(move |event| teller.hear(&event));
         let (watcher, polling) = match made {
@@ -205,7 +205,7 @@ enum Gone {
     Everything,
 }
 
-impl Told {
+impl Changed {
     /// Our own reading is no change.
     fn hear(&self, event: &notify::Result<notify::Event>) {
         let Ok(event) = event else {

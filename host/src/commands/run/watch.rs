@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 
 use super::{folder, proxies, variables};
 use crate::cli::RunOptions;
-use crate::commands::build::{self, End};
-use crate::commands::workshop::{Recipe, Workshop};
+use crate::commands::build::{self, BuildEnd};
+use crate::commands::rebuild::{BuildInputs, Rebuilder};
 use crate::commands::{Start, announce, block_on};
 use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::platform::signals::{self, Signals};
 use crate::platform::terminal;
 use crate::project::Project;
-use crate::services::{Board, Launch, OnExit, Order, Program, Supervisor};
+use crate::services::{Launch, OnExit, Order, ServiceProgram, StatusTable, Supervisor};
 use crate::settings::HealthCheck;
 use crate::settings::MachineKind;
 
@@ -36,22 +36,22 @@ pub(super) fn run(
     let project = Project::find(options.target.as_ref().map(|_| folder))?;
     announce(&project, printer);
     let start = Start::at(&project.folder, machine, printer)?;
-    let recipe = Recipe {
+    let inputs = BuildInputs {
         home: start.home,
         root: project.folder.clone(),
         source: project,
         own: None,
         builder: options.builder,
     };
-    let plan = recipe.plan(printer.detail())?;
-    plan.announce(&recipe.home, printer);
+    let prepared = inputs.prepare(printer.detail())?;
+    prepared.announce(&inputs.home, printer);
     let launch = Launch {
-        name: plan.name().to_owned(),
-        image: plan.name().to_owned(),
+        name: prepared.name().to_owned(),
+        image: prepared.name().to_owned(),
         program: if options.command {
-            Program::Command(options.args)
+            ServiceProgram::Command(options.args)
         } else {
-            Program::Process {
+            ServiceProgram::Process {
                 process: options.process,
                 args: options.args,
             }
@@ -66,9 +66,9 @@ pub(super) fn run(
     };
     block_on(async {
         let session = Arc::new(start.setup.connect(printer).await?);
-        let digest = match build::build(plan.clone(), &session, printer).await {
-            Ok(End::Stopped(code)) => return Ok(code),
-            Ok(End::Built(built)) => {
+        let digest = match build::build(prepared.clone(), &session, printer).await {
+            Ok(BuildEnd::Stopped(code)) => return Ok(code),
+            Ok(BuildEnd::Built(built)) => {
                 if !built.up_to_date {
                     printer.note(&format!("Built {}", launch.name));
                 }
@@ -82,18 +82,18 @@ pub(super) fn run(
         printer.clear();
         printer.note(&format!(
             "Watching {}: a change builds it again, Ctrl-C ends it",
-            recipe.root.display()
+            inputs.root.display()
         ));
-        let mut aside = printer.aside();
-        let workshop = Workshop::new(recipe, plan, digest, &mut aside);
-        keep(launch, workshop, &session, printer).await
+        let mut background = printer.background();
+        let rebuilder = Rebuilder::new(inputs, prepared, digest, &mut background);
+        keep(launch, rebuilder, &session, printer).await
     })
 }
 
 /// Keeps the newest process running until a signal ends it.
 async fn keep(
     launch: Launch,
-    mut workshop: Workshop,
+    mut rebuilder: Rebuilder,
     session: &Arc<Session>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
@@ -101,26 +101,26 @@ async fn keep(
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     let (order, orders) = mpsc::unbounded_channel();
     let supervisor = Supervisor {
-        board: Board::new([(launch.name.as_str(), None)].into_iter()),
+        status_table: StatusTable::new([(launch.name.as_str(), None)].into_iter()),
         launch,
         on_exit: OnExit::Wait,
         session: Arc::clone(session),
         journal: None,
         label: None,
-        printer: printer.aside(),
+        printer: printer.background(),
         orders,
         held: false,
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(supervisor.run());
-    let mut aside = printer.aside();
+    let mut background = printer.background();
     // Nobody to tell is left only when the agent has gone, which is told last.
-    if workshop.has_image() {
+    if rebuilder.has_image() {
         let _ = order.send(Order::Start);
     }
     let code = loop {
         tokio::select! {
-            _ = workshop.next(session, &mut aside) => {
+            _ = rebuilder.next(session, &mut background) => {
                 let _ = order.send(Order::Start);
             }
             code = signals::end(&mut signals) => break code,
@@ -129,7 +129,7 @@ async fn keep(
             }
         }
     };
-    aside.clear();
+    background.clear();
     let (done, stopped) = oneshot::channel();
     let _ = order.send(Order::Stop(done));
     tokio::select! {

@@ -9,15 +9,15 @@ use protocol::{Failure, FailureKind, Request};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::project::Services;
+use super::project::SelectedServices;
 use crate::commands::Start;
-use crate::commands::build::{self, Plan};
-use crate::commands::workshop::{Recipe, Workshop};
+use crate::commands::build::{self, PreparedBuild};
+use crate::commands::rebuild::{BuildInputs, Rebuilder};
 use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::project::Project;
-use crate::services::{Launch, Order, Program};
+use crate::services::{Launch, Order, ServiceProgram};
 use crate::settings::{BuildTable, Origin, Service, ServiceKind, Settings};
 
 /// All of them.
@@ -32,8 +32,8 @@ struct Build {
     services: Vec<String>,
     workdir: Option<PathBuf>,
     table: Option<BuildTable>,
-    recipe: Recipe,
-    plan: Plan,
+    inputs: BuildInputs,
+    prepared: PreparedBuild,
     /// Of the image, when its build went well.
     digest: Option<String>,
 }
@@ -41,8 +41,8 @@ struct Build {
 impl Images {
     /// Decides what is built; services of one source and one way of building
     /// share their image.
-    pub(super) fn plan(
-        services: &Services,
+    pub(super) fn prepare(
+        services: &SelectedServices,
         project: &Project,
         start: &Start,
         builder: Option<&str>,
@@ -65,16 +65,16 @@ impl Images {
                 build.services.push(service.name.clone());
                 continue;
             }
-            let mut recipe = recipe(service, workdir.as_deref(), table, project, home, settings)?;
-            recipe.builder = builder.map(str::to_owned);
-            let plan = recipe.plan(printer.detail()).map_err(about(service))?;
-            plan.announce(home, printer);
+            let mut inputs = inputs(service, workdir.as_deref(), table, project, home, settings)?;
+            inputs.builder = builder.map(str::to_owned);
+            let prepared = inputs.prepare(printer.detail()).map_err(about(service))?;
+            prepared.announce(home, printer);
             builds.push(Build {
                 services: vec![service.name.clone()],
                 workdir: workdir.clone(),
                 table: table.cloned(),
-                recipe,
-                plan,
+                inputs,
+                prepared,
                 digest: None,
             });
         }
@@ -98,10 +98,10 @@ impl Images {
             session.request(&request, printer).await?.reply().await?;
         }
         for build in &mut self.builds {
-            let plan = build.plan.clone();
-            let name = plan.name().to_owned();
-            plan.log(&build.recipe.home, printer);
-            match build::follow(plan, session, printer).await {
+            let prepared = build.prepared.clone();
+            let name = prepared.name().to_owned();
+            prepared.log(&build.inputs.home, printer);
+            match build::follow(prepared, session, printer).await {
                 Ok(built) => {
                     if !built.up_to_date {
                         printer.note(&format!("Built {name} for {}", build.services.join(", ")));
@@ -132,12 +132,12 @@ impl Images {
         for build in self.builds {
             let told = build.services.iter().filter_map(|name| orders.get(name));
             let told: Vec<_> = told.cloned().collect();
-            let (session, mut printer) = (Arc::clone(session), printer.aside());
+            let (session, mut printer) = (Arc::clone(session), printer.background());
             tasks.spawn(async move {
-                let mut workshop =
-                    Workshop::new(build.recipe, build.plan, build.digest, &mut printer);
+                let mut rebuilder =
+                    Rebuilder::new(build.inputs, build.prepared, build.digest, &mut printer);
                 loop {
-                    workshop.next(&session, &mut printer).await;
+                    rebuilder.next(&session, &mut printer).await;
                     for order in &told {
                         // A supervisor that has gone has told why.
                         let _ = order.send(Order::Start);
@@ -157,15 +157,15 @@ impl Images {
         let build = self.of(service);
         let image = match (&service.origin, build) {
             (Origin::Image(image), _) => image.clone(),
-            (_, build) => build.map_or_else(String::new, |build| build.plan.name().to_owned()),
+            (_, build) => build.map_or_else(String::new, |build| build.prepared.name().to_owned()),
         };
         let program = match (&service.command, build) {
-            (Some(command), _) => Program::Command(command.words()),
-            (None, Some(build)) => Program::Procfile {
-                folder: build.recipe.source.folder.clone(),
+            (Some(command), _) => ServiceProgram::Command(command.words()),
+            (None, Some(build)) => ServiceProgram::Procfile {
+                folder: build.inputs.source.folder.clone(),
                 names: declared_under(service),
             },
-            (None, None) => Program::Process {
+            (None, None) => ServiceProgram::Process {
                 process: None,
                 args: Vec::new(),
             },
@@ -204,18 +204,18 @@ fn declared_under(service: &Service) -> Vec<String> {
     [service.name.clone()].into_iter().chain(web).collect()
 }
 
-fn recipe(
+fn inputs(
     service: &Service,
     workdir: Option<&Path>,
     table: Option<&BuildTable>,
     project: &Project,
     home: &Home,
     settings: &Settings,
-) -> Result<Recipe, Failure> {
+) -> Result<BuildInputs, Failure> {
     let (home, root) = (home.clone(), project.folder.clone());
     if workdir.is_none() && table.is_none() {
         let source = project.clone();
-        return Ok(Recipe {
+        return Ok(BuildInputs {
             home,
             root,
             source,
@@ -230,7 +230,7 @@ fn recipe(
     let source = source.map_err(about(service))?.of_service(&service.name);
     let name = format!("{}-{}", settings.project_name(&root), service.name);
     let own = Some((table.cloned().unwrap_or_default(), name));
-    Ok(Recipe {
+    Ok(BuildInputs {
         home,
         root,
         source,

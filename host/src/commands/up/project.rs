@@ -12,14 +12,14 @@ use crate::settings::{Service, Settings, levels, nearest};
 const MOST: usize = OPENED / 5;
 
 /// Services that are to run.
-pub(super) struct Services {
+pub(super) struct SelectedServices {
     /// What is depended on comes first.
     pub(super) all: Vec<Service>,
     /// Their names; each level depends on earlier ones only.
     pub(super) levels: Vec<Vec<String>>,
 }
 
-impl Services {
+impl SelectedServices {
     /// Those of these names, and what they depend on; all, without names.
     pub(super) fn choose(
         project: &Project,

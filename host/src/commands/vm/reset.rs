@@ -6,7 +6,7 @@ use super::super::confirm;
 use super::{Subject, nothing};
 use crate::cli::ResetOptions;
 use crate::exit_code;
-use crate::machine::{Machine, QUESTION};
+use crate::machine::{Machine, STATUS_TIMEOUT};
 use crate::output::{Answer, Printer, bytes};
 
 pub(super) async fn run(
@@ -45,7 +45,7 @@ pub(super) async fn run(
 
 /// What will be gone, and what stays.
 async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
-    let agent = subject.machine.look().await.agent;
+    let agent = subject.machine.status().await.agent;
     let mut lines = Vec::new();
     let mut running = Vec::new();
     let mut sizes = None;
@@ -54,7 +54,7 @@ async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
             let usage = agent.ask(&Request::MachineUsage).await;
             (usage, agent.ask(&Request::MachineStatus).await)
         };
-        if let Ok((usage, status)) = tokio::time::timeout(QUESTION, asked).await {
+        if let Ok((usage, status)) = tokio::time::timeout(STATUS_TIMEOUT, asked).await {
             if let Ok(Reply::Usage(usage)) = usage {
                 sizes = Some(usage);
             }

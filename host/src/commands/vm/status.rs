@@ -8,7 +8,7 @@ use super::Subject;
 use crate::cli::StatusOptions;
 use crate::connection::agent::AgentConnection;
 use crate::exit_code;
-use crate::machine::QUESTION;
+use crate::machine::STATUS_TIMEOUT;
 use crate::output::{Answer, Printer};
 use crate::report::{AgentReport, MachineReport};
 
@@ -17,19 +17,19 @@ pub(super) async fn run(
     options: StatusOptions,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    let look = subject.machine.look().await;
-    let agent = match &look.agent {
+    let found = subject.machine.status().await;
+    let agent = match &found.agent {
         Some(agent) => Some(ask(agent).await),
         None => None,
     };
     let report = MachineReport {
         machine: subject.name.clone(),
-        state: look.state,
-        fault: look.fault,
-        transport: look.transport,
+        state: found.state,
+        fault: found.fault,
+        transport: found.transport,
         agent,
         steps: if options.timings {
-            look.steps
+            found.steps
         } else {
             Vec::new()
         },
@@ -70,7 +70,7 @@ async fn ask(agent: &AgentConnection) -> AgentReport {
 }
 
 async fn question(agent: &AgentConnection, request: Request) -> Option<Reply> {
-    let answer = tokio::time::timeout(QUESTION, agent.ask(&request)).await;
+    let answer = tokio::time::timeout(STATUS_TIMEOUT, agent.ask(&request)).await;
     answer.ok()?.ok()
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn stop(
     if subject.machine.shape().is_none() {
         return Ok(Stopped::Already);
     }
-    let look = subject.machine.look().await;
+    let look = subject.machine.status().await;
     match (look.state, look.agent) {
         (
             MachineState::Absent

@@ -12,7 +12,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::HelperRequest;
 use crate::credential::helper::PATIENCE;
-use crate::credential::{self, Answer, HelperError};
+use crate::credential::{self, HelperAnswer, HelperError};
 
 /// The hidden first argument.
 const WORD: &str = "__locald-outside";
@@ -47,7 +47,7 @@ impl Child {
     }
 
     /// Blocks until there is an answer, or patience ends.
-    pub(super) fn ask(&self, request: &HelperRequest) -> Result<Answer, HelperError> {
+    pub(super) fn ask(&self, request: &HelperRequest) -> Result<HelperAnswer, HelperError> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let program = format!("docker-credential-{}", request.helper);
         let Some(open) = stream.as_mut() else {
@@ -84,7 +84,7 @@ impl Drop for Child {
 fn exchange(
     stream: &mut UnixStream,
     request: &HelperRequest,
-) -> io::Result<Result<Answer, HelperError>> {
+) -> io::Result<Result<HelperAnswer, HelperError>> {
     write_line(stream, request)?;
     let mut line = Vec::new();
     BufReader::new(stream)

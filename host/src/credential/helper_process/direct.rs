@@ -3,7 +3,7 @@
 use std::io;
 
 use super::HelperRequest;
-use crate::credential::{self, Answer, HelperError};
+use crate::credential::{self, HelperAnswer, HelperError};
 
 /// Nobody else is needed.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Child {
     }
 
     #[expect(clippy::unused_self, reason = "the same signature on each system")]
-    pub(super) fn ask(&self, request: &HelperRequest) -> Result<Answer, HelperError> {
+    pub(super) fn ask(&self, request: &HelperRequest) -> Result<HelperAnswer, HelperError> {
         credential::ask(&request.helper, &request.server)
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn connect(words: &[String]) -> io::Result<ChildStream> {
     let mut command = Command::new(program);
     command.args(arguments);
     // Ctrl-C is ours to handle: the agent ends with its input.
-    spawn::apart(&mut command);
+    spawn::in_own_group(&mut command);
     ChildStream::start(command)
 }
 

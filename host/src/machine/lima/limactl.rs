@@ -14,7 +14,7 @@ use super::error::LimaError;
 /// The one instance.
 pub(super) const INSTANCE: &str = "locald";
 /// A question to limactl is answered in this time.
-const QUESTION: Duration = Duration::from_secs(10);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Stopping, also of what does not listen.
 const STOP: Duration = Duration::from_mins(3);
 /// The longest path that a socket may have below an instance's folder, with
@@ -156,11 +156,11 @@ impl Limactl {
         let arguments = [
             "edit", "--cpus", &cpus, "--memory", &memory, "--disk", &disk, INSTANCE,
         ];
-        self.run(arguments, QUESTION).await.map(drop)
+        self.run(arguments, STATUS_TIMEOUT).await.map(drop)
     }
 
     async fn ask<const N: usize>(&self, arguments: [&str; N]) -> Result<String, LimaError> {
-        self.run(arguments, QUESTION).await
+        self.run(arguments, STATUS_TIMEOUT).await
     }
 
     async fn run<const N: usize>(

@@ -7,7 +7,7 @@ use protocol::build_id::Architecture;
 use super::dial::SOCKET;
 use super::folder::Transport;
 use super::guest::Guest;
-use super::supervisor::{DEVICE_SOCKET, Plan, Program};
+use super::supervisor::{ChildCommand, DEVICE_SOCKET, RunConfig};
 use crate::settings::Shape;
 
 /// The file of certificates that the guest is to trust.
@@ -40,25 +40,25 @@ pub(super) struct Programs {
     pub(super) device: Option<String>,
 }
 
-pub(super) fn plan(
+pub(super) fn run_config(
     programs: &Programs,
     shape: &Shape,
     guest: &Guest,
     acceleration: Acceleration,
     transport: Transport,
-) -> Plan {
-    let device = programs.device.as_ref().map(|path| Program {
+) -> RunConfig {
+    let device = programs.device.as_ref().map(|path| ChildCommand {
         path: path.clone(),
         arguments: vec![
             "--vm".to_owned(),
             format!("guest-cid=3,socket={DEVICE_SOCKET},uds-path={SOCKET}"),
         ],
     });
-    let qemu = Program {
+    let qemu = ChildCommand {
         path: programs.qemu.clone(),
         arguments: arguments(shape, guest, acceleration, transport),
     };
-    Plan { device, qemu }
+    RunConfig { device, qemu }
 }
 
 fn arguments(

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
-use super::folder::Folder;
+use super::folder::MachineFolder;
 
 /// What came of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum ConsoleWait {
     /// The words.
     Words,
     /// The machine ended.
@@ -20,7 +20,11 @@ pub(super) enum Heard {
 }
 
 /// Waits until the console says `words`. Blocks the thread.
-pub(super) fn await_words(folder: &Folder, words: &str, time: Duration) -> io::Result<Heard> {
+pub(super) fn await_words(
+    folder: &MachineFolder,
+    words: &str,
+    time: Duration,
+) -> io::Result<ConsoleWait> {
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
     let changes =
         inotify::WatchFlags::CREATE | inotify::WatchFlags::MODIFY | inotify::WatchFlags::MOVED_TO;
@@ -28,14 +32,14 @@ pub(super) fn await_words(folder: &Folder, words: &str, time: Duration) -> io::R
     let deadline = Instant::now() + time;
     loop {
         if folder.console_says(words) {
-            return Ok(Heard::Words);
+            return Ok(ConsoleWait::Words);
         }
         if folder.run().join("end.json").exists() {
-            return Ok(Heard::End);
+            return Ok(ConsoleWait::End);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || !folder.run().exists() {
-            return Ok(Heard::Silence);
+            return Ok(ConsoleWait::Silence);
         }
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
         poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&left))?;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::QemuError;
-use super::folder::{Folder, Transport};
+use super::folder::{MachineFolder, Transport};
 use crate::connection::agent::AgentConnection;
 use crate::machine::address::vsock;
 
@@ -20,7 +20,7 @@ pub(super) const SOCKET: &str = "vm.vsock";
 const ANSWER: usize = 32;
 
 /// Reaches the agent of a machine that listens.
-pub(super) async fn connect(folder: &Folder) -> Result<AgentConnection, QemuError> {
+pub(super) async fn connect(folder: &MachineFolder) -> Result<AgentConnection, QemuError> {
     let token = Token(folder.token()?);
     let step = "connect to the machine";
     match folder.read("run/transport.json") {
@@ -42,7 +42,7 @@ pub(super) async fn connect(folder: &Folder) -> Result<AgentConnection, QemuErro
 
 /// The path of a socket has little room: it is opened below the folder's
 /// descriptor.
-async fn open(folder: &Folder) -> io::Result<UnixStream> {
+async fn open(folder: &MachineFolder) -> io::Result<UnixStream> {
     let run = fs_err::File::open(folder.run())?;
     let descriptor = run.file().as_raw_fd();
     UnixStream::connect(format!("/proc/self/fd/{descriptor}/{SOCKET}")).await

@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 use reqwest::Client;
 
 use super::QemuError;
-use super::folder::{Folder, GUEST_FILES, remove_all};
+use super::folder::{GUEST_FILES, MachineFolder, remove_all};
 use crate::output::Printer;
 
 /// A connection is made, and the next bytes come, in this time.
@@ -92,7 +92,7 @@ impl<'a> Remote<'a> {
     }
 
     /// The folder that has it, if it is here.
-    pub(super) fn stored(&self, folder: &Folder) -> Option<PathBuf> {
+    pub(super) fn stored(&self, folder: &MachineFolder) -> Option<PathBuf> {
         let place = folder.guests().join(self.digest.hex());
         place.is_dir().then_some(place)
     }
@@ -100,7 +100,7 @@ impl<'a> Remote<'a> {
     /// The folder that has it. Others that were downloaded before go.
     pub(super) async fn get(
         &self,
-        folder: &Folder,
+        folder: &MachineFolder,
         printer: &mut Printer,
     ) -> Result<PathBuf, QemuError> {
         if let Some(place) = self.stored(folder) {

@@ -36,7 +36,7 @@ const TOKEN: usize = 32;
 
 /// Where everything of the machine is.
 #[derive(Debug, Clone)]
-pub(super) struct Folder {
+pub(super) struct MachineFolder {
     root: PathBuf,
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Transport {
     Kernel(u32),
 }
 
-impl Folder {
+impl MachineFolder {
     pub(super) fn new(machines: &Path) -> Self {
         Self {
             root: machines.join("qemu"),

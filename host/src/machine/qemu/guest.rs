@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::QemuError;
 use super::download::Remote;
-use super::folder::{DESCRIPTION, Folder, INITRAMFS, KERNEL};
+use super::folder::{DESCRIPTION, INITRAMFS, KERNEL, MachineFolder};
 use crate::output::Printer;
 use crate::settings::GuestImage;
 
@@ -40,7 +40,7 @@ impl Guest {
     /// comes with locald.
     pub(super) async fn get(
         configured: Option<&GuestImage>,
-        machine: &Folder,
+        machine: &MachineFolder,
         printer: &mut Printer,
     ) -> Result<Self, QemuError> {
         let folder = match Place::of(configured)? {
@@ -53,7 +53,7 @@ impl Guest {
     /// The same, where nothing may be downloaded: absent when it would be.
     pub(super) fn find(
         configured: Option<&GuestImage>,
-        machine: &Folder,
+        machine: &MachineFolder,
     ) -> Result<Option<Self>, QemuError> {
         let folder = match Place::of(configured)? {
             Place::Here(folder) => Some(folder),

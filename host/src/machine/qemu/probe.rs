@@ -6,11 +6,11 @@ use protocol::build_id::Architecture;
 use protocol::event::{Check, Verdict};
 
 use super::QemuError;
+use super::acceleration_test;
 use super::command_line::{Acceleration, Programs};
 use super::error::package;
-use super::folder::{Folder, Transport};
+use super::folder::{MachineFolder, Transport};
 use super::guest::Guest;
-use super::trial;
 use crate::settings::GuestImage;
 
 const KVM: &str = "/dev/kvm";
@@ -70,7 +70,7 @@ pub(super) fn image_tool() -> Result<String, QemuError> {
 /// What is worth trying for a guest, best first. That KVM is there does not say that it
 /// works: what an earlier start found out is remembered until the kernel
 /// changes.
-pub(super) fn accelerations(folder: &Folder, guest: Architecture) -> Vec<Acceleration> {
+pub(super) fn accelerations(folder: &MachineFolder, guest: Architecture) -> Vec<Acceleration> {
     let known = fs_err::read_to_string(folder.acceleration()).unwrap_or_default();
     if guest != Architecture::own() || !is_usable(KVM) || known == broken_kvm() {
         return vec![Acceleration::Emulation];
@@ -79,7 +79,7 @@ pub(super) fn accelerations(folder: &Folder, guest: Architecture) -> Vec<Acceler
 }
 
 /// Remembers that KVM does not work.
-pub(super) fn note_broken_kvm(folder: &Folder) {
+pub(super) fn note_broken_kvm(folder: &MachineFolder) {
     // Otherwise it is tried once more.
     let _ = fs_err::write(folder.acceleration(), broken_kvm());
 }
@@ -100,7 +100,7 @@ pub(super) fn certificates() -> Option<PathBuf> {
 }
 
 /// The checks of `vm doctor`.
-pub(super) fn checks(folder: &Folder, guest: Option<&GuestImage>) -> Vec<Check> {
+pub(super) fn checks(folder: &MachineFolder, guest: Option<&GuestImage>) -> Vec<Check> {
     let program = |program: &'static str| match find(program) {
         Ok(path) => Check::good(program, path),
         Err(error) => Check::bad(program, error.to_string(), Some(package(program))),
@@ -129,12 +129,12 @@ pub(super) fn checks(folder: &Folder, guest: Option<&GuestImage>) -> Vec<Check> 
     checks
 }
 
-fn kvm(folder: &Folder, guest: Architecture) -> Check {
+fn kvm(folder: &MachineFolder, guest: Architecture) -> Check {
     let slow = "builds take several times as long without it";
     let mut said = "QEMU could not start with it".to_owned();
     if accelerations(folder, guest).contains(&Acceleration::Kvm) {
         let qemu = find(qemu(guest)).unwrap_or_default();
-        match trial::firmware(&qemu, guest, Acceleration::Kvm) {
+        match acceleration_test::firmware(&qemu, guest, Acceleration::Kvm) {
             Ok(()) => return Check::good("KVM", format!("{KVM} is usable")),
             Err(error) => said = format!("QEMU cannot start with it: {error}"),
         }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use protocol::build_id::Architecture;
 
 use super::command_line::{self, Acceleration, CERTIFICATES, Programs};
-use super::console::{self, Heard};
+use super::console::{self, ConsoleWait};
 use super::dial;
-use super::folder::{Folder, LISTENS, Transport};
+use super::folder::{LISTENS, MachineFolder, Transport};
 use super::guest::Guest;
-use super::life::Life;
+use super::run_state::RunState;
 use super::{QemuError, probe, supervisor};
 use crate::machine::step::Steps;
 use crate::output::Printer;
@@ -27,18 +27,18 @@ const KERNEL: &str = "locald: modules";
 /// Starts the machine, unless somebody else has started it meanwhile; returns
 /// when its agent listens.
 pub(super) async fn start(
-    folder: &Folder,
+    folder: &MachineFolder,
     shape: &Shape,
     guest: &Guest,
     printer: &mut Printer,
 ) -> Result<(), QemuError> {
     let waiting = || printer.note("Waiting for another locald that starts the machine");
     let _lock = folder.lock(waiting).await?;
-    match folder.life() {
-        Life::Running | Life::Suspended { .. } => return Ok(()),
+    match folder.run_state() {
+        RunState::Running | RunState::Suspended { .. } => return Ok(()),
         // Who started it is gone: the guest goes on.
-        Life::Starting => return listen(folder, EMULATION, LISTENS).await,
-        Life::None => {}
+        RunState::Starting => return listen(folder, EMULATION, LISTENS).await,
+        RunState::None => {}
     }
     let mut start = Start {
         folder,
@@ -51,7 +51,7 @@ pub(super) async fn start(
 }
 
 struct Start<'a> {
-    folder: &'a Folder,
+    folder: &'a MachineFolder,
     shape: &'a Shape,
     guest: &'a Guest,
     printer: &'a mut Printer,
@@ -131,8 +131,9 @@ impl Start<'_> {
         for stale in ["run/serial.log", "run/end.json"] {
             folder.forget(stale)?;
         }
-        let plan = command_line::plan(programs, self.shape, self.guest, acceleration, transport);
-        folder.write(&format!("run/{}", supervisor::PLAN), &plan)?;
+        let config =
+            command_line::run_config(programs, self.shape, self.guest, acceleration, transport);
+        folder.write(&format!("run/{}", supervisor::RUN_CONFIG), &config)?;
         supervisor::spawn(&folder.run()).map_err(QemuError::io("start a supervisor"))?;
         let time = match acceleration {
             Acceleration::Kvm => KVM,
@@ -147,17 +148,21 @@ impl Start<'_> {
 }
 
 /// Waits for words on the console.
-async fn listen(folder: &Folder, time: Duration, words: &'static str) -> Result<(), QemuError> {
+async fn listen(
+    folder: &MachineFolder,
+    time: Duration,
+    words: &'static str,
+) -> Result<(), QemuError> {
     let console = folder.clone();
     let waiting = move || console::await_words(&console, words, time);
     let heard = tokio::task::spawn_blocking(waiting).await;
     let heard = heard.unwrap_or_else(|error| Err(error.into()));
     match heard.map_err(QemuError::io("watch the machine's console"))? {
-        Heard::Words => Ok(()),
-        Heard::End => Err(QemuError::EndedAtStart {
+        ConsoleWait::Words => Ok(()),
+        ConsoleWait::End => Err(QemuError::EndedAtStart {
             log: words_of(folder),
         }),
-        Heard::Silence => Err(QemuError::StartDeadline {
+        ConsoleWait::Silence => Err(QemuError::StartDeadline {
             time,
             log: words_of(folder),
         }),
@@ -165,13 +170,13 @@ async fn listen(folder: &Folder, time: Duration, words: &'static str) -> Result<
 }
 
 /// The last words of whoever had something to say.
-fn words_of(folder: &Folder) -> Vec<String> {
+fn words_of(folder: &MachineFolder) -> Vec<String> {
     let logs = ["supervisor.log", "vhost.log", "qemu.log", "serial.log"];
     logs.into_iter().flat_map(|log| folder.tail(log)).collect()
 }
 
 /// Makes the data disk, or makes it larger.
-fn data_disk(folder: &Folder, shape: &Shape) -> Result<(), QemuError> {
+fn data_disk(folder: &MachineFolder, shape: &Shape) -> Result<(), QemuError> {
     let disk = folder.disk();
     if !disk.exists() {
         let new = folder.root().join("new.qcow2");

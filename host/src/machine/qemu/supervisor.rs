@@ -14,13 +14,13 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_de
 use serde::{Deserialize, Serialize};
 
 use super::folder::is_file;
-use super::life::{ALIVE, End, Processes};
+use super::run_state::{ALIVE, End, Processes};
 use crate::platform::state_file;
 
 /// The hidden first argument; the second is the folder of the run.
 const WORD: &str = "__locald-qemu";
 /// What the supervisor is to start.
-pub(super) const PLAN: &str = "plan.json";
+pub(super) const RUN_CONFIG: &str = "plan.json";
 /// The socket between QEMU and its vsock device.
 pub(super) const DEVICE_SOCKET: &str = "vhost.sock";
 /// The device makes its socket in this time.
@@ -28,17 +28,17 @@ const DEVICE: Duration = Duration::from_secs(5);
 
 /// A program and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Program {
+pub(super) struct ChildCommand {
     pub(super) path: String,
     pub(super) arguments: Vec<String>,
 }
 
 /// What a run consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Plan {
+pub(super) struct RunConfig {
     /// Where the kernel has no vsock device of its own.
-    pub(super) device: Option<Program>,
-    pub(super) qemu: Program,
+    pub(super) device: Option<ChildCommand>,
+    pub(super) qemu: ChildCommand,
 }
 
 /// Starts a supervisor that outlives this process.
@@ -82,7 +82,7 @@ fn supervise(run: &Path) -> io::Result<String> {
     lock.lock()?;
     // Children hold the lock, too: the machine lives as long as one of them.
     rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())?;
-    let plan: Plan = serde_json::from_slice(&fs_err::read(run.join(PLAN))?)?;
+    let config: RunConfig = serde_json::from_slice(&fs_err::read(run.join(RUN_CONFIG))?)?;
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
     let changes = inotify::WatchFlags::CREATE
         | inotify::WatchFlags::DELETE
@@ -94,13 +94,13 @@ fn supervise(run: &Path) -> io::Result<String> {
         ..Processes::default()
     };
     let mut device = None;
-    if let Some(program) = &plan.device {
+    if let Some(program) = &config.device {
         let child = start(program, run, "vhost.log")?;
         processes.vsock = Some(child.id());
         device = Some(Guarded(child));
         await_socket(run, &watch)?;
     }
-    let qemu = Guarded(start(&plan.qemu, run, "qemu.log")?);
+    let qemu = Guarded(start(&config.qemu, run, "qemu.log")?);
     processes.qemu = Some(qemu.0.id());
     state_file::write(&run.join("processes.json"), &processes)?;
     wait(qemu, device, &watch, || is_file(&lock, &run.join(ALIVE)))
@@ -116,7 +116,7 @@ impl Drop for Guarded {
     }
 }
 
-fn start(program: &Program, run: &Path, log: &str) -> io::Result<Child> {
+fn start(program: &ChildCommand, run: &Path, log: &str) -> io::Result<Child> {
     let log = fs_err::File::create(run.join(log))?.into_parts().0;
     let mut command = Command::new(&program.path);
     command

@@ -6,13 +6,13 @@ use tokio::process::Command;
 const NEW_GROUP: u32 = 0x200;
 
 /// Puts a program into a process group of its own.
-pub(in crate::machine) fn apart(command: &mut Command) {
+pub(in crate::machine) fn in_own_group(command: &mut Command) {
     command.creation_flags(NEW_GROUP);
 }
 
 /// A program that ignores Ctrl-C, and may ask at the console.
-pub(in crate::machine) fn deaf(program: &str) -> Command {
+pub(in crate::machine) fn ignoring_interrupts(program: &str) -> Command {
     let mut command = Command::new(program);
-    apart(&mut command);
+    in_own_group(&mut command);
     command
 }

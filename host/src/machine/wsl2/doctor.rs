@@ -5,17 +5,17 @@ use std::path::Path;
 use protocol::Failure;
 use protocol::event::{Check, Verdict};
 
-use super::program::Program;
-use super::{QUESTION, WslError, disk, own_agent};
+use super::wsl_exe::WslExe;
+use super::{STATUS_TIMEOUT, WslError, disk, own_agent};
 
 pub(super) async fn checks(guest: Option<&Path>) -> Vec<Check> {
-    let program = Program::find();
+    let program = WslExe::find();
     let mut checks = vec![check(
         "wsl.exe",
         program.as_ref().map(|it| it.path().display().to_string()),
     )];
     if let Ok(program) = &program {
-        let version = program.run(&["--version"], QUESTION).await;
+        let version = program.run(&["--version"], STATUS_TIMEOUT).await;
         checks.push(match version {
             Ok(said) => check("version of WSL", Ok(first_line(&said))),
             // The one that comes with Windows does not know the question.
@@ -26,7 +26,7 @@ pub(super) async fn checks(guest: Option<&Path>) -> Vec<Check> {
             },
             Err(error) => check("version of WSL", Err(&error)),
         });
-        let status = program.run(&["--status"], QUESTION).await;
+        let status = program.run(&["--status"], STATUS_TIMEOUT).await;
         checks.push(check(
             "state of WSL",
             status.as_ref().map(|said| first_line(said)),

@@ -9,7 +9,7 @@ use protocol::{CONTROL_CAP, Channel, Event, Failure, FailureKind, Input};
 
 use super::change::{NotMade, Target};
 use super::listing::Listing;
-use super::{Messages, Report, residue, unexpected};
+use super::{Messages, Report, leftovers, unexpected};
 use crate::connection::agent::{Message, Sender};
 use crate::sync::source::{SourceTree, chunks, files, lost, send_file, walk_live};
 use crate::sync::watch::{Grown, Watch};
@@ -80,12 +80,12 @@ impl Side {
     }
 
     /// Removes what a killed shell has left.
-    pub(super) fn remove_residue(&self) {
+    pub(super) fn remove_leftovers(&self) {
         tokio::task::block_in_place(|| {
             // What cannot be listed is told by the first round.
             if let Ok(tree) = walk_live(&self.root) {
                 let root = std::iter::once(self.root.as_path());
-                residue::remove(root.chain(tree.folders.iter().map(PathBuf::as_path)));
+                leftovers::remove(root.chain(tree.folders.iter().map(PathBuf::as_path)));
             }
         });
     }

@@ -8,13 +8,13 @@ use crate::report::{ServiceState, ServiceStatus, Statuses};
 
 /// The board; a clone is the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Board {
+pub(crate) struct StatusTable {
     statuses: watch::Sender<Statuses>,
     /// What other processes see of it, as long as somebody writes it down.
     written: watch::Receiver<Statuses>,
 }
 
-impl Board {
+impl StatusTable {
     /// All wait.
     pub(crate) fn new<'a>(services: impl Iterator<Item = (&'a str, Option<u16>)>) -> Self {
         let waiting = |(name, port): (&str, _)| {
@@ -98,39 +98,43 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_depends_waits_until_all_are_ready() {
-        let board = Board::new([("db", Some(1)), ("job", None)].into_iter());
+        let status_table = StatusTable::new([("db", Some(1)), ("job", None)].into_iter());
         let needs = ["db".to_owned(), "job".to_owned()];
         let is_ready = async || {
             let moment = std::time::Duration::from_millis(1);
-            tokio::time::timeout(moment, board.ready(&needs))
+            tokio::time::timeout(moment, status_table.ready(&needs))
                 .await
                 .is_ok()
         };
-        board.set("db", ServiceState::Healthy);
+        status_table.set("db", ServiceState::Healthy);
         assert!(!is_ready().await);
-        board.set("job", ServiceState::Ended(1));
+        status_table.set("job", ServiceState::Ended(1));
         assert!(!is_ready().await);
-        board.set("job", ServiceState::Ended(0));
+        status_table.set("job", ServiceState::Ended(0));
         assert!(is_ready().await);
-        board.set("db", ServiceState::Resting);
+        status_table.set("db", ServiceState::Resting);
         assert!(!is_ready().await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_written_is_not_told() {
-        let alone = Board::new([("db", None)].into_iter());
+        let alone = StatusTable::new([("db", None)].into_iter());
         alone.written().await;
-        let (board, writer) = alone.shared();
-        writer.send_replace(board.look().borrow().clone());
-        board.written().await;
-        board.set("db", ServiceState::Healthy);
+        let (status_table, writer) = alone.shared();
+        writer.send_replace(status_table.look().borrow().clone());
+        status_table.written().await;
+        status_table.set("db", ServiceState::Healthy);
         let moment = std::time::Duration::from_millis(1);
-        assert!(tokio::time::timeout(moment, board.written()).await.is_err());
-        writer.send_replace(board.look().borrow().clone());
-        board.written().await;
+        assert!(
+            tokio::time::timeout(moment, status_table.written())
+                .await
+                .is_err()
+        );
+        writer.send_replace(status_table.look().borrow().clone());
+        status_table.written().await;
         // Who cannot write any more holds nobody up.
-        board.set("db", ServiceState::Stopped);
+        status_table.set("db", ServiceState::Stopped);
         drop(writer);
-        board.written().await;
+        status_table.written().await;
     }
 }

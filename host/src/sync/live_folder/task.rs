@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::round::Side;
-use super::{Keeper, Report, unexpected};
+use super::{Report, SyncLock, unexpected};
 use crate::connection::agent::Message;
 use crate::sync::watch::Watch;
 
@@ -21,21 +21,21 @@ const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the task works with.
-pub(super) struct Work {
+pub(super) struct SyncTask {
     pub(super) side: Side,
     pub(super) watch: Watch,
-    pub(super) keeper: Keeper,
+    pub(super) sync_lock: SyncLock,
 }
 
 /// What comes while another shell keeps the folder in step.
-enum Turn {
+enum Standby {
     /// It is in step.
     Settled,
     /// It is this shell's now.
     Ours,
 }
 
-impl Work {
+impl SyncTask {
     /// `ready` is told when the machine has what the folder had; why that failed
     /// is told at the end.
     pub(super) async fn run(
@@ -44,17 +44,17 @@ impl Work {
         mut end: oneshot::Receiver<()>,
     ) -> Result<Report, Failure> {
         let mut ready = Some(ready);
-        if !self.keeper.take()?
-            && let Turn::Settled = self.look_on(Some(PATIENCE)).await?
+        if !self.sync_lock.take()?
+            && let Standby::Settled = self.stand_by(Some(PATIENCE)).await?
         {
             let _ = ready.take().map(|it| it.send(()));
             let is_over = tokio::select! {
-                turn = self.look_on(None) => turn.map(|_| false)?,
+                turn = self.stand_by(None) => turn.map(|_| false)?,
                 _ = &mut end => true,
             };
             if is_over {
                 // What this shell has changed last is brought, too.
-                if let Turn::Ours = self.look_on(Some(PATIENCE)).await? {
+                if let Standby::Ours = self.stand_by(Some(PATIENCE)).await? {
                     self.take_over().await?;
                 }
                 return Ok(self.side.report);
@@ -67,7 +67,7 @@ impl Work {
 
     /// Waits until the folder is this shell's, and before that, with a limit,
     /// until the shell that keeps it has brought what is there now.
-    async fn look_on(&mut self, limit: Option<Duration>) -> Result<Turn, Failure> {
+    async fn stand_by(&mut self, limit: Option<Duration>) -> Result<Standby, Failure> {
         if limit.is_some() {
             self.side.say(&Input::Folder(FolderInput::Settle)).await?;
         }
@@ -77,14 +77,14 @@ impl Work {
                 message = self.side.messages.next() => match message? {
                     // It may answer a question that was given up.
                     Message::Event(Event::Folder(FolderEvent::Shared)) if limit.is_none() => {}
-                    Message::Event(Event::Folder(FolderEvent::Shared)) => return Ok(Turn::Settled),
+                    Message::Event(Event::Folder(FolderEvent::Shared)) => return Ok(Standby::Settled),
                     _ => return Err(unexpected()),
                 },
                 () = tokio::time::sleep_until(until), if limit.is_some() => {
-                    return Ok(Turn::Settled);
+                    return Ok(Standby::Settled);
                 }
-                () = tokio::time::sleep(LOOK) => if self.keeper.take()? {
-                    return Ok(Turn::Ours);
+                () = tokio::time::sleep(LOOK) => if self.sync_lock.take()? {
+                    return Ok(Standby::Ours);
                 },
             }
         }
@@ -101,7 +101,7 @@ impl Work {
                 _ => return Err(unexpected()),
             }
         }
-        self.side.remove_residue();
+        self.side.remove_leftovers();
         self.settle().await
     }
 

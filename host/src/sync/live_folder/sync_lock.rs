@@ -12,13 +12,13 @@ use crate::platform::state_file;
 /// The place of the one shell that keeps a folder in step. It is free again when
 /// this is dropped, or its process killed.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct SyncLock {
     path: PathBuf,
     /// Present in the shell that has the place.
     lock: Option<File>,
 }
 
-impl Keeper {
+impl SyncLock {
     /// That of a project, by the digits of its identity.
     pub(crate) fn of(folders: &Path, id: &str) -> Result<Self, Failure> {
         fs_err::create_dir_all(folders).map_err(|error| failed(&error))?;
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn one_shell_has_the_place_until_it_ends() {
         let folders = tempfile::tempdir().unwrap();
-        let of = |id| Keeper::of(&folders.path().join("folders"), id).unwrap();
+        let of = |id| SyncLock::of(&folders.path().join("folders"), id).unwrap();
         let (mut one, mut other, mut elsewhere) = (of("1"), of("1"), of("2"));
         assert!(one.take().unwrap() && one.take().unwrap() && elsewhere.take().unwrap());
         assert!(!other.take().unwrap() && !other.is_here());

@@ -150,7 +150,7 @@ const FLAGS: [(&[&str], &[&str], &str); 14] = [
 ];
 
 /// The error of a command line, with the tip that helps.
-pub(super) fn answer(mut error: clap::Error, words: &[String]) -> clap::Error {
+pub(super) fn add(mut error: clap::Error, words: &[String]) -> clap::Error {
     let said = |error: &clap::Error, kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
@@ -229,11 +229,11 @@ mod tests {
         let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
         let all = ["locald".to_owned()].into_iter().chain(words.clone());
         let error = Cli::try_parse_from(all).unwrap_err();
-        answer(error, &words).render().to_string()
+        add(error, &words).render().to_string()
     }
 
     #[test]
-    fn habits_are_answered() {
+    fn foreign_words_get_hints() {
         let lines = [
             "exec web sh",
             "start",

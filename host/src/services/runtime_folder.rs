@@ -17,15 +17,15 @@ use crate::platform::state_file;
 use crate::report::Statuses;
 
 #[cfg(unix)]
-#[path = "folder/unix.rs"]
+#[path = "runtime_folder/unix.rs"]
 mod imp;
 #[cfg(not(unix))]
-#[path = "folder/windows.rs"]
+#[path = "runtime_folder/windows.rs"]
 mod imp;
 
 /// Where it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Folder {
+pub(crate) struct RuntimeFolder {
     path: PathBuf,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Lock {
 
 /// The folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FolderError {
+pub(crate) enum RuntimeFolderError {
     /// The lock is held.
     #[error("`locald up` runs already for this project")]
     Runs,
@@ -53,20 +53,20 @@ pub(crate) enum FolderError {
     },
 }
 
-impl From<FolderError> for Failure {
-    fn from(error: FolderError) -> Self {
+impl From<RuntimeFolderError> for Failure {
+    fn from(error: RuntimeFolderError) -> Self {
         match &error {
-            FolderError::Runs => Self::from_error(FailureKind::Invalid, &error).with_hint(
+            RuntimeFolderError::Runs => Self::from_error(FailureKind::Invalid, &error).with_hint(
                 "`locald ps` shows its services, `locald stop` ends it, `locald logs -f` follows it",
             ),
-            FolderError::Absent => Self::from_error(FailureKind::NotFound, &error)
+            RuntimeFolderError::Absent => Self::from_error(FailureKind::NotFound, &error)
                 .with_hint("`locald up` starts the services, `--project FOLDER` names another project"),
-            FolderError::File { .. } => Self::from_error(FailureKind::Store, &error),
+            RuntimeFolderError::File { .. } => Self::from_error(FailureKind::Store, &error),
         }
     }
 }
 
-impl Folder {
+impl RuntimeFolder {
     /// That of a project, by the digits of its identity.
     pub(crate) fn of(services: &Path, id: &str) -> Self {
         // Short, as the path of a socket must be.
@@ -86,18 +86,18 @@ impl Folder {
     }
 
     /// Makes the folder, private to its user, and takes the lock.
-    pub(crate) fn lock(&self) -> Result<Lock, FolderError> {
+    pub(crate) fn lock(&self) -> Result<Lock, RuntimeFolderError> {
         imp::create(&self.path).map_err(self.failed())?;
         let file = self.open_lock().map_err(self.failed())?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(FolderError::Runs),
+            Err(TryLockError::WouldBlock) => Err(RuntimeFolderError::Runs),
             Err(TryLockError::Error(source)) => Err(self.failed()(source)),
         }
     }
 
     /// Whether somebody holds the lock.
-    pub(crate) fn is_locked(&self) -> Result<bool, FolderError> {
+    pub(crate) fn is_locked(&self) -> Result<bool, RuntimeFolderError> {
         let file = match self.open_lock() {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -111,15 +111,15 @@ impl Folder {
     }
 
     /// How the services of the one that runs are.
-    pub(crate) fn statuses(&self) -> Result<Statuses, FolderError> {
+    pub(crate) fn statuses(&self) -> Result<Statuses, RuntimeFolderError> {
         if !self.is_locked()? {
-            return Err(FolderError::Absent);
+            return Err(RuntimeFolderError::Absent);
         }
         self.last_statuses()
     }
 
     /// How the services of the last one that ran are, or were at its end.
-    pub(crate) fn last_statuses(&self) -> Result<Statuses, FolderError> {
+    pub(crate) fn last_statuses(&self) -> Result<Statuses, RuntimeFolderError> {
         let read = fs_err::read(self.file());
         // It has the lock, and has written nothing yet.
         let bytes = match read {
@@ -130,12 +130,12 @@ impl Folder {
     }
 
     /// Writes how the services are, in one step.
-    pub(crate) fn write(&self, statuses: &Statuses) -> Result<(), FolderError> {
+    pub(crate) fn write(&self, statuses: &Statuses) -> Result<(), RuntimeFolderError> {
         state_file::write(&self.file(), statuses).map_err(self.failed())
     }
 
     /// Forgets what an earlier one has left.
-    pub(crate) fn forget(&self) -> Result<(), FolderError> {
+    pub(crate) fn forget(&self) -> Result<(), RuntimeFolderError> {
         state_file::remove(&self.file()).map_err(self.failed())
     }
 
@@ -147,8 +147,8 @@ impl Folder {
         state_file::open_lock(&self.path.join("lock"))
     }
 
-    fn failed(&self) -> impl Fn(io::Error) -> FolderError {
-        move |source| FolderError::File {
+    fn failed(&self) -> impl Fn(io::Error) -> RuntimeFolderError {
+        move |source| RuntimeFolderError::File {
             path: self.path.clone(),
             source,
         }
@@ -164,18 +164,18 @@ mod tests {
     #[test]
     fn only_the_lock_tells_whether_it_runs() {
         let home = tempfile::tempdir().unwrap();
-        let folder = Folder::of(home.path(), &"0123456789abcdef".repeat(4));
-        assert!(matches!(folder.statuses(), Err(FolderError::Absent)));
+        let folder = RuntimeFolder::of(home.path(), &"0123456789abcdef".repeat(4));
+        assert!(matches!(folder.statuses(), Err(RuntimeFolderError::Absent)));
         let lock = folder.lock().unwrap();
-        assert!(matches!(folder.lock(), Err(FolderError::Runs)));
+        assert!(matches!(folder.lock(), Err(RuntimeFolderError::Runs)));
         assert_eq!(folder.statuses().unwrap(), Statuses::new());
-        let board = super::super::Board::new([("web", Some(80))].into_iter());
-        let statuses = board.look().borrow().clone();
+        let status_table = super::super::StatusTable::new([("web", Some(80))].into_iter());
+        let statuses = status_table.look().borrow().clone();
         folder.write(&statuses).unwrap();
         assert_eq!(folder.statuses().unwrap(), statuses);
         drop(lock);
         // What a killed one has left counts no more.
-        assert!(matches!(folder.statuses(), Err(FolderError::Absent)));
+        assert!(matches!(folder.statuses(), Err(RuntimeFolderError::Absent)));
         folder.lock().unwrap();
     }
 }

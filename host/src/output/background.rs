@@ -3,23 +3,23 @@
 use std::time::Instant;
 
 use super::log::Log;
-use super::{Printer, Voice, json};
+use super::{Audience, Printer, json};
 
 impl Printer {
     /// Another printer for the same streams, for what goes on at the same time.
     /// Phases that end well leave no line there.
-    pub(crate) fn aside(&self) -> Self {
-        let voice = match &self.voice {
-            Voice::People(people) => Voice::people(
-                people.story.aside(),
+    pub(crate) fn background(&self) -> Self {
+        let audience = match &self.audience {
+            Audience::People(people) => Audience::people(
+                people.reporter.background(),
                 people.detail,
                 [people.style, people.out_style],
-                people.screen.aside(),
+                people.screen.background(),
             ),
-            Voice::Programs(_) => Voice::Programs(json::Narrator::default()),
+            Audience::Programs(_) => Audience::Programs(json::JsonReporter::default()),
         };
         Self {
-            voice,
+            audience,
             out: self.out.clone(),
             log: Log::default(),
             started: Instant::now(),

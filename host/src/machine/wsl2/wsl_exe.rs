@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::{Code, NAME, WslError, words};
+use super::{Code, NAME, WslError, text};
 use crate::machine::spawn;
 
 /// The program.
 #[derive(Debug)]
-pub(super) struct Program(PathBuf);
+pub(super) struct WslExe(PathBuf);
 
-impl Program {
+impl WslExe {
     pub(super) fn find() -> Result<Self, WslError> {
         which::which("wsl.exe")
             .map(Self)
@@ -31,9 +31,9 @@ impl Program {
         let mut command = self.command();
         command.args(arguments).stdin(Stdio::null());
         let output = output(command, time).await?;
-        let said = words::decode(&output.stdout) + &words::decode(&output.stderr);
+        let said = text::decode(&output.stdout) + &text::decode(&output.stderr);
         // A list without entries is a failure for some versions of WSL.
-        if output.status.success() || (words::code(&said).is_none() && arguments[0] == "--list") {
+        if output.status.success() || (text::code(&said).is_none() && arguments[0] == "--list") {
             return Ok(said);
         }
         Err(refused(arguments[0], &said))
@@ -51,7 +51,7 @@ impl Program {
                 code: Code::DistributionNotFound,
                 ..
             }) => Ok(HashSet::new()),
-            said => Ok(words::names(&said?)),
+            said => Ok(text::names(&said?)),
         }
     }
 
@@ -74,17 +74,17 @@ impl Program {
         let mut command = self.inside(program);
         command.stdin(input);
         let output = output(command, time).await?;
-        let said = words::decode(&output.stdout);
+        let said = text::decode(&output.stdout);
         if output.status.success() {
             return Ok(said);
         }
-        let all = said + &words::decode(&output.stderr);
-        if words::code(&all).is_some() {
+        let all = said + &text::decode(&output.stderr);
+        if text::code(&all).is_some() {
             return Err(refused("--exec", &all));
         }
         Err(WslError::Inside {
             program: program[..program.len().min(2)].join(" "),
-            said: words::message(&all),
+            said: text::message(&all),
         })
     }
 
@@ -101,7 +101,7 @@ impl Program {
         command.env("WSL_UTF8", "1");
         // Nothing of this console's is handed to Linux.
         command.env("WSLENV", OsString::new());
-        spawn::apart(&mut command);
+        spawn::in_own_group(&mut command);
         command
     }
 }
@@ -118,8 +118,8 @@ async fn output(mut command: Command, time: Duration) -> Result<Output, WslError
 }
 
 fn refused(task: &str, said: &str) -> WslError {
-    let code = words::code(said);
-    let message = words::message(said);
+    let code = text::code(said);
+    let message = text::message(said);
     WslError::Refused {
         task: task.to_owned(),
         said: match code {

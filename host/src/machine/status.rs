@@ -7,7 +7,7 @@ use crate::report::{MachineState, StartStep};
 
 /// A machine as it was found.
 #[derive(Debug)]
-pub(crate) struct Look {
+pub(crate) struct Status {
     pub(crate) state: MachineState,
     /// Why it does not run, as far as is known.
     pub(crate) fault: Option<Failure>,
@@ -19,7 +19,7 @@ pub(crate) struct Look {
     pub(crate) steps: Vec<StartStep>,
 }
 
-impl Look {
+impl Status {
     /// A machine without an agent.
     pub(crate) fn without_agent(state: MachineState, fault: Option<Failure>) -> Self {
         Self {

@@ -11,11 +11,11 @@ use crate::platform::state_file;
 
 /// A lock, held until it is dropped.
 #[derive(Debug)]
-pub(super) struct Occupancy {
+pub(super) struct UsageLock {
     _file: File,
 }
 
-impl Occupancy {
+impl UsageLock {
     /// Together with others, once nobody is [`alone`](Self::alone) there.
     pub(super) async fn share(folder: &Path) -> Result<Self, WslError> {
         let file = open(folder)?;
@@ -50,10 +50,10 @@ fn open(folder: &Path) -> Result<File, WslError> {
 
 async fn blocking(
     lock: impl FnOnce() -> io::Result<File> + Send + 'static,
-) -> Result<Occupancy, WslError> {
+) -> Result<UsageLock, WslError> {
     let locked = tokio::task::spawn_blocking(lock).await;
     let file = locked.unwrap_or_else(|error| Err(error.into()));
-    file.map(|file| Occupancy { _file: file }).map_err(failed)
+    file.map(|file| UsageLock { _file: file }).map_err(failed)
 }
 
 fn failed(source: io::Error) -> WslError {
@@ -69,18 +69,18 @@ mod tests {
     #[tokio::test]
     async fn the_last_one_lets_the_next_one_in() {
         let folder = tempfile::tempdir().unwrap();
-        let one = Occupancy::share(folder.path()).await.unwrap();
-        let other = Occupancy::share(folder.path()).await.unwrap();
-        assert!(Occupancy::is_shared(folder.path()).unwrap());
+        let one = UsageLock::share(folder.path()).await.unwrap();
+        let other = UsageLock::share(folder.path()).await.unwrap();
+        assert!(UsageLock::is_shared(folder.path()).unwrap());
         drop(one);
-        assert!(Occupancy::is_shared(folder.path()).unwrap());
+        assert!(UsageLock::is_shared(folder.path()).unwrap());
         let mut waited = false;
-        let alone = Occupancy::alone(folder.path(), || {
+        let alone = UsageLock::alone(folder.path(), || {
             waited = true;
             drop(other);
         });
         drop(alone.await.unwrap());
         assert!(waited);
-        assert!(!Occupancy::is_shared(folder.path()).unwrap());
+        assert!(!UsageLock::is_shared(folder.path()).unwrap());
     }
 }

@@ -18,7 +18,7 @@ impl Supervisor {
             _ => String::new(),
         };
         let text = match (self.on_exit, &self.launch.health.probe) {
-            (OnExit::Wait, _) => return self.board.set(name, ServiceState::Healthy),
+            (OnExit::Wait, _) => return self.status_table.set(name, ServiceState::Healthy),
             (OnExit::Restart, Probe::Started) => format!("{name} has started"),
             (OnExit::Restart, _) => format!("{name} is up{place} ({time})"),
         };
@@ -50,8 +50,8 @@ impl Supervisor {
 
     /// Who reads it, and asks for the states then, finds this one.
     pub(super) async fn tell(&mut self, state: ServiceState, text: &str) {
-        self.board.set(&self.launch.name, state);
-        self.board.written().await;
+        self.status_table.set(&self.launch.name, state);
+        self.status_table.written().await;
         self.printer
             .service_state(&self.launch.name, state.name(), text);
     }

@@ -13,7 +13,7 @@ use super::measure::{bytes, counted, duration};
 use super::phase::{self, OpenPhase, heading};
 use super::sanitise::{Keep, clean, sanitise};
 use super::style::Style;
-use super::transfer::{Told, Transfers};
+use super::transfer::{TransferMessage, Transfers};
 use super::warnings::Warnings;
 
 /// A phase shorter than this needs no time behind its heading.
@@ -24,7 +24,7 @@ const LAST_WORDS: &str = "ERROR: failed to ";
 
 /// The state of a request, as people see it.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct HumanReporter {
     detail: Detail,
     style: Style,
     /// Whether there are live lines.
@@ -38,7 +38,7 @@ pub(super) struct Story {
     warnings: Warnings,
 }
 
-impl Story {
+impl HumanReporter {
     pub(super) fn new(detail: Detail, style: Style, folds: bool) -> Self {
         Self {
             detail,
@@ -54,10 +54,10 @@ impl Story {
 
     /// A story beside this one, of something that was told before: only how
     /// it ends is worth a line.
-    pub(super) fn aside(&self) -> Self {
-        let mut story = Self::new(self.detail, self.style, self.folds);
-        story.collapses = self.detail != Detail::Verbose;
-        story
+    pub(super) fn background(&self) -> Self {
+        let mut reporter = Self::new(self.detail, self.style, self.folds);
+        reporter.collapses = self.detail != Detail::Verbose;
+        reporter
     }
 
     /// Takes an event in; returns the lines that stay.
@@ -243,10 +243,10 @@ impl Story {
         }
     }
 
-    fn keep(&self, told: Option<Told>) -> Vec<String> {
+    fn keep(&self, told: Option<TransferMessage>) -> Vec<String> {
         match told {
-            Some(Told::Lasting(line)) => vec![line],
-            Some(Told::Passing(line)) if !self.folds => vec![line],
+            Some(TransferMessage::Lasting(line)) => vec![line],
+            Some(TransferMessage::Passing(line)) if !self.folds => vec![line],
             _ => Vec::new(),
         }
     }

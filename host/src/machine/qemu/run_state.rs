@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::QemuError;
-use super::folder::{Folder, LISTENS, SWITCHED_OFF};
+use super::folder::{LISTENS, MachineFolder, SWITCHED_OFF};
 use crate::platform::state_file;
 
 /// The lock that everybody holds who belongs to a running machine.
@@ -31,7 +31,7 @@ pub(super) struct End {
 
 /// What is known without asking the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum RunState {
     /// Nothing runs.
     None,
     /// The agent does not listen yet.
@@ -42,21 +42,21 @@ pub(super) enum Life {
     Running,
 }
 
-impl Folder {
-    pub(super) fn life(&self) -> Life {
+impl MachineFolder {
+    pub(super) fn run_state(&self) -> RunState {
         if !self.is_alive() {
-            return Life::None;
+            return RunState::None;
         }
         let qemu = self.processes().qemu.and_then(process);
         if let Some(qemu) = qemu
             && state(qemu) == Some('T')
         {
-            return Life::Suspended { qemu };
+            return RunState::Suspended { qemu };
         }
         if self.console_says(LISTENS) {
-            Life::Running
+            RunState::Running
         } else {
-            Life::Starting
+            RunState::Starting
         }
     }
 

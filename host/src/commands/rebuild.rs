@@ -6,7 +6,7 @@ use std::time::Instant;
 use protocol::Failure;
 use protocol::event::Built;
 
-use super::build::{self, Plan};
+use super::build::{self, PreparedBuild};
 use crate::cli::BuildOptions;
 use crate::connection::session::Session;
 use crate::output::{Detail, Printer, duration};
@@ -17,7 +17,7 @@ use crate::sync::watch::{Grown, Watch};
 
 /// How a plan is made, again and again: settings may change as files do.
 #[derive(Debug, Clone)]
-pub(super) struct Recipe {
+pub(super) struct BuildInputs {
     pub(super) home: Home,
     /// The folder whose `locald.toml` counts.
     pub(super) root: PathBuf,
@@ -29,23 +29,23 @@ pub(super) struct Recipe {
     pub(super) builder: Option<String>,
 }
 
-impl Recipe {
+impl BuildInputs {
     /// Reads the settings and lists the source.
-    pub(super) fn plan(&self, detail: Detail) -> Result<Plan, Failure> {
+    pub(super) fn prepare(&self, detail: Detail) -> Result<PreparedBuild, Failure> {
         let mut settings = Settings::load(&self.root, &self.home)?;
         let folder = &self.source.folder;
         if let Some((table, name)) = &self.own {
             settings = settings.of_service(table, folder, name.clone())?;
         }
         let flags = BuildOptions::of(Some(folder.clone()), self.builder.clone());
-        Plan::prepare(&self.source, &self.home, &settings, &flags, detail)
+        PreparedBuild::prepare(&self.source, &self.home, &settings, &flags, detail)
     }
 }
 
 /// Keeps an image as new as its source.
-pub(super) struct Workshop {
-    recipe: Recipe,
-    plan: Plan,
+pub(super) struct Rebuilder {
+    inputs: BuildInputs,
+    prepared: PreparedBuild,
     /// Of the last build that went well.
     digest: Option<String>,
     /// Why the source could not be listed, or its settings be read.
@@ -53,25 +53,25 @@ pub(super) struct Workshop {
     watch: Watch,
 }
 
-impl Workshop {
+impl Rebuilder {
     /// Watches the source of a plan, which was built just now, or is not yet.
     pub(super) fn new(
-        recipe: Recipe,
-        plan: Plan,
+        inputs: BuildInputs,
+        prepared: PreparedBuild,
         digest: Option<String>,
         printer: &mut Printer,
     ) -> Self {
         let (watch, polling) = Watch::new();
         polling.iter().for_each(|polling| polling.tell(printer));
-        let mut workshop = Self {
-            recipe,
-            plan,
+        let mut rebuilder = Self {
+            inputs,
+            prepared,
             digest,
             trouble: None,
             watch,
         };
-        workshop.follow(printer);
-        workshop
+        rebuilder.follow(printer);
+        rebuilder
     }
 
     /// Whether something was built.
@@ -100,8 +100,8 @@ impl Workshop {
                 continue;
             }
             let start = Instant::now();
-            self.plan.log(&self.recipe.home, printer);
-            match build::follow(self.plan.clone(), session, printer).await {
+            self.prepared.log(&self.inputs.home, printer);
+            match build::follow(self.prepared.clone(), session, printer).await {
                 Ok(built) => {
                     if let Some(name) = self.finish(&built, &changes, start, printer) {
                         return name;
@@ -122,16 +122,16 @@ impl Workshop {
 
     /// Lists the source again; returns what has changed since the last time.
     fn look(&mut self, printer: &mut Printer) -> Result<Vec<String>, Failure> {
-        let plan = tokio::task::block_in_place(|| self.recipe.plan(printer.detail()))?;
-        let changes = plan.changes(&self.plan);
-        self.plan = plan;
+        let prepared = tokio::task::block_in_place(|| self.inputs.prepare(printer.detail()))?;
+        let changes = prepared.changes(&self.prepared);
+        self.prepared = prepared;
         self.follow(printer);
         Ok(changes)
     }
 
     /// Watches all folders of the listing.
     fn follow(&mut self, printer: &mut Printer) {
-        let trees = self.plan.trees().iter().filter(|tree| tree.is_folder());
+        let trees = self.prepared.trees().iter().filter(|tree| tree.is_folder());
         let roots = trees.clone().map(|tree| &*tree.root);
         let folders = trees.flat_map(|tree| &tree.folders);
         match self.watch.set(roots, folders.map(PathBuf::as_path)) {
@@ -152,7 +152,7 @@ impl Workshop {
     ) -> Option<String> {
         let digest = self.digest.replace(built.digest.clone());
         let what = summary(changes);
-        let name = self.plan.name().to_owned();
+        let name = self.prepared.name().to_owned();
         if digest.as_ref() == Some(&built.digest) {
             printer.note(&format!("{what}: {name} stays the same"));
             return None;
