@@ -18,7 +18,7 @@ const ROUNDS: usize = 300;
 
 fn main() {
     // A container's runner is this program, executed again.
-    agent::kernel::reexec::dispatch();
+    agent::run_hidden_task();
     let privilege = agent::kernel::namespace::enter().unwrap_or_else(|error| panic!("{error}"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let stage = stage::Stage::new(privilege);

@@ -9,6 +9,8 @@ use protocol::event::Status;
 use protocol::{Failure, FailureKind, build_id};
 use tokio::sync::Semaphore;
 
+use crate::container;
+use crate::kernel::reexec;
 use crate::machine::Ownership;
 use crate::request::active::Work;
 use crate::store::{Store, StoreError};
@@ -74,6 +76,14 @@ impl Agent {
             store_path: self.store.root().display().to_string(),
         }
     }
+}
+
+/// Returns, unless this process was started to do a hidden task of a
+/// container: then it does that and never returns.
+///
+/// Call it first in `main`, before any thread exists.
+pub fn run_hidden_task() {
+    reexec::dispatch(&container::TASKS);
 }
 
 /// Which build this program is.

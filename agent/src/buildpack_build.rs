@@ -19,7 +19,6 @@ mod run_image;
 mod up_to_date;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use protocol::event::{Built, ImageRole};
 use protocol::request::{BuildNetwork, BuildRequest};
@@ -181,10 +180,11 @@ impl Build<'_> {
     ) -> Result<Digest, Failure> {
         let images = &materials.images;
         let store = &self.agent.store;
+        let mut private = None;
         let build_network = match self.plan.request.network {
             BuildNetwork::Host => Network::Host,
-            BuildNetwork::None => Network::Isolated,
-            BuildNetwork::Private => Network::Private(Arc::new(PrivateNetwork::start().await?)),
+            BuildNetwork::None => Network::None,
+            BuildNetwork::Private => private.insert(PrivateNetwork::start().await?).network(),
         };
         images
             .fetch_layers(&self.plan, store, &self.registry)
@@ -198,6 +198,7 @@ impl Build<'_> {
         let names = Names::of(self.plan.names.iter().chain(&images.run_names()));
         let identity = Identity::new(&names.hosts)?;
         let network = LoopbackNetwork::new(&names.ports)?;
+        let registry_network = network.network();
         let content = Content {
             store: store.clone(),
             scope: images.scope(&self.plan, store)?,
@@ -219,7 +220,7 @@ impl Build<'_> {
             names: &names,
             authority: &identity.authority,
             trusting: env,
-            namespace: network.namespace,
+            registry_network,
             build_network,
             home: user::home(images.builder.uid, Merged(&lowers))?,
             lowers,

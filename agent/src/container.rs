@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::process::Signal as SystemSignal;
+use rustix::process::{Signal as SystemSignal, WaitStatus};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tracing::Instrument;
@@ -26,7 +26,6 @@ mod files;
 mod init;
 mod interpreter;
 mod landlock;
-mod limits;
 mod message;
 pub mod network;
 pub mod pasta;
@@ -41,11 +40,9 @@ pub mod stdio;
 
 pub use error::ContainerError;
 pub use landlock::is_available as has_scopes;
-pub(crate) use limits::processes as most_processes;
 pub(crate) use message::TerminalSize;
 pub use protocol::input::Signal;
-pub(crate) use runner::run_here;
-pub use spec::{Access, ContainerSpec, Mount, MountKind, Network, Upper, User};
+pub use spec::{Access, ContainerSpec, Mount, MountKind, Namespace, Network, Upper, User};
 pub use stdio::{ContainerInput, ContainerOutput};
 pub(crate) use stdio::{Pipes, Terminal};
 
@@ -54,11 +51,23 @@ use message::{Report, Start};
 use plan::Prepared;
 use process::Runner;
 
+use crate::kernel::reexec::Task;
 use crate::kernel::syscall;
+
+/// What re-executions of this program do for containers.
+pub(crate) static TASKS: [&Task; 2] = [&runner::TASK, &pasta::TASK];
 
 /// How a payload ended: its exit code, or 128 + signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitCode(pub u8);
+
+impl ExitCode {
+    fn of(status: WaitStatus) -> Self {
+        let signal = status.terminating_signal().map(|signal| 128 + signal);
+        let code = status.exit_status().or(signal).unwrap_or(255);
+        Self(u8::try_from(code).unwrap_or(255))
+    }
+}
 
 /// A running container; dropping it kills everything in it.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 //! processes that start afresh, and walks through directories.
 
 pub mod descriptors;
+pub(crate) mod limits;
 pub mod namespace;
-pub mod reexec;
+pub(crate) mod reexec;
 pub(crate) mod syscall;
 pub mod threads;
 pub(crate) mod walk;

@@ -5,7 +5,7 @@ mod cli;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    agent::kernel::reexec::dispatch();
+    agent::run_hidden_task();
     if agent::machine::guest::is_init() {
         return agent::machine::guest::run();
     }

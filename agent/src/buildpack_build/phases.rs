@@ -1,9 +1,7 @@
 //! The five phases, each in a container of its own.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::event::Phase;
@@ -63,7 +61,8 @@ pub(super) struct Phases<'a> {
     /// Tells buildpacks of the machine's authorities, where the builder lacks
     /// some.
     pub(super) trusting: Vec<EnvVar>,
-    pub(super) namespace: Arc<OwnedFd>,
+    /// Where the phases reach the agent's registry, and nothing else.
+    pub(super) registry_network: Network,
     /// What the build phase reaches.
     pub(super) build_network: Network,
     /// Their root file system: the uppermost directory first.
@@ -307,8 +306,8 @@ impl Phases<'_> {
     fn network(&self, phase: Phase) -> Network {
         match phase {
             Phase::Build => self.build_network.clone(),
-            Phase::Detect => Network::Isolated,
-            _ => Network::Namespace(Arc::clone(&self.namespace)),
+            Phase::Detect => Network::None,
+            _ => self.registry_network.clone(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::container::network::LoopbackNetwork;
 use crate::container::{
     self, Container, ContainerError, ContainerSpec, Network, Upper, User, pasta,
 };
+use crate::kernel::limits;
 use crate::kernel::namespace::{Privilege, share};
 use crate::request::stream::Dialogue;
 use crate::store::{Store, StoreError};
@@ -38,8 +39,8 @@ pub async fn run(agent: &Agent, dialogue: &Dialogue) -> Result<Reply, Failure> {
         .event(Event::Check(judge_network(&network)))
         .await?;
     let phase = match network {
-        Ok(network) => Network::Namespace(network.namespace),
-        Err(_) => Network::Isolated,
+        Ok(network) => network.network(),
+        Err(_) => Network::None,
     };
     let ways = [
         ("containers of a build", Stdio::Pipes, phase),
@@ -130,7 +131,7 @@ fn private_network() -> Check {
 
 /// What containers can take; nothing that a build needs.
 fn limits() -> Check {
-    let processes = container::most_processes();
+    let processes = limits::processes();
     let share = share::memory();
     let memory = match share {
         Some(bytes) => format!("all have at most {} MB of memory", bytes / MEGABYTE),

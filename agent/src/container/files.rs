@@ -1,10 +1,10 @@
 //! The files of a container's `/etc` that depend on the machine.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use super::message::ProvidedFile;
-use super::pasta;
-use super::spec::{ContainerSpec, Network};
+use super::spec::{ContainerSpec, Namespace, Network};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -20,14 +20,16 @@ pub(super) fn provided(spec: &ContainerSpec) -> Vec<ProvidedFile> {
 
 /// Where the machine's network cannot be reached, its name servers cannot.
 fn name_servers(network: &Network) -> Option<String> {
-    let is_private = match network {
-        Network::Host => false,
-        Network::Private(_) => true,
-        Network::Isolated | Network::Namespace(_) => return None,
+    let server = match network {
+        Network::Host => None,
+        Network::None => return None,
+        Network::Namespace(Namespace { name_server, .. }) => Some((*name_server)?),
     };
     match fs_err::read_to_string(RESOLV_CONF) {
-        Ok(content) if is_private => Some(behind_pasta(&content)),
-        Ok(content) => Some(content),
+        Ok(content) => Some(match server {
+            Some(server) => with_server(&content, server),
+            None => content,
+        }),
         Err(error) => {
             tracing::warn!(%error, "the container gets no name servers");
             None
@@ -35,12 +37,13 @@ fn name_servers(network: &Network) -> Option<String> {
     }
 }
 
-/// The same, asked by pasta: a server may listen on this machine alone.
-fn behind_pasta(content: &str) -> String {
+/// The same, with another server: the machine's may listen on this machine
+/// alone.
+fn with_server(content: &str, server: IpAddr) -> String {
     let lines = content
         .lines()
         .filter(|line| !line.starts_with("nameserver"));
-    let first = format!("nameserver {}", pasta::NAME_SERVER);
+    let first = format!("nameserver {server}");
     let lines: Vec<&str> = std::iter::once(&*first).chain(lines).collect();
     lines.join("\n") + "\n"
 }

@@ -19,7 +19,7 @@ use rustix::process::{
 };
 
 use super::message::{self, Birth, Fault, Plan};
-use super::{payload, runner};
+use super::{ExitCode, payload};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall::{self, Forked};
 
@@ -198,7 +198,7 @@ fn reap(payload: Pid) -> Option<u8> {
     let mut code = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid == payload {
-            code = Some(runner::exit_code(status));
+            code = Some(ExitCode::of(status).0);
         }
     }
     code

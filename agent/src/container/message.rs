@@ -14,7 +14,7 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Mount, Upper, User};
+use super::spec::{Mount, Network, Upper, User};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::namespace::cgroup::Limits;
 
@@ -47,8 +47,8 @@ pub(super) struct Plan {
     pub(super) files: Vec<ProvidedFile>,
     /// The container's own name.
     pub(super) hostname: String,
-    /// Which network.
-    pub(super) network: Attachment,
+    /// Of a namespace, the descriptor is the last one.
+    pub(super) network: Network<()>,
     /// The most processes and threads.
     pub(super) processes: u64,
     /// What the agent's cgroups allow.
@@ -81,17 +81,6 @@ pub(super) struct Program {
     pub(super) cwd: PathBuf,
     /// Who it is.
     pub(super) user: User,
-}
-
-/// Which network the container gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Attachment {
-    /// The agent's.
-    Host,
-    /// A new one with a loopback device.
-    Isolated,
-    /// That of the last descriptor.
-    Joined,
 }
 
 /// The payload may run: from the agent to the runner, after its plan, and from

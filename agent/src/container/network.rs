@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use super::spec::Network;
+use super::spec::{Namespace, Network};
 use crate::kernel::syscall;
 
 /// A network namespace that holds a loopback device and listeners of the
 /// agent, and nothing else. It lasts as long as anything holds it.
 #[derive(Debug)]
 pub struct LoopbackNetwork {
-    /// For [`Network::Namespace`].
-    pub namespace: Arc<OwnedFd>,
+    pub(super) namespace: Arc<OwnedFd>,
     /// On 127.0.0.1 and, where the machine has IPv6, on ::1, each port.
     pub listeners: Vec<TcpListener>,
 }
@@ -80,7 +79,10 @@ impl LoopbackNetwork {
 
     /// The network for a container's specification.
     pub fn network(&self) -> Network {
-        Network::Namespace(Arc::clone(&self.namespace))
+        Network::Namespace(Namespace {
+            descriptor: Arc::clone(&self.namespace),
+            name_server: None,
+        })
     }
 }
 

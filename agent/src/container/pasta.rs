@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -20,19 +21,26 @@ use tokio::net::unix::pipe;
 
 use super::network::{LoopbackNetwork, NetworkError};
 use super::process::{Helper, last_lines};
+use super::spec::{Namespace, Network};
 use crate::kernel::reexec::{self, Task};
 use crate::kernel::syscall;
 
 /// As its package installs it.
 const PROGRAM: &str = "pasta";
 /// Where the network's name server is: pasta asks the machine's own for it.
-pub(super) const NAME_SERVER: &str = "169.254.1.1";
+const NAME_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 1, 1));
 /// What carries a network into a namespace.
 const TUNNEL: &str = "/dev/net/tun";
 /// The network is there in this time, or never.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A network that lasts until it is dropped.
+/// Carries a private network, in a process of its own.
+pub(super) static TASK: Task = Task {
+    word: "__locald-pasta",
+    run: run_here,
+};
+
+/// A network that works until it is dropped.
 #[derive(Debug)]
 pub struct PrivateNetwork {
     namespace: Arc<OwnedFd>,
@@ -126,7 +134,7 @@ impl PrivateNetwork {
     ) -> io::Result<(Helper, File, pipe::Receiver)> {
         let (ready, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
         let log = File::from(rustix::fs::memfd_create("pasta-log", MemfdFlags::CLOEXEC)?);
-        let mut command = reexec::command(Task::Pasta);
+        let mut command = reexec::command(&TASK);
         command
             .arg(getpid().as_raw_pid().to_string())
             .arg(program)
@@ -138,14 +146,18 @@ impl PrivateNetwork {
         Ok((pasta, log, pipe::Receiver::from_owned_fd(ready)?))
     }
 
-    /// What a container joins.
-    pub(super) fn namespace(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.namespace)
+    /// The network for a container's specification. It works as long as `self`
+    /// lives.
+    pub fn network(&self) -> Network {
+        Network::Namespace(Namespace {
+            descriptor: Arc::clone(&self.namespace),
+            name_server: Some(NAME_SERVER),
+        })
     }
 }
 
 /// Becomes pasta, which dies with the agent.
-pub(crate) fn run_here() -> ! {
+fn run_here() -> ! {
     let mut arguments = std::env::args_os().skip(2);
     let agent = arguments.next().and_then(|it| it.to_str()?.parse().ok());
     let failed = match (agent, arguments.next()) {
@@ -159,7 +171,7 @@ pub(crate) fn run_here() -> ! {
                 // Nothing of this machine is in it, and nobody comes in.
                 .args(["--no-map-gw", "-t", "none", "-u", "none"])
                 .args(["-T", "none", "-U", "none"])
-                .args(["--dns-forward", NAME_SERVER]);
+                .args(["--dns-forward", &NAME_SERVER.to_string()]);
             pasta.exec().to_string()
         }
         _ => "the agent has gone".to_owned(),

@@ -20,7 +20,8 @@ use rustix::thread::{
 use super::message::{self, Birth, Fault, Plan, Program, Start, TerminalSize};
 use super::seccomp::{self, SeccompError};
 use super::spec::User;
-use super::{interpreter, landlock, limits};
+use super::{interpreter, landlock};
+use crate::kernel::limits;
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall;
 

@@ -10,10 +10,11 @@ use protocol::request::Stdio;
 use rustix::fs::MemfdFlags;
 
 use super::error::ContainerError;
-use super::message::{self, Attachment, Plan, Program, TerminalSize};
+use super::message::{self, Plan, Program, TerminalSize};
 use super::spec::{ContainerSpec, Network};
 use super::stdio::Pipes;
-use super::{files, limits, spec::User};
+use super::{files, spec::User};
+use crate::kernel::limits;
 use crate::kernel::namespace::Privilege;
 use crate::kernel::namespace::cgroup::Limits;
 
@@ -43,10 +44,12 @@ impl Prepared {
             Some(_) => None,
         };
         let (network, namespace) = match &spec.network {
-            Network::Host => (Attachment::Host, None),
-            Network::Isolated => (Attachment::Isolated, None),
-            Network::Namespace(namespace) => (Attachment::Joined, Some(Arc::clone(namespace))),
-            Network::Private(private) => (Attachment::Joined, Some(private.namespace())),
+            Network::Host => (Network::Host, None),
+            Network::None => (Network::None, None),
+            Network::Namespace(namespace) => (
+                Network::Namespace(()),
+                Some(Arc::clone(&namespace.descriptor)),
+            ),
         };
         let plan = Plan {
             id,

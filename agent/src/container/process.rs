@@ -16,8 +16,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::sync::oneshot;
 
-use super::pause;
-use crate::kernel::reexec::{self, Task};
+use super::{pause, runner};
+use crate::kernel::reexec;
 use crate::kernel::syscall;
 
 /// The most that is read of what a runner wrote before it died.
@@ -109,7 +109,7 @@ impl Runner {
     /// `posix_spawn`, whose cost does not grow with the agent's memory.
     fn spawn_here(control: OwnedFd) -> io::Result<Self> {
         let log = File::from(rustix::fs::memfd_create("runner-log", MemfdFlags::CLOEXEC)?);
-        let mut command = reexec::command(Task::Container);
+        let mut command = reexec::command(&runner::TASK);
         command
             .stdin(control)
             .stdout(Stdio::null())

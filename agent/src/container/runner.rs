@@ -20,9 +20,11 @@ mod oci;
 mod overlay;
 mod root;
 
-use super::message::{self, Attachment, Birth, Plan, Report, Start};
-use super::{limits, network};
-use crate::kernel::{namespace, reexec, syscall};
+use super::message::{self, Birth, Plan, Report, Start};
+use super::spec::Network;
+use super::{ExitCode, network};
+use crate::kernel::reexec::{self, Task};
+use crate::kernel::{limits, namespace, syscall};
 use bundle::Bundle;
 use error::RunnerError;
 use log::Log;
@@ -35,8 +37,14 @@ struct Gifts {
     namespace: Option<OwnedFd>,
 }
 
+/// Starts a container and waits for its end.
+pub(super) static TASK: Task = Task {
+    word: "__locald-container",
+    run: run_here,
+};
+
 /// Does a runner's whole work, reports to the agent, and ends the process.
-pub(crate) fn run_here() -> ! {
+fn run_here() -> ! {
     let Ok(control) = take_control() else {
         // Nobody to tell: this was no agent's doing.
         syscall::exit_now(1);
@@ -118,12 +126,12 @@ fn await_start(control: &OwnedFd) -> Result<(), RunnerError> {
 
 fn enter_network(plan: &Plan, namespace: Option<OwnedFd>) -> Result<(), RunnerError> {
     match (plan.network, namespace) {
-        (Attachment::Host, _) => Ok(()),
-        (Attachment::Isolated, _) => Ok(network::isolate()?),
-        (Attachment::Joined, Some(namespace)) => {
+        (Network::Host, _) => Ok(()),
+        (Network::None, _) => Ok(network::isolate()?),
+        (Network::Namespace(()), Some(namespace)) => {
             network::join(namespace.as_fd()).map_err(RunnerError::JoinNetwork)
         }
-        (Attachment::Joined, None) => Err(RunnerError::JoinNetwork(io::Error::other(
+        (Network::Namespace(()), None) => Err(RunnerError::JoinNetwork(io::Error::other(
             "no namespace came with the plan",
         ))),
     }
@@ -144,18 +152,11 @@ fn await_birth(birth: &OwnedFd) -> Result<Option<OwnedFd>, RunnerError> {
 fn wait_for(init: Pid) -> Result<u8, RunnerError> {
     loop {
         match waitpid(Some(init), WaitOptions::empty()) {
-            Ok(Some((_, status))) => return Ok(exit_code(status)),
+            Ok(Some((_, status))) => return Ok(ExitCode::of(status).0),
             Ok(None) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(RunnerError::Wait(error.into())),
         }
     }
-}
-
-/// As shells have it: the exit code, or 128 + signal.
-pub(super) fn exit_code(status: rustix::process::WaitStatus) -> u8 {
-    let signal = status.terminating_signal().map(|signal| 128 + signal);
-    let code = status.exit_status().or(signal).unwrap_or(255);
-    u8::try_from(code).unwrap_or(255)
 }
 
 /// A process descriptor of the runner itself, for its init to watch.

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use protocol::request::Stdio;
 use serde::{Deserialize, Serialize};
 
-use super::pasta::PrivateNetwork;
-
 /// The most layers that overlayfs accepts.
 const MAX_LOWERS: usize = 500;
 /// The most bytes of a host name (`HOST_NAME_MAX`).
@@ -119,18 +117,27 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
-/// What a container can reach.
-#[derive(Debug, Clone)]
-pub enum Network {
+/// What a container can reach. In a message to the runner, whose descriptors
+/// travel beside it, `N` is `()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network<N = Namespace> {
     /// The machine's network.
     Host,
-    /// A loopback device of its own.
-    Isolated,
-    /// A prepared namespace, see
-    /// [`LoopbackNetwork`](crate::container::network::LoopbackNetwork).
-    Namespace(Arc<OwnedFd>),
-    /// One of its own, which lasts as long as anything holds it.
-    Private(Arc<PrivateNetwork>),
+    /// Only a loopback device of the container's own.
+    None,
+    /// A network namespace that exists already: see
+    /// [`LoopbackNetwork`](crate::container::network::LoopbackNetwork) and
+    /// [`PrivateNetwork`](crate::container::pasta::PrivateNetwork).
+    Namespace(N),
+}
+
+/// A network namespace for a container.
+#[derive(Debug, Clone)]
+pub struct Namespace {
+    /// The namespace lasts as long as anything holds this.
+    pub descriptor: Arc<OwnedFd>,
+    /// The name server of the namespace, instead of the machine's.
+    pub name_server: Option<IpAddr>,
 }
 
 /// Why a container is refused before anything is started.

@@ -7,61 +7,50 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::descriptors;
-use crate::container;
 
-/// What a re-executed process is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// Start a container and wait for its end.
-    Container,
-    /// Carry a private network.
-    Pasta,
+/// What a re-executed process does.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// The hidden first argument.
+    pub(crate) word: &'static str,
+    /// Does the work and ends the process.
+    pub(crate) run: fn() -> !,
 }
 
 impl Task {
-    const ALL: [Self; 2] = [Self::Container, Self::Pasta];
-
-    /// The hidden first argument.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Container => "__locald-container",
-            Self::Pasta => "__locald-pasta",
-        }
-    }
-
-    /// The task of a first argument, and how many files it may have open.
-    fn from_argument(argument: &str) -> Option<(Self, Option<u64>)> {
-        let (word, descriptors) = argument.split_once('=').unwrap_or((argument, ""));
-        let task = Self::ALL.into_iter().find(|task| task.word() == word)?;
-        Some((task, descriptors.parse().ok()))
-    }
-
-    fn argument(self, descriptors: Option<u64>) -> String {
-        let word = self.word();
+    /// The hidden first argument, with the number of files that the process may
+    /// have open.
+    fn argument(&self, descriptors: Option<u64>) -> String {
+        let word = self.word;
         descriptors.map_or_else(|| word.to_owned(), |most| format!("{word}={most}"))
     }
 }
 
-/// Returns, unless this process was started to do a hidden task: then it does
-/// that and never returns.
-///
-/// Call it first in `main`, before any thread exists.
-pub fn dispatch() {
+/// The task of a first argument, and the number of files that the process may
+/// have open.
+fn find<'a>(tasks: &[&'a Task], argument: &str) -> Option<(&'a Task, Option<u64>)> {
+    let (word, descriptors) = argument.split_once('=').unwrap_or((argument, ""));
+    let task = tasks.iter().find(|task| task.word == word)?;
+    Some((task, descriptors.parse().ok()))
+}
+
+/// Returns, unless this process was started to do one of these tasks: then it
+/// does that and never returns.
+pub(crate) fn dispatch(tasks: &[&Task]) {
     let argument = std::env::args_os().nth(1);
-    let task = argument.and_then(|it| it.to_str().and_then(Task::from_argument));
-    if let Some((_, Some(descriptors))) = task {
+    let task = argument.and_then(|it| it.to_str().and_then(|argument| find(tasks, argument)));
+    let Some((task, descriptors)) = task else {
+        return;
+    };
+    if let Some(descriptors) = descriptors {
         descriptors::set(descriptors);
     }
-    match task.map(|(task, _)| task) {
-        None => {}
-        Some(Task::Container) => container::run_here(),
-        Some(Task::Pasta) => container::pasta::run_here(),
-    }
+    (task.run)()
 }
 
 /// This program again, for a hidden task, with an empty environment and the
 /// limits with which this process was started.
-pub(crate) fn command(task: Task) -> Command {
+pub(crate) fn command(task: &Task) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg(task.argument(descriptors::first())).env_clear();
     command
@@ -79,18 +68,24 @@ pub(crate) fn die_with(parent: i32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Task;
+    #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+    use super::{Task, find};
+    use crate::kernel::syscall;
 
     #[test]
     fn every_task_is_found_by_its_word() {
-        for task in Task::ALL {
+        let task = |word| Task {
+            word,
+            run: || syscall::exit_now(1),
+        };
+        let (one, two) = (task("__one"), task("__two"));
+        let tasks = [&one, &two];
+        for task in tasks {
             for most in [None, Some(1024)] {
-                assert_eq!(
-                    Task::from_argument(&task.argument(most)),
-                    Some((task, most))
-                );
+                let (found, found_most) = find(&tasks, &task.argument(most)).unwrap();
+                assert_eq!((found.word, found_most), (task.word, most));
             }
         }
-        assert_eq!(Task::from_argument("build"), None);
+        assert!(find(&tasks, "build").is_none());
     }
 }

@@ -40,7 +40,7 @@ const ORDINARY_USER: u32 = 54_321;
 type Test = (&'static str, fn(&Stage) -> stage::Running<'_>);
 
 fn main() {
-    agent::kernel::reexec::dispatch();
+    agent::run_hidden_task();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(confinement::PROBE) => return confinement::probe(),

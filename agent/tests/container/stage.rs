@@ -96,7 +96,7 @@ impl Stage {
                 groups: Vec::new(),
             },
             hostname: "stage".to_owned(),
-            network: Network::Isolated,
+            network: Network::None,
             stdio: Stdio::Pipes,
             extra_hosts: Vec::new(),
         }

@@ -28,7 +28,7 @@ async fn cgroup(stage: &Stage) {
         find . ! -type d -exec sh -c ': 2>/dev/null >>\"$1\"' '' {} ';' -print -quit; \
         mkdir new 2>/dev/null && echo writable; \
         grep -c ' /sys/fs/cgroup ' /proc/mounts";
-    for network in [Network::Host, Network::Isolated] {
+    for network in [Network::Host, Network::None] {
         let mut spec = stage.shell(script);
         spec.network = network;
         let ended = stage.run(spec).await;

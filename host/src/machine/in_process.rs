@@ -14,7 +14,7 @@ const BUFFER: usize = 1024 * 1024;
 
 /// Does a hidden task, when this process was started for one, and ends.
 pub(crate) fn dispatch() {
-    agent::kernel::reexec::dispatch();
+    agent::run_hidden_task();
 }
 
 /// Enters the agent's namespaces. Must be called before the process has a

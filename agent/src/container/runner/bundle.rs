@@ -48,7 +48,8 @@ impl Bundle {
             })?;
         }
         mounts::mount_early(plan, &root, &bundle.scratch)?;
-        oci::specification(plan, &bundle)?.save(bundle.directory().join("config.json"))?;
+        oci::specification(plan, &bundle.rootfs(), &bundle.cgroup())?
+            .save(bundle.directory().join("config.json"))?;
         Ok(bundle)
     }
 

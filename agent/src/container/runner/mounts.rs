@@ -15,14 +15,15 @@ use super::error::RunnerError;
 use super::idmap;
 use super::overlay::Stack;
 use super::root::{Kind, NO_DIRECTORY, Root};
-use crate::container::message::{Attachment, Plan, ProvidedFile};
+use crate::container::message::{Plan, ProvidedFile};
+use crate::container::spec::Network;
 use crate::container::spec::{Access, Mount, MountKind};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall;
 
 /// Mounts what the plan wants, in its order, up to the first stack.
 pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), RunnerError> {
-    if plan.network == Attachment::Host {
+    if plan.network == Network::Host {
         // A new sysfs would need a network namespace of one's own.
         let sys = MountKind::Bind {
             source: "/sys".into(),

@@ -12,8 +12,8 @@ use libcontainer::oci_spec::runtime::{
     RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
-use super::bundle::Bundle;
-use crate::container::message::{Attachment, Plan};
+use crate::container::message::Plan;
+use crate::container::spec::Network;
 use crate::kernel::namespace::cgroup::CGROUP;
 
 /// Neither network nor user: the runner is in the right network already, and
@@ -52,16 +52,20 @@ const READ_ONLY: [&str; 5] = [
 /// What init needs to give the payload its ids, and then drops.
 const CAPABILITIES: [Capability; 3] = [Capability::Setfcap, Capability::Setuid, Capability::Setgid];
 
-/// The whole description.
-pub(super) fn specification(plan: &Plan, bundle: &Bundle) -> Result<Spec, OciSpecError> {
+/// The whole description of a container with this root file system.
+pub(super) fn specification(
+    plan: &Plan,
+    rootfs: &Path,
+    cgroup: &Path,
+) -> Result<Spec, OciSpecError> {
     let root = RootBuilder::default()
-        .path(bundle.rootfs())
+        .path(rootfs)
         .readonly(false)
         .build()?;
     let mut specification = SpecBuilder::default()
         .version("1.0.2")
         .root(root)
-        .mounts(mounts(plan.network, &bundle.cgroup())?)
+        .mounts(mounts(plan.network, cgroup)?)
         .process(process()?)
         .hostname(plan.hostname.clone())
         .linux(linux(&plan.id)?)
@@ -115,7 +119,7 @@ fn linux(id: &str) -> Result<Linux, OciSpecError> {
 }
 
 /// `cgroup` is shown in the place of the machine's cgroup file systems.
-fn mounts(network: Attachment, cgroup: &Path) -> Result<Vec<Mount>, OciSpecError> {
+fn mounts(network: Network<()>, cgroup: &Path) -> Result<Vec<Mount>, OciSpecError> {
     let kernel = "nosuid,noexec,nodev";
     let mut mounts = vec![
         mount("/proc", "proc", kernel)?,
@@ -133,7 +137,7 @@ fn mounts(network: Attachment, cgroup: &Path) -> Result<Vec<Mount>, OciSpecError
         )?,
         mount("/dev/mqueue", "mqueue", kernel)?,
     ];
-    if network != Attachment::Host {
+    if network != Network::Host {
         mounts.push(mount("/sys", "sysfs", "nosuid,noexec,nodev,ro")?);
     }
     mounts.push(read_only(cgroup, CGROUP)?);

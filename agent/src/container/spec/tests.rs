@@ -22,7 +22,7 @@ fn plain() -> ContainerSpec {
             groups: vec![1000, 5, 5],
         },
         hostname: "box".to_owned(),
-        network: Network::Isolated,
+        network: Network::None,
         stdio: Stdio::Pipes,
         extra_hosts: Vec::new(),
     }

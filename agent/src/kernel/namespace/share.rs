@@ -4,7 +4,7 @@
 //! The agent limits itself where its cgroup is delegated to it, and is nobody
 //! else's: it moves into a child of it once, and its containers are born there,
 //! which costs them nothing. What is out of memory ends a container's program
-//! before the agent (see `container::limits`). Source: Linux,
+//! before the agent (see `kernel::limits`). Source: Linux,
 //! Documentation/admin-guide/cgroup-v2.rst, "Delegation".
 
 use std::io;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::cgroup::CGROUP;
-use crate::container;
+use crate::kernel::limits;
 
 /// The child's name.
 const CHILD: &str = "locald";
@@ -90,7 +90,7 @@ fn set(cgroup: &Path) -> io::Result<u64> {
     let all = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
     let bytes = all - (all / 8).max(LEAST_FOR_OTHERS).min(all / 2);
     fs_err::write(cgroup.join("memory.max"), bytes.to_string())?;
-    let processes = container::most_processes().to_string();
+    let processes = limits::processes().to_string();
     fs_err::write(cgroup.join("pids.max"), processes)?;
     Ok(bytes)
 }

@@ -26,7 +26,7 @@ pub(crate) fn processes() -> u64 {
 
 /// Limits this process and all that it starts. Belongs into the user namespace
 /// that is to be counted, before its ids change.
-pub(super) fn apply(processes: u64) -> io::Result<()> {
+pub(crate) fn apply(processes: u64) -> io::Result<()> {
     let inherited = getrlimit(Resource::Nproc).maximum;
     let most = Some(inherited.map_or(processes, |most| most.min(processes)));
     let limit = Rlimit {
@@ -38,7 +38,7 @@ pub(super) fn apply(processes: u64) -> io::Result<()> {
 
 /// Makes this process, and all that it starts, what the kernel ends first when
 /// memory runs out. No container is refused for a kernel that does not.
-pub(super) fn volunteer() {
+pub(crate) fn volunteer() {
     const FILE: &str = "/proc/self/oom_score_adj";
     let own = fs_err::read_to_string(FILE).ok();
     let own = own.and_then(|text| text.trim().parse::<i32>().ok());
