@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 
 use crate::container;
 use crate::kernel::reexec;
-use crate::machine::Ownership;
 use crate::request::active::Work;
 use crate::store::{Store, StoreError};
 use crate::sync::live_folder::Holders;
@@ -21,6 +20,15 @@ const START_OF_PROGRAM: u64 = 64 * 1024;
 
 /// Connections that are forwarded at a time.
 const FORWARDED: usize = 4096;
+
+/// Whose the machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// The agent's own: a virtual machine that locald made.
+    Own,
+    /// Somebody else's: the agent only reports its state.
+    Shared,
+}
 
 /// An agent.
 #[derive(Debug)]

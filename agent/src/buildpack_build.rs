@@ -31,18 +31,18 @@ pub use record::Record;
 use crate::Agent;
 use crate::buildpack_build::embedded::Embedded;
 use crate::buildpack_build::lifecycle_registry::{Content, Endpoint, Identity, Names};
-use crate::commands::maintenance;
 use crate::container::Network;
 use crate::container::network::LoopbackNetwork;
 use crate::container::pasta::PrivateNetwork;
 use crate::crash::{self, Point};
 use crate::images::digest::Digest;
-use crate::images::layer::merged::Merged;
 use crate::images::reference::ImageRef;
 use crate::process::ca_bundle::{self, Trusting};
 use crate::process::user;
 use crate::registry::{Publication, Registry, RegistryError};
+use crate::request::store_use;
 use crate::request::stream::{Dialogue, Inputs};
+use crate::store::layer::merged::Merged;
 use crate::store::{Descriptor, Duty, Image, StoredImage};
 use crate::sync::source::{self, Source};
 use images::Images;
@@ -66,7 +66,7 @@ pub async fn build(
         })
         .await?;
     project.note_folder(&plan.request.project.path)?;
-    let lease = maintenance::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let lease = store_use::in_use(&agent.store, Duty::Work, &dialogue).await?;
     let registry = Registry::new(plan.request.access.clone(), dialogue.clone());
     let work = Build {
         agent,
@@ -80,7 +80,7 @@ pub async fn build(
     let built = built?;
     drop(lease);
     if let Err(error) = agent.store.needs_of_all() {
-        maintenance::warn(&waiting, "what earlier builds have left stays", error).await?;
+        store_use::warn(&waiting, "what earlier builds have left stays", error).await?;
     }
     // What an earlier image of the project alone needed goes.
     let store = agent.store.clone();

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::Agent;
-use agent::machine::Ownership;
 use agent::server::{join, serve};
+use agent::{Agent, Ownership};
 use clap::{Args, Parser, Subcommand};
 use protocol::Failure;
 use protocol::hello::Token;

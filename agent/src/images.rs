@@ -1,7 +1,6 @@
-//! The formats of the Open Container Initiative (OCI): references, digests,
-//! media types and layers.
+//! The formats of the Open Container Initiative (OCI): references, digests
+//! and media types.
 
 pub mod digest;
-pub mod layer;
 pub(crate) mod media_type;
 pub mod reference;

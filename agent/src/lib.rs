@@ -19,4 +19,4 @@ pub mod server;
 pub mod store;
 pub mod sync;
 
-pub use agent::{Agent, build_id, home, run_hidden_task};
+pub use agent::{Agent, Ownership, build_id, home, run_hidden_task};

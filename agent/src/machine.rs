@@ -18,15 +18,6 @@ use crate::kernel::syscall;
 pub(crate) use console::console;
 pub(crate) use stop::stop;
 
-/// Whose the machine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ownership {
-    /// The agent's own: a virtual machine that locald made.
-    Own,
-    /// Somebody's: only its state is told.
-    Shared,
-}
-
 const NANOS: u64 = 1_000_000_000;
 
 /// Serves a question for the machine's state.

@@ -6,14 +6,13 @@
 //! to a token server that nobody has looked at.
 
 pub(crate) mod address;
-mod auth;
-mod base;
 mod challenge;
 mod client;
 mod documents;
 mod download;
 mod error;
 mod exchange;
+mod http;
 mod index;
 mod layers;
 mod origin;
@@ -23,10 +22,9 @@ mod publication;
 mod pull;
 mod push;
 mod refusal;
-mod remote;
-mod scope;
+mod registry_host;
+mod request;
 mod server;
-mod token;
 mod upload;
 
 use std::collections::HashMap;
@@ -46,7 +44,7 @@ pub(crate) use {challenge::realm, index::reads_index};
 
 use crate::images::reference::ImageRef;
 use crate::request::stream::Dialogue;
-use remote::Remote;
+use client::Remote;
 
 /// The registries that one request speaks to; cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,7 +60,7 @@ impl Registry {
     pub fn new(access: RegistryAccess, dialogue: Dialogue) -> Self {
         Self {
             access: Arc::new(access),
-            idle: remote::IDLE,
+            idle: client::IDLE,
             dialogue,
             remotes: Arc::default(),
         }

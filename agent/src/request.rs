@@ -3,4 +3,5 @@
 
 pub(crate) mod abridged_list;
 pub(crate) mod active;
+pub(crate) mod store_use;
 pub mod stream;

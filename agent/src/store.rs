@@ -28,6 +28,7 @@ mod error;
 mod garbage;
 mod image;
 mod index;
+pub mod layer;
 mod layers;
 mod lease;
 pub(crate) mod local_encoding;

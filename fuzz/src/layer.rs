@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agent::images::digest::Hasher;
-use agent::images::layer::{Compression, extract, stack};
+use agent::store::layer::{Compression, extract, stack};
 
 /// Bytes of a tar header, and of what an entry's content is padded to.
 const BLOCK: usize = 512;

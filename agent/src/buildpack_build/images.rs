@@ -4,15 +4,15 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use protocol::Failure;
 use protocol::event::ImageRole;
-use protocol::{Failure, FailureKind};
 
 use super::resolved_request::Plan;
-use super::run_image::RunImage;
+use super::run_image::{RunImage, missing};
 use crate::buildpack_build::builder::Builder;
 use crate::buildpack_build::buildpackage::Buildpackage;
+use crate::buildpack_build::lifecycle::metadata;
 use crate::buildpack_build::lifecycle_registry::{Fetch, Scope};
-use crate::commands::image;
 use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
 use crate::registry::{Registry, RegistryError, Resolved, Want};
@@ -126,7 +126,7 @@ impl Images {
             if let Some(stored) = store.find(&name.to_string())?
                 && let Ok(image) = store.image(&stored.descriptor.digest)
                 // What an exporter reuses of an image, it does not write again.
-                && image::is_complete(store, &image)
+                && metadata::is_complete(store, &image)
             {
                 scope.read(name, &stored.descriptor, &image);
             }
@@ -161,22 +161,4 @@ impl Images {
     pub(super) fn builder_documents(&self) -> &Image {
         &self.builder_image.image
     }
-}
-
-/// Says which image a registry could not be asked for. What lies between that
-/// and the last cause helps nobody.
-pub(super) fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
-    let mut failure = Failure::from(error);
-    if failure.kind == FailureKind::Registry {
-        let causes = failure
-            .causes
-            .split_off(failure.causes.len().saturating_sub(1));
-        failure.causes = causes;
-    }
-    failure.message = format!(
-        "the {what} {} cannot be pulled: {}",
-        name.familiar(),
-        failure.message
-    );
-    failure
 }

@@ -7,8 +7,8 @@ use protocol::{Failure, FailureKind};
 use rustix::fs::FileType;
 
 use crate::buildpack_build::lifecycle::{LAYERS, WORKSPACE, layers_in};
-use crate::images::layer::SIZE_CAP;
 use crate::kernel::walk::{Step, Walk, is_directory};
+use crate::store::layer::SIZE_CAP;
 
 const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 

@@ -11,8 +11,8 @@ use protocol::{Failure, FailureKind};
 use serde::Deserialize;
 
 use crate::buildpack_build::embedded::RUST;
-use crate::images::layer::merged::Merged;
 use crate::request::abridged_list::some_of;
+use crate::store::layer::merged::Merged;
 
 /// The layer with the programs.
 const LAYER: &str = "programs.toml";

@@ -5,6 +5,7 @@
 mod exit;
 mod files;
 mod layers;
+pub(crate) mod metadata;
 
 use protocol::event::Phase;
 use protocol::request::Verbosity;

@@ -12,9 +12,9 @@ use crate::buildpack_build::builder::BuildpackInfo;
 use crate::buildpack_build::buildpackage::Buildpackage;
 use crate::buildpack_build::embedded::{Embedded, RUST};
 use crate::buildpack_build::lifecycle;
-use crate::images::layer::merged::Merged;
 use crate::request::abridged_list::some_of;
 use crate::store::Store;
+use crate::store::layer::merged::Merged;
 use crate::sync::source::Source;
 
 /// Far more bytes than an order has.

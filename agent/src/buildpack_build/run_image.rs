@@ -1,9 +1,8 @@
 //! Which of its names a run image is had under.
 
-use protocol::Failure;
 use protocol::event::ImageRole;
+use protocol::{Failure, FailureKind};
 
-use super::images::missing;
 use super::resolved_request::Plan;
 use crate::buildpack_build::builder::{Builder, BuilderError};
 use crate::images::reference::ImageRef;
@@ -71,4 +70,22 @@ fn no_run_image(plan: &Plan) -> Failure {
         reason: "it names no run image (give one with --run-image)".to_owned(),
     };
     unusable.into()
+}
+
+/// Says which image a registry could not be asked for. What lies between that
+/// and the last cause helps nobody.
+pub(super) fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
+    let mut failure = Failure::from(error);
+    if failure.kind == FailureKind::Registry {
+        let causes = failure
+            .causes
+            .split_off(failure.causes.len().saturating_sub(1));
+        failure.causes = causes;
+    }
+    failure.message = format!(
+        "the {what} {} cannot be pulled: {}",
+        name.familiar(),
+        failure.message
+    );
+    failure
 }

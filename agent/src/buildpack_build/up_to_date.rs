@@ -4,7 +4,7 @@ use protocol::Failure;
 use protocol::event::{Built, ImageRole};
 
 use super::{Build, Record};
-use crate::commands::image;
+use crate::buildpack_build::lifecycle::metadata;
 use crate::images::digest::Digest;
 use crate::store::StoredImage;
 
@@ -28,7 +28,7 @@ impl Build<'_> {
         let named = images.iter().any(is_it);
         let store = &self.agent.store;
         let image = store.image(&record.image);
-        let here = named && image.is_ok_and(|image| image::is_complete(store, &image));
+        let here = named && image.is_ok_and(|image| metadata::is_complete(store, &image));
         Ok(here.then_some(record))
     }
 
@@ -44,7 +44,7 @@ impl Build<'_> {
         let mut published = Vec::new();
         if self.plan.request.publish {
             let stored = self.agent.store.find(&self.plan.name().to_string())?;
-            let origin = stored.and_then(|stored| image::origin(&stored, &image));
+            let origin = stored.and_then(|stored| metadata::origin(&stored, &image));
             for name in &self.plan.names {
                 self.registry
                     .push(&self.agent.store, &image, name, origin.as_ref())

@@ -10,10 +10,10 @@ use protocol::{Channel, DATA_CAP, Event, Failure, FailureKind, Reply};
 pub use export::export;
 
 use crate::Agent;
-use crate::commands::maintenance;
-use crate::images::digest::Digest;
-use crate::images::reference::ImageRef;
+use crate::buildpack_build::lifecycle::metadata;
+use crate::images::reference::{ImageRef, familiar};
 use crate::registry::{Registry, Want};
+use crate::request::store_use;
 use crate::request::stream::{Dialogue, HostGone};
 use crate::store::{Duty, Image, Store, StoreError, StoredImage};
 
@@ -27,7 +27,7 @@ pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> 
             // The others are there, and so is this one's name.
             Err(error) => {
                 let name = familiar(&stored.name);
-                maintenance::warn(dialogue, &format!("{name} cannot be read"), error).await?;
+                store_use::warn(dialogue, &format!("{name} cannot be read"), error).await?;
                 0
             }
         };
@@ -59,7 +59,7 @@ pub async fn tag(
     name: &str,
 ) -> Result<Reply, Failure> {
     // What is found must not be swept before it has its new name.
-    let _lease = maintenance::in_use(store, Duty::Work, dialogue).await?;
+    let _lease = store_use::in_use(store, Duty::Work, dialogue).await?;
     let name: ImageRef = name.parse()?;
     if name.digest().is_some() {
         let message = format!(
@@ -92,7 +92,7 @@ pub async fn remove(
     let removed = store.remove_images(&names)?;
     let freed = match store.collect_garbage() {
         Err(error @ StoreError::Doubt { .. }) => {
-            maintenance::warn(dialogue, "the names are gone", error).await?;
+            store_use::warn(dialogue, "the names are gone", error).await?;
             0
         }
         freed => freed?.unwrap_or(0),
@@ -109,7 +109,7 @@ pub async fn pull(
     policy: PullPolicy,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
-    let _lease = maintenance::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let _lease = store_use::in_use(&agent.store, Duty::Work, &dialogue).await?;
     let name: ImageRef = name.parse()?;
     let registry = Registry::new(access, dialogue);
     let role = ImageRole::Other;
@@ -127,56 +127,15 @@ pub async fn push(
     target: &str,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
-    let _lease = maintenance::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let _lease = store_use::in_use(&agent.store, Duty::Work, &dialogue).await?;
     let target: ImageRef = target.parse()?;
     let (stored, image) = load(&agent.store, image)?;
     let registry = Registry::new(access, dialogue);
-    let origin = origin(&stored, &image);
+    let origin = metadata::origin(&stored, &image);
     registry
         .push(&agent.store, &image, &target, origin.as_ref())
         .await?;
     Ok(Reply::Digest(image.digest.to_string()))
-}
-
-/// Where layers that the store lacks can be fetched: an image that was pulled
-/// comes from its own name, one that was built has those of its run image.
-pub fn origin(stored: &StoredImage, image: &Image) -> Option<ImageRef> {
-    if stored.role != ImageRole::Application {
-        return stored.name.parse().ok();
-    }
-    let run_image = run_image(image);
-    let reference = run_image["reference"].as_str();
-    let named = run_image["image"].as_str();
-    reference.or(named)?.parse().ok()
-}
-
-/// How many layers of an image that was built, base first, are its run
-/// image's.
-pub fn run_image_layers(image: &Image) -> usize {
-    let run_image = run_image(image);
-    let top = run_image["topLayer"].as_str();
-    let top = top.and_then(|top| top.parse::<Digest>().ok());
-    let mut layers = image.config.diff_ids().iter();
-    let position = layers.position(|diff_id| Some(diff_id.0) == top);
-    position.map_or(0, |position| position + 1)
-}
-
-/// Whether the store has the archives of all layers that the build of an image
-/// has made: nobody else has them.
-pub fn is_complete(store: &Store, image: &Image) -> bool {
-    let mut own = image.manifest.layers.iter().skip(run_image_layers(image));
-    own.all(|layer| store.has_blob(&layer.digest))
-}
-
-/// What the lifecycle says about the run image of an image that it has
-/// exported: CNB platform specification, "io.buildpacks.lifecycle.metadata".
-fn run_image(image: &Image) -> serde_json::Value {
-    let runtime = image.config.runtime();
-    let metadata = runtime.label("io.buildpacks.lifecycle.metadata");
-    let mut metadata: serde_json::Value =
-        serde_json::from_str(metadata.unwrap_or_default()).unwrap_or_default();
-    let run_image = metadata.get_mut("runImage");
-    run_image.map(serde_json::Value::take).unwrap_or_default()
 }
 
 /// The stored image of a reference or digest, and its documents.
@@ -198,12 +157,6 @@ fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
         Failure::new(FailureKind::NotFound, format!("there is no image {name:?} in the store"))
             .with_hint("`locald image ls` lists the images; `locald build` makes one, `locald pull` fetches one")
     })
-}
-
-/// The short form of a name in the store.
-pub fn familiar(name: &str) -> String {
-    let parsed = name.parse::<ImageRef>();
-    parsed.map_or_else(|_| name.to_owned(), |name| name.familiar())
 }
 
 async fn document(dialogue: &Dialogue, name: &str, bytes: Vec<u8>) -> Result<(), HostGone> {

@@ -9,17 +9,18 @@ use protocol::{Failure, FailureKind, Reply};
 
 use crate::Agent;
 use crate::buildpack_build::lifecycle::LAUNCHER;
+use crate::buildpack_build::lifecycle::metadata;
 use crate::commands::image;
-use crate::commands::maintenance;
 use crate::container::{Container, ContainerSpec, Network, Upper};
-use crate::images::layer::merged::Merged;
 use crate::process::attach::attach;
 use crate::process::ca_bundle::{self, Trusting};
 use crate::process::environment::{self, Environment, HOME, terminal};
 use crate::process::user;
 use crate::registry::Registry;
 use crate::request::abridged_list::some_of;
+use crate::request::store_use;
 use crate::request::stream::{Dialogue, Inputs};
+use crate::store::layer::merged::Merged;
 use crate::store::{Duty, Image, RuntimeConfig, StoredImage};
 
 /// The launcher's processes: CNB platform specification, "Launcher".
@@ -33,7 +34,7 @@ pub async fn run(
     dialogue: Dialogue,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = maintenance::in_use(&agent.store, Duty::Session, &dialogue).await?;
+    let _lease = store_use::in_use(&agent.store, Duty::Session, &dialogue).await?;
     let (stored, image) = image::load(&agent.store, &request.image)?;
     let registry = Registry::new(request.access.clone(), dialogue.clone());
     extract(agent, &registry, &stored, &image).await?;
@@ -128,7 +129,7 @@ async fn extract(
     if !image.layers().any(|layer| missing(&layer)) {
         return Ok(());
     }
-    let origin = image::origin(stored, image);
+    let origin = metadata::origin(stored, image);
     let name = match origin {
         Some(name) => name,
         None => stored.name.parse()?,

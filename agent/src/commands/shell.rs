@@ -9,19 +9,19 @@ use protocol::request::{PullPolicy, ShellRequest};
 use protocol::{Failure, FailureKind, Reply};
 
 use crate::Agent;
+use crate::buildpack_build::lifecycle::metadata::run_image_layers;
 use crate::buildpack_build::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE, layers_in};
 use crate::buildpack_build::{ProjectLayout, Record, apply_layer_env};
-use crate::commands::image::run_image_layers;
-use crate::commands::maintenance;
 use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
-use crate::images::layer::LayerError;
-use crate::images::layer::merged::Merged;
 use crate::process::attach::attach;
 use crate::process::ca_bundle::{self, Trusting};
 use crate::process::environment::{self, Environment, HOME, terminal};
 use crate::process::user;
 use crate::registry::{Registry, Want};
+use crate::request::store_use;
 use crate::request::stream::{Dialogue, Inputs};
+use crate::store::layer::LayerError;
+use crate::store::layer::merged::Merged;
 use crate::store::{Duty, Image};
 
 mod launch;
@@ -38,7 +38,7 @@ pub async fn shell(
     dialogue: Dialogue,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = maintenance::in_use(&agent.store, Duty::Session, &dialogue).await?;
+    let _lease = store_use::in_use(&agent.store, Duty::Session, &dialogue).await?;
     let project = agent.store.project(&request.project.id.parse()?)?;
     let layout = ProjectLayout::new(project.path());
     let record = Record::load(layout.root()).filter(|_| layout.layers().is_dir());

@@ -239,6 +239,12 @@ impl From<BadReference> for protocol::Failure {
     }
 }
 
+/// The short form of a name in the store.
+pub fn familiar(name: &str) -> String {
+    let parsed = name.parse::<ImageRef>();
+    parsed.map_or_else(|_| name.to_owned(), |name| name.familiar())
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

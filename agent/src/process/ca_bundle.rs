@@ -16,8 +16,8 @@ use protocol::request::{EnvVar, RegistryAccess};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::images::layer::merged::Merged;
-use crate::images::layer::stack;
+use crate::store::layer::merged::Merged;
+use crate::store::layer::stack;
 
 mod subject;
 

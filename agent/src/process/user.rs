@@ -4,7 +4,7 @@
 use protocol::{Failure, FailureKind};
 
 use crate::container::User;
-use crate::images::layer::merged::Merged;
+use crate::store::layer::merged::Merged;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";

@@ -6,8 +6,9 @@ use protocol::event::ImageRole;
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 
+use super::client::Remote;
 use super::index::{IMAGE_TYPES, INDEX_TYPES, check_platform, choose, is_index};
-use super::remote::{Operation, Question, Remote, Target};
+use super::request::{Operation, Question, Target};
 use super::{Registry, RegistryError, Resolved};
 use crate::crash::{self, Point};
 use crate::images::digest::Digest;

@@ -8,7 +8,8 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::RegistryError;
-use super::remote::{Operation, Question, Remote, Target};
+use super::client::Remote;
+use super::request::{Operation, Question, Target};
 use crate::store::Descriptor;
 
 /// Chunks between the network and the thread that unpacks them.

@@ -4,10 +4,10 @@ use protocol::{Failure, FailureKind};
 
 use super::patience::TransportError;
 use super::server::Server;
-use crate::images::layer::LayerError;
 use crate::images::reference::BadReference;
 use crate::request::stream::HostGone;
 use crate::store::StoreError;
+use crate::store::layer::LayerError;
 
 /// A registry, or what it sent, is of no use.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! One request on its way, wherever it is redirected to. Secrets are put into
 //! requests here, and nowhere else.
 
+use protocol::input::Credential;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
@@ -89,4 +90,22 @@ fn without_account(url: &Url) -> Url {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url
+}
+
+/// The `Authorization` header of an account; absent for an identity token.
+pub(super) fn basic(credential: &Credential) -> Option<HeaderValue> {
+    use base64::Engine as _;
+    let Credential::Basic { username, password } = credential else {
+        return None;
+    };
+    let pair = format!("{username}:{password}");
+    let pair = base64::engine::general_purpose::STANDARD.encode(pair);
+    secret_header(&format!("Basic {pair}"))
+}
+
+/// A header that is not logged.
+pub(super) fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::RegistryError;
+use super::client::Remote;
 use super::platform::{Platform, architecture};
-use super::remote::Remote;
 use crate::images::media_type;
 use crate::images::reference::ImageRef;
 use crate::request::abridged_list::some_of;

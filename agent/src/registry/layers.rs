@@ -13,8 +13,8 @@ use super::download::{Chunks, download, pipe};
 use super::{Registry, RegistryError};
 use crate::crash::{self, Point};
 use crate::images::digest::{Companion, DiffId, Digest, Hasher};
-use crate::images::layer::{Compression, LayerError};
 use crate::images::reference::ImageRef;
+use crate::store::layer::{Compression, LayerError};
 use crate::store::{Descriptor, Image, Store, StoreError};
 
 /// A layer's progress is reported this often at the most.

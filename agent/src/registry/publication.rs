@@ -5,8 +5,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::push::{Travelled, Upload, Way};
+use super::push::Travelled;
 use super::upload::Sent;
+use super::upload::{Upload, Way};
 use super::{Registry, RegistryError};
 use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;

@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicU64;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::Event;
 use protocol::event::PushEvent;
+use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, StatusCode};
 
-use super::remote::{Operation, Question, Remote, Target};
-use super::upload::{Sent, Total};
+use super::request::Target;
+use super::upload::{Sent, Total, Upload, Way};
 use super::{Registry, RegistryError};
 use crate::images::digest::Digest;
 use crate::images::media_type;
@@ -20,14 +20,6 @@ use crate::store::{Descriptor, Image, Store};
 
 /// Blobs that travel at a time.
 const PARALLEL: usize = 3;
-
-/// How a registry came to have a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// It had it, or took it from another repository.
-    There,
-    Uploaded,
-}
 
 /// What a repository is known to have.
 #[derive(Debug, Default)]
@@ -41,17 +33,6 @@ impl Travelled {
     fn uploaded(&self, digest: &Digest) -> bool {
         self.0.get(digest) == Some(&Way::Uploaded)
     }
-}
-
-/// Uploads under one name; cheap to clone.
-#[derive(Debug, Clone)]
-pub(super) struct Upload {
-    pub(super) registry: Registry,
-    pub(super) store: Store,
-    pub(super) remote: Arc<Remote>,
-    target: ImageRef,
-    /// Where layers that the store lacks can be had: the run image.
-    pub(super) origin: Option<ImageRef>,
 }
 
 impl Registry {
@@ -135,60 +116,6 @@ impl Upload {
             digest: image.digest.to_string(),
         };
         Ok(self.registry.dialogue.event(Event::Push(done)).await?)
-    }
-
-    /// Asks for the right to upload, by an upload that is given up at once.
-    pub(super) async fn ask_permission(&self) -> Result<(), RegistryError> {
-        let what = self.what();
-        let url = self.begin_plain(&what).await?;
-        let question = self.question(Method::DELETE, Target::Url(url), &what);
-        // Not every registry can give up an upload; each forgets it in time.
-        let given_up = self.remote.ask_once(&question, &|request| request).await;
-        tracing::debug!(?given_up, "a probe upload");
-        Ok(())
-    }
-
-    /// For messages.
-    pub(super) fn what(&self) -> String {
-        format!("an upload to {}", self.target.familiar())
-    }
-
-    pub(super) fn question<'q>(
-        &'q self,
-        method: Method,
-        target: Target<'q>,
-        what: &'q str,
-    ) -> Question<'q> {
-        Question {
-            method,
-            target,
-            repository: self.target.repository(),
-            operation: Operation::Push,
-            what,
-            sent: None,
-        }
-    }
-
-    /// The blob, when the registry lacks it.
-    pub(super) async fn missing<'a>(
-        &self,
-        blob: &'a Descriptor,
-    ) -> Result<Option<&'a Descriptor>, RegistryError> {
-        let path = format!("blobs/{}", blob.digest);
-        let what = self.target.familiar();
-        let question = self.question(Method::HEAD, Target::Path(&path), &what);
-        let response = self.remote.ask_any(&question, |request| request).await?;
-        match response.status() {
-            StatusCode::OK => Ok(None),
-            StatusCode::NOT_FOUND => Ok(Some(blob)),
-            _ => Err(self.remote.refusal(response, &what).await),
-        }
-    }
-
-    /// Repository of the run image, when the target's registry has it.
-    pub(super) fn same_registry(&self) -> Option<&str> {
-        let origin = self.origin.as_ref()?;
-        (origin.registry() == self.target.registry()).then(|| origin.repository())
     }
 
     async fn manifest(&self, image: &Image) -> Result<(), RegistryError> {

@@ -12,18 +12,93 @@ use protocol::event::PushEvent;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
 
-use super::RegistryError;
+use super::client::ATTEMPTS;
+use super::client::Remote;
 use super::exchange;
-use super::push::{Upload, Way};
 use super::refusal::{is_passing, retry_after};
-use super::remote::{ATTEMPTS, Fault, Question, Target};
+use super::request::{Fault, Operation, Question, Target};
+use super::{Registry, RegistryError};
+use crate::images::reference::ImageRef;
 use crate::request::stream::Dialogue;
-use crate::store::Descriptor;
+use crate::store::{Descriptor, Store};
 
 /// Bytes read from a blob at a time.
 const CHUNK: usize = 256 * 1024;
 
+/// How a registry came to have a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It had it, or took it from another repository.
+    There,
+    Uploaded,
+}
+
+/// Uploads under one name; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Upload {
+    pub(super) registry: Registry,
+    pub(super) store: Store,
+    pub(super) remote: Arc<Remote>,
+    pub(super) target: ImageRef,
+    /// Where layers that the store lacks can be had: the run image.
+    pub(super) origin: Option<ImageRef>,
+}
+
 impl Upload {
+    /// Asks for the right to upload, by an upload that is given up at once.
+    pub(super) async fn ask_permission(&self) -> Result<(), RegistryError> {
+        let what = self.what();
+        let url = self.begin_plain(&what).await?;
+        let question = self.question(Method::DELETE, Target::Url(url), &what);
+        // Not every registry can give up an upload; each forgets it in time.
+        let given_up = self.remote.ask_once(&question, &|request| request).await;
+        tracing::debug!(?given_up, "a probe upload");
+        Ok(())
+    }
+
+    /// For messages.
+    pub(super) fn what(&self) -> String {
+        format!("an upload to {}", self.target.familiar())
+    }
+
+    pub(super) fn question<'q>(
+        &'q self,
+        method: Method,
+        target: Target<'q>,
+        what: &'q str,
+    ) -> Question<'q> {
+        Question {
+            method,
+            target,
+            repository: self.target.repository(),
+            operation: Operation::Push,
+            what,
+            sent: None,
+        }
+    }
+
+    /// The blob, when the registry lacks it.
+    pub(super) async fn missing<'a>(
+        &self,
+        blob: &'a Descriptor,
+    ) -> Result<Option<&'a Descriptor>, RegistryError> {
+        let path = format!("blobs/{}", blob.digest);
+        let what = self.target.familiar();
+        let question = self.question(Method::HEAD, Target::Path(&path), &what);
+        let response = self.remote.ask_any(&question, |request| request).await?;
+        match response.status() {
+            StatusCode::OK => Ok(None),
+            StatusCode::NOT_FOUND => Ok(Some(blob)),
+            _ => Err(self.remote.refusal(response, &what).await),
+        }
+    }
+
+    /// Repository of the run image, when the target's registry has it.
+    pub(super) fn same_registry(&self) -> Option<&str> {
+        let origin = self.origin.as_ref()?;
+        (origin.registry() == self.target.registry()).then(|| origin.repository())
+    }
+
     /// Uploads a blob, or lets the registry take it from the run image.
     pub(super) async fn blob(&self, blob: &Descriptor, sent: &Sent) -> Result<Way, RegistryError> {
         let what = self.what();

@@ -105,6 +105,8 @@ async fn serve(
         Request::Console { command, stdio } => {
             machine::console(agent, &command, stdio, &dialogue, inputs).await
         }
-        Request::Folder { project } => live_folder::folder(agent, project, dialogue, inputs).await,
+        Request::Folder { project } => {
+            live_folder::folder(&agent.store, &agent.folders, project, dialogue, inputs).await
+        }
     }
 }

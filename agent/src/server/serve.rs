@@ -190,7 +190,7 @@ mod tests {
     use protocol::hello;
 
     use super::*;
-    use crate::machine::Ownership;
+    use crate::Ownership;
 
     /// Without a descriptor left, accept(2) fails until one is free.
     #[tokio::test]

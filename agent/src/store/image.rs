@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{DOCUMENT_CAP, Store, StoreError};
 use crate::images::digest::{DiffId, Digest};
-use crate::images::layer::Compression;
 use crate::images::media_type;
+use crate::store::layer::Compression;
 
 /// The most layers that an image may have; overlayfs takes 500 at the most.
 const LAYER_CAP: usize = 500;

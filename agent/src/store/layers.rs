@@ -15,8 +15,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::{Lock, Store, StoreError};
 use crate::crash::{self, Point};
 use crate::images::digest::{DiffId, Hasher};
-use crate::images::layer::{self, Compression, LayerError};
 use crate::store::boot_id;
+use crate::store::layer::{self, Compression, LayerError};
 
 impl Store {
     /// The root of a layer's tree.

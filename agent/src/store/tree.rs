@@ -19,8 +19,8 @@ use rustix::fs::{FileType, Stat};
 
 use super::{Store, StoreError};
 use crate::images::digest::{DiffId, Digest, Hasher};
-use crate::images::layer::stack;
 use crate::kernel::walk::{Step, Walk, is_directory};
+use crate::store::layer::stack;
 use crate::store::local_encoding;
 
 /// The digest of a tree, and the paths of the directories that are implied.

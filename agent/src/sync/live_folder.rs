@@ -19,7 +19,6 @@ mod base;
 mod copy;
 mod from_host;
 mod holders;
-mod journal;
 mod reconcile;
 mod round;
 mod scan;
@@ -36,10 +35,9 @@ use protocol::request::Project;
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, Input, Reply};
 
-use crate::Agent;
-use crate::commands::maintenance;
+use crate::request::store_use;
 use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
-use crate::store::{Duty, Lock, ProjectDir};
+use crate::store::{Duty, Lock, ProjectDir, Store};
 use crate::sync::source::{ENTRY_CAP, SourceError, check};
 use base::Agreement;
 use copy::Copy;
@@ -74,23 +72,24 @@ struct Folder {
 /// Serves a folder request.
 #[tracing::instrument(skip_all, fields(project = project.path))]
 pub(crate) async fn folder(
-    agent: &Agent,
+    store: &Store,
+    sessions: &Holders,
     project: Project,
     dialogue: Dialogue,
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = maintenance::in_use(&agent.store, Duty::Session, &dialogue).await?;
+    let _lease = store_use::in_use(store, Duty::Session, &dialogue).await?;
     let id = project.id;
-    let project = agent.store.project(&id.parse()?)?;
-    let Some(_lock) = lead(agent, &project, &id, &dialogue, &mut inputs).await? else {
+    let project = store.project(&id.parse()?)?;
+    let Some(_lock) = lead(sessions, &project, &id, &dialogue, &mut inputs).await? else {
         return Ok(Reply::Nothing);
     };
     let end_of_session = dialogue.end_of_session.clone();
     let mut keeper = Keeper {
-        agent,
+        store,
         folder: Folder::open(project.path())?,
         dialogue: &dialogue,
-        holder: agent.folders.begin(&id, end_of_session),
+        holder: sessions.begin(&id, end_of_session),
         wishes: Vec::new(),
         is_told: false,
     };
@@ -100,7 +99,7 @@ pub(crate) async fn folder(
 /// Waits until this session is the one that is to keep the folder in step, and
 /// no other one does it any more; none when the host wants it no more.
 async fn lead(
-    agent: &Agent,
+    sessions: &Holders,
     project: &ProjectDir,
     id: &str,
     dialogue: &Dialogue,
@@ -110,7 +109,7 @@ async fn lead(
     loop {
         let incoming = tokio::select! {
             incoming = inputs.recv() => incoming.ok_or(HostGone)?,
-            () = agent.folders.settled(id), if is_wished => {
+            () = sessions.settled(id), if is_wished => {
                 is_wished = false;
                 dialogue.event(Event::Folder(FolderEvent::Shared)).await?;
                 continue;
@@ -123,7 +122,7 @@ async fn lead(
             Incoming::Input(_) | Incoming::Data(..) => return Err(out_of_place()),
         }
     }
-    agent.folders.end(id);
+    sessions.end(id);
     let waited = async || Ok::<(), Failure>(());
     tokio::select! {
         lock = project.lock_folder(waited) => lock.map(Some),
@@ -140,7 +139,7 @@ fn out_of_place() -> Failure {
 
 /// The session that keeps a folder in step.
 struct Keeper<'a> {
-    agent: &'a Agent,
+    store: &'a Store,
     folder: Folder,
     dialogue: &'a Dialogue,
     holder: Holder,
@@ -196,7 +195,7 @@ impl Keeper<'_> {
     }
 
     async fn round(&mut self, inputs: &mut Inputs) -> Result<(), Failure> {
-        let again = self.folder.round(self.agent, self.dialogue, inputs).await?;
+        let again = self.folder.round(self.store, self.dialogue, inputs).await?;
         let settled = FolderEvent::Settled { again };
         self.dialogue.event(Event::Folder(settled)).await?;
         if again {

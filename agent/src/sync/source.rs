@@ -15,7 +15,6 @@
 //! Listings come from the other side of the wire: nothing in them leads out of
 //! the tree.
 
-mod after_reboot;
 mod listing;
 mod receive;
 mod times;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use agent::images::digest::{Digest, Hasher};
-use agent::images::layer::{Compression, extract, stack};
 use agent::kernel::namespace::Privilege;
+use agent::store::layer::{Compression, extract, stack};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;

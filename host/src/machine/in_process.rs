@@ -43,8 +43,8 @@ pub(crate) fn resume() {
 
 pub(super) async fn connect() -> Result<AgentConnection, MachineError> {
     agent::kernel::descriptors::raise();
-    let agent = agent::Agent::new(agent::home(), agent::machine::Ownership::Shared)
-        .map_err(Failure::from)?;
+    let agent =
+        agent::Agent::new(agent::home(), agent::Ownership::Shared).map_err(Failure::from)?;
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     tokio::spawn(async move {
         if let Err(error) = agent::server::session::serve(Arc::new(agent), theirs, None).await {

@@ -1,13 +1,12 @@
 //! What one build may see and do.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::uploads::Upload;
 use super::{Content, Courier, Fetch};
 use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
-use crate::store::{Descriptor, Image, Store};
+use crate::store::{BlobWriter, Descriptor, Image, Store};
 
 /// The images of one build.
 #[derive(Debug, Default)]
@@ -61,6 +60,9 @@ pub(super) struct State {
     courier: Option<Courier>,
     written: Mutex<Written>,
 }
+
+/// An upload in progress; absent while its last request is served.
+pub(super) type Upload = Arc<tokio::sync::Mutex<Option<BlobWriter>>>;
 
 #[derive(Default)]
 pub(super) struct Written {

@@ -10,16 +10,13 @@ use hyper::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
 
 use super::reply::{CONTENT_DIGEST, Code, Reply, empty, failed, header, refuse};
-use super::scope::{Repository, State};
+use super::scope::{Repository, State, Upload};
 use crate::images::digest::Digest;
 use crate::store::{BlobWriter, StoreError};
 
 /// Uploads at a time; the lifecycle has a few.
 const UPLOADS: usize = 64;
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
-
-/// An upload in progress; absent while its last request is served.
-pub(super) type Upload = Arc<Mutex<Option<BlobWriter>>>;
 
 pub(super) async fn handle(
     state: &State,

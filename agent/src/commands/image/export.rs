@@ -9,14 +9,16 @@ use protocol::{Channel, Event, Failure, FailureKind, Reply};
 use serde_json::{Value, json};
 
 use crate::Agent;
-use crate::commands::maintenance;
+use crate::buildpack_build::lifecycle::metadata;
 use crate::crash::{self, Point};
 use crate::images::digest::Digest;
-use crate::images::layer::{Compression, LayerError};
 use crate::images::media_type;
 use crate::images::reference::ImageRef;
+use crate::images::reference::familiar;
 use crate::registry::Registry;
+use crate::request::store_use;
 use crate::request::stream::Dialogue;
+use crate::store::layer::{Compression, LayerError};
 use crate::store::{Duty, Image, Store, StoreError, StoredImage};
 
 /// Bytes sent at a time.
@@ -31,7 +33,7 @@ pub async fn export(
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
     let store = &agent.store;
-    let _lease = maintenance::in_use(store, Duty::Work, &dialogue).await?;
+    let _lease = store_use::in_use(store, Duty::Work, &dialogue).await?;
     let (stored, image) = super::load(store, name)?;
     fetch_blobs(store, &dialogue, &stored, &image, access).await?;
     let files = Files { store, dialogue };
@@ -54,14 +56,14 @@ async fn fetch_blobs(
     access: RegistryAccess,
 ) -> Result<(), Failure> {
     let built = stored.role == ImageRole::Application;
-    if built && !super::is_complete(store, image) {
-        let name = super::familiar(&stored.name);
+    if built && !metadata::is_complete(store, image) {
+        let name = familiar(&stored.name);
         let message =
             format!("{name} has lost the archive of a layer: it runs, but cannot be exported");
         return Err(Failure::new(FailureKind::Integrity, message)
             .with_hint("`locald build` makes it again"));
     }
-    let Some(origin) = super::origin(stored, image) else {
+    let Some(origin) = metadata::origin(stored, image) else {
         return Ok(());
     };
     let registry = Registry::new(access, dialogue.clone());
@@ -204,7 +206,7 @@ fn tag(stored: &StoredImage) -> String {
 
 /// `docker load` wants a tag.
 fn docker_tag(stored: &StoredImage) -> String {
-    let familiar = super::familiar(&stored.name);
+    let familiar = familiar(&stored.name);
     match stored.name.parse::<ImageRef>() {
         Ok(name) if !familiar.ends_with(&format!(":{}", name.version())) => {
             format!("{familiar}:{}", name.version())

@@ -8,10 +8,10 @@ use protocol::event::{ImageRole, PrunedItem, PrunedKind};
 use protocol::request::PruneRequest;
 use protocol::{Event, Failure, Reply};
 
-use super::alone;
 use super::inventory::Inventory;
 use crate::buildpack_build::Record;
-use crate::commands::image::familiar;
+use crate::images::reference::familiar;
+use crate::request::store_use::alone;
 use crate::request::stream::Dialogue;
 use crate::store::{ProjectDir, Store, StoreError, StoredImage, disk_usage, seconds_since_epoch};
 

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use protocol::Failure;
 use protocol::event::{ImageRole, Repair};
 
-use super::verify::{Damage, Fault, fetched_layers, lacking};
-use crate::commands::image::origin;
+use super::damage::{Damage, Fault, fetched_layers, lacking};
+use crate::buildpack_build::lifecycle::metadata::origin;
 use crate::crash::{self, Point};
 use crate::images::digest::{DiffId, Digest};
 use crate::images::reference::{DOCKER_HUB, ImageRef};

@@ -5,7 +5,7 @@ use protocol::event::{ImageUsage, ProjectUsage, StoreUsage};
 
 use super::inventory::Inventory;
 use crate::buildpack_build::Record;
-use crate::commands::image::familiar;
+use crate::images::reference::familiar;
 use crate::store::{ProjectDir, Store, StoreError, disk_usage};
 
 /// Adds everything up.

@@ -6,19 +6,20 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use protocol::event::{ImageRole, Repair, StoreFault, Verified};
+use protocol::event::{Repair, StoreFault, Verified};
 use protocol::request::RegistryAccess;
 use protocol::{Event, Failure, FailureKind, Reply};
 
-use super::alone;
+use super::damage::{Damage, Fault, lacking};
 use super::inventory::Inventory;
 use super::repair::Mender;
 use crate::Agent;
-use crate::commands::image::{familiar, run_image_layers};
 use crate::images::digest::{DiffId, Digest};
+use crate::images::reference::familiar;
 use crate::registry::Registry;
+use crate::request::store_use::alone;
 use crate::request::stream::Dialogue;
-use crate::store::{Content, Image, Restored, Store, StoreError, StoredImage, TreeState};
+use crate::store::{Content, Restored, Store, StoreError, StoredImage, TreeState};
 
 /// Looks at everything; with a way to registries, mends what it can. Nothing
 /// that has a name loses it.
@@ -77,30 +78,6 @@ fn index_fault(restored: Restored) -> StoreFault {
         images: restored.names.iter().map(|name| familiar(name)).collect(),
         repair: Some(Repair::Restored),
     }
-}
-
-/// Something is not as it should be.
-pub(super) struct Fault {
-    what: String,
-    reason: String,
-    pub(super) damage: Damage,
-    /// It could not be read: whether it is damaged is not known.
-    pub(super) is_unread: bool,
-    /// Surely nothing needs it.
-    pub(super) is_garbage: bool,
-    /// What needs it.
-    pub(super) images: Vec<StoredImage>,
-}
-
-/// What is not as it should be.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Damage {
-    /// The content of a blob.
-    Blob(Digest),
-    /// The tree of a layer.
-    Tree(DiffId),
-    /// An image lacks something.
-    Image,
 }
 
 struct Found {
@@ -252,25 +229,4 @@ fn missing(
     let lacks = lacking(store, stored, &image).filter(|digest| !corrupt.contains(digest));
     let lacks: Vec<String> = lacks.map(|digest| digest.to_string()).collect();
     (!lacks.is_empty()).then(|| format!("it has no layer {}", lacks.join(", ")))
-}
-
-/// Blobs of layers that come from no registry and are neither here nor
-/// extracted.
-pub(super) fn lacking(
-    store: &Store,
-    stored: &StoredImage,
-    image: &Image,
-) -> impl Iterator<Item = Digest> {
-    let own = image.layers().skip(fetched_layers(stored, image));
-    own.filter(|(blob, diff_id)| !store.has_blob(&blob.digest) && !store.has_layer(diff_id))
-        .map(|(blob, _)| blob.digest)
-}
-
-/// Layers, base first, that come from a registry whenever they are needed: all
-/// of an image that was pulled, those of the run image of one that was built.
-pub(super) fn fetched_layers(stored: &StoredImage, image: &Image) -> usize {
-    if stored.role != ImageRole::Application {
-        return image.manifest.layers.len();
-    }
-    run_image_layers(image)
 }

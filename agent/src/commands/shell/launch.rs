@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::Agent;
 use crate::buildpack_build::Record;
+use crate::buildpack_build::lifecycle::metadata::run_image_layers;
 use crate::buildpack_build::lifecycle::{LAUNCHER, WORKSPACE};
-use crate::commands::image::run_image_layers;
 use crate::container::{Container, ContainerOutput, ContainerSpec, Network, Upper, User};
 use crate::process::environment::Environment;
 use crate::store::Image;

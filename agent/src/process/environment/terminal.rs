@@ -2,7 +2,7 @@
 
 use protocol::request::EnvVar;
 
-use crate::images::layer::merged::Merged;
+use crate::store::layer::merged::Merged;
 
 const TERM: &str = "TERM";
 /// Where the programs of an image know terminals from: `terminfo(5)`.

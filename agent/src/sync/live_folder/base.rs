@@ -4,6 +4,8 @@
 //! What is agreed on changes with each path of a round, and is written as a
 //! whole when the round is over. Until then a journal has it.
 
+mod journal;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,12 +14,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bincode::{Decode, Encode};
 use protocol::source::{Entry, EntryKind, MODE_BY_CONTENT};
 
-use super::journal::{Journal, Record};
 use super::reconcile::{Base, Underway, Version};
 use super::scan::Found;
 use crate::images::digest::Digest;
 use crate::store::local_encoding;
 use crate::sync::source::Known;
+use journal::{Journal, Record};
 
 /// All paths that both sides have, or may have.
 pub(super) struct Agreement {
@@ -152,13 +154,6 @@ impl Agreement {
             underway: None,
         };
         self.note(path, noted)
-    }
-
-    #[cfg(test)]
-    pub(super) fn agree_on_directory(&mut self, path: &[u8], mode: u16) {
-        let found = Found::directory(mode);
-        let kind = EntryKind::Directory { mode };
-        self.agree(path, &kind, &found, None).unwrap_or_default();
     }
 }
 

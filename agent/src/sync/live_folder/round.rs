@@ -11,9 +11,9 @@ use super::base;
 use super::reconcile::Version;
 use super::scan::{Found, Scan, scan};
 use super::{Folder, not_noted};
-use crate::Agent;
 use crate::images::digest::Digest;
 use crate::request::stream::{Dialogue, HostGone, Inputs};
+use crate::store::Store;
 use crate::sync::source::{SourceError, write_error};
 
 /// A round in progress.
@@ -50,13 +50,14 @@ impl Folder {
     /// Runs a round; returns whether another is needed.
     pub(super) async fn round(
         &mut self,
-        agent: &Agent,
+        store: &Store,
         dialogue: &Dialogue,
         inputs: &mut Inputs,
     ) -> Result<bool, Failure> {
         self.copy.refresh();
         let root = self.copy.root().to_owned();
-        let found = tokio::task::block_in_place(|| scan(&root, &self.agreement));
+        let found =
+            tokio::task::block_in_place(|| scan(&root, |path| self.agreement.get(path).is_some()));
         let mut round = Round {
             scan: found.map_err(|source| write_error(&root, source))?,
             folder: self,
@@ -70,7 +71,7 @@ impl Folder {
         let (again, changed) = (round.again, round.changed);
         if changed {
             // What is agreed on must survive a power cut only if the files do.
-            tokio::task::block_in_place(|| agent.store.sync())?;
+            tokio::task::block_in_place(|| store.sync())?;
             self.save()?;
         }
         Ok(again)

@@ -12,7 +12,6 @@ use std::path::Path;
 use ignore::{DirEntry, WalkBuilder};
 use protocol::folder::is_in_flux;
 
-use super::base::Agreement;
 use super::reconcile::Version;
 use crate::images::digest::Digest;
 
@@ -35,8 +34,8 @@ pub(super) enum Found {
 /// All that is found, by its path.
 pub(super) type Scan = BTreeMap<Vec<u8>, Found>;
 
-/// Looks at everything below `root`. What vanishes meanwhile is not there.
-pub(super) fn scan(root: &Path, agreement: &Agreement) -> io::Result<Scan> {
+/// Looks at everything below `root`; `is_agreed` says which paths both sides have. What vanishes meanwhile is not there.
+pub(super) fn scan(root: &Path, is_agreed: impl Fn(&[u8]) -> bool) -> io::Result<Scan> {
     let mut scan = Scan::new();
     let mut walk = WalkBuilder::new(root);
     walk.hidden(false)
@@ -60,7 +59,7 @@ pub(super) fn scan(root: &Path, agreement: &Agreement) -> io::Result<Scan> {
             .filter_entry(|entry| entry.depth() == 0 || !is_in_flux(entry.file_name().as_bytes()));
         collect(root, &walk, &mut scan)?;
     }
-    leave_out_husks(root, agreement, &mut scan);
+    leave_out_husks(root, is_agreed, &mut scan);
     Ok(scan)
 }
 
@@ -154,7 +153,7 @@ fn stamp(metadata: &Metadata) -> u64 {
 
 /// A directory that holds nothing but ignored files is this side's own: the
 /// host has removed it, or never had it.
-fn leave_out_husks(root: &Path, agreement: &Agreement, scan: &mut Scan) {
+fn leave_out_husks(root: &Path, is_agreed: impl Fn(&[u8]) -> bool, scan: &mut Scan) {
     let mut filled = std::collections::HashSet::new();
     let husk = |path: &[u8]| {
         let path = root.join(std::ffi::OsStr::from_bytes(path));
@@ -166,7 +165,7 @@ fn leave_out_husks(root: &Path, agreement: &Agreement, scan: &mut Scan) {
     for (path, found) in scan.iter().rev() {
         let is_husk = matches!(found, Found::Directory { .. })
             && !filled.contains(path)
-            && agreement.get(path).is_none()
+            && !is_agreed(path)
             && husk(path);
         if is_husk {
             husks.push(path.clone());
@@ -204,10 +203,7 @@ mod tests {
         }
         fs_err::write(root.path().join(".gitignore"), "target\n.*\n!.gitignore\n").unwrap();
         fs_err::create_dir(root.path().join("empty")).unwrap();
-        let notes = tempfile::tempdir().unwrap();
-        let (mut agreement, _) = Agreement::load(&notes.path().join("note")).unwrap();
-        agreement.agree_on_directory(b"kept", 0o755);
-        let scan = scan(root.path(), &agreement).unwrap();
+        let scan = scan(root.path(), |path| path == b"kept").unwrap();
         let names: Vec<_> = scan.keys().map(|it| String::from_utf8_lossy(it)).collect();
         let expected = [
             ".git",

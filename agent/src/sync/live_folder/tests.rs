@@ -12,7 +12,6 @@ use protocol::folder::{Answer, Change};
 use protocol::{Channel, Outcome};
 
 use super::*;
-use crate::machine::Ownership;
 use crate::request::stream::{Ends, Outgoing};
 
 const PATHS: [&str; 7] = ["a", "b", "a/x", "a/y", "b/x", "a/x/z", "c"];
@@ -198,12 +197,12 @@ fn write_own(root: &Path, from: &Tree, to: &Tree) {
 }
 
 /// Until both sides have the same, or the host is killed.
-async fn settle(agent: &Agent, folder: &mut Folder, host: &mut Host) -> Result<(), Killed> {
+async fn settle(store: &Store, folder: &mut Folder, host: &mut Host) -> Result<(), Killed> {
     for _ in 0..20 {
         folder.host = host.kinds();
         let (dialogue, mut inputs, mut ends) = Dialogue::new();
         let round = async {
-            let again = folder.round(agent, &dialogue, &mut inputs).await.unwrap();
+            let again = folder.round(store, &dialogue, &mut inputs).await.unwrap();
             let end = Event::Outcome(Outcome::Done(Reply::Nothing));
             dialogue.event(end).await.unwrap();
             Ok(again)
@@ -216,16 +215,16 @@ async fn settle(agent: &Agent, folder: &mut Folder, host: &mut Host) -> Result<(
     panic!("it does not settle");
 }
 
-fn stage() -> (tempfile::TempDir, Agent, ProjectDir) {
+fn stage() -> (tempfile::TempDir, Store, ProjectDir) {
     let home = tempfile::tempdir().unwrap();
-    let agent = Agent::new(home.path(), Ownership::Shared).unwrap();
+    let store = Store::open(home.path()).unwrap();
     let id = "0a".repeat(32).parse().unwrap();
-    let project = agent.store.project(&id).unwrap();
-    (home, agent, project)
+    let project = store.project(&id).unwrap();
+    (home, store, project)
 }
 
 async fn play(batches: Vec<Vec<Step>>) {
-    let (_home, agent, project) = stage();
+    let (_home, store, project) = stage();
     let mut host = Host::default();
     let mut number = 0;
     for steps in batches {
@@ -246,7 +245,7 @@ async fn play(batches: Vec<Vec<Step>>) {
         let news = all.filter(|(path, node)| agreed.get(*path) != Some(node));
         let written: Vec<_> = news.filter_map(|(_, node)| node.clone()).collect();
         let wishes = host.tree.clone();
-        assert!(settle(&agent, &mut folder, &mut host).await.is_ok());
+        assert!(settle(&store, &mut folder, &mut host).await.is_ok());
         let after = own_tree(&root);
         assert_eq!(
             host.tree, after,
@@ -269,7 +268,7 @@ type Session = (Vec<Step>, Option<usize>);
 /// Each side edits paths of its own: whenever hosts are killed, both come to
 /// have exactly what was edited last, and nothing has parted.
 async fn play_killed(sessions: Vec<Session>) {
-    let (_home, agent, project) = stage();
+    let (_home, store, project) = stage();
     let mut host = Host::default();
     let mut number = 0;
     let mut wanted = Tree::new();
@@ -291,7 +290,7 @@ async fn play_killed(sessions: Vec<Session>) {
         }
         write_own(&root, &before, &own);
         host.life = life;
-        let ended = settle(&agent, &mut folder, &mut host).await;
+        let ended = settle(&store, &mut folder, &mut host).await;
         if ended.is_ok() {
             assert_eq!(own_tree(&root), wanted, "the host has {:?}", host.tree);
             assert_eq!(host.tree, wanted);
@@ -339,13 +338,14 @@ struct Asking {
 }
 
 impl Asking {
-    fn of(agent: &Arc<Agent>) -> Self {
+    fn of(store: &Store, sessions: &Arc<Holders>) -> Self {
         let (dialogue, inputs, ends) = Dialogue::new();
-        let (agent, end) = (Arc::clone(agent), dialogue.end_of_session.clone());
+        let (store, sessions) = (store.clone(), Arc::clone(sessions));
+        let end = dialogue.end_of_session.clone();
         let (id, path) = ("0a".repeat(32), "/project".to_owned());
         let serving = tokio::spawn(async move {
             tokio::select! {
-                _ = folder(&agent, Project { id, path }, dialogue, inputs) => {}
+                _ = folder(&store, &sessions, Project { id, path }, dialogue, inputs) => {}
                 () = end.notified() => {}
             }
         });
@@ -366,13 +366,13 @@ impl Asking {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_session_keeps_the_folder_and_others_ask_whether_it_is_in_step() {
-    let (_home, agent, _project) = stage();
-    let agent = Arc::new(agent);
+    let (_home, store, _project) = stage();
+    let sessions = Arc::new(Holders::default());
     let [take_over, settle] = [FolderInput::TakeOver, FolderInput::Settle].map(Input::Folder);
-    let mut other = Asking::of(&agent);
+    let mut other = Asking::of(&store, &sessions);
     other.says(settle.clone()).await;
     other.hears(FolderEvent::Shared).await;
-    let mut keeper = Asking::of(&agent);
+    let mut keeper = Asking::of(&store, &sessions);
     keeper.says(take_over.clone()).await;
     keeper.hears(FolderEvent::Ready).await;
     other.says(settle).await;

@@ -1,5 +1,7 @@
 //! What is in a tree, and what the host said about it when it was received.
 
+mod after_reboot;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -7,8 +9,8 @@ use std::path::Path;
 use bincode::{Decode, Encode};
 use protocol::source::{Entry, EntryKind};
 
+use super::SourceError;
 use super::tree::TreeDir;
-use super::{SourceError, after_reboot};
 use crate::images::digest::{Digest, Hasher};
 use crate::store::{boot_id, local_encoding};
 

@@ -1,14 +1,15 @@
 //! The answer to a registry's challenge. An account goes to the registry that
 //! it belongs to, or to the token server that this registry itself has named.
 
-use protocol::input::Credential;
 use reqwest::Response;
 use reqwest::header::HeaderValue;
 
-use super::base::Base;
-use super::challenge::{self, Challenge};
-use super::remote::{Fault, Question, Remote};
+use super::Remote;
 use super::token::TokenServer;
+use crate::registry::challenge::{self, Challenge};
+use crate::registry::exchange::basic;
+use crate::registry::registry_host::Base;
+use crate::registry::request::{Fault, Question};
 
 /// The value of an `Authorization` header; absent when no challenge can be met.
 pub(super) async fn answer(
@@ -45,20 +46,4 @@ pub(super) async fn answer(
         }
     }
     refusal.map_or(Ok(None), Err)
-}
-
-pub(super) fn basic(credential: &Credential) -> Option<HeaderValue> {
-    use base64::Engine as _;
-    let Credential::Basic { username, password } = credential else {
-        return None;
-    };
-    let pair = format!("{username}:{password}");
-    let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-    secret_header(&format!("Basic {pair}"))
-}
-
-pub(super) fn secret_header(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

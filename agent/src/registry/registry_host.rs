@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode, Url};
 
 use super::address::is_internal;
 use super::origin::Origin;
-use super::remote::Operation;
+use super::request::Operation;
 use crate::request::stream::{Dialogue, HostGone};
 
 /// Answers to challenges, by what they are for.

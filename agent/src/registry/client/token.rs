@@ -6,16 +6,15 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::RegistryError;
-use super::auth::{basic, secret_header};
-use super::base::Base;
-use super::challenge::Bearer;
-use super::exchange::{Exchange, Secret};
-use super::origin::Origin;
-use super::refusal::{is_passing, message, retry_after};
-use super::remote::{Fault, Question, Remote};
-use super::scope;
-use super::server::Server;
+use super::{Remote, scope};
+use crate::registry::RegistryError;
+use crate::registry::challenge::Bearer;
+use crate::registry::exchange::{Exchange, Secret, basic, secret_header};
+use crate::registry::origin::Origin;
+use crate::registry::refusal::{is_passing, message, retry_after};
+use crate::registry::registry_host::Base;
+use crate::registry::request::{Fault, Question};
+use crate::registry::server::Server;
 
 /// A token server that a registry has named, and that may be trusted.
 pub(super) struct TokenServer<'a> {

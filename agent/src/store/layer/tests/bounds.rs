@@ -7,7 +7,7 @@ use tar::{EntryType, Header};
 
 use super::{Layer, extract};
 use crate::images::digest::Digest;
-use crate::images::layer::*;
+use crate::store::layer::*;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -13,7 +13,7 @@ use std::path::Path;
 use bincode::{Decode, Encode};
 use fs_err::File;
 
-use super::base::Noted;
+use super::Noted;
 use crate::store::{boot_id, local_encoding};
 
 /// What is noted of a path from now on.

@@ -4,9 +4,9 @@
 //! after a power cut a listing may be whole, and the files that it names empty.
 //! The listing of an earlier boot is compared with the tree once.
 
-use super::listing::{Known, Listing};
-use super::tree::TreeDir;
+use super::{Known, Listing};
 use crate::images::digest::Digest;
+use crate::sync::source::TreeDir;
 
 /// Forgets what is not in the tree as the listing has it.
 pub(super) fn compare(listing: &mut Listing, tree: &TreeDir) {

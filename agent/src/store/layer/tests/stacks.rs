@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tar::EntryType;
 
 use super::{Extracted, Layer};
-use crate::images::layer::stack;
+use crate::store::layer::stack;
 
 /// Layers that are extracted, the lowest first, and what overlayfs gets.
 struct Stack {

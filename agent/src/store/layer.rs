@@ -14,6 +14,7 @@ mod gzip;
 mod header;
 pub mod merged;
 mod metadata;
+mod paths;
 mod pax;
 mod sparse;
 pub mod stack;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use tar::{EntryType, Header};
 
 use super::{Layer, extract};
-use crate::images::layer::*;
+use crate::store::layer::*;
 
 const END: [u8; 1024] = [0; 1024];
 

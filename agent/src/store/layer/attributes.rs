@@ -16,8 +16,6 @@ use rustix::io::Errno;
 
 use super::LayerError;
 use super::entry::Entry;
-use super::tree::write_error;
-use super::whiteout::OPAQUE_ATTRIBUTES;
 
 /// What an attribute, or the names of all, may have in bytes: `XATTR_SIZE_MAX`.
 const CAP: usize = 65_536;
@@ -25,6 +23,8 @@ const CAP: usize = 65_536;
 const NAME_CAP: usize = 255;
 /// The most warnings of a layer.
 const WARNINGS: usize = 20;
+/// What marks an opaque directory of overlayfs, for root and for others.
+pub(super) const OPAQUE_ATTRIBUTES: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 /// What overlayfs has of its own in the namespace of users.
 const OVERLAY: &[u8] = b"user.overlay.";
 const USER: &[u8] = b"user.";
@@ -63,8 +63,8 @@ pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry) -> Result<(), LayerError>
         match rustix::fs::fsetxattr(file, &**name, value, XattrFlags::empty()) {
             Ok(()) => {}
             Err(errno @ (Errno::NOTSUP | Errno::PERM)) => warn(entry, name, &errno.to_string()),
-            Err(Errno::NOSPC) if is_full(file) => return Err(write_error(entry, Errno::NOSPC)),
-            Err(Errno::DQUOT) => return Err(write_error(entry, Errno::DQUOT)),
+            Err(Errno::NOSPC) if is_full(file) => return Err(entry.write_error(Errno::NOSPC)),
+            Err(Errno::DQUOT) => return Err(entry.write_error(Errno::DQUOT)),
             Err(errno) => {
                 return Err(LayerError::Attribute {
                     name: text(name).into_owned(),

@@ -12,15 +12,13 @@ use rustix::fs::{mknodat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 
 use super::LayerError;
+use super::attributes::OPAQUE_ATTRIBUTES;
 use super::entry::Entry;
-use super::tree::{DIRECTORY_FLAGS, RESOLVE, Tree, write_error};
+use super::paths::{DIRECTORY_FLAGS, RESOLVE, WHITEOUT_PREFIX};
+use super::tree::Tree;
 use crate::kernel::namespace::Privilege;
 
-/// With which names begin that hide something.
-pub(super) const PREFIX: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// What root, and what others, mark an opaque directory with.
-pub(super) const OPAQUE_ATTRIBUTES: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 
 impl Tree {
     /// Turns a whiteout of the OCI layer format into one of overlayfs.
@@ -31,12 +29,12 @@ impl Tree {
         parent_path: &OsStr,
         entry: &Entry,
     ) -> Result<(), LayerError> {
-        let failed = |errno| write_error(entry, errno);
+        let failed = |errno| entry.write_error(errno);
         if name == OPAQUE {
             return self.make_opaque(parent).map_err(failed);
         }
-        let hidden = &name[PREFIX.len()..];
-        if hidden.starts_with(PREFIX) {
+        let hidden = &name[WHITEOUT_PREFIX.len()..];
+        if hidden.starts_with(WHITEOUT_PREFIX) {
             // Book-keeping of aufs, which no longer exists.
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Extended attributes.
 
 use super::{Layer, Mutex};
-use crate::images::layer::LayerError;
+use crate::store::layer::LayerError;
 
 fn attribute(extracted: &super::Extracted, path: &str, name: &str) -> Option<Vec<u8>> {
     let mut value = [0; 64];

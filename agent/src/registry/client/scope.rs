@@ -1,6 +1,6 @@
 //! What a token is for: `repository:library/app:pull,push`.
 
-use super::remote::Operation;
+use crate::registry::request::Operation;
 
 /// What an operation in a repository needs.
 pub(super) fn of(repository: &str, operation: Operation) -> String {

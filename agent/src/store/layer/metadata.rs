@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, openat2};
 use rustix::io::Errno;
 
 use super::entry::Entry;
-use super::tree::{DIRECTORY_FLAGS, RESOLVE, write_error};
+use super::paths::{DIRECTORY_FLAGS, RESOLVE};
 use super::{LayerError, attributes};
 use crate::kernel::namespace::Privilege;
 
@@ -73,7 +73,7 @@ impl Directories {
             match open(root, &directory.path, directory.identity) {
                 Ok(Some(opened)) => set(opened.as_fd(), entry, privilege)?,
                 Ok(None) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(errno) => return Err(write_error(entry, errno)),
+                Err(errno) => return Err(entry.write_error(errno)),
             }
         }
         Ok(())
@@ -105,7 +105,7 @@ pub(super) fn set(
     entry: &Entry,
     privilege: Privilege,
 ) -> Result<(), LayerError> {
-    let failed = |errno| write_error(entry, errno);
+    let failed = |errno| entry.write_error(errno);
     let now = rustix::fs::fstat(file).map_err(failed)?;
     let is_owned = (now.st_uid, now.st_gid) == (entry.uid, entry.gid);
     let change_owner = privilege == Privilege::Root && !is_owned;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tar::EntryType;
 
 use super::{Layer, extract};
-use crate::images::layer::*;
 use crate::kernel::namespace::Privilege;
+use crate::store::layer::*;
 
 /// Set for the process that extracts under another umask: where to.
 const UMASK_ROOT: &str = "LOCALD_TEST_UMASK_ROOT";

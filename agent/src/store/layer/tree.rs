@@ -6,25 +6,20 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::fs::{mkdirat, mknodat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 
 use super::attributes::Filter;
 use super::entry::{Entry, Kind};
 use super::metadata::{self, Directories};
+use super::paths::{DIRECTORY_FLAGS, PATH_FLAGS, RESOLVE, WHITEOUT_PREFIX};
 use super::sparse::Layout;
-use super::{LayerError, content, whiteout};
+use super::{LayerError, content};
 use crate::kernel::namespace::Privilege;
 use crate::store::{self, StoreError};
 
 pub(super) const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
-const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-pub(super) const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
-pub(super) const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 /// Bytes copied at a time.
 const BUFFER: usize = 256 * 1024;
 
@@ -91,7 +86,7 @@ impl Tree {
         entry: &Entry,
         content: &mut impl Read,
     ) -> Result<(), LayerError> {
-        if name.starts_with(whiteout::PREFIX) {
+        if name.starts_with(WHITEOUT_PREFIX) {
             return self.whiteout(parent, name, parent_path, entry);
         }
         let name = OsStr::from_bytes(name);
@@ -101,7 +96,7 @@ impl Tree {
                 self.make_directory(parent, name)
                     .and_then(|()| rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW))
                     .map(|stat| self.directories.add(path, &stat, entry))
-                    .map_err(|errno| write_error(entry, errno))
+                    .map_err(|errno| entry.write_error(errno))
             }
             Kind::File(layout) => self.file(parent, name, entry, content, layout),
             Kind::Symlink => self.symlink(parent, name, entry),
@@ -109,7 +104,7 @@ impl Tree {
             Kind::Fifo => {
                 clear(parent, name, entry)?;
                 mknodat(parent, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-                    .map_err(|errno| write_error(entry, errno))?;
+                    .map_err(|errno| entry.write_error(errno))?;
                 self.set_path_metadata(parent, name, entry)
             }
             Kind::Device => {
@@ -124,7 +119,7 @@ impl Tree {
         if entry.kind != Kind::Directory {
             return Err(entry.refuse("it replaces the root directory"));
         }
-        let stat = rustix::fs::fstat(&self.root).map_err(|errno| write_error(entry, errno))?;
+        let stat = rustix::fs::fstat(&self.root).map_err(|errno| entry.write_error(errno))?;
         self.directories.add(OsString::from("."), &stat, entry);
         Ok(())
     }
@@ -144,12 +139,12 @@ impl Tree {
         match openat2(&self.root, path, PATH_FLAGS, Mode::empty(), RESOLVE) {
             Ok(parent) => Ok(parent),
             Err(Errno::NOENT | Errno::NOTDIR) => self.make_parents(components, entry),
-            Err(errno) => Err(write_error(entry, errno)),
+            Err(errno) => Err(entry.write_error(errno)),
         }
     }
 
     fn make_parents(&mut self, components: &[&[u8]], entry: &Entry) -> Result<OwnedFd, LayerError> {
-        let failed = |errno| write_error(entry, errno);
+        let failed = |errno| entry.write_error(errno);
         let mut parent = self.open_directory(OsStr::new(".")).map_err(failed)?;
         for depth in 1..=components.len() {
             let path = join(&components[..depth]);
@@ -188,7 +183,7 @@ impl Tree {
             }
             opened => opened,
         };
-        let file = file.map_err(|errno| write_error(entry, errno))?;
+        let file = file.map_err(|errno| entry.write_error(errno))?;
         let mut file = std::fs::File::from(file);
         content::write(&mut file, entry, layout, from, &mut self.buffer)?;
         metadata::set(file.as_fd(), entry, self.privilege)
@@ -204,7 +199,7 @@ impl Tree {
         if entry.link.is_empty() || entry.link.contains(&0) {
             return Err(entry.refuse("its target is empty or holds a NUL byte"));
         }
-        let failed = |errno| write_error(entry, errno);
+        let failed = |errno| entry.write_error(errno);
         rustix::fs::symlinkat(OsStr::from_bytes(&entry.link), parent, name).map_err(failed)?;
         metadata::set_link(parent, name, entry, self.privilege).map_err(failed)
     }
@@ -228,7 +223,7 @@ impl Tree {
         rustix::fs::linkat(&directory, target, parent, name, AtFlags::empty()).map_err(|errno| {
             match errno {
                 Errno::NOENT => entry.refuse(missing),
-                errno => write_error(entry, errno),
+                errno => entry.write_error(errno),
             }
         })
     }
@@ -273,7 +268,7 @@ impl Tree {
     ) -> Result<(), LayerError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(parent, name, flags, Mode::empty());
-        let file = file.map_err(|errno| write_error(entry, errno))?;
+        let file = file.map_err(|errno| entry.write_error(errno))?;
         metadata::set(file.as_fd(), entry, self.privilege)
     }
 
@@ -306,13 +301,6 @@ fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), Laye
             let parent = format!("/proc/self/fd/{}", parent.as_raw_fd());
             Ok(store::remove_tree(&Path::new(&parent).join(name))?)
         }
-        Err(errno) => Err(write_error(entry, errno)),
-    }
-}
-
-pub(super) fn write_error(entry: &Entry, errno: Errno) -> LayerError {
-    LayerError::Write {
-        path: entry.name(),
-        source: errno.into(),
+        Err(errno) => Err(entry.write_error(errno)),
     }
 }

@@ -1,5 +1,6 @@
 //! One entry of a layer's archive.
 
+use rustix::io::Errno;
 use tar::OldHeader;
 
 use super::sparse::Layout;
@@ -62,6 +63,14 @@ impl Entry {
     pub(super) fn refuse(&self, reason: &'static str) -> LayerError {
         let path = self.name();
         LayerError::Refused { path, reason }
+    }
+
+    /// This entry cannot be written.
+    pub(super) fn write_error(&self, errno: Errno) -> LayerError {
+        LayerError::Write {
+            path: self.name(),
+            source: errno.into(),
+        }
     }
 
     /// Takes what a header says of modes, owners and times.

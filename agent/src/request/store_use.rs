@@ -1,0 +1,46 @@
+//! How a request uses the store beside others: it waits for them, and tells the
+//! host so.
+
+use protocol::{Event, Failure};
+
+use super::stream::Dialogue;
+use crate::store::{Duty, Lease, Lock, Store, StoreError};
+
+/// Keeps garbage from being collected while a request makes or uses blobs and
+/// layers; says so when it must wait.
+pub(crate) async fn in_use(
+    store: &Store,
+    duty: Duty,
+    dialogue: &Dialogue,
+) -> Result<Lease, Failure> {
+    let wait = async || -> Result<(), Failure> {
+        let reason = "a check or a removal in the store".to_owned();
+        Ok(dialogue.event(Event::Waiting { reason }).await?)
+    };
+    store.in_use(duty, wait).await
+}
+
+/// Waits, and says so, until nothing is built and nothing runs.
+pub(crate) async fn alone(store: &Store, dialogue: &Dialogue) -> Result<Lock, Failure> {
+    let wait = async || -> Result<(), Failure> {
+        let reason = "builds and containers that use the store".to_owned();
+        Ok(dialogue.event(Event::Waiting { reason }).await?)
+    };
+    store.alone(wait).await
+}
+
+/// Tells what is wrong with the store, where work goes on in spite of it.
+pub(crate) async fn warn(
+    dialogue: &Dialogue,
+    consequence: &str,
+    error: StoreError,
+) -> Result<(), Failure> {
+    let Failure {
+        message,
+        causes,
+        hint,
+        ..
+    } = Failure::from(error);
+    let text = [vec![consequence.to_owned(), message], causes].concat();
+    Ok(dialogue.warn(text.join(": "), hint).await?)
+}

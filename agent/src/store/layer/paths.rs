@@ -1,0 +1,18 @@
+//! The flags by which a layer's paths are opened.
+//!
+//! The kernel resolves each path below the layer's root, so that no link leads
+//! out: `openat2(2)`, `RESOLVE_IN_ROOT`.
+
+use rustix::fs::{OFlags, ResolveFlags};
+
+/// Opens a directory for a name below it.
+pub(super) const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Opens a directory for what it has itself; a link is none.
+pub(super) const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+/// Below the root.
+pub(super) const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+/// The names of whiteouts begin with it: OCI image specification, "Whiteouts".
+pub(super) const WHITEOUT_PREFIX: &[u8] = b".wh.";
