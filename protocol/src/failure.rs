@@ -1,22 +1,22 @@
-//! How a request fails.
+//! The failure of a request.
 
 use bincode::{Decode, Encode};
 
-/// Why a request failed, as people and scripts need it.
+/// Why a request failed: a message for people, and a class for scripts.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Failure {
-    /// What the exit code is made from.
+    /// The class, from which the host makes its exit code.
     pub kind: FailureKind,
-    /// What failed, naming the thing; no period.
+    /// Names the thing and what failed. Lower case, without a period.
     pub message: String,
-    /// The chain of causes, outermost first.
+    /// The causes, outermost first. None repeats the message.
     pub causes: Vec<String>,
-    /// The next step for the user.
+    /// The next step for the user, as a command if there is one.
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// A failure without causes and hint.
+    /// Makes a failure without causes and hint.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -26,7 +26,8 @@ impl Failure {
         }
     }
 
-    /// A failure from an error and its chain of sources.
+    /// Makes a failure from an error: its text becomes the message, its chain of
+    /// sources the causes.
     pub fn from_error(kind: FailureKind, error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(error.source(), |cause| cause.source())
             .map(ToString::to_string)
@@ -39,7 +40,7 @@ impl Failure {
         }
     }
 
-    /// The same failure with its next step.
+    /// Adds the next step.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -47,24 +48,24 @@ impl Failure {
     }
 }
 
-/// Classes of failures; the host makes its exit code from them.
+/// The class of a failure. The host has one exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum FailureKind {
-    /// A bug, or something that nobody thought of.
+    /// A bug, or an unexpected condition.
     Internal,
-    /// The request itself is wrong: a bad reference, a bad name.
+    /// The request is not valid: a reference, a name, or a value.
     Invalid,
-    /// No such image, in the store or in the registry.
+    /// The image is neither in the store nor in the registry.
     NotFound,
-    /// The registry wants other credentials (401, 403).
+    /// The registry demands other credentials (401, 403).
     Unauthorized,
     /// The registry does not answer, or answers with an error.
     Registry,
-    /// Content is not what its digest or size says, or is unsafe to unpack.
+    /// Content does not match its digest or size, or is unsafe to unpack.
     Integrity,
     /// The image is for another operating system or architecture.
     Platform,
-    /// The image is no usable builder or run image.
+    /// The image cannot be used as a builder or run image.
     Builder,
     /// A lifecycle phase ended with this exit code.
     Lifecycle {
@@ -81,17 +82,17 @@ pub enum FailureKind {
     Machine,
     /// A container could not be started.
     Container,
-    /// There is no build to start from.
+    /// The project has no build yet.
     NotBuilt,
     /// The user or the host ended the request.
     Cancelled,
-    /// The peer does not know this kind of message.
+    /// The agent does not know this kind of request.
     Unsupported,
 }
 
-/// Whether an error says that a file system or a quota is exhausted.
+/// Returns whether an error means that a file system or a quota is full.
 pub fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    // Its code is out of reach where a path has been added to the error.
+    // An error to which a path was added has no code any more.
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }

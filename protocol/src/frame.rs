@@ -1,10 +1,11 @@
-//! Frames of a request's stream.
+//! The frames of a request's stream.
 //!
 //! ```text
 //! length u32 LE | kind u8 | payload
 //! ```
-//! `length` counts the payload. Kind 0 is a message (bincode, standard
-//! configuration), 1 to 4 are bytes of a [`Channel`].
+//! `length` is the length of the payload in bytes. Kind 0 is a message (bincode,
+//! standard configuration), at most [`CONTROL_CAP`] bytes. Kinds 1 to 4 are
+//! bytes of a [`Channel`], at most [`DATA_CAP`] at a time.
 
 use std::time::Duration;
 
@@ -15,11 +16,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::{CONTROL_CAP, Channel, DATA_CAP};
 
-/// A frame whose first byte has come must be whole in this time.
+/// A frame must be complete this long after its first byte.
 const DEADLINE: Duration = Duration::from_mins(1);
 const HEADER: usize = 5;
 
-/// What stands in one frame.
+/// The content of one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame<M> {
     /// A message.
@@ -28,27 +29,27 @@ pub enum Frame<M> {
     Data(Channel, Bytes),
 }
 
-/// A frame cannot be read or written.
+/// Why a frame cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The stream has failed, or ended within a frame.
+    /// The stream failed, or ended within a frame.
     #[error("the connection broke")]
     Io(#[from] std::io::Error),
-    /// The first byte of a frame came, the rest did not.
+    /// The first byte of a frame arrived, and the rest did not within a minute.
     #[error("half a frame came, and nothing more for a minute")]
     Deadline,
-    /// Refused before anything was allocated.
+    /// The frame is longer than its kind may be. Nothing was allocated for it.
     #[error("a frame of {length} bytes is over the limit of {cap}")]
     TooLong {
-        /// What the peer announced, or what was to be sent.
+        /// The length that the peer announced, or that was to be sent, in bytes.
         length: usize,
-        /// What its kind may have.
+        /// The maximum of this kind of frame, in bytes.
         cap: usize,
     },
-    /// The peer knows a kind of frame or message that we do not.
+    /// The peer sent a kind of frame or message that this version does not know.
     #[error("the peer sent a message that this version does not know")]
     Unsupported,
-    /// The bytes are no message.
+    /// The bytes are not a message of the expected type.
     #[error("the peer sent a malformed message: {0}")]
     Malformed(String),
 }
@@ -69,7 +70,11 @@ impl Channel {
     }
 }
 
-/// The bytes of a message, without a frame.
+/// Encodes a message, without a frame.
+///
+/// # Errors
+///
+/// [`FrameError::TooLong`] if it has more than [`CONTROL_CAP`] bytes.
 pub fn encode<M: Encode>(message: &M) -> Result<Vec<u8>, FrameError> {
     let bytes = bincode::encode_to_vec(message, bincode::config::standard())
         .map_err(|error| FrameError::Malformed(error.to_string()))?;
@@ -77,7 +82,12 @@ pub fn encode<M: Encode>(message: &M) -> Result<Vec<u8>, FrameError> {
     Ok(bytes)
 }
 
-/// The message that the bytes are, all of them.
+/// Decodes a message, which must use all of `bytes`.
+///
+/// # Errors
+///
+/// [`FrameError::Unsupported`] if it is a variant that this version does not
+/// know, else [`FrameError::Malformed`].
 pub fn decode<M: Decode<()>>(bytes: &[u8]) -> Result<M, FrameError> {
     let config = bincode::config::standard().with_limit::<{ CONTROL_CAP * 4 }>();
     match bincode::decode_from_slice(bytes, config) {
@@ -91,7 +101,10 @@ pub fn decode<M: Decode<()>>(bytes: &[u8]) -> Result<M, FrameError> {
     }
 }
 
-/// Reads one frame; absent at the end of the stream.
+/// Reads one frame. Returns `None` if the stream ends before a frame.
+///
+/// Waits for the first byte without a limit, and for the rest at most a minute.
+/// Is not cancel safe: dropping the future may lose a part of a frame.
 pub async fn read<M: Decode<()>>(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<Option<Frame<M>>, FrameError> {
@@ -125,8 +138,14 @@ async fn read_rest<M: Decode<()>>(
     Ok(Frame::Data(channel, payload.into()))
 }
 
-/// Writes a message as one frame. The stream is not flushed: it should gather
-/// small writes, and be flushed when there is nothing more to say.
+/// Writes a message as one frame. Does not flush.
+///
+/// `stream` should be buffered. Flush it when there is nothing more to send.
+///
+/// # Errors
+///
+/// [`FrameError::TooLong`] if the message has more than [`CONTROL_CAP`] bytes;
+/// nothing is written then. [`FrameError::Io`] if the stream fails.
 pub async fn write_message<M: Encode>(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &M,
@@ -134,8 +153,8 @@ pub async fn write_message<M: Encode>(
     write(stream, 0, &encode(message)?).await
 }
 
-/// Writes bytes of a channel, in as many frames as they need; the stream is not
-/// flushed, see [`write_message`].
+/// Writes bytes of a channel, in frames of at most [`DATA_CAP`] bytes. Does not
+/// flush, like [`write_message`].
 pub async fn write_data(
     stream: &mut (impl AsyncWrite + Unpin),
     channel: Channel,

@@ -1,5 +1,5 @@
-//! What both sides say before anything else: fixed and hand-coded, so that
-//! versions that share nothing else still understand each other.
+//! The first message of each side. Its format is fixed and hand-coded, so that
+//! versions with no common protocol still understand it.
 //!
 //! ```text
 //! host → agent, 96 bytes          agent → host, 64 bytes
@@ -10,7 +10,8 @@
 //! 24  build id          40 bytes  24  build id            40 bytes
 //! 64  token             32 bytes
 //! ```
-//! What is not listed is zero, and ignored by who reads it.
+//! All other bytes are zero; the reader ignores them. The verdict is 0 (accepted),
+//! 1 (no common version) or 2 (wrong token).
 
 use std::time::Duration;
 
@@ -18,21 +19,21 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// The only version of the protocol so far.
 pub const VERSION: u16 = 1;
-/// Carriage return and line feed show a transport that is not clean.
+/// Carriage return and line feed detect a transport that changes line endings.
 const MAGIC: &[u8; 8] = b"LOCALD\r\n";
 const HOST_LENGTH: usize = 96;
 const AGENT_LENGTH: usize = 64;
 const BUILD_ID: usize = 40;
-/// The peer must speak within this time.
+/// The peer's hello must arrive within this time.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A secret that a host must show to an agent that listens where others can
-/// connect too.
+/// A secret that an agent requires from hosts, if other users can connect to it
+/// (over vsock). All zero where the agent requires none.
 #[derive(Clone, Default)]
 pub struct Token(pub [u8; 32]);
 
 impl Token {
-    /// Compares in a time that says nothing about where they differ.
+    /// Compares in constant time.
     fn equals(&self, other: &[u8]) -> bool {
         let pairs = self.0.iter().zip(other);
         self.0.len() == other.len() && pairs.fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
@@ -46,40 +47,40 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// What the peer is.
+/// The peer, as its hello describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The version of the protocol in use.
     pub version: u16,
     /// Feature bits that both sides have.
     pub features: u64,
-    /// Which build the peer is: package version and more.
+    /// The peer's build, as [`build_id`](crate::build_id) names it.
     pub build_id: String,
 }
 
-/// The two sides cannot speak to each other.
+/// Why the two sides cannot communicate.
 #[derive(Debug, thiserror::Error)]
 pub enum HelloError {
-    /// The stream has failed or ended.
+    /// The stream failed or ended.
     #[error("the connection broke before the first words")]
     Io(#[from] std::io::Error),
-    /// Nothing came.
+    /// No hello arrived in time.
     #[error("the peer said nothing for 10 seconds")]
     Deadline,
-    /// Something else answers.
+    /// The peer is another program.
     #[error("the peer is not locald: its first bytes are {0:?}")]
     NotLocald(String),
-    /// The versions have nothing in common.
+    /// The two sides have no common version.
     #[error("the peer ({build_id}) speaks version {low} to {high} of the protocol, not {VERSION}")]
     Version {
-        /// Which build the peer is.
+        /// The peer's build.
         build_id: String,
         /// Its lowest version.
         low: u16,
         /// Its highest version.
         high: u16,
     },
-    /// The agent wants another token.
+    /// The agent requires another token.
     #[error("the agent refuses the token")]
     Token,
 }
@@ -88,7 +89,11 @@ const ACCEPTED: u8 = 0;
 const WRONG_VERSION: u8 = 1;
 const WRONG_TOKEN: u8 = 2;
 
-/// Speaks first, as the host; returns what the agent is.
+/// Sends the host's hello, and reads the agent's. Returns the agent.
+///
+/// # Errors
+///
+/// See [`HelloError`]. Fails after 10 seconds without an answer.
 pub async fn greet(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     build_id: &str,
@@ -107,8 +112,8 @@ pub async fn greet(
             stream.flush().await
         };
         let written = written.await;
-        // A program that is no agent may have spoken and gone: its words say
-        // more than that nobody listens.
+        // Another program may have written something and ended. What it
+        // wrote explains more than the broken connection.
         let read = read_magic(stream, &mut answer).await;
         match (written, read) {
             (Err(error), Err(HelloError::Io(_))) => Err(error.into()),
@@ -133,8 +138,14 @@ pub async fn greet(
     }
 }
 
-/// Answers, as the agent; returns what the host is. `token` is what the host
-/// must show, if it must show one.
+/// Reads the host's hello, and sends the agent's. Returns the host.
+///
+/// If `token` is given, the host must have sent the same token.
+///
+/// # Errors
+///
+/// See [`HelloError`]. The host receives the verdict first, except if its hello
+/// is not one of locald's, or does not arrive within 10 seconds.
 pub async fn answer(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     build_id: &str,
@@ -182,7 +193,7 @@ async fn deadline<T>(
     }
 }
 
-/// The magic is judged by itself: what is not locald may never say more.
+/// Checks the magic alone first: another program may never send more.
 async fn read_magic(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut [u8],

@@ -1,16 +1,16 @@
-//! What is too large for a frame is told in short: an error that lists all of
-//! something must not be lost for it.
+//! Shortens messages that are too large for a frame. An error that lists many
+//! things must still arrive.
 
 use crate::event::Outcome;
 use crate::{Event, Failure, FailureKind};
 
-/// The most bytes of one text, and texts of a chain: together they fit into a
-/// frame.
+/// The most bytes of one text, and the most causes of a failure. Together they
+/// fit into a frame.
 const TEXT_CAP: usize = 4 * 1024;
 const CAUSES: usize = 8;
 
 impl Failure {
-    /// The same failure, in a frame's size.
+    /// Shortens texts and causes, so that the failure fits into a frame.
     #[must_use]
     pub fn shortened(mut self) -> Self {
         self.causes.truncate(CAUSES);
@@ -21,7 +21,10 @@ impl Failure {
 }
 
 impl Event {
-    /// The same event in a frame's size; absent when it may be lost.
+    /// Shortens an event that is too large for a frame.
+    ///
+    /// A reply that is too large becomes a failure. Returns `None` for an event
+    /// that the request can do without.
     pub fn shortened(self) -> Option<Self> {
         Some(match self {
             Self::Outcome(Outcome::Failed(failure)) => {

@@ -1,9 +1,10 @@
-//! The listing of a source tree.
+//! The listing of a source tree: what the host announces before it sends
+//! contents.
 
 use bincode::{Decode, Encode};
 
-/// Number of a source tree within a request: 0 is the application, the
-/// others are buildpack directories, in the order of their mention.
+/// The number of a source tree within a request. 0 is the application. The others
+/// are buildpack directories ([`Buildpack::Tree`](crate::request::Buildpack::Tree)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct Tree(pub u16);
 
@@ -15,18 +16,18 @@ impl Tree {
 /// One path of a source tree.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Entry {
-    /// Bytes of the path below the root, `/`-separated, without `.`, `..`,
-    /// empty components, NUL, or a leading slash; at most 4,096 bytes.
+    /// The path below the root, `/`-separated. Without `.`, `..`, empty
+    /// components, NUL, or a leading slash. At most 4,096 bytes.
     pub path: Vec<u8>,
-    /// What is there.
+    /// The kind of file at the path, and its metadata.
     pub kind: EntryKind,
 }
 
-/// The mode of a file whose system knows none: a script (`#!`) or an ELF
-/// program is executable (`0o755`), anything else is not (`0o644`).
+/// Stands for the mode of a file whose system has no modes (Windows). The agent
+/// gives a script (`#!`) or an ELF program `0o755`, and any other file `0o644`.
 pub const MODE_BY_CONTENT: u16 = 0o10000;
 
-/// The kinds that travel.
+/// A kind of file. Devices, sockets and FIFOs are not part of a source tree.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum EntryKind {
     /// A directory.
@@ -36,19 +37,19 @@ pub enum EntryKind {
     },
     /// A regular file.
     File {
-        /// Bytes.
+        /// Size in bytes.
         size: u64,
         /// Permission bits (`0o777`), or [`MODE_BY_CONTENT`].
         mode: u16,
-        /// Nanoseconds since the epoch.
+        /// Time of the last modification, in nanoseconds since the epoch.
         modified: i64,
-        /// Changes whenever the content may have changed; opaque to the
-        /// agent. Zero means unknown: the file is always asked for.
+        /// Changes whenever the content may have changed. The agent only compares
+        /// it. Zero means unknown: the agent always asks for the file.
         stamp: u64,
     },
     /// A symbolic link.
     Symlink {
-        /// Its target, as it is.
+        /// The target, as the link holds it.
         target: Vec<u8>,
     },
 }

@@ -1,4 +1,4 @@
-//! One request's byte stream.
+//! The byte stream of one request.
 
 use std::io;
 use std::pin::Pin;
@@ -8,12 +8,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 
-/// One request's byte stream. Dropping it resets it, unless both sides have
-/// ended it before.
+/// The byte stream of one request, within a [`Connection`](crate::Connection).
+///
+/// Dropping it resets the stream, unless both sides have ended it before.
 #[derive(Debug)]
 pub struct Stream {
     io: Compat<yamux::Stream>,
-    /// Of the streams that this side may have open, until it is dropped.
+    /// Counts against the streams that this side may open.
     _place: Option<OwnedSemaphorePermit>,
 }
 

@@ -1,6 +1,6 @@
-//! Variables for buildpacks. The lifecycle takes each from a file in
-//! `<platform>/env` (CNB platform specification, "User-Provided Variables"), so
-//! that a variable's name is the name of a file.
+//! Variables for buildpacks. The lifecycle reads each from a file in
+//! `<platform>/env` (CNB platform specification, "User-Provided Variables"). So
+//! the name of a variable is the name of a file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,11 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
 
-/// The most bytes of a file's name, on all file systems in use.
+/// The maximum length of a file's name, in bytes.
 const LONGEST: usize = 255;
 
-/// A variable's name that is also a file's.
+/// The name of a variable, valid as the name of a file: 1 to 255 bytes without
+/// `/`, `=` and NUL, and neither `.` nor `..`. Decoding checks it, too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VariableName(String);
 
@@ -22,17 +23,17 @@ pub struct VariableName(String);
 pub struct BuildVariable {
     /// Its name.
     pub name: VariableName,
-    /// Without NUL.
+    /// Its value, without NUL.
     pub value: String,
 }
 
-/// A text is no name of a variable for buildpacks.
+/// Why a text is not a valid [`VariableName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadVariableName {
-    /// There is no text.
+    /// The text is empty.
     #[error("a variable has an empty name")]
     Empty,
-    /// A character stands in it that no name has.
+    /// The text contains a character that names cannot have.
     #[error("the variable name {name:?} holds {character:?}")]
     Character {
         /// The text.
@@ -40,13 +41,13 @@ pub enum BadVariableName {
         /// The first such character.
         character: char,
     },
-    /// The names of this directory and the one above.
+    /// The text is `.` or `..`.
     #[error("a variable cannot be called {0:?}")]
     Reserved(String),
-    /// No file can have such a name.
+    /// The text is longer than a file's name can be.
     #[error("the variable name {start:?}... is longer than {LONGEST} bytes")]
     Long {
-        /// What it begins with.
+        /// The first characters of the text.
         start: String,
     },
 }
