@@ -1,6 +1,7 @@
-//! Which build a program of locald is: the version of its package, and the
-//! build id that the linker puts into an ELF file. Two programs of one name
-//! here are the same program.
+//! Names of builds. The name of a program's build is `locald/VERSION+ID`: the
+//! version of its package, and the start of the build id that the linker puts
+//! into an ELF file. Two programs whose builds have the same name are the same
+//! program.
 
 /// The build of this package's programs.
 const PREFIX: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));
@@ -12,7 +13,7 @@ const PROGRAM_HEADER: usize = 56;
 const NOTE_SEGMENT: u32 = 4;
 const BUILD_ID_NOTE: u32 = 3;
 
-/// What an ELF file is built for.
+/// The architecture of an ELF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
     /// `x86_64`
@@ -22,10 +23,10 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// All that locald is built for.
+    /// The architectures that locald is built for.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
 
-    /// As `uname -m` says it.
+    /// Returns the name, as `uname -m` prints it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -33,7 +34,7 @@ impl Architecture {
         }
     }
 
-    /// What this program is built for.
+    /// Returns the architecture of this program.
     pub const fn own() -> Self {
         if cfg!(target_arch = "aarch64") {
             Self::Aarch64
@@ -42,26 +43,28 @@ impl Architecture {
         }
     }
 
-    /// The one that has such a name.
+    /// Finds an architecture by its name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 }
 
-/// The name of a build, without the file of the program: its version alone.
+/// Returns `locald/VERSION`, the name for a program whose file is not known.
 pub fn of_version() -> String {
     PREFIX.to_owned()
 }
 
-/// The name of the build that an ELF file of this version is. `start` holds at
-/// least its headers and notes, which come first.
+/// Returns the name of the build of an ELF file of this version. `start` is the
+/// start of the file, with at least its headers and notes. Returns `None` if it
+/// has no build id.
 pub fn of_program(start: &[u8]) -> Option<String> {
     let id = notes(start)?.into_iter().find_map(gnu_build_id)?;
     let digits = id.iter().take(SHOWN).map(|byte| format!("{byte:02x}"));
     Some(format!("{PREFIX}+{}", digits.collect::<String>()))
 }
 
-/// What the ELF file is built for.
+/// Returns the architecture of an ELF file, by its header. Returns `None` for
+/// another file or architecture.
 pub fn architecture(start: &[u8]) -> Option<Architecture> {
     match (is_elf(start), u16_at(start, 18)?) {
         (true, 62) => Some(Architecture::X86_64),

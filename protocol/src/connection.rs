@@ -1,4 +1,4 @@
-//! Many requests over one byte stream: yamux.
+//! Many streams over one byte stream: yamux.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,28 +17,31 @@ use yamux::{Config, ConnectionError, Mode};
 use crate::GATHERED;
 use crate::stream::Stream;
 
-/// Streams that a side opens at a time; whoever wants one more waits.
+/// Streams that a side may have open at a time. [`Connection::open`] waits for a
+/// place.
 pub const OPENED: usize = 1280;
-/// Streams at a time; a peer that opens more is broken or hostile, and loses
-/// the connection. A side counts a stream until it has dropped it, which may be
-/// later than its peer did.
+/// Streams that a side accepts at a time. A peer that opens more is broken or
+/// hostile, and loses the connection. The number is higher than [`OPENED`],
+/// because a side counts a stream until it has dropped it, which may be later
+/// than its peer did.
 const STREAMS: usize = OPENED + OPENED / 4;
-/// Bytes that a peer may make us hold for one stream, at first.
+/// Bytes that a peer may make this side hold for one stream, at first.
 const FIRST_WINDOW: usize = 256 * 1024;
-/// Bytes that a peer may make us hold for all streams together. Beyond the
-/// first windows, what is read fast may have more.
+/// Bytes that a peer may make this side hold for all streams together. A stream
+/// that is read fast may have more than its first window.
 const WINDOW: usize = STREAMS * FIRST_WINDOW + 32 * 1024 * 1024;
-/// A frame of ours fits into few frames of yamux.
+/// Bytes of a frame of yamux, so that a frame of this protocol needs few.
 const SPLIT: usize = 128 * 1024;
-/// A host that has said nothing for so long, nor answered, is dead: not every
-/// transport tells of the end of one that was killed. One that is only stopped
-/// for a while (Ctrl-Z) is not.
+/// A host that sends nothing for this long, not even answers to pings, is dead.
+/// Not every transport reports that a host was killed. A host that was only
+/// stopped for a while (Ctrl-Z) is not dead.
 const PATIENCE: Patience = Patience {
     look: Duration::from_mins(1),
     looks: 15,
 };
 
-/// A connection, driven by a task until it is dropped or breaks.
+/// A connection with many streams. A task drives it, until it is dropped or
+/// breaks. Must be made within a tokio runtime.
 #[derive(Debug)]
 pub struct Connection {
     places: Arc<Semaphore>,
@@ -47,19 +50,19 @@ pub struct Connection {
     driver: JoinHandle<()>,
 }
 
-/// The connection is gone.
+/// The connection has ended.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection to the other side is gone")]
 pub struct Broken(#[source] Option<ConnectionError>);
 
 impl Connection {
-    /// The side that opens streams. It accepts none.
+    /// Makes the side that opens streams (the host). It accepts none.
     pub fn client(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         Self::start(io, Mode::Client, None)
     }
 
-    /// The side that accepts streams. It ends when the peer has been silent for
-    /// a quarter of an hour.
+    /// Makes the side that accepts streams (the agent). It ends the connection
+    /// after a quarter of an hour without a byte from the peer.
     pub fn server(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         Self::start(io, Mode::Server, Some(PATIENCE))
     }
@@ -101,7 +104,11 @@ impl Connection {
         }
     }
 
-    /// Opens a stream; waits while [`OPENED`] of this side are open.
+    /// Opens a stream. Waits while [`OPENED`] of this side are open.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] if the connection has ended.
     pub async fn open(&self) -> Result<Stream, Broken> {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| Broken(None))?;
@@ -111,7 +118,8 @@ impl Connection {
         Ok(Stream::new(stream, Some(place)))
     }
 
-    /// The next stream that the peer opens; absent when the connection ends.
+    /// Waits for the next stream that the peer opens. Returns `None` when the
+    /// connection has ended.
     pub async fn accept(&mut self) -> Option<Stream> {
         self.accepted.recv().await
     }

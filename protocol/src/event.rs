@@ -1,4 +1,5 @@
-//! What the agent sends while it works, and how it ends.
+//! What the agent sends for a request, and the request's outcome. The [crate's
+//! table](crate#one-request) lists the events and the reply of each request.
 
 use bincode::{Decode, Encode};
 
@@ -11,24 +12,24 @@ use crate::source::Tree;
 pub enum Event {
     /// The last message of a request.
     Outcome(Outcome),
-    /// A registry is about to be asked: answer with
+    /// A registry demands an account. The host answers with
     /// [`Input::Credential`](crate::Input::Credential).
     CredentialWanted {
-        /// Host and port, and the repository there: `quay.io/me/app`.
+        /// Host, port if any, and the repository there: `quay.io/me/app`.
         repository: String,
     },
-    /// Contents of these files are wanted, in this order.
+    /// The host is to send the contents of these files, in this order.
     SourceWanted {
-        /// Which tree.
+        /// The tree.
         tree: Tree,
         /// Indices in that tree's listing.
         indices: Vec<u32>,
     },
-    /// No more files will be wanted.
+    /// The agent has all contents.
     SourceComplete {
-        /// Files of all trees.
+        /// Number of regular files in all trees.
         files: u64,
-        /// Bytes that travelled.
+        /// Bytes of contents that the host sent.
         received: u64,
     },
     /// Progress of an image's download.
@@ -39,102 +40,103 @@ pub enum Event {
     PhaseStarted(Phase),
     /// A lifecycle phase ended well.
     PhaseEnded {
-        /// Which.
+        /// The phase.
         phase: Phase,
-        /// Milliseconds of wall time.
+        /// How long it took, in milliseconds of wall time.
         millis: u64,
     },
     /// The request waits for something else to end.
     Waiting {
-        /// What for, as a clause: "another build of this project".
+        /// What it waits for, as a noun phrase: "another build of this project".
         reason: String,
     },
     /// Something the user should know; the request goes on.
     Warning {
-        /// What.
+        /// The message, in the form of [`Failure::message`].
         message: String,
-        /// What to do about it.
+        /// What to do about it, or what locald does instead.
         hint: Option<String>,
     },
     /// One stored image.
     Image(ImageSummary),
-    /// A document follows as data on [`Channel::Bulk`](crate::Channel::Bulk).
+    /// A document. Exactly `size` bytes follow on
+    /// [`Channel::Bulk`](crate::Channel::Bulk).
     Document {
-        /// `manifest` or `config`, or another name a caller knows.
+        /// `manifest` or `config`.
         name: String,
-        /// Bytes that follow.
+        /// Size in bytes.
         size: u64,
     },
-    /// A file of an export follows as data on
+    /// A file of an export. Exactly `size` bytes follow on
     /// [`Channel::Bulk`](crate::Channel::Bulk).
     File {
-        /// Relative path.
+        /// Its path in the export, relative and `/`-separated.
         path: String,
-        /// Bytes that follow.
+        /// Size in bytes.
         size: u64,
     },
-    /// The container's process runs.
+    /// The process runs, or the forwarded connection is there.
     Started,
-    /// One probe of `doctor`.
+    /// The result of one probe of [`Request::Doctor`](crate::Request::Doctor).
     Check(Check),
-    /// The container listens on a TCP port.
+    /// The process, or a descendant of it, listens on a TCP port.
     PortOpened {
-        /// Which.
+        /// The port.
         port: u16,
     },
-    /// It does so no more.
+    /// Nothing of it listens on the port any more.
     PortClosed {
-        /// Which.
+        /// The port.
         port: u16,
     },
-    /// Something is wrong with the store.
+    /// A fault of the store.
     Fault(StoreFault),
-    /// Something was, or would be, removed.
+    /// An item that was removed, or would be in a dry run.
     Pruned(PrunedItem),
-    /// About a folder that is kept in step.
+    /// A message of [`Request::Folder`](crate::Request::Folder).
     Folder(FolderEvent),
     /// The agent sends no more data on a forwarded connection
-    /// ([`Request::Forward`](crate::Request::Forward)); the host still may.
+    /// ([`Request::Forward`](crate::Request::Forward)). The host still may.
     EndOfData,
 }
 
-/// How a request ended.
+/// How a request has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Outcome {
-    /// As asked.
+    /// It succeeded.
     Done(Reply),
-    /// Not.
+    /// It failed.
     Failed(Failure),
 }
 
-/// The result of a request.
+/// The result of a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Reply {
-    /// Nothing to say.
+    /// There is no result.
     Nothing,
     /// Answers [`Request::AgentStatus`](crate::Request::AgentStatus).
     Status(Status),
     /// Answers [`Request::Build`](crate::Request::Build).
     Built(Built),
-    /// A container's process ended: its exit code, or 128 + signal.
+    /// The process has ended.
     Exited {
-        /// 0–255.
+        /// Its exit code, or 128 plus the number of the signal that ended it.
         code: u8,
     },
-    /// Answers a pull or push: the digest in play.
+    /// The digest of the manifest, as `sha256:…`.
     Digest(String),
-    /// What an image removal removed and freed.
+    /// Answers [`Request::ImageRemove`](crate::Request::ImageRemove).
     Removed {
-        /// References that are gone.
+        /// The removed references, in their short form.
         names: Vec<String>,
-        /// Bytes freed.
+        /// Freed bytes.
         freed: u64,
     },
     /// Answers [`Request::MachineStatus`](crate::Request::MachineStatus).
     Machine(MachineStatus),
-    /// What a trim gave back.
+    /// Answers [`Request::MachineTrim`](crate::Request::MachineTrim).
     Trimmed {
-        /// Bytes.
+        /// Bytes that the file system has given back.
         bytes: u64,
     },
     /// Answers [`Request::MachineUsage`](crate::Request::MachineUsage).
@@ -144,7 +146,7 @@ pub enum Reply {
     /// Answers [`Request::StoreVerify`](crate::Request::StoreVerify).
     Verified(Verified),
     /// Answers [`Request::StorePrune`](crate::Request::StorePrune): bytes that
-    /// were, or would be, freed.
+    /// were freed, or would be in a dry run.
     PrunedBytes(u64),
 }
 
@@ -153,31 +155,31 @@ pub enum Reply {
 pub struct MachineStatus {
     /// Version of the agent's package.
     pub version: String,
-    /// Release of the kernel.
+    /// Release of the kernel, as `uname -r` prints it.
     pub kernel: String,
-    /// `x86_64`, `aarch64`.
+    /// Architecture, as `uname -m` prints it: `x86_64`, `aarch64`.
     pub architecture: String,
     /// Milliseconds since the machine started.
     pub uptime_millis: u64,
     /// Processors that are online.
     pub processors: u32,
-    /// Load of the last minute, in hundredths.
+    /// Average load of the last minute, in hundredths.
     pub load: u32,
     /// Bytes of memory.
     pub memory: u64,
-    /// Bytes of memory that programs can still get.
+    /// Bytes of memory that programs can still get (`MemAvailable`).
     pub memory_available: u64,
-    /// Bytes of the file system that holds the store.
+    /// Size of the file system that holds the store, in bytes.
     pub disk: u64,
     /// Bytes of it that are free.
     pub disk_free: u64,
-    /// Nanoseconds since the epoch, by the machine's clock.
+    /// The machine's clock, in nanoseconds since the epoch.
     pub clock: u64,
-    /// Requests that would be interrupted by a stop, by their names.
+    /// Names of the requests that a stop would interrupt: "a build of /app".
     pub running: Vec<String>,
 }
 
-/// Bytes that the store takes.
+/// Bytes that the parts of the store take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Usage {
     /// Blobs of images.
@@ -195,41 +197,41 @@ pub struct Status {
     pub version: String,
     /// Milliseconds since the agent started.
     pub uptime_millis: u64,
-    /// Bytes that the store takes.
+    /// Bytes that the store takes in its file system.
     pub store_bytes: u64,
-    /// Where the store is.
+    /// The store's directory.
     pub store_path: String,
 }
 
-/// The image that a build made, or found unchanged.
+/// The image of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Built {
-    /// Manifest digest.
+    /// Digest of the manifest.
     pub digest: String,
-    /// All names that it has got.
+    /// The references that the build gave it.
     pub names: Vec<String>,
-    /// Bytes of its compressed layers.
+    /// Bytes of its compressed layers and configuration.
     pub size: u64,
-    /// Nothing had changed; no container was started.
+    /// Whether nothing had changed since the last build, so that no phase ran.
     pub up_to_date: bool,
-    /// Where it was published.
+    /// The references under which it was uploaded.
     pub published: Vec<String>,
-    /// The buildpacks that it is made by, in their order: `ID VERSION`.
+    /// The buildpacks that built it, in their order: `ID VERSION`.
     pub buildpacks: Vec<String>,
 }
 
-/// The five phases of a build, in their order.
+/// The five phases of a build, in their order (CNB platform specification).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Phase {
-    /// Reads the previous and the run image.
+    /// Reads the previous image and the run image.
     Analyze,
     /// Chooses the buildpacks.
     Detect,
-    /// Restores cached layers.
+    /// Restores layers from the cache and the previous image.
     Restore,
     /// Runs the buildpacks.
     Build,
-    /// Makes the image.
+    /// Makes the image, and pushes it to the agent's registry.
     Export,
 }
 
@@ -242,11 +244,11 @@ pub enum PullEvent {
         image: String,
         /// Its manifest digest.
         digest: String,
-        /// Layers of the image.
+        /// Number of the image's layers.
         layers: u32,
-        /// Layers that must be fetched.
+        /// Number of layers to fetch.
         missing: u32,
-        /// Bytes that must be fetched.
+        /// Bytes to fetch.
         bytes: u64,
     },
     /// Bytes of a layer have arrived.
@@ -273,7 +275,7 @@ pub enum PullEvent {
         image: String,
         /// Why, as a clause.
         reason: String,
-        /// After this pause.
+        /// The pause before the next attempt, in milliseconds.
         millis: u64,
     },
     /// The image is in the store.
@@ -288,15 +290,15 @@ pub enum PullEvent {
 /// Progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum PushEvent {
-    /// What the registry lacks is known.
+    /// The agent knows which blobs the registry lacks.
     Planned {
         /// The target.
         image: String,
-        /// Blobs in all.
+        /// Number of the image's blobs.
         blobs: u32,
-        /// Blobs that must travel.
+        /// Number of blobs to send.
         missing: u32,
-        /// Bytes that must travel.
+        /// Bytes to send.
         bytes: u64,
     },
     /// Bytes have been sent.
@@ -317,18 +319,18 @@ pub enum PushEvent {
     },
 }
 
-/// One reference of the store.
+/// A reference in the store, and its image.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ImageSummary {
-    /// The familiar form of the reference.
+    /// The short form of the reference: `app`, not `docker.io/library/app:latest`.
     pub name: String,
-    /// Manifest digest.
+    /// Digest of the manifest.
     pub digest: String,
     /// Bytes of its compressed layers and configuration.
     pub size: u64,
-    /// Seconds since the epoch when the reference was last set.
+    /// When the reference was last set, in seconds since the epoch.
     pub updated: u64,
-    /// What the image is here.
+    /// Why the image is in the store.
     pub role: ImageRole,
 }
 
@@ -347,21 +349,21 @@ pub enum ImageRole {
     Buildpack,
 }
 
-/// One probe of the machine.
+/// The result of one probe of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Check {
-    /// What was probed: "user namespaces".
+    /// What was checked: "user namespaces".
     pub name: String,
-    /// How it went.
+    /// The result.
     pub verdict: Verdict,
-    /// What was found.
+    /// What the probe found.
     pub detail: String,
     /// A command that mends it.
     pub remedy: Option<String>,
 }
 
 impl Check {
-    /// All is well.
+    /// Makes a result without a problem.
     pub fn good(name: &str, detail: impl Into<String>) -> Self {
         Self {
             name: name.to_owned(),
@@ -371,7 +373,7 @@ impl Check {
         }
     }
 
-    /// It does not work.
+    /// Makes a result with a problem that stops locald.
     pub fn bad(name: &str, detail: impl Into<String>, remedy: Option<String>) -> Self {
         Self {
             verdict: Verdict::Bad,
@@ -381,135 +383,134 @@ impl Check {
     }
 }
 
-/// How a probe went.
+/// The result of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Verdict {
-    /// As needed.
+    /// It works.
     Good,
-    /// Works, but less well.
+    /// It works less well, or something optional does not work.
     Degraded,
-    /// locald cannot work.
+    /// It does not work, and locald needs it.
     Bad,
 }
 
-/// What takes the store's space, in bytes of its file system.
+/// What takes the store's space. All sizes are bytes in its file system.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct StoreUsage {
-    /// Where the store is.
+    /// The store's directory.
     pub path: String,
-    /// Everything.
+    /// The whole store.
     pub total: u64,
-    /// What the file system has left.
+    /// Bytes that the file system has left.
     pub free: u64,
-    /// By name.
+    /// The images, one for each reference.
     pub images: Vec<ImageUsage>,
-    /// The last used first.
+    /// The projects, the last used first.
     pub projects: Vec<ProjectUsage>,
     /// Blobs and layers that no image needs.
     pub unreferenced: u64,
-    /// Work in progress, and what killed processes have left.
+    /// Work in progress, and files that killed processes have left.
     pub temporary: u64,
 }
 
-/// What a stored image takes.
+/// The space that a stored image takes.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ImageUsage {
-    /// The familiar form of the reference.
+    /// The short form of the reference.
     pub name: String,
-    /// What the image is here.
+    /// Why the image is in the store.
     pub role: ImageRole,
-    /// Bytes of all that the image needs and the store has.
+    /// Bytes of everything in the store that the image needs.
     pub bytes: u64,
-    /// Bytes of that which no other image needs.
+    /// Bytes of everything that only this image needs.
     pub own: u64,
 }
 
-/// What is kept for a project.
+/// The space that a project takes.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ProjectUsage {
-    /// The folder, as it was when it was last built; empty when it never was.
+    /// The folder's path at the last build. Empty without a build.
     pub folder: String,
-    /// Bytes of the source, as it was last built.
+    /// Bytes of the agent's copy of the source.
     pub source: u64,
     /// Bytes of caches and of the layers of the last build.
     pub caches: u64,
-    /// Seconds since the epoch.
+    /// When it was last used, in seconds since the epoch.
     pub used: u64,
 }
 
-/// Something is wrong with the store.
+/// A fault of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct StoreFault {
-    /// Which blob, layer or image.
+    /// The damaged blob, layer or image.
     pub what: String,
     /// What is wrong, as a clause.
     pub reason: String,
-    /// Images that need it.
+    /// References of images that need it.
     pub images: Vec<String>,
-    /// What was done, if something was.
+    /// How it was repaired. Absent if nothing was done.
     pub repair: Option<Repair>,
 }
 
-/// How a fault was mended.
+/// How a fault was repaired.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Repair {
     /// It was fetched again.
     Fetched,
-    /// It was removed; nothing needed it.
+    /// It was removed, because nothing needed it.
     Removed,
-    /// It cannot be had again: the images that need it were given up.
+    /// It cannot be fetched or made again. The images that need it were given up.
     Lost {
         /// Why it could not be fetched.
         reason: String,
     },
-    /// It was made again of what was there.
+    /// It was made again from content in the store.
     Restored,
-    /// It cannot be had again, but its files are whole: the images that need it
-    /// run, and cannot be exported or pushed.
+    /// It cannot be fetched again, but its extracted files are complete. The
+    /// images that need it run, and cannot be exported or pushed.
     RunsOnly,
-    /// Nothing was done: it can only be mended when the images that need it are
-    /// given up.
+    /// Nothing was done. The only repair is to give up the images that need it.
     Refused {
-        /// Why it could not be had again.
+        /// Why it could not be fetched or made again.
         reason: String,
     },
 }
 
-/// What was looked at.
+/// What a check of the store has read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Verified {
-    /// References.
+    /// Number of references.
     pub images: u64,
-    /// Blobs, all of which were read.
+    /// Number of blobs. All were read.
     pub blobs: u64,
-    /// Extracted layers.
+    /// Number of extracted layers.
     pub layers: u64,
-    /// Bytes that were read.
+    /// Bytes read.
     pub bytes: u64,
-    /// Faults that remain.
+    /// Number of faults that remain.
     pub faults: u64,
 }
 
-/// Something that is not needed.
+/// An item of the store that is not needed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct PrunedItem {
-    /// What kind of thing.
+    /// The kind of item.
     pub kind: PrunedKind,
-    /// Which; empty for things without a name.
+    /// Its name. Empty for an item without a name.
     pub name: String,
-    /// Bytes.
+    /// Bytes that its removal frees.
     pub bytes: u64,
-    /// Seconds since the epoch when it was last used; zero when nobody knows.
+    /// When it was last used, in seconds since the epoch. Zero means unknown.
     pub used: u64,
 }
 
-/// Kinds of things that are not needed.
+/// The kinds of items that a prune removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum PrunedKind {
     /// Blobs and layers that no image needs.
     Unreferenced,
     /// An image that was fetched for builds.
     Image,
-    /// Source and caches of a project.
+    /// The source and the caches of a project.
     Project,
 }

@@ -86,7 +86,8 @@ pub enum FailureKind {
     NotBuilt,
     /// The user or the host ended the request.
     Cancelled,
-    /// The agent does not know this kind of request.
+    /// The agent does not know this kind of request, or does not serve it because
+    /// locald did not make the machine.
     Unsupported,
 }
 

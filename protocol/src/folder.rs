@@ -1,107 +1,124 @@
-//! A project's folder on both sides, in step while a shell runs.
+//! The messages of [`Request::Folder`](crate::Request::Folder): they keep a
+//! project's folder on the host and the agent's copy of it in step while a shell
+//! runs.
 //!
-//! Of several shells of a host one keeps it in step ([`FolderInput::TakeOver`]);
-//! the others only ask whether it is ([`FolderInput::Settle`]).
+//! # Sessions
 //!
-//! The agent keeps a copy of the folder and, with it, what both sides last
-//! agreed on. Everything happens in rounds, which the host begins: it sends
-//! what has changed in its listing
-//! ([`Input::SourceEntries`](crate::Input::SourceEntries) of tree 0 and
-//! [`FolderInput::Gone`]) and ends it with
-//! [`Input::SourceListed`](crate::Input::SourceListed). The agent then asks
-//! for contents, makes changes on its side, asks for changes on the host's,
-//! and ends the round with [`FolderEvent::Settled`]. Nothing else is said in a
-//! round. Between rounds the agent may say [`FolderEvent::Changed`]; the host
-//! ends the session with [`FolderInput::End`].
+//! A session is one such request. If several shells of a host use a folder, the
+//! session of one of them keeps it in step ([`FolderInput::TakeOver`]). The
+//! others only wait until it has ([`FolderInput::Settle`]). The host ends each
+//! session with [`FolderInput::End`].
+//!
+//! # Rounds
+//!
+//! With its copy, the agent keeps the last state that both sides agreed on. All
+//! changes happen in rounds:
+//!
+//! 1. The host sends the changes of its listing
+//!    ([`Input::SourceEntries`](crate::Input::SourceEntries) of tree 0, and
+//!    [`FolderInput::Gone`]), and then
+//!    [`Input::SourceListed`](crate::Input::SourceListed).
+//! 2. The agent asks for contents ([`FolderEvent::Wanted`]), changes its copy,
+//!    and asks the host to change the folder ([`FolderEvent::Change`]).
+//! 3. The agent ends the round with [`FolderEvent::Settled`].
+//!
+//! Between rounds, the agent may send [`FolderEvent::Changed`], after which the
+//! host begins a round.
 
 use bincode::{Decode, Encode};
 
 use crate::source::EntryKind;
 
-/// Whether a name in a repository means something only where git runs: its
-/// locks, and objects that are half written. They do not travel.
+/// Returns whether a file in a git repository is only of use where git runs: a
+/// lock, or an incomplete object. Such files are not kept in step. `name` is the
+/// last component of the path.
 pub fn is_in_flux(name: &[u8]) -> bool {
     name.ends_with(b".lock") || name.starts_with(b"tmp_")
 }
 
-/// What the host says about a folder.
+/// What the host sends about a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FolderInput {
-    /// Paths that were listed and are no more.
+    /// Paths that were listed, and do not exist any more.
     Gone {
-        /// As in an [`Entry`](crate::source::Entry).
+        /// Each as in an [`Entry`](crate::source::Entry).
         paths: Vec<Vec<u8>>,
     },
-    /// Answers [`FolderEvent::Change`], in their order.
+    /// Answers one [`FolderEvent::Change`]. Answers come in the order of the
+    /// changes.
     Answer(Answer),
-    /// This session is to keep the folder in step. No other process of this host
-    /// does: the host of a session that still has the folder was killed, and that
-    /// session is to be ended with all its requests.
+    /// This session keeps the folder in step from now on. The host guarantees
+    /// that none of its other processes does. So if another session still has the
+    /// folder, its host was killed: the agent ends that host's connection with all
+    /// its requests.
     TakeOver,
-    /// Another process of this host keeps the folder in step: this one wants to
-    /// know when that has brought everything that is there now.
+    /// Another process of this host keeps the folder in step. The agent is to
+    /// report ([`FolderEvent::Shared`]) when that session has transferred
+    /// everything that the folder has now.
     Settle,
-    /// The session ends; the agent's copy stays.
+    /// Ends the session. The agent's copy stays.
     End,
 }
 
-/// What the agent says about a folder.
+/// What the agent sends about a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FolderEvent {
     /// Answers [`FolderInput::Settle`].
     Shared,
-    /// Answers [`FolderInput::TakeOver`]: the host may begin its first round.
+    /// Answers [`FolderInput::TakeOver`]. The host may begin its first round.
     Ready,
-    /// Something has changed on the agent's side.
+    /// A round is due, because the agent's copy has changed or another session
+    /// waits for one. Sent once before each round at most.
     Changed,
-    /// Contents of these listed files are wanted, answered in this order by
-    /// [`Input::SourceFile`](crate::Input::SourceFile) and its bytes, or by
-    /// [`Input::SourceLost`](crate::Input::SourceLost), with the place in this
-    /// list as index.
+    /// The host is to send the contents of these files. It answers in this order,
+    /// with [`Input::SourceFile`](crate::Input::SourceFile) and its bytes, or with
+    /// [`Input::SourceLost`](crate::Input::SourceLost). The index is the position
+    /// in `paths`.
     Wanted {
-        /// As they were listed.
+        /// Listed paths of regular files.
         paths: Vec<Vec<u8>>,
     },
-    /// The host is to change something.
+    /// The host is to change the folder at one path.
     Change(Change),
-    /// The bytes of the last change's file do not come: it is not made.
+    /// The agent cannot send all bytes of the last change's file. The host does
+    /// not make that change.
     Torn,
-    /// Both sides had changed a path. The host's version has stayed.
+    /// Both sides had changed a path. The host's version stays.
     Conflict {
-        /// Which.
+        /// The path.
         path: Vec<u8>,
-        /// Where the agent's version is now, on both sides.
+        /// The path of the agent's version from now on, on both sides.
         kept: Vec<u8>,
     },
     /// The round is over.
     Settled {
-        /// Something has moved meanwhile: one more is needed.
+        /// Whether something changed meanwhile, so that another round is due.
         again: bool,
     },
 }
 
-/// A change of the agent's side that the host's is to get.
+/// A change of the agent's copy that the host is to make in the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Change {
-    /// As in an [`Entry`](crate::source::Entry).
+    /// The path, as in an [`Entry`](crate::source::Entry).
     pub path: Vec<u8>,
-    /// What the host last said is there. When it is something else by now,
-    /// the change is not made.
+    /// What the host last listed at the path. If the path has changed since, the
+    /// host does not make the change.
     pub expected: Option<EntryKind>,
-    /// What is to be there; absent removes the path, a directory only when it
-    /// is empty. Exactly a file's `size` bytes follow as data on
-    /// [`Channel::Bulk`](crate::Channel::Bulk); its times mean nothing.
+    /// What the path is to be. If absent, the host removes the path, except a
+    /// directory that is not empty. After a file, exactly `size` bytes follow on
+    /// [`Channel::Bulk`](crate::Channel::Bulk); its time and stamp mean nothing.
     pub wanted: Option<EntryKind>,
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Answer {
-    /// It is made; this is there now.
+    /// The host has made it. The path now has this.
     Made(Option<EntryKind>),
-    /// What is there is not what was expected.
+    /// The host has not made it: the path is not as expected.
     Stale,
-    /// The host's side cannot have it.
+    /// The host's file system cannot have it.
     Refused {
         /// Why.
         reason: String,

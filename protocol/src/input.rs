@@ -1,4 +1,5 @@
-//! What the host sends after its request.
+//! What the host sends after its request. The [crate's table](crate#one-request)
+//! lists the inputs of each request.
 
 use bincode::{Decode, Encode};
 
@@ -10,37 +11,38 @@ use crate::source::{Entry, Tree};
 pub enum Input {
     /// Answers [`Event::CredentialWanted`](crate::Event::CredentialWanted).
     Credential {
-        /// As asked for.
+        /// The repository of the event.
         repository: String,
-        /// Absent means: try anonymously.
+        /// If absent, the agent tries without an account.
         credential: Option<Credential>,
     },
-    /// A part of the listing of one source tree, in order.
+    /// A part of the listing of one source tree. At most 2,000,000 entries in
+    /// all parts of all trees.
     SourceEntries {
-        /// Which tree.
+        /// The tree.
         tree: Tree,
-        /// Sorted by path, parents before children.
+        /// Sorted by path, parents before children, across all parts of a tree.
         entries: Vec<Entry>,
     },
-    /// The listing of all trees is complete.
+    /// The listings of all trees are complete.
     SourceListed,
-    /// The contents of a wanted file follow as data on
-    /// [`Channel::Bulk`](crate::Channel::Bulk), exactly `size` bytes.
+    /// A wanted file. Exactly `size` bytes follow on
+    /// [`Channel::Bulk`](crate::Channel::Bulk).
     SourceFile {
-        /// Which tree.
+        /// The tree.
         tree: Tree,
         /// Index in that tree's listing.
         index: u32,
         /// Bytes that follow.
         size: u64,
     },
-    /// A wanted file cannot be sent; the build fails with this message.
+    /// A wanted file cannot be sent. A build fails with this message.
     SourceLost {
-        /// Which tree.
+        /// The tree.
         tree: Tree,
         /// Index in that tree's listing.
         index: u32,
-        /// Why.
+        /// What failed.
         message: String,
     },
     /// The terminal has a new size.
@@ -50,40 +52,42 @@ pub enum Input {
         /// Width in cells.
         columns: u16,
     },
-    /// Send a signal to the container's process.
+    /// Sends a signal to the process.
     Signal(Signal),
-    /// Standard input has ended.
+    /// Standard input of the process ends here.
     StdinClosed,
-    /// Tell which TCP ports the container listens on, from now on:
-    /// [`Event::PortOpened`](crate::Event::PortOpened).
+    /// From now on, report the TCP ports that the process and its descendants
+    /// listen on: [`Event::PortOpened`](crate::Event::PortOpened).
     WatchPorts,
-    /// About a folder that is kept in step.
+    /// A message of [`Request::Folder`](crate::Request::Folder).
     Folder(FolderInput),
-    /// Ask the container's process to end: by the signal that its image names.
+    /// Asks the process to end, by the signal that its image names, else by
+    /// SIGTERM (a program of the machine itself: SIGHUP).
     Stop,
     /// The host sends no more data on a forwarded connection
-    /// ([`Request::Forward`](crate::Request::Forward)); the agent still may.
+    /// ([`Request::Forward`](crate::Request::Forward)). The agent still may.
     EndOfData,
 }
 
-/// What a registry accepts.
+/// An account at a registry.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Credential {
-    /// HTTP basic, or the input of a token request.
+    /// For HTTP basic authentication, or for a token request.
     Basic {
         /// Account name.
         username: String,
         /// Password or access token.
         password: String,
     },
-    /// An identity token: sent as a refresh token to the token server.
+    /// An identity token, which the agent sends to the token server as a refresh
+    /// token.
     Identity {
         /// The token.
         token: String,
     },
 }
 
-/// Debug output never shows the secret.
+/// Never shows the secret.
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -1,62 +1,82 @@
-//! What the host asks of the agent.
+//! The requests of the host.
 //!
-//! Enums only grow at their end: the variant number is the wire format.
+//! New variants come last in their enum, because the number of a variant is the
+//! wire format. The [crate's table](crate#one-request) lists the inputs, events
+//! and reply of each request.
 
 use bincode::{Decode, Encode};
 
 use crate::BuildVariable;
 
-/// The first message on every stream.
+/// The first message of every stream.
+///
+/// Texts that name an image are as the user wrote them, except where a field
+/// says otherwise; the agent parses them. One that is not valid ends the request
+/// with [`FailureKind::Invalid`](crate::FailureKind::Invalid), an image that
+/// the store does not have with
+/// [`FailureKind::NotFound`](crate::FailureKind::NotFound).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
-    /// Answered with [`Reply::Status`](crate::Reply::Status).
+    /// Asks for the agent's own state.
     AgentStatus,
-    /// Source upload, five lifecycle phases, image in the store.
+    /// Builds an image: receives the source, runs the five lifecycle phases, and
+    /// puts the image into the store.
+    ///
+    /// The host sends the listing of all source trees first
+    /// ([`Input::SourceEntries`](crate::Input::SourceEntries), ended by
+    /// [`Input::SourceListed`](crate::Input::SourceListed)). The agent then asks
+    /// for contents ([`Event::SourceWanted`](crate::Event::SourceWanted)).
+    /// A failed phase is
+    /// [`FailureKind::Lifecycle`](crate::FailureKind::Lifecycle).
     Build(BuildRequest),
-    /// Start a process of a stored image.
+    /// Starts a process of a stored image, and ends with it.
     Run(RunRequest),
-    /// A development shell over the builder and the last build's layers.
+    /// Starts a development shell over the builder and the layers of the
+    /// project's last build, and ends with it. Without a build it fails with
+    /// [`FailureKind::NotBuilt`](crate::FailureKind::NotBuilt).
     Shell(ShellRequest),
-    /// One [`Event::Image`](crate::Event::Image) per stored image.
+    /// Lists the stored images: one [`Event::Image`](crate::Event::Image) for
+    /// each reference.
     ImageList,
-    /// The manifest and the configuration as
-    /// [`Event::Document`](crate::Event::Document)s.
+    /// Sends the manifest and the configuration of a stored image, each as
+    /// [`Event::Document`](crate::Event::Document).
     ImageInspect {
-        /// Reference or digest, as the user wrote it.
+        /// Reference or digest.
         image: String,
     },
-    /// Give a stored image one more name.
+    /// Gives a stored image one more name.
     ImageTag {
         /// Reference or digest of a stored image.
         image: String,
-        /// The new reference.
+        /// The new reference, without a digest.
         name: String,
     },
-    /// Remove references; blobs that nothing needs any more go with them.
+    /// Removes references, and the blobs and layers that no image then needs.
+    /// While something is built or runs, these stay for a later sweep.
     ImageRemove {
         /// References or digests.
         images: Vec<String>,
     },
-    /// The files of an OCI layout or of a docker archive, each as
+    /// Sends the files of an OCI layout or of a Docker archive, each as
     /// [`Event::File`](crate::Event::File) and its bytes.
     ImageExport {
         /// Reference or digest of a stored image.
         image: String,
-        /// Which files make up the export.
+        /// The kind of export.
         format: ExportFormat,
-        /// Layers that the store lacks are fetched.
+        /// How to fetch layers that the store lacks.
         access: RegistryAccess,
     },
-    /// Fetch an image and extract its layers.
+    /// Fetches an image, and extracts its layers.
     Pull {
-        /// The image to fetch.
+        /// Reference of the image.
         image: String,
         /// When to ask the registry again.
         policy: PullPolicy,
         /// How to reach registries.
         access: RegistryAccess,
     },
-    /// Upload a stored image, only what the registry lacks.
+    /// Uploads a stored image: only those blobs that the registry lacks.
     Push {
         /// Reference or digest of a stored image.
         image: String,
@@ -65,208 +85,224 @@ pub enum Request {
         /// How to reach registries.
         access: RegistryAccess,
     },
-    /// One [`Event::Check`](crate::Event::Check) per probe of the machine.
+    /// Checks the machine: one [`Event::Check`](crate::Event::Check) for each
+    /// probe.
     Doctor,
-    /// Answered with [`Reply::Machine`](crate::Reply::Machine), at once.
+    /// Asks for the state of the machine. The agent replies at once, whatever
+    /// else it does.
     MachineStatus,
-    /// Set the machine's clock; only where the machine is the agent's own.
+    /// Sets the machine's clock. Fails unless locald made the machine.
     SetClock {
         /// Nanoseconds since the epoch.
         nanos: u64,
     },
-    /// Connect to a TCP port of the machine's loopback address. After
-    /// [`Event::Started`](crate::Event::Started) the data of
-    /// [`Channel::Bulk`](crate::Channel::Bulk) are the connection's, both
-    /// ways. Either side may close its half of the connection first: the host
-    /// with [`Input::EndOfData`](crate::Input::EndOfData), the agent with
-    /// [`Event::EndOfData`](crate::Event::EndOfData).
+    /// Connects to a TCP port of the machine's loopback address, IPv4 or IPv6.
+    ///
+    /// After [`Event::Started`](crate::Event::Started), the data of
+    /// [`Channel::Bulk`](crate::Channel::Bulk) is the connection's, in both
+    /// directions. Either side may close its half of the connection first: the
+    /// host with [`Input::EndOfData`](crate::Input::EndOfData), the agent with
+    /// [`Event::EndOfData`](crate::Event::EndOfData). The request ends when both
+    /// have. If the port does not accept the connection, the request fails with
+    /// [`FailureKind::NotFound`](crate::FailureKind::NotFound).
     Forward {
-        /// Which port.
+        /// The port.
         port: u16,
     },
-    /// Give the machine's disk back what the store does not use; answered
-    /// with [`Reply::Trimmed`](crate::Reply::Trimmed).
+    /// Returns unused blocks of the store's file system to the machine's disk.
+    /// Fails unless locald made the machine.
     MachineTrim,
-    /// Accept no more work, wait for what runs, and end: a machine that is
-    /// the agent's own is switched off.
+    /// Stops the agent. It accepts no more work, and ends when the running
+    /// requests have ended. If locald made the machine, the machine is switched
+    /// off. If the host closes the stream before that, the agent goes on.
     MachineStop {
-        /// What becomes of running requests.
+        /// What happens to running requests.
         running: Running,
     },
-    /// Remove everything that the agent keeps, but images when asked so;
-    /// refused while something runs.
+    /// Removes everything that the agent keeps, or everything except images.
+    /// Fails with [`FailureKind::Store`](crate::FailureKind::Store) while
+    /// something uses the store.
     MachineClear {
-        /// Images and their layers stay.
+        /// Keep images and their layers.
         keep_images: bool,
     },
-    /// What the store takes, answered with
-    /// [`Reply::Usage`](crate::Reply::Usage).
+    /// Asks how many bytes the store takes, in three sums. Unlike
+    /// [`StoreUsage`](Self::StoreUsage), it names no images and projects.
     MachineUsage,
-    /// A program of the machine itself, outside of any container; only where
-    /// the machine is the agent's own.
+    /// Starts a program of the machine itself, outside of any container, and
+    /// ends with it. Fails unless locald made the machine.
     Console {
-        /// Command and arguments; empty means a shell.
+        /// Command and arguments. Empty means a shell.
         command: Vec<String>,
         /// How the process is attached.
         stdio: Stdio,
     },
-    /// What takes the store's space; answered with
-    /// [`Reply::StoreUsage`](crate::Reply::StoreUsage).
+    /// Asks which images and projects take how much of the store.
     StoreUsage,
-    /// Whether the store is what it says it is: each fault is an
-    /// [`Event::Fault`](crate::Event::Fault).
+    /// Compares everything in the store with its digest. Each fault is an
+    /// [`Event::Fault`](crate::Event::Fault). Waits until nothing else uses the
+    /// store.
     StoreVerify {
-        /// How what is damaged is fetched again; without it, nothing changes.
+        /// How to fetch damaged content again. If absent, nothing is repaired.
         repair: Option<RegistryAccess>,
     },
-    /// Remove what is not needed: each item is an
-    /// [`Event::Pruned`](crate::Event::Pruned).
+    /// Removes what is not needed. Each item is an
+    /// [`Event::Pruned`](crate::Event::Pruned). Waits until nothing else uses the
+    /// store, except for a dry run.
     StorePrune(PruneRequest),
-    /// Keep the agent's copy of a project's folder in step with the host's,
-    /// see [`folder`](crate::folder).
+    /// Keeps the agent's copy of a project's folder in step with the host's:
+    /// see [`folder`](crate::folder). Lasts until the host sends
+    /// [`FolderInput::End`](crate::folder::FolderInput::End).
     Folder {
-        /// Whose.
+        /// The project.
         project: Project,
     },
 }
 
-/// What is to be removed from the store.
+/// What to remove from the store. Blobs and layers that no image needs are always
+/// removed; images that the user built, tagged or pulled never are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct PruneRequest {
-    /// Only tell.
+    /// Only report what would be removed.
     pub dry_run: bool,
-    /// Also what was fetched or cached for builds, and has not been used for
+    /// Also remove what was fetched or cached for builds, and was not used for
     /// this many seconds.
     pub unused_seconds: Option<u64>,
-    /// Also the longest unused of that, until the store takes no more than
-    /// this many bytes.
+    /// Also remove what was fetched or cached for builds, the longest unused
+    /// first, until the store takes at most this many bytes.
     pub keep_bytes: Option<u64>,
 }
 
-/// What becomes of running requests when an agent ends.
+/// What happens to running requests when an agent ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Running {
     /// They finish first.
     Finish,
-    /// They are interrupted.
+    /// They fail with [`FailureKind::Cancelled`](crate::FailureKind::Cancelled).
     Interrupt,
 }
 
-/// Everything that decides what a build does, but the source itself.
+/// Everything that decides what a build does, except the source itself.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct BuildRequest {
-    /// Whose caches are used.
+    /// The project, whose caches the build uses.
     pub project: Project,
-    /// Image references to give the result; the first is its name.
+    /// References of the image: at least one, all in one registry. The first is
+    /// its main name.
     pub names: Vec<String>,
-    /// Builder image reference.
+    /// Reference of the builder.
     pub builder: String,
-    /// Overrides the builder's run image.
+    /// Reference of a run image, to replace the builder's.
     pub run_image: Option<String>,
-    /// Replaces the builder's order by one group of these, in this order.
+    /// Replaces the builder's order by one group of these, in this order. If
+    /// empty, the builder's order counts.
     pub buildpacks: Vec<Buildpack>,
-    /// Come before all others in each group, in this order.
+    /// These come before all others in each group, in this order.
     pub pre_buildpacks: Vec<Buildpack>,
-    /// Come after all others in each group, in this order.
+    /// These come after all others in each group, in this order.
     pub post_buildpacks: Vec<Buildpack>,
-    /// User-provided build environment (`/platform/env`).
+    /// Variables for buildpacks (CNB platform specification, "User-Provided
+    /// Variables").
     pub env: Vec<BuildVariable>,
-    /// Forget the project's caches first.
+    /// Empty the project's caches first.
     pub clear_cache: bool,
     /// Network of the build phase.
     pub network: BuildNetwork,
-    /// Upload to the registry under every name afterwards.
+    /// Upload the image under all its names.
     pub publish: bool,
-    /// Seconds since the epoch for `SOURCE_DATE_EPOCH`; absent means the
-    /// lifecycle's fixed date.
+    /// `SOURCE_DATE_EPOCH`, in seconds since the epoch. If absent, the image has
+    /// the lifecycle's fixed date.
     pub creation_time: Option<u64>,
-    /// Default process type (`CNB_PROCESS_TYPE`).
+    /// Process type that the image starts by default (`CNB_PROCESS_TYPE`).
     pub default_process: Option<String>,
     /// When to ask the registry for newer builder and run images.
     pub pull: PullPolicy,
     /// How to reach registries.
     pub access: RegistryAccess,
-    /// How much the lifecycle says.
+    /// How much the lifecycle logs.
     pub verbosity: Verbosity,
-    /// Run even when nothing changed.
+    /// Build even if nothing has changed.
     pub force: bool,
-    /// What becomes of locald's own buildpacks.
+    /// Whether locald's own buildpacks take part.
     pub embedded: EmbeddedBuildpacks,
 }
 
 impl BuildRequest {
-    /// All buildpacks that it names: those that come first, those of the group,
-    /// those that come last.
+    /// Returns all buildpacks of the request: those that come first, those of the
+    /// group, those that come last.
     pub fn named_buildpacks(&self) -> impl Iterator<Item = &Buildpack> {
         let first = self.pre_buildpacks.iter().chain(&self.buildpacks);
         first.chain(&self.post_buildpacks)
     }
 }
 
-/// The identity of a project: its caches and its lock are found by it.
+/// The identity of a project. The agent finds its caches and its lock by it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Project {
-    /// 64 hexadecimal digits: SHA-256 over the host's identity of the folder.
+    /// 64 hexadecimal digits: SHA-256 of a random number of the host's and of the
+    /// folder's path. So two hosts never share a project.
     pub id: String,
-    /// The folder as the user knows it, for messages only.
+    /// The folder's path on the host, for messages only.
     pub path: String,
 }
 
 /// One member of a group of buildpacks.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Buildpack {
-    /// `id` or `id@version` in the builder.
+    /// `ID` or `ID@VERSION` of a buildpack in the builder.
     Named(String),
-    /// Source tree number of this request that holds a buildpack directory.
+    /// A source tree of this request that holds a buildpack's directory, by its
+    /// number.
     Tree(u16),
-    /// An image whose layers hold the buildpack.
+    /// Reference of an image whose layers hold the buildpack.
     Image(String),
 }
 
-/// A name and its value.
+/// An environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct EnvVar {
-    /// Without `=` and NUL.
+    /// Its name, without `=` and NUL.
     pub name: String,
-    /// Without NUL.
+    /// Its value, without NUL.
     pub value: String,
 }
 
-/// Buildpacks that the agent brings along.
+/// Whether the agent's own buildpacks take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum EmbeddedBuildpacks {
-    /// Not used.
+    /// They do not.
     LeftOut,
-    /// Tried after all groups of the builder's order.
+    /// They are tried after all groups of the builder's order.
     Last,
 }
 
-/// The network of the build phase; the others have none.
+/// The network of the build phase. No other phase has one, except for the
+/// connection of analyze, restore and export to the agent's registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum BuildNetwork {
     /// The machine's own.
     Host,
     /// A loopback device only.
     None,
-    /// One of its own that reaches what the machine reaches, but nothing that
-    /// listens on the machine.
+    /// A separate one. It reaches what the machine reaches, except what listens
+    /// on the machine.
     Private,
 }
 
-/// When a registry is asked whether a reference has moved.
+/// When the agent asks the registry whether a reference has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum PullPolicy {
     /// At each use.
     Always,
-    /// When the last answer is older than a day.
+    /// If the last answer is older than a day.
     Daily,
-    /// Only when the store lacks the image.
+    /// Only if the store lacks the image.
     IfNotPresent,
     /// Never: an image that the store lacks is an error.
     Never,
 }
 
-/// How much of the lifecycle's own output is asked for (`-log-level`).
+/// How much the lifecycle logs (`-log-level`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Verbosity {
     /// `info`
@@ -275,34 +311,34 @@ pub enum Verbosity {
     Debug,
 }
 
-/// What the agent must know to reach registries; credentials are asked for
-/// one by one, see [`Event::CredentialWanted`](crate::Event::CredentialWanted).
+/// How to reach registries. Credentials are not part of it: the agent asks for
+/// each ([`Event::CredentialWanted`](crate::Event::CredentialWanted)).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct RegistryAccess {
-    /// Settings of the registries that have any.
+    /// Settings of registries, for those that have any.
     pub registries: Vec<RegistrySettings>,
-    /// Proxies by the usual variable names, as the host's environment has
-    /// them: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`.
+    /// The host's proxies: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`.
     pub proxies: Vec<EnvVar>,
-    /// PEM certificates to trust besides the machine's own.
+    /// PEM certificates to trust in addition to the machine's own.
     pub extra_ca: Option<String>,
 }
 
 /// One `[registries."NAME"]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RegistrySettings {
-    /// Host and port, as in an image reference (`docker.io`, `ghcr.io:443`).
+    /// Host and port, as in a reference (`docker.io`, `ghcr.io:443`).
     pub name: String,
-    /// Base URL asked instead of the registry; its scheme decides on TLS.
+    /// Base URL of a server to use instead of the registry. Its scheme decides
+    /// on TLS.
     pub mirror: Option<String>,
-    /// Speak plain HTTP.
+    /// Use plain HTTP.
     pub insecure: bool,
-    /// PEM certificates to trust for this registry.
+    /// PEM certificates to trust for this registry, in addition.
     pub ca: Option<String>,
 }
 
 impl RegistrySettings {
-    /// Host and port of the mirror: under this name it has an account.
+    /// Returns host and port of the mirror. The mirror's account has this name.
     pub fn mirror_name(&self) -> Option<&str> {
         let url = self.mirror.as_deref()?;
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -315,63 +351,66 @@ impl RegistrySettings {
 pub struct RunRequest {
     /// Reference or digest of a stored image.
     pub image: String,
-    /// Process type; absent means the image's default.
+    /// Process type. If absent, the image's default.
     pub process: Option<String>,
-    /// Arguments appended to the process, or a command when `direct`.
+    /// Arguments to append to the process, or a command if `direct`.
     pub args: Vec<String>,
     /// Run `args` as a command in the launch environment (`launcher -- …`).
     pub direct: bool,
-    /// Added to the image's environment.
+    /// Variables to set in addition to the image's.
     pub env: Vec<EnvVar>,
     /// How the process is attached.
     pub stdio: Stdio,
-    /// When the run image's layers must be fetched first.
+    /// How to fetch layers that the store lacks, and the proxies for
+    /// [`ProcessProxies::Machine`].
     pub access: RegistryAccess,
-    /// What the host's terminal is, where the image does not say: `TERM` and
-    /// the like.
+    /// Variables that describe the host's terminal (such as `TERM`), for those
+    /// that the image does not set.
     pub terminal: Vec<EnvVar>,
-    /// Whether it is told of proxies.
+    /// Whether the process gets the machine's proxies and authorities.
     pub proxies: ProcessProxies,
 }
 
-/// Whether a process is told of the proxies of its request, and trusts whom the
-/// machine trusts.
+/// Whether a process gets the proxies of its request, and trusts the certificate
+/// authorities that the machine trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ProcessProxies {
-    /// Its image alone decides.
+    /// No: it has what its image has.
     Image,
-    /// As buildpacks in a build.
+    /// Yes, as buildpacks do in a build.
     Machine,
 }
 
 /// A development shell.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ShellRequest {
-    /// The project, whose last build is used.
+    /// The project, whose last build the shell uses.
     pub project: Project,
-    /// Where the agent finds the project's folder, to be mounted at the
-    /// workspace; empty means its own copy, see [`Request::Folder`].
+    /// The project's folder in the agent's file system, to mount at
+    /// `/workspace`. Empty means the agent's copy: see [`Request::Folder`].
     pub folder: String,
-    /// Command and arguments; empty means a login shell.
+    /// Command and arguments. Empty means `bash` if the builder has it, else
+    /// `sh`.
     pub command: Vec<String>,
-    /// Added to the environment.
+    /// Variables to set in addition to the build environment.
     pub env: Vec<EnvVar>,
     /// How the process is attached.
     pub stdio: Stdio,
-    /// How the builder's layers are fetched when they are not there; the shell
-    /// is told of its proxies.
+    /// How to fetch layers of the builder that the store lacks. The shell gets
+    /// its proxies.
     pub access: RegistryAccess,
-    /// What the host's terminal is, where the builder does not say: `TERM` and
-    /// the like.
+    /// Variables that describe the host's terminal (such as `TERM`), for those
+    /// that the builder does not set.
     pub terminal: Vec<EnvVar>,
 }
 
 /// How a container's process is attached to the request's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Stdio {
-    /// Three pipes.
+    /// By three pipes.
     Pipes,
-    /// A pseudo terminal of this size; standard error goes to output.
+    /// By a pseudo-terminal of this size. All output is on
+    /// [`Channel::Stdout`](crate::Channel::Stdout).
     Terminal {
         /// Height in cells.
         rows: u16,
@@ -380,12 +419,13 @@ pub enum Stdio {
     },
 }
 
-/// Which files an export consists of.
+/// The kind of an export: which files it consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ExportFormat {
-    /// `oci-layout`, `index.json` and `blobs/sha256/…` (OCI image layout).
+    /// `oci-layout`, `index.json` and `blobs/sha256/…` (OCI image specification,
+    /// "Image Layout").
     OciLayout,
-    /// `manifest.json`, the configuration and uncompressed layers, as
-    /// `docker load` reads them.
+    /// `manifest.json`, the configuration and uncompressed layers, as `docker
+    /// load` reads them.
     DockerArchive,
 }
