@@ -150,7 +150,7 @@ async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
     let idle = options.idle.map(Duration::from_secs);
     if let Some(path) = options.address.unix {
         let listening = || {
-            let _ = writeln!(std::io::stdout(), "{}", serve::LISTENS);
+            let _ = writeln!(std::io::stdout(), "{}", protocol::AGENT_LISTENS);
         };
         return Ok(serve::unix(agent, &path, idle, listening).await?);
     }
@@ -159,7 +159,7 @@ async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
     let port = options.address.vsock.unwrap_or_default();
     let listening = || {
         // What waits on the console of a guest waits for these words.
-        let _ = writeln!(std::io::stderr(), "{}", serve::LISTENS);
+        let _ = writeln!(std::io::stderr(), "{}", protocol::AGENT_LISTENS);
     };
     Ok(serve::vsock(agent, port, token, idle, listening).await?)
 }

@@ -27,8 +27,10 @@ mod step;
 mod wsl2;
 
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use protocol::event::Check;
@@ -47,21 +49,159 @@ pub(crate) use status::Status;
 /// How long a question may wait for its answer when a machine is looked at.
 pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whose agent does the work.
-#[derive(Debug)]
-pub(crate) enum Machine {
-    /// This process; Linux only.
-    InProcess,
-    /// An agent that somebody else looks after.
-    Agent(Address),
-    /// A virtual machine of QEMU's; Linux only.
-    Qemu(Box<qemu::Qemu>),
-    /// A virtual machine of lima's.
-    Lima(lima::Lima),
-    /// A distribution of WSL2; Windows only.
-    Wsl2(wsl2::Wsl2),
-    /// A Linux machine that ssh reaches.
-    Ssh(ssh::Ssh),
+/// Work of a machine, in the order in which it is awaited.
+pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// What locald keeps of a machine, and may remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Nothing: this process, or an agent that another program looks after.
+    Nothing,
+    /// The agent and what it stores, on a machine that belongs to the user.
+    Agent,
+    /// The whole machine.
+    Machine,
+}
+
+/// A machine in which an agent works. The module of each kind implements it,
+/// and [`choose`] selects one.
+///
+/// The defaults are those of a kind that locald does not start, stop or resize.
+pub(crate) trait Machine: fmt::Debug + fmt::Display {
+    /// Does what must be done before this process has a second thread.
+    fn prepare(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Whether it has another network and other files than this system.
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    /// What locald keeps of it.
+    fn kept(&self) -> Kept {
+        Kept::Nothing
+    }
+
+    /// Connects with the agent. Starts a machine that does not run, and
+    /// replaces an agent of another build.
+    fn connect<'a>(
+        &'a self,
+        printer: &'a mut Printer,
+    ) -> Pending<'a, Result<AgentConnection, Failure>>;
+
+    /// Finds out how the machine is, without changing anything.
+    fn status(&self) -> Pending<'_, Status>;
+
+    /// Runs a shell or a command without the agent; returns its exit code.
+    /// Absent: only the agent can.
+    fn shell(&self, _command: &[String]) -> Option<Result<u8, Failure>> {
+        None
+    }
+
+    /// Stops the machine without its agent, at once if `now`. The inner value
+    /// is the number of bytes that its disk gave back; it is absent when the
+    /// machine did not run. The outer one is absent for a kind whose agent
+    /// stops its machine.
+    fn stop<'a>(
+        &'a self,
+        _now: bool,
+        _printer: &'a mut Printer,
+    ) -> Option<Pending<'a, Result<Option<u64>, Failure>>> {
+        None
+    }
+
+    /// Waits until a machine has stopped whose agent was asked to stop it.
+    fn stopped(&self) -> Pending<'_, Result<(), Failure>> {
+        done()
+    }
+
+    /// Ends the machine at once.
+    fn kill(&self) -> Pending<'_, Result<(), Failure>> {
+        done()
+    }
+
+    /// The size of a virtual machine whose processors, memory and disk locald
+    /// decides.
+    fn shape(&self) -> Option<&Shape> {
+        None
+    }
+
+    /// Stores another size, which the machine has after its next start.
+    fn resize(&self, _shape: &Shape) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Whether locald decides on the size of its disk only.
+    fn resizes_disk_alone(&self) -> bool {
+        false
+    }
+
+    /// Gives the disk of a stopped machine another size, in bytes.
+    fn resize_disk(&self, _disk: u64) -> Pending<'_, Result<(), Failure>> {
+        done()
+    }
+
+    /// The file that grows with what is in the machine.
+    fn disk(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Removes a stopped machine, or the agent, with everything in it.
+    fn remove(&self) -> Pending<'_, Result<(), Failure>> {
+        done()
+    }
+
+    /// The log files of the machine itself, the oldest first.
+    fn logs(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Checks what this system lacks for such a machine.
+    fn doctor(&self) -> Pending<'_, Vec<Check>> {
+        Box::pin(ready(Vec::new()))
+    }
+}
+
+/// Nothing is to be done.
+fn done() -> Pending<'static, Result<(), Failure>> {
+    Box::pin(ready(Ok(())))
+}
+
+/// Selects the machine. Precedence: the command line, `LOCALD_AGENT`,
+/// `LOCALD_MACHINE`, the configuration, the default of this system.
+pub(crate) fn choose(
+    flag: Option<&MachineKind>,
+    table: &MachineTable,
+    home: &Home,
+) -> Result<Box<dyn Machine>, Failure> {
+    let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    if flag.is_none()
+        && let Some(text) = variable(address::VARIABLE)
+    {
+        return Ok(Box::new(text.parse::<Address>()?));
+    }
+    let kind = match (flag, variable(MACHINE_VARIABLE)) {
+        (Some(kind), _) => kind.clone(),
+        (None, Some(text)) => text.parse::<MachineKind>()?,
+        (None, None) => table.kind.clone().unwrap_or_default(),
+    };
+    let kind = match kind {
+        MachineKind::Auto => MachineKind::usual(),
+        kind => kind,
+    };
+    Ok(match kind {
+        MachineKind::Auto | MachineKind::InProcess => Box::new(in_process::InProcess),
+        MachineKind::Lima => Box::new(lima::Lima::new(table.shape(), home)),
+        MachineKind::Ssh(destination) => Box::new(ssh::Ssh::new(&destination)),
+        MachineKind::Qemu => Box::new(qemu::Qemu::new(table.shape(), home)?),
+        MachineKind::Wsl2 => Box::new(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
+    })
+}
+
+/// The bytes that the disk of a virtual machine takes on this system.
+pub(crate) fn disk_usage(machine: &dyn Machine) -> u64 {
+    machine.disk().as_deref().map_or(0, disk::usage)
 }
 
 /// The agent cannot be reached.
@@ -101,183 +241,6 @@ pub(crate) fn dispatch() -> bool {
 /// Whether this process may start the threads that it needs.
 pub(crate) fn check_threads() -> Result<(), Failure> {
     in_process::check_threads()
-}
-
-impl Machine {
-    /// What the command line names, else `LOCALD_AGENT`, else
-    /// `LOCALD_MACHINE`, else the configuration, else the usual one of this
-    /// system.
-    pub(crate) fn choose(
-        flag: Option<&MachineKind>,
-        table: &MachineTable,
-        home: &Home,
-    ) -> Result<Self, Failure> {
-        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        if flag.is_none()
-            && let Some(text) = variable(address::VARIABLE)
-        {
-            return Ok(Self::Agent(text.parse::<Address>()?));
-        }
-        let kind = match (flag, variable(MACHINE_VARIABLE)) {
-            (Some(kind), _) => kind.clone(),
-            (None, Some(text)) => text.parse::<MachineKind>()?,
-            (None, None) => table.kind.clone().unwrap_or_default(),
-        };
-        let kind = match kind {
-            MachineKind::Auto => MachineKind::usual(),
-            kind => kind,
-        };
-        Ok(match kind {
-            MachineKind::Auto | MachineKind::InProcess => Self::InProcess,
-            MachineKind::Lima => Self::lima(table, home),
-            MachineKind::Ssh(destination) => Self::Ssh(ssh::Ssh::new(&destination)),
-            MachineKind::Qemu => Self::Qemu(Box::new(qemu::Qemu::new(table.shape(), home)?)),
-            MachineKind::Wsl2 => Self::Wsl2(wsl2::Wsl2::new(table.shape().local_guest()?, home)),
-        })
-    }
-
-    fn lima(table: &MachineTable, home: &Home) -> Self {
-        Self::Lima(lima::Lima::new(table.shape(), home))
-    }
-
-    /// What must be done before this process has a second thread.
-    pub(crate) fn prepare(&self) -> Result<(), Failure> {
-        match self {
-            Self::InProcess => in_process::prepare(),
-            Self::Agent(_) | Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
-        }
-    }
-
-    /// Whether its network and its files are others than this system's.
-    pub(crate) fn is_remote(&self) -> bool {
-        match self {
-            Self::InProcess => false,
-            Self::Agent(address) => address.is_remote,
-            Self::Qemu(_) | Self::Lima(_) | Self::Wsl2(_) | Self::Ssh(_) => true,
-        }
-    }
-
-    /// Reaches the agent; a machine that does not run is started, an agent of
-    /// another build replaced.
-    pub(crate) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
-        match self {
-            Self::InProcess => Ok(in_process::connect().await?),
-            Self::Agent(address) => Ok(address.connect().await?),
-            Self::Qemu(qemu) => qemu.connect(printer).await,
-            Self::Lima(lima) => lima.connect(printer).await,
-            Self::Wsl2(wsl) => wsl.connect(printer).await,
-            Self::Ssh(ssh) => Ok(ssh.connect(printer).await?),
-        }
-    }
-
-    /// Looks at the machine without changing anything.
-    pub(crate) async fn status(&self) -> Status {
-        match self {
-            Self::InProcess => Status::at(in_process::connect().await.map_err(Failure::from)),
-            Self::Agent(address) => Status::at(address.connect().await.map_err(Failure::from)),
-            Self::Qemu(qemu) => qemu.status().await,
-            Self::Lima(lima) => lima.status().await,
-            Self::Wsl2(wsl) => wsl.status().await,
-            Self::Ssh(ssh) => ssh.status().await,
-        }
-    }
-
-    /// Waits until a machine that was asked to stop has stopped, where it is
-    /// one that locald starts and stops.
-    pub(crate) async fn stopped(&self) -> Result<(), Failure> {
-        match self {
-            Self::Qemu(qemu) => qemu.stopped().await,
-            Self::Lima(lima) => lima.stopped().await,
-            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
-        }
-    }
-
-    /// Ends a machine at once, whatever it does.
-    pub(crate) async fn kill(&self) -> Result<(), Failure> {
-        match self {
-            Self::Qemu(qemu) => qemu.kill().await,
-            Self::Lima(lima) => lima.kill().await,
-            Self::Wsl2(wsl) => wsl.kill().await,
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => Ok(()),
-        }
-    }
-
-    /// Its size, where it is a virtual machine that locald makes.
-    pub(crate) fn shape(&self) -> Option<&Shape> {
-        match self {
-            Self::Qemu(qemu) => Some(qemu.shape()),
-            Self::Lima(lima) => Some(lima.shape()),
-            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => None,
-        }
-    }
-
-    /// Bytes that a virtual machine's disk takes here.
-    pub(crate) fn disk_usage(&self) -> u64 {
-        self.disk().as_deref().map_or(0, disk::usage)
-    }
-
-    /// The file that grows with what is in a virtual machine.
-    fn disk(&self) -> Option<PathBuf> {
-        match self {
-            Self::Qemu(qemu) => Some(qemu.disk()),
-            Self::Lima(lima) => Some(lima.disk()),
-            Self::Wsl2(wsl) => Some(wsl.disk()),
-            Self::InProcess | Self::Agent(_) | Self::Ssh(_) => None,
-        }
-    }
-
-    /// Remembers another size, which it has after its next start.
-    pub(crate) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
-        match self {
-            Self::Qemu(qemu) => qemu.resize(shape),
-            Self::Lima(lima) => lima.resize(shape),
-            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Ok(()),
-        }
-    }
-
-    /// Removes a stopped machine and all that is in it.
-    pub(crate) async fn remove(&self) -> Result<(), Failure> {
-        match self {
-            Self::Qemu(qemu) => qemu.remove().await,
-            Self::Lima(lima) => lima.remove().await,
-            Self::Wsl2(wsl) => wsl.remove().await,
-            Self::Ssh(ssh) => Ok(ssh.remove().await?),
-            Self::InProcess | Self::Agent(_) => Ok(()),
-        }
-    }
-
-    /// What the machine itself has written, oldest file first.
-    pub(crate) fn logs(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Qemu(qemu) => qemu.logs(),
-            Self::Lima(lima) => lima.logs(),
-            Self::InProcess | Self::Agent(_) | Self::Wsl2(_) | Self::Ssh(_) => Vec::new(),
-        }
-    }
-
-    /// What this system lacks for such a machine.
-    pub(crate) async fn doctor(&self) -> Vec<Check> {
-        match self {
-            Self::InProcess | Self::Agent(_) => Vec::new(),
-            Self::Qemu(qemu) => qemu.doctor(),
-            Self::Lima(lima) => lima.doctor().await,
-            Self::Wsl2(wsl) => wsl.doctor().await,
-            Self::Ssh(_) => ssh::checks(),
-        }
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InProcess => f.write_str("in this process"),
-            Self::Agent(address) => address.fmt(f),
-            Self::Qemu(_) => f.write_str("qemu"),
-            Self::Lima(_) => f.write_str("lima"),
-            Self::Wsl2(_) => f.write_str("wsl2"),
-            Self::Ssh(ssh) => ssh.fmt(f),
-        }
-    }
 }
 
 /// What a program said, after a colon; nothing when it said nothing.

@@ -80,6 +80,8 @@ pub use request::Request;
 pub use stream::Stream;
 pub use variable::{BadVariableName, BuildVariable, VariableName};
 
+/// The line that an agent prints once it listens. A machine's console shows it.
+pub const AGENT_LISTENS: &str = "locald: the agent listens";
 /// The maximum length of an encoded message, in bytes.
 pub const CONTROL_CAP: usize = 64 * 1024;
 /// The maximum length of a data frame's payload, in bytes.

@@ -8,8 +8,6 @@ use std::process::{Command, Stdio};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
-use super::serve::LISTENS;
-
 /// Where sockets and the log are; only root may enter.
 const FOLDER: &str = "/run/locald";
 /// Seconds without a host after which the machine's agent ends.
@@ -106,7 +104,7 @@ async fn start(socket: &Path) -> Result<UnixStream, JoinError> {
         let read = stdout.read_line(&mut said).await;
         read.map_err(failed("hear from the machine's agent"))?;
     }
-    if said.trim_end() != LISTENS {
+    if said.trim_end() != protocol::AGENT_LISTENS {
         let log = fs_err::read_to_string(&log_path).unwrap_or_default();
         let log = log.trim().to_owned();
         return Err(JoinError::NotStarted { log });

@@ -20,9 +20,6 @@ const SESSIONS: usize = 256;
 /// After a host could not be let in, until the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What an agent says when hosts can connect.
-pub const LISTENS: &str = "locald: the agent listens";
-
 /// The agent cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {

@@ -10,7 +10,7 @@ use crate::connection::accounts::Accounts;
 use crate::connection::session::Session;
 use crate::credential::Credentials;
 use crate::credential::helper_process::HelperProcess;
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::output::Printer;
 use crate::platform::descriptors;
 use crate::platform::home::Home;
@@ -20,7 +20,7 @@ use crate::settings::{self, MachineKind, Settings};
 #[derive(Debug)]
 pub(crate) struct Setup {
     /// What the command line and the settings name.
-    pub(crate) machine: Machine,
+    pub(crate) machine: Box<dyn Machine>,
     accounts: Accounts,
     access: RegistryAccess,
 }
@@ -34,7 +34,7 @@ impl Setup {
         machine: Option<&MachineKind>,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
-        let machine = Machine::choose(machine, settings.machine(), home)?;
+        let machine = machine::choose(machine, settings.machine(), home)?;
         let registries = settings.registries()?;
         let (credentials, errors) = Credentials::load(home);
         for error in errors {

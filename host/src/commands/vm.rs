@@ -17,7 +17,7 @@ use crate::settings::MachineKind;
 
 /// The machine that a command is about.
 struct Subject {
-    machine: Machine,
+    machine: Box<dyn Machine>,
     name: String,
 }
 

@@ -20,8 +20,9 @@ use std::str::FromStr;
 use protocol::hello::Token;
 use protocol::{Failure, FailureKind};
 
-use super::MachineError;
+use super::{Machine, MachineError, Pending, Status};
 use crate::connection::agent::AgentConnection;
+use crate::output::Printer;
 
 /// The variable that names an agent.
 pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
@@ -31,8 +32,8 @@ pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
 pub(crate) struct Address {
     way: Way,
     /// Whether its network and its files are others than this system's:
-    /// `elsewhere+` before the way says so, and another machine's vsock.
-    pub(super) is_remote: bool,
+    /// `remote+` before the way says so, and another machine's vsock.
+    is_remote: bool,
 }
 
 /// How the agent is reached.
@@ -54,7 +55,7 @@ enum Way {
 /// The text of [`VARIABLE`] names no agent.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{VARIABLE}={0:?} is none of unix:PATH, vsock:CID:PORT, exec:COMMAND, with or without elsewhere+ before it"
+    "{VARIABLE}={0:?} is not a valid address: write [remote+]unix:PATH, vsock:CID:PORT or exec:COMMAND"
 )]
 pub(crate) struct BadAddress(String);
 
@@ -62,7 +63,7 @@ impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let (told, way) = match text.strip_prefix(ELSEWHERE) {
+        let (told, way) = match text.strip_prefix(REMOTE) {
             Some(way) => (true, way),
             None => (false, text),
         };
@@ -73,7 +74,7 @@ impl FromStr for Address {
 }
 
 /// What says that an agent does not see this system's files.
-const ELSEWHERE: &str = "elsewhere+";
+const REMOTE: &str = "remote+";
 
 fn parse(text: &str) -> Option<Way> {
     let (kind, address) = text.split_once(':')?;
@@ -94,9 +95,22 @@ fn parse(text: &str) -> Option<Way> {
     }
 }
 
+impl Machine for Address {
+    fn is_remote(&self) -> bool {
+        self.is_remote
+    }
+
+    fn connect<'a>(&'a self, _: &'a mut Printer) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(async { Ok(self.dial().await?) })
+    }
+
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(async { Status::at(self.dial().await.map_err(Failure::from)) })
+    }
+}
+
 impl Address {
-    /// Reaches the agent.
-    pub(super) async fn connect(&self) -> Result<AgentConnection, MachineError> {
+    async fn dial(&self) -> Result<AgentConnection, MachineError> {
         let token = Token::default();
         match &self.way {
             Way::Unix(path) => {
@@ -156,8 +170,8 @@ mod tests {
             "exec:ssh host  locald-agent".parse(),
             address(exec(), false)
         );
-        let elsewhere = "elsewhere+exec:ssh host locald-agent".parse();
-        assert_eq!(elsewhere, address(exec(), true));
+        let remote = "remote+exec:ssh host locald-agent".parse();
+        assert_eq!(remote, address(exec(), true));
         assert_eq!(
             "unix:/run/x".parse(),
             address(Way::Unix("/run/x".into()), false)
@@ -171,8 +185,8 @@ mod tests {
             "vsock:x:1",
             "exec:",
             "tcp:1.2.3.4:5",
-            "elsewhere+",
-            "elsewhere+elsewhere+exec:x",
+            "remote+",
+            "remote+remote+exec:x",
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.to_string().contains("exec:COMMAND"), "{error}");

@@ -1,29 +1,53 @@
 //! The agent in this process, on Linux: the same protocol over an in-memory
 //! duplex.
 
+use std::fmt;
 use std::sync::Arc;
 
 use protocol::Failure;
 use protocol::hello::Token;
 
-use super::MachineError;
+use super::{Machine, MachineError, Pending, Status};
 use crate::connection::agent::AgentConnection;
+use crate::output::Printer;
 
 /// Bytes between the two halves of the process.
 const BUFFER: usize = 1024 * 1024;
 
+/// The agent in this process.
+#[derive(Debug)]
+pub(super) struct InProcess;
+
+impl Machine for InProcess {
+    fn prepare(&self) -> Result<(), Failure> {
+        // Found before this process is root of a namespace.
+        agent::home();
+        agent::kernel::namespace::enter()?;
+        Ok(())
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    fn connect<'a>(&'a self, _: &'a mut Printer) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(async { Ok(connect().await?) })
+    }
+
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(async { Status::at(connect().await.map_err(Failure::from)) })
+    }
+}
+
+impl fmt::Display for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("in this process")
+    }
+}
+
 /// Does a hidden task, when this process was started for one, and ends.
 pub(crate) fn dispatch() {
     agent::run_hidden_task();
-}
-
-/// Enters the agent's namespaces. Must be called before the process has a
-/// second thread.
-pub(crate) fn prepare() -> Result<(), Failure> {
-    // Found before this process is root of a namespace.
-    agent::home();
-    agent::kernel::namespace::enter()?;
-    Ok(())
 }
 
 /// Whether this process may start the threads that it needs.
@@ -41,7 +65,7 @@ pub(crate) fn resume() {
     agent::container::pause::resume();
 }
 
-pub(super) async fn connect() -> Result<AgentConnection, MachineError> {
+async fn connect() -> Result<AgentConnection, MachineError> {
     agent::kernel::descriptors::raise();
     let agent =
         agent::Agent::new(agent::home(), agent::Ownership::Shared).map_err(Failure::from)?;

@@ -1,23 +1,40 @@
 //! Only Linux can be the agent's machine.
 
-use std::future::{Ready, ready};
+use std::fmt;
+use std::future::ready;
 
 use protocol::Failure;
 
-use super::MachineError;
+use super::{Machine, MachineError, Pending, Status};
 use crate::connection::agent::AgentConnection;
+use crate::output::Printer;
+
+/// The agent in this process.
+#[derive(Debug)]
+pub(super) struct InProcess;
+
+impl Machine for InProcess {
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    fn connect<'a>(&'a self, _: &'a mut Printer) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(ready(Err(unsupported())))
+    }
+
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(ready(Status::at(Err(unsupported()))))
+    }
+}
+
+impl fmt::Display for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("in this process")
+    }
+}
 
 /// There is no hidden task.
 pub(crate) fn dispatch() {}
-
-/// Nothing to prepare.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the same signature on each system"
-)]
-pub(crate) fn prepare() -> Result<(), Failure> {
-    Ok(())
-}
 
 /// The system says so itself.
 #[expect(
@@ -36,6 +53,6 @@ pub(crate) fn suspend() {}
 #[cfg_attr(windows, expect(dead_code, reason = "there are no jobs"))]
 pub(crate) fn resume() {}
 
-pub(super) fn connect() -> Ready<Result<AgentConnection, MachineError>> {
-    ready(Err(MachineError::NotHere("an agent in this process")))
+fn unsupported() -> Failure {
+    MachineError::NotHere("an agent in this process").into()
 }

@@ -10,6 +10,7 @@ mod limactl;
 mod start;
 mod template;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use protocol::Failure;
 use protocol::event::Check;
 
 use super::ssh::Ssh;
-use super::{STATUS_TIMEOUT, Status, clock, size, step};
+use super::{Kept, Machine, Pending, STATUS_TIMEOUT, Status, clock, size, step};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -54,18 +55,19 @@ impl Lima {
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
+    async fn ensure_connected(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         // A guest that runs is reached without asking limactl, which takes
         // longer than all the rest.
         if self.seems_to_run()
-            && let Ok(Ok(agent)) = tokio::time::timeout(ANSWER, self.ssh().connect(printer)).await
+            && let Ok(Ok(agent)) =
+                tokio::time::timeout(ANSWER, self.ssh().connect_with(printer)).await
         {
             clock::set(&agent).await?;
             return Ok(agent);
         }
         let limactl = self.limactl().await?;
         start::ensure_running(&limactl, self, printer).await?;
-        let agent = tokio::time::timeout(ANSWER, self.ssh().connect(printer)).await;
+        let agent = tokio::time::timeout(ANSWER, self.ssh().connect_with(printer)).await;
         let agent = agent.map_err(|_| LimaError::Silent { limit: ANSWER })?;
         let agent = agent.map_err(LimaError::from)?;
         clock::set(&agent).await?;
@@ -99,7 +101,7 @@ impl Lima {
         Ssh::to_guest("lima", &self.instance_folder().join("ssh.config"), HOST)
     }
 
-    pub(super) async fn status(&self) -> Status {
+    async fn find_status(&self) -> Status {
         let found = tokio::time::timeout(STATUS_TIMEOUT, self.find()).await;
         let found = found.unwrap_or_else(|_| {
             let command = "list".to_owned();
@@ -128,7 +130,8 @@ impl Lima {
             (!errors.is_empty()).then(|| LimaError::Broken { errors }.into())
         };
         match instance.status.as_str() {
-            "Running" => match tokio::time::timeout(STATUS_TIMEOUT, self.ssh().status()).await {
+            "Running" => match tokio::time::timeout(STATUS_TIMEOUT, self.ssh().find_status()).await
+            {
                 Ok(status) if status.state == MachineState::Running => status,
                 Ok(status) => Status::without_agent(MachineState::Hung, status.fault),
                 Err(_) => {
@@ -144,26 +147,15 @@ impl Lima {
         }
     }
 
-    /// Ends a machine whose agent has been asked to finish.
-    pub(super) async fn stopped(&self) -> Result<(), Failure> {
-        let limactl = self.limactl().await?;
-        match limactl.instance().await? {
-            Some(instance) if instance.status == "Running" => Ok(limactl.stop().await?),
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends it at once, whatever it does.
-    pub(super) async fn kill(&self) -> Result<(), Failure> {
-        let limactl = self.limactl().await?;
-        if limactl.instance().await?.is_some() {
-            limactl.stop_at_once().await?;
-        }
-        Ok(())
+    /// The file that grows with what is in the machine.
+    fn disk_file(&self) -> PathBuf {
+        let names = ["disk", "diffdisk"].map(|name| self.instance_folder().join(name));
+        let [new, old] = names;
+        if new.exists() { new } else { old }
     }
 
     /// Removes it with its disk. Half a removal can be repeated.
-    pub(super) async fn remove(&self) -> Result<(), Failure> {
+    async fn delete(&self) -> Result<(), Failure> {
         let limactl = self.limactl().await?;
         limactl.delete().await?;
         state_file::remove(&self.steps()).map_err(LimaError::Folder)?;
@@ -175,41 +167,7 @@ impl Lima {
         }
     }
 
-    /// Remembers another size, which it has after its next start.
-    pub(super) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
-        if shape.disk < self.shape.disk && self.disk().exists() {
-            let now = self.shape.disk;
-            return Err(LimaError::Shrink { now }.into());
-        }
-        Ok(size::save(&self.home.join(SIZE), shape).map_err(LimaError::Folder)?)
-    }
-
-    /// The size that it has from its next start on.
-    pub(super) fn shape(&self) -> &Shape {
-        &self.shape
-    }
-
-    /// The file that grows with what is in it.
-    pub(super) fn disk(&self) -> PathBuf {
-        let names = ["disk", "diffdisk"].map(|name| self.instance_folder().join(name));
-        let [new, old] = names;
-        if new.exists() { new } else { old }
-    }
-
-    /// What lima and the guest have written, what tells most first.
-    pub(super) fn logs(&self) -> Vec<PathBuf> {
-        let names = [
-            "ha.stderr.log",
-            "ha.stdout.log",
-            "serial.log",
-            "serialp.log",
-            "serialv.log",
-        ];
-        let files = names.map(|name| self.instance_folder().join(name));
-        files.into_iter().filter(|file| file.exists()).collect()
-    }
-
-    pub(super) async fn doctor(&self) -> Vec<Check> {
+    async fn checks(&self) -> Vec<Check> {
         let mut checks = vec![match Limactl::find(&self.home).await {
             Ok(found) => {
                 let path = Path::new(found.program()).display().to_string();
@@ -231,5 +189,85 @@ impl Lima {
             || PathBuf::from("/tmp"),
             |folders| folders.home_dir().to_owned(),
         )
+    }
+}
+
+impl Machine for Lima {
+    fn kept(&self) -> Kept {
+        Kept::Machine
+    }
+
+    fn connect<'a>(
+        &'a self,
+        printer: &'a mut Printer,
+    ) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(self.ensure_connected(printer))
+    }
+
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(self.find_status())
+    }
+
+    fn stopped(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async {
+            let limactl = self.limactl().await?;
+            match limactl.instance().await? {
+                Some(instance) if instance.status == "Running" => Ok(limactl.stop().await?),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn kill(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async {
+            let limactl = self.limactl().await?;
+            if limactl.instance().await?.is_some() {
+                limactl.stop_at_once().await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn remove(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.delete())
+    }
+
+    fn resize(&self, shape: &Shape) -> Result<(), Failure> {
+        if shape.disk < self.shape.disk && self.disk_file().exists() {
+            let now = self.shape.disk;
+            return Err(LimaError::Shrink { now }.into());
+        }
+        Ok(size::save(&self.home.join(SIZE), shape).map_err(LimaError::Folder)?)
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Some(&self.shape)
+    }
+
+    fn disk(&self) -> Option<PathBuf> {
+        Some(self.disk_file())
+    }
+
+    /// The files of lima and of the guest, the most telling first.
+    fn logs(&self) -> Vec<PathBuf> {
+        let names = [
+            "ha.stderr.log",
+            "ha.stdout.log",
+            "serial.log",
+            "serialp.log",
+            "serialv.log",
+        ];
+        let files = names.map(|name| self.instance_folder().join(name));
+        files.into_iter().filter(|file| file.exists()).collect()
+    }
+
+    fn doctor(&self) -> Pending<'_, Vec<Check>> {
+        Box::pin(self.checks())
+    }
+}
+
+impl fmt::Display for Lima {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lima")
     }
 }

@@ -18,6 +18,8 @@ mod run_state;
 mod start;
 mod supervisor;
 
+use std::fmt;
+use std::future::ready;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use protocol::event::Check;
 use protocol::request::Running;
 use protocol::{Failure, Request};
 
-use super::{STATUS_TIMEOUT, Status, clock, step};
+use super::{Kept, Machine, Pending, STATUS_TIMEOUT, Status, clock, step};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -69,7 +71,7 @@ impl Qemu {
     }
 
     /// Reaches the agent. What stands in the way and can be mended is mended.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
+    async fn ensure_connected(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         let guest = Guest::get(self.shape.guest.as_ref(), &self.folder, printer).await?;
         let agent = self.running_agent(&guest, printer).await?;
         if agent.build == guest.agent {
@@ -138,7 +140,7 @@ impl Qemu {
         }
     }
 
-    pub(super) async fn status(&self) -> Status {
+    async fn find_status(&self) -> Status {
         let status = match self.folder.run_state() {
             RunState::None => self.look_at_the_dead(),
             RunState::Starting => Status::without_agent(MachineState::Starting, None),
@@ -181,47 +183,76 @@ impl Qemu {
         if let Err(failure) = asked {
             tracing::debug!(?failure, "stop");
         }
-        self.stopped().await
+        self.switched_off().await
     }
 
-    pub(super) async fn stopped(&self) -> Result<(), Failure> {
+    async fn switched_off(&self) -> Result<(), Failure> {
         match tokio::time::timeout(SWITCH_OFF, self.folder.dead()).await {
             Ok(dead) => Ok(dead?),
             Err(_) => Err(QemuError::StillRunning { time: SWITCH_OFF }.into()),
         }
     }
+}
 
-    pub(super) async fn kill(&self) -> Result<(), Failure> {
-        self.folder.kill().await?;
-        self.folder.note_killed()?;
-        Ok(())
+impl Machine for Qemu {
+    fn kept(&self) -> Kept {
+        Kept::Machine
     }
 
-    pub(super) async fn remove(&self) -> Result<(), Failure> {
-        self.folder.kill().await?;
-        Ok(self.folder.remove()?)
+    fn connect<'a>(
+        &'a self,
+        printer: &'a mut Printer,
+    ) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(self.ensure_connected(printer))
     }
 
-    /// Remembers another size; a machine that runs has it after its next
-    /// start.
-    pub(super) fn resize(&self, shape: &Shape) -> Result<(), Failure> {
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(self.find_status())
+    }
+
+    fn stopped(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.switched_off())
+    }
+
+    fn kill(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async {
+            self.folder.kill().await?;
+            self.folder.note_killed()?;
+            Ok(())
+        })
+    }
+
+    fn remove(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async {
+            self.folder.kill().await?;
+            Ok(self.folder.remove()?)
+        })
+    }
+
+    fn resize(&self, shape: &Shape) -> Result<(), Failure> {
         Ok(self.folder.resize(&self.shape, shape)?)
     }
 
-    /// The size that the machine has from its next start on.
-    pub(super) fn shape(&self) -> &Shape {
-        &self.shape
+    fn shape(&self) -> Option<&Shape> {
+        Some(&self.shape)
     }
 
-    pub(super) fn disk(&self) -> PathBuf {
-        self.folder.disk()
+    fn disk(&self) -> Option<PathBuf> {
+        Some(self.folder.disk())
     }
 
-    pub(super) fn logs(&self) -> Vec<PathBuf> {
+    fn logs(&self) -> Vec<PathBuf> {
         self.folder.logs()
     }
 
-    pub(super) fn doctor(&self) -> Vec<Check> {
-        probe::checks(&self.folder, self.shape.guest.as_ref())
+    fn doctor(&self) -> Pending<'_, Vec<Check>> {
+        let checks = probe::checks(&self.folder, self.shape.guest.as_ref());
+        Box::pin(ready(checks))
+    }
+}
+
+impl fmt::Display for Qemu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("qemu")
     }
 }

@@ -1,12 +1,10 @@
 //! Only Linux has QEMU machines: elsewhere there is no value of the type.
 
-use std::future::Ready;
-use std::path::PathBuf;
+use std::fmt;
 
-use protocol::event::Check;
 use protocol::{Failure, FailureKind};
 
-use super::Status;
+use super::{Machine, Pending, Status};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -27,47 +25,23 @@ impl Qemu {
         Err(Failure::new(FailureKind::Machine, message)
             .with_hint("`--machine auto` is the usual one of this system"))
     }
+}
 
-    pub(super) fn connect(
-        &self,
-        _printer: &mut Printer,
-    ) -> Ready<Result<AgentConnection, Failure>> {
+impl Machine for Qemu {
+    fn connect<'a>(
+        &'a self,
+        _printer: &'a mut Printer,
+    ) -> Pending<'a, Result<AgentConnection, Failure>> {
         match *self {}
     }
 
-    pub(super) fn status(&self) -> Ready<Status> {
+    fn status(&self) -> Pending<'_, Status> {
         match *self {}
     }
+}
 
-    pub(super) fn stopped(&self) -> Ready<Result<(), Failure>> {
-        match *self {}
-    }
-
-    pub(super) fn kill(&self) -> Ready<Result<(), Failure>> {
-        match *self {}
-    }
-
-    pub(super) fn remove(&self) -> Ready<Result<(), Failure>> {
-        match *self {}
-    }
-
-    pub(super) fn shape(&self) -> &Shape {
-        match *self {}
-    }
-
-    pub(super) fn resize(&self, _shape: &Shape) -> Result<(), Failure> {
-        match *self {}
-    }
-
-    pub(super) fn disk(&self) -> PathBuf {
-        match *self {}
-    }
-
-    pub(super) fn logs(&self) -> Vec<PathBuf> {
-        match *self {}
-    }
-
-    pub(super) fn doctor(&self) -> Vec<Check> {
+impl fmt::Display for Qemu {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {}
     }
 }

@@ -1,10 +1,45 @@
 //! Child processes that outlive a Ctrl-C, which is this process's to handle.
 
 #[cfg(unix)]
-#[path = "spawn/unix.rs"]
-mod imp;
+mod imp {
+    //! Unix process groups and ignored signals.
+
+    use tokio::process::Command;
+
+    /// Puts a program into a process group of its own. It must not want to read
+    /// from the terminal.
+    pub(in crate::machine) fn in_own_group(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    /// A program that ignores Ctrl-C, and may ask at the terminal: ssh keeps the
+    /// signals ignored that it finds ignored.
+    pub(in crate::machine) fn ignoring_interrupts(program: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' INT QUIT; exec \"$0\" \"$@\"", program]);
+        command
+    }
+}
 #[cfg(not(unix))]
-#[path = "spawn/windows.rs"]
-mod imp;
+mod imp {
+    //! Windows process groups.
+
+    use tokio::process::Command;
+
+    /// `CREATE_NEW_PROCESS_GROUP`: Ctrl-C does not reach the program.
+    const NEW_GROUP: u32 = 0x200;
+
+    /// Puts a program into a process group of its own.
+    pub(in crate::machine) fn in_own_group(command: &mut Command) {
+        command.creation_flags(NEW_GROUP);
+    }
+
+    /// A program that ignores Ctrl-C, and may ask at the console.
+    pub(in crate::machine) fn ignoring_interrupts(program: &str) -> Command {
+        let mut command = Command::new(program);
+        in_own_group(&mut command);
+        command
+    }
+}
 
 pub(super) use imp::{ignoring_interrupts, in_own_group};

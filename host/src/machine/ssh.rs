@@ -7,11 +7,13 @@ mod doctor;
 mod remote;
 
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use protocol::event::Check;
 use protocol::hello::Token;
 use protocol::{Failure, FailureKind};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -19,7 +21,7 @@ use tokio::process::Command;
 
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile, AgentFileError};
-use super::{Status, colon, spawn};
+use super::{Kept, Machine, Pending, Status, colon, spawn};
 use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::report::MachineState;
@@ -109,7 +111,10 @@ impl Ssh {
     }
 
     /// Reaches the agent; it is brought there when it is not there yet.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, SshError> {
+    pub(super) async fn connect_with(
+        &self,
+        printer: &mut Printer,
+    ) -> Result<AgentConnection, SshError> {
         let agents = agent_file::all()?;
         if let Some(agent) = self.reach(&agents, Manner::Open, Some(printer)).await? {
             return Ok(agent);
@@ -120,7 +125,7 @@ impl Ssh {
         })
     }
 
-    pub(super) async fn status(&self) -> Status {
+    pub(super) async fn find_status(&self) -> Status {
         let reached = async {
             let agents = agent_file::all()?;
             self.reach(&agents, Manner::Quiet, None).await
@@ -220,7 +225,7 @@ impl Ssh {
     }
 
     /// Removes the agents that were brought there.
-    pub(super) async fn remove(&self) -> Result<(), SshError> {
+    async fn remove_agents(&self) -> Result<(), SshError> {
         let mut command = self.command(Manner::Open, remote::REMOVE);
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let output = command.kill_on_drop(true).output().await;
@@ -235,7 +240,7 @@ impl Ssh {
     }
 
     /// A shell there, or a command; returns its exit code.
-    pub(crate) fn shell(&self, command: &[String]) -> Result<u8, Failure> {
+    fn run_here(&self, command: &[String]) -> Result<u8, Failure> {
         let mut ssh = std::process::Command::new("ssh");
         ssh.args(&self.arguments);
         if !command.is_empty() {
@@ -263,6 +268,35 @@ impl Ssh {
         command.args(&self.arguments);
         command.arg("--").arg(remote::quote(script));
         command
+    }
+}
+
+impl Machine for Ssh {
+    fn kept(&self) -> Kept {
+        Kept::Agent
+    }
+
+    fn connect<'a>(
+        &'a self,
+        printer: &'a mut Printer,
+    ) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(async { Ok(self.connect_with(printer).await?) })
+    }
+
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(self.find_status())
+    }
+
+    fn shell(&self, command: &[String]) -> Option<Result<u8, Failure>> {
+        Some(self.run_here(command))
+    }
+
+    fn remove(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(self.remove_agents().await?) })
+    }
+
+    fn doctor(&self) -> Pending<'_, Vec<Check>> {
+        Box::pin(ready(checks()))
     }
 }
 

@@ -13,6 +13,7 @@ mod text;
 mod usage_lock;
 mod wsl_exe;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use protocol::{Failure, build_id::Architecture};
 use super::address::exec::ChildStream;
 use super::agent_file::{self, AgentFile};
 use super::step::{self, Steps};
-use super::{STATUS_TIMEOUT, Status};
+use super::{Kept, Machine, Pending, STATUS_TIMEOUT, Status};
 use crate::connection::agent::{AgentConnection, AgentError};
 use crate::output::Printer;
 use crate::platform::home::Home;
@@ -65,7 +66,7 @@ impl Wsl2 {
 
     /// Reaches the agent. A distribution that is not there is imported, an
     /// agent of another build or without an answer replaced.
-    pub(super) async fn connect(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
+    async fn ensure_connected(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         let program = WslExe::find()?;
         let wanted = own_agent()?;
         let agent = match self.reach(&program).await {
@@ -154,7 +155,7 @@ impl Wsl2 {
     }
 
     /// Looks without starting anything.
-    pub(super) async fn status(&self) -> Status {
+    async fn find_status(&self) -> Status {
         let status = match WslExe::find() {
             Ok(program) => status(&program).await,
             Err(error) => Err(error),
@@ -170,7 +171,7 @@ impl Wsl2 {
 
     /// Ends the distribution once no other command uses it; says how many
     /// bytes of its disk are free again. Absent when it does not run.
-    pub(crate) async fn stop(
+    async fn stop_when_unused(
         &self,
         now: bool,
         printer: &mut Printer,
@@ -216,13 +217,9 @@ impl Wsl2 {
         }
     }
 
-    pub(super) async fn kill(&self) -> Result<(), Failure> {
-        Ok(self.terminate(&WslExe::find()?).await?)
-    }
-
     /// Removes the distribution and its disk; one that is not there is no
     /// error.
-    pub(super) async fn remove(&self) -> Result<(), Failure> {
+    async fn unregister(&self) -> Result<(), Failure> {
         let program = WslExe::find()?;
         match program.run(&["--unregister", NAME], END).await {
             Err(WslError::Refused {
@@ -243,7 +240,7 @@ impl Wsl2 {
     }
 
     /// Gives the disk another size; the distribution must not run.
-    pub(crate) async fn resize(&self, disk: u64) -> Result<(), Failure> {
+    async fn set_disk_size(&self, disk: u64) -> Result<(), Failure> {
         let size = format!("{}MB", disk >> 20);
         let program = WslExe::find()?;
         program
@@ -251,14 +248,60 @@ impl Wsl2 {
             .await?;
         Ok(())
     }
+}
 
-    /// The file of the disk.
-    pub(super) fn disk(&self) -> PathBuf {
-        self.folder.join("disk").join("ext4.vhdx")
+impl Machine for Wsl2 {
+    fn kept(&self) -> Kept {
+        Kept::Machine
     }
 
-    pub(super) async fn doctor(&self) -> Vec<Check> {
-        doctor::checks(self.guest.as_deref()).await
+    fn connect<'a>(
+        &'a self,
+        printer: &'a mut Printer,
+    ) -> Pending<'a, Result<AgentConnection, Failure>> {
+        Box::pin(self.ensure_connected(printer))
+    }
+
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(self.find_status())
+    }
+
+    fn stop<'a>(
+        &'a self,
+        now: bool,
+        printer: &'a mut Printer,
+    ) -> Option<Pending<'a, Result<Option<u64>, Failure>>> {
+        Some(Box::pin(self.stop_when_unused(now, printer)))
+    }
+
+    fn kill(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(self.terminate(&WslExe::find()?).await?) })
+    }
+
+    fn resizes_disk_alone(&self) -> bool {
+        true
+    }
+
+    fn resize_disk(&self, disk: u64) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.set_disk_size(disk))
+    }
+
+    fn disk(&self) -> Option<PathBuf> {
+        Some(self.folder.join("disk").join("ext4.vhdx"))
+    }
+
+    fn remove(&self) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.unregister())
+    }
+
+    fn doctor(&self) -> Pending<'_, Vec<Check>> {
+        Box::pin(doctor::checks(self.guest.as_deref()))
+    }
+}
+
+impl fmt::Display for Wsl2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wsl2")
     }
 }
 

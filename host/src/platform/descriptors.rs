@@ -2,10 +2,35 @@
 //! connection needs one.
 
 #[cfg(unix)]
-#[path = "descriptors/unix.rs"]
-mod imp;
+mod imp {
+    //! The limit of rlimits.
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// As many as macOS lets every process have (`OPEN_MAX`).
+    const ENOUGH: u64 = 10_240;
+
+    /// Raises the limit as far as this process may.
+    pub(crate) fn raise() {
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+        if limit.current.is_none_or(|now| now >= wanted) {
+            return;
+        }
+        let limit = Rlimit {
+            current: Some(wanted),
+            ..limit
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
+}
 #[cfg(not(unix))]
-#[path = "descriptors/windows.rs"]
-mod imp;
+mod imp {
+    //! Windows has no such limit.
+
+    pub(crate) fn raise() {}
+}
 
 pub(crate) use imp::raise;

@@ -17,11 +17,29 @@ use crate::platform::state_file;
 use crate::report::Statuses;
 
 #[cfg(unix)]
-#[path = "runtime_folder/unix.rs"]
-mod imp;
+mod imp {
+    //! The folder is private by its mode.
+
+    use std::io;
+    use std::os::unix::fs::DirBuilderExt as _;
+    use std::path::Path;
+
+    pub(super) fn create(path: &Path) -> io::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path)
+    }
+}
 #[cfg(not(unix))]
-#[path = "runtime_folder/windows.rs"]
-mod imp;
+mod imp {
+    //! The folder is below the user's own, and private as that is.
+
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn create(path: &Path) -> io::Result<()> {
+        fs_err::create_dir_all(path)
+    }
+}
 
 /// Where it is.
 #[derive(Debug, Clone)]

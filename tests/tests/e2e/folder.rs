@@ -15,7 +15,7 @@ fn elsewhere<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Locald {
     let agent = setting("LOCALD_AGENT_BIN");
     locald(arguments)
         .without("LOCALD_MACHINE")
-        .env("LOCALD_AGENT", &format!("elsewhere+exec:{agent} stdio"))
+        .env("LOCALD_AGENT", &format!("remote+exec:{agent} stdio"))
 }
 
 fn shell(app: &App, script: &str) -> Locald {

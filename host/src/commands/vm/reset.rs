@@ -6,7 +6,7 @@ use super::super::confirm;
 use super::{Subject, nothing};
 use crate::cli::ResetOptions;
 use crate::exit_code;
-use crate::machine::{Machine, STATUS_TIMEOUT};
+use crate::machine::{Kept, STATUS_TIMEOUT, disk_usage};
 use crate::output::{Answer, Printer, bytes};
 
 pub(super) async fn run(
@@ -14,10 +14,7 @@ pub(super) async fn run(
     options: ResetOptions,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    if !matches!(
-        subject.machine,
-        Machine::Qemu(_) | Machine::Lima(_) | Machine::Wsl2(_) | Machine::Ssh(_)
-    ) {
+    if subject.machine.kept() == Kept::Nothing {
         return Err(nothing(subject, "locald keeps no machine for it"));
     }
     if !options.yes {
@@ -26,7 +23,7 @@ pub(super) async fn run(
         }
         confirm()?;
     }
-    if options.keep_images || matches!(subject.machine, Machine::Ssh(_)) {
+    if options.keep_images || subject.machine.kept() == Kept::Agent {
         let agent = subject.machine.connect(printer).await?;
         let keep_images = options.keep_images;
         agent.ask(&Request::MachineClear { keep_images }).await?;
@@ -87,7 +84,7 @@ async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
 
 /// What a machine that does not run takes.
 fn disk(subject: &Subject) -> String {
-    let size = subject.machine.disk_usage();
+    let size = disk_usage(&*subject.machine);
     if size == 0 {
         String::new()
     } else {

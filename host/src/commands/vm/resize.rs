@@ -6,7 +6,6 @@ use super::stop::{Stopped, stop};
 use super::{Subject, nothing};
 use crate::cli::{ResizeOptions, StopOptions};
 use crate::exit_code;
-use crate::machine::Machine;
 use crate::output::{Answer, Printer, bytes};
 use crate::settings::Shape;
 
@@ -24,10 +23,10 @@ pub(super) async fn run(
     options: ResizeOptions,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    if let Machine::Wsl2(wsl) = &subject.machine {
+    if subject.machine.resizes_disk_alone() {
         let size = disk_alone(options)?;
         stop(subject, FINISH, printer).await?;
-        wsl.resize(size).await?;
+        subject.machine.resize_disk(size).await?;
         printer.note(&format!(
             "The disk of {} may grow to {}",
             subject.name,

@@ -6,7 +6,6 @@ use crate::commands::block_on;
 use crate::commands::run::refuse_json;
 use crate::commands::setup::Setup;
 use crate::connection::attach::attach;
-use crate::machine::Machine;
 use crate::output::Printer;
 use crate::platform::terminal;
 
@@ -14,8 +13,8 @@ use crate::platform::terminal;
 /// own.
 pub(super) fn run(setup: Setup, command: &[String], printer: &mut Printer) -> Result<u8, Failure> {
     refuse_json(printer)?;
-    if let Machine::Ssh(ssh) = &setup.machine {
-        return ssh.shell(command);
+    if let Some(ended) = setup.machine.shell(command) {
+        return ended;
     }
     if !setup.machine.is_remote() {
         let message = format!("the agent is {}: there is no other machine", setup.machine);

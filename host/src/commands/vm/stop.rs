@@ -9,7 +9,7 @@ use super::Subject;
 use crate::cli::StopOptions;
 use crate::connection::agent::{AgentConnection, AgentError, Message};
 use crate::exit_code;
-use crate::machine::Machine;
+use crate::machine::{Kept, disk_usage};
 use crate::output::{Answer, Printer};
 use crate::report::MachineState;
 
@@ -34,8 +34,7 @@ pub(super) async fn run(
     options: StopOptions,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    let is_ours = matches!(subject.machine, Machine::Wsl2(_));
-    if subject.machine.shape().is_none() && !is_ours {
+    if subject.machine.kept() != Kept::Machine {
         printer.note(&format!("nothing to do: the agent is {}", subject.name));
         return Ok(exit_code::SUCCESS);
     }
@@ -58,13 +57,13 @@ pub(super) async fn stop(
     options: StopOptions,
     printer: &mut Printer,
 ) -> Result<Stopped, Failure> {
-    if let Machine::Wsl2(wsl) = &subject.machine {
-        let now = options.now || options.force;
-        let stopped = wsl.stop(now, printer).await?;
+    let now = options.now || options.force;
+    if let Some(stopping) = subject.machine.stop(now, printer) {
+        let stopped = stopping.await?;
         let asked = |given_back| Stopped::Asked { given_back };
         return Ok(stopped.map_or(Stopped::Already, asked));
     }
-    if subject.machine.shape().is_none() {
+    if subject.machine.kept() != Kept::Machine {
         return Ok(Stopped::Already);
     }
     let look = subject.machine.status().await;
@@ -81,11 +80,11 @@ pub(super) async fn stop(
             Ok(Stopped::Killed)
         }
         (_, Some(agent)) => {
-            let before = subject.machine.disk_usage();
+            let before = disk_usage(&*subject.machine);
             switch_off(&agent, options, printer).await?;
             drop(agent);
             subject.machine.stopped().await?;
-            let given_back = before.saturating_sub(subject.machine.disk_usage());
+            let given_back = before.saturating_sub(disk_usage(&*subject.machine));
             Ok(Stopped::Asked { given_back })
         }
         (state, None) => {

@@ -31,7 +31,7 @@ pub(super) async fn ensure_running(
 ) -> Result<(), LimaError> {
     let instance = limactl.instance().await?;
     match instance.as_ref().map(|instance| instance.status.as_str()) {
-        Some("Running") if machine.ssh().status().await.agent.is_some() => return Ok(()),
+        Some("Running") if machine.ssh().find_status().await.agent.is_some() => return Ok(()),
         Some("Running") => {
             printer.note("The machine does not answer: it is started again");
             limactl.stop_at_once().await?;

@@ -1,13 +1,15 @@
 //! A guest that is downloaded: a `.tar.gz` of what `vm-images/guest` makes,
 //! known by its digest, and kept in the machine's folder under it.
 
+use std::fmt;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use agent::images::digest::{BadDigest, Digest, Hasher};
 use flate2::read::GzDecoder;
 use reqwest::Client;
+use sha2::{Digest as _, Sha256};
 
 use super::QemuError;
 use super::folder::{GUEST_FILES, MachineFolder, remove_all};
@@ -24,8 +26,8 @@ const LIMIT: u64 = 1 << 30;
 pub(super) enum DownloadError {
     #[error("the guest at {url} has no guest-digest: only a known guest is started")]
     NoDigest { url: String },
-    #[error("guest-digest is not understood")]
-    BadDigest(#[from] BadDigest),
+    #[error("guest-digest is not valid")]
+    BadDigest(#[from] BadGuestDigest),
     #[error("the guest cannot be downloaded from {url}")]
     Http {
         url: String,
@@ -37,8 +39,8 @@ pub(super) enum DownloadError {
     #[error("the guest from {url} is {found}, not {wanted}")]
     OtherDigest {
         url: String,
-        found: Digest,
-        wanted: Digest,
+        found: GuestDigest,
+        wanted: GuestDigest,
     },
     #[error("the guest from {url} is no .tar.gz of a guest")]
     NoArchive {
@@ -74,11 +76,52 @@ impl DownloadError {
     }
 }
 
-/// A guest that somewhere else has, and only this one.
+/// `sha256:` and 64 lowercase hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GuestDigest(String);
+
+/// A text is not such a digest.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a SHA-256 digest")]
+pub(super) struct BadGuestDigest(String);
+
+impl GuestDigest {
+    fn of(hash: Sha256) -> Self {
+        let digits = |text, byte: &u8| format!("{text}{byte:02x}");
+        Self(hash.finalize().iter().fold("sha256:".to_owned(), digits))
+    }
+
+    /// The digits alone.
+    fn hex(&self) -> &str {
+        self.0.trim_start_matches("sha256:")
+    }
+}
+
+impl FromStr for GuestDigest {
+    type Err = BadGuestDigest;
+
+    fn from_str(text: &str) -> Result<Self, BadGuestDigest> {
+        let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        if digits.len() == 64 && digits.chars().all(is_digit) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadGuestDigest(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for GuestDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A guest at a URL, known by its digest.
 #[derive(Debug)]
 pub(super) struct Remote<'a> {
     url: &'a str,
-    digest: Digest,
+    digest: GuestDigest,
 }
 
 impl<'a> Remote<'a> {
@@ -152,7 +195,7 @@ impl<'a> Remote<'a> {
         let response = client.get(self.url).send().await;
         let response = response.and_then(reqwest::Response::error_for_status);
         let mut response = response.map_err(broken)?;
-        let (mut hash, mut size) = (Hasher::new(), 0);
+        let (mut hash, mut size) = (Sha256::new(), 0);
         while let Some(bytes) = response.chunk().await.map_err(broken)? {
             size += bytes.len() as u64;
             if size > LIMIT {
@@ -161,14 +204,14 @@ impl<'a> Remote<'a> {
             hash.update(&bytes);
             archive.write_all(&bytes).map_err(&failed)?;
         }
-        let found = hash.finish();
+        let found = GuestDigest::of(hash);
         if found == self.digest {
             return Ok(());
         }
         Err(DownloadError::OtherDigest {
             url: url(),
             found,
-            wanted: self.digest,
+            wanted: self.digest.clone(),
         })
     }
 

@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-pub(super) use agent::server::serve::LISTENS;
+pub(super) use protocol::AGENT_LISTENS as LISTENS;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,0 @@
-//! Windows has no such limit.
-
-pub(crate) fn raise() {}
