@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 
 use crate::container;
 use crate::kernel::reexec;
-use crate::request::active::Work;
+use crate::request::active::ActiveRequests;
 use crate::store::{Store, StoreError};
-use crate::sync::live_folder::Holders;
+use crate::sync::live_folder::SyncSessions;
 
 /// Bytes of a program that hold its headers and notes.
 const START_OF_PROGRAM: u64 = 64 * 1024;
@@ -36,11 +36,11 @@ pub struct Agent {
     /// Everything that it keeps.
     pub store: Store,
     /// What it is doing.
-    pub(crate) work: Work,
+    pub(crate) active: ActiveRequests,
     /// Places of connections that it forwards, whatever hosts ask for.
     pub(crate) forwarded: Semaphore,
     /// Whose folders it keeps in step.
-    pub(crate) folders: Holders,
+    pub(crate) folders: SyncSessions,
     ownership: Ownership,
     started: Instant,
 }
@@ -50,9 +50,9 @@ impl Agent {
     pub fn new(home: &Path, ownership: Ownership) -> Result<Self, StoreError> {
         Ok(Self {
             store: Store::open(&home.join("store"))?,
-            work: Work::default(),
+            active: ActiveRequests::default(),
             forwarded: Semaphore::new(FORWARDED),
-            folders: Holders::default(),
+            folders: SyncSessions::default(),
             ownership,
             started: Instant::now(),
         })
@@ -60,7 +60,7 @@ impl Agent {
 
     /// Waits until a host wants the agent to end.
     pub async fn ended(&self) {
-        self.work.ended().await;
+        self.active.ended().await;
     }
 
     /// Refuses what would change a machine that is not the agent's own.

@@ -26,59 +26,61 @@ use protocol::{Event, Failure, FailureKind, Reply};
 
 pub use directory::{BuildDir, ProjectLayout};
 pub(crate) use layer_env::apply as apply_layer_env;
-pub use record::Record;
+pub use record::BuildRecord;
 
 use crate::Agent;
 use crate::buildpack_build::embedded::Embedded;
-use crate::buildpack_build::lifecycle_registry::{Content, Endpoint, Identity, Names};
+use crate::buildpack_build::lifecycle_registry::{
+    Identity, LifecycleRegistry, Names, RegistryContent,
+};
 use crate::container::Network;
 use crate::container::network::LoopbackNetwork;
 use crate::container::pasta::PrivateNetwork;
 use crate::crash::{self, Point};
 use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
-use crate::process::ca_bundle::{self, Trusting};
+use crate::process::ca_bundle::{self, CaBundle};
 use crate::process::user;
 use crate::registry::{Publication, Registry, RegistryError};
 use crate::request::store_use;
-use crate::request::stream::{Dialogue, Inputs};
+use crate::request::stream::{Inputs, RequestStream};
 use crate::store::layer::merged::Merged;
-use crate::store::{Descriptor, Duty, Image, StoredImage};
+use crate::store::{Descriptor, Image, StoredImage, UseKind};
 use crate::sync::source::{self, Source};
 use images::Images;
-use resolved_request::Plan;
+use resolved_request::ResolvedRequest;
 
 /// Serves a build request.
 #[tracing::instrument(skip_all, fields(project = request.project.path))]
 pub async fn build(
     agent: &Agent,
     request: BuildRequest,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let plan = Plan::new(request)?;
-    let project = agent.store.project(&plan.project)?;
-    let waiting = dialogue.clone();
+    let resolved = ResolvedRequest::new(request)?;
+    let project = agent.store.project(&resolved.project)?;
+    let waiting = stream.clone();
     let _lock = project
         .lock(async || -> Result<(), Failure> {
             let reason = "another build of this project".to_owned();
             Ok(waiting.event(Event::Waiting { reason }).await?)
         })
         .await?;
-    project.note_folder(&plan.request.project.path)?;
-    let lease = store_use::in_use(&agent.store, Duty::Work, &dialogue).await?;
-    let registry = Registry::new(plan.request.access.clone(), dialogue.clone());
+    project.note_folder(&resolved.request.project.path)?;
+    let use_lock = store_use::in_use(&agent.store, UseKind::Work, &stream).await?;
+    let registry = Registry::new(resolved.request.access.clone(), stream.clone());
     let work = Build {
         agent,
         layout: ProjectLayout::new(project.path()),
-        plan,
-        dialogue,
+        resolved,
+        stream,
         registry,
     };
     let built = work.run(inputs).await;
     source::end(project.path())?;
     let built = built?;
-    drop(lease);
+    drop(use_lock);
     if let Err(error) = agent.store.needs_of_all() {
         store_use::warn(&waiting, "what earlier builds have left stays", error).await?;
     }
@@ -91,8 +93,8 @@ pub async fn build(
 struct Build<'a> {
     agent: &'a Agent,
     layout: ProjectLayout,
-    plan: Plan,
-    dialogue: Dialogue,
+    resolved: ResolvedRequest,
+    stream: RequestStream,
     registry: Registry,
 }
 
@@ -112,15 +114,15 @@ impl Build<'_> {
         let images = &materials.images;
         let mut publication = self.publication(images);
         let digest = self.make(&materials, publication.as_mut()).await?;
-        let record = Record {
+        let record = BuildRecord {
             fingerprint,
             image: digest,
             builder: images.builder_documents().digest,
-            builder_name: self.plan.builder.to_string(),
+            builder_name: self.resolved.builder.to_string(),
             platform_api: images.builder.api.to_string(),
             uid: images.builder.uid,
             gid: images.builder.gid,
-            folder: self.plan.request.project.path.clone(),
+            folder: self.resolved.request.project.path.clone(),
             run_image: images.run_image.image.digest,
             buildpackages: images.buildpackage_digests(),
         };
@@ -142,12 +144,12 @@ impl Build<'_> {
     /// Receives the source and finds the images, at the same time. The
     /// builder's layers are only fetched when something must be built.
     async fn gather(&self, inputs: &mut Inputs) -> Result<Materials, Failure> {
-        let trees = self.plan.trees();
+        let trees = self.resolved.trees();
         let receive = async {
-            let received = source::receive(self.layout.root(), trees, &self.dialogue, inputs);
+            let received = source::receive(self.layout.root(), trees, &self.stream, inputs);
             received.await.map_err(Failure::from)
         };
-        let images = Images::find(&self.plan, &self.agent.store, &self.registry);
+        let images = Images::find(&self.resolved, &self.agent.store, &self.registry);
         let (sources, images) = tokio::try_join!(receive, images)?;
         Ok(Materials { sources, images })
     }
@@ -159,16 +161,16 @@ impl Build<'_> {
             .map(|source| source.digest)
             .collect();
         let images = &materials.images;
-        let embedded = order::embedded(&self.plan, &materials.sources);
-        record::fingerprint(&record::Inputs {
+        let embedded = order::embedded(&self.resolved, &materials.sources);
+        record::fingerprint(&record::BuildInputs {
             embedded: embedded.map(Embedded::digest),
-            request: &self.plan.request,
+            request: &self.resolved.request,
             sources: &sources,
             buildpackages: &images.buildpackage_digests(),
             builder: &images.builder_documents().digest,
             run_image: &images.run_image.image.digest,
             run_name: &images.run_name.to_string(),
-            name: &self.plan.name().to_string(),
+            name: &self.resolved.name().to_string(),
         })
     }
 
@@ -181,38 +183,38 @@ impl Build<'_> {
         let images = &materials.images;
         let store = &self.agent.store;
         let mut private = None;
-        let build_network = match self.plan.request.network {
+        let build_network = match self.resolved.request.network {
             BuildNetwork::Host => Network::Host,
             BuildNetwork::None => Network::None,
             BuildNetwork::Private => private.insert(PrivateNetwork::start().await?).network(),
         };
         images
-            .fetch_layers(&self.plan, store, &self.registry)
+            .fetch_layers(&self.resolved, store, &self.registry)
             .await?;
         let state = store.temporary()?;
         let lowers = images.lowers(store, state.path())?;
         let directory = self.prepare(materials, &lowers)?;
-        let extra = self.plan.request.access.extra_ca.as_deref();
-        let Trusting { lowers, env } = ca_bundle::add(lowers, extra, state.path())
+        let extra = self.resolved.request.access.extra_ca.as_deref();
+        let CaBundle { lowers, env } = ca_bundle::add(lowers, extra, state.path())
             .map_err(|error| self.layout.failure("add the machine's authorities", &error))?;
-        let names = Names::of(self.plan.names.iter().chain(&images.run_names()));
+        let names = Names::of(self.resolved.names.iter().chain(&images.run_names()));
         let identity = Identity::new(&names.hosts)?;
         let network = LoopbackNetwork::new(&names.ports)?;
         let registry_network = network.network();
-        let content = Content {
+        let content = RegistryContent {
             store: store.clone(),
-            scope: images.scope(&self.plan, store)?,
+            scope: images.scope(&self.resolved, store)?,
             fetch: images.fetch(store, &self.registry),
-            courier: publication
+            blob_forwarder: publication
                 .as_ref()
-                .map(|publication| Box::new(publication.courier()) as _),
+                .map(|publication| Box::new(publication.blob_forwarder()) as _),
         };
-        let endpoint = Endpoint::start(network.listeners, &identity, content)
+        let registry = LifecycleRegistry::start(network.listeners, &identity, content)
             .map_err(|error| self.layout.failure("start the build's registry", &error))?;
         let phases = phases::Phases {
             agent: self.agent,
-            dialogue: &self.dialogue,
-            plan: &self.plan,
+            stream: &self.stream,
+            resolved: &self.resolved,
             images,
             registry: &self.registry,
             buildpack_trees: &directory.buildpacks,
@@ -244,9 +246,9 @@ impl Build<'_> {
             },
         }
         crash::at(Point::PhasesEnded);
-        let digest = self.publish_in_store(&endpoint.take_staged())?;
+        let digest = self.publish_in_store(&registry.take_staged())?;
         crash::at(Point::BuildNamed);
-        Record::remove(self.layout.root())
+        BuildRecord::remove(self.layout.root())
             .and_then(|()| directory.keep())
             .map_err(|error| self.layout.failure("keep the layers of the build", &error))?;
         crash::at(Point::BuildKept);
@@ -257,14 +259,14 @@ impl Build<'_> {
         let Some(error) = error else { return Ok(()) };
         let message = format!("the layers of the run image are not all here: {error}");
         let hint = "they are fetched when the image is run or exported";
-        Ok(self.dialogue.warn(message, Some(hint.to_owned())).await?)
+        Ok(self.stream.warn(message, Some(hint.to_owned())).await?)
     }
 
     fn prepare(&self, materials: &Materials, lowers: &[PathBuf]) -> Result<BuildDir, Failure> {
         let store = &self.agent.store;
         let choice = order::Choice {
             store,
-            plan: &self.plan,
+            resolved: &self.resolved,
             images: &materials.images,
             lowers,
             sources: &materials.sources,
@@ -272,7 +274,7 @@ impl Build<'_> {
         let prepare = directory::Prepare {
             store,
             layout: &self.layout,
-            plan: &self.plan,
+            resolved: &self.resolved,
             images: &materials.images,
             sources: &materials.sources,
         };
@@ -281,7 +283,7 @@ impl Build<'_> {
 
     /// Makes the exported image visible under all its names, in one step.
     fn publish_in_store(&self, staged: &[(ImageRef, Descriptor)]) -> Result<Digest, Failure> {
-        let name = self.plan.name();
+        let name = self.resolved.name();
         let written = staged.iter().find(|(staged, _)| staged == name);
         let digest = match written {
             Some((_, descriptor)) => descriptor.digest,
@@ -308,10 +310,10 @@ impl Build<'_> {
 
     /// The upload of the image that is to be built, if it is asked for.
     fn publication(&self, images: &Images) -> Option<Publication> {
-        self.plan.request.publish.then(|| {
+        self.resolved.request.publish.then(|| {
             self.registry.publish(
                 &self.agent.store,
-                &self.plan.names,
+                &self.resolved.names,
                 &images.run_name,
                 &images.run_image.image,
             )
@@ -319,7 +321,7 @@ impl Build<'_> {
     }
 
     fn familiar_names(&self) -> Vec<String> {
-        self.plan.names.iter().map(ImageRef::familiar).collect()
+        self.resolved.names.iter().map(ImageRef::familiar).collect()
     }
 
     fn built(&self, image: &Image, published: Vec<String>, up_to_date: bool) -> Built {

@@ -21,6 +21,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tracing::Instrument;
 
+mod config;
 pub mod error;
 mod files;
 mod init;
@@ -31,7 +32,6 @@ pub mod network;
 pub mod pasta;
 pub mod pause;
 mod payload;
-mod plan;
 mod process;
 mod runner;
 mod seccomp;
@@ -46,9 +46,9 @@ pub use spec::{Access, ContainerSpec, Mount, MountKind, Namespace, Network, Uppe
 pub use stdio::{ContainerInput, ContainerOutput};
 pub(crate) use stdio::{Pipes, Terminal};
 
+use config::Prepared;
 use error::Chain;
 use message::{Report, Start};
-use plan::Prepared;
 use process::Runner;
 
 use crate::kernel::reexec::Task;
@@ -101,15 +101,15 @@ impl Created {
             cwd,
         } = self;
         let span = tracing::info_span!("container", id = container.id);
-        let born = async {
+        let wait_started = async {
             let told = message::send(container.control.get_ref(), &Start, &[]);
             // A runner that has gone has told why, or its log does.
             if let Err(error) = told {
                 tracing::debug!(%error, "the runner does not listen");
             }
-            container.born(&program, &cwd).await
+            container.wait_started(&program, &cwd).await
         };
-        born.instrument(span).await?;
+        wait_started.instrument(span).await?;
         Ok(container)
     }
 }
@@ -147,7 +147,7 @@ impl Container {
         let control =
             syscall::watch(control, Interest::READABLE).map_err(ContainerError::Runner)?;
         let mut container = Self {
-            id: prepared.plan.id,
+            id: prepared.config.id,
             runner,
             control,
             stdin: None,
@@ -166,10 +166,10 @@ impl Container {
     }
 
     /// Waits for the runner's first report.
-    async fn born(&mut self, program: &str, cwd: &Path) -> Result<(), ContainerError> {
+    async fn wait_started(&mut self, program: &str, cwd: &Path) -> Result<(), ContainerError> {
         let (report, descriptors) = self.report().await?;
-        if let Report::Failed(fault) = report {
-            return Err(ContainerError::from_fault(fault, program, cwd));
+        if let Report::Failed(error) = report {
+            return Err(ContainerError::from_setup(error, program, cwd));
         }
         let mut descriptors = descriptors.into_iter();
         match descriptors.next() {

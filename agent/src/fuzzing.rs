@@ -10,7 +10,7 @@ use crate::buildpack_build::builder::{Builder, BuildpackInfo};
 use crate::buildpack_build::lifecycle;
 use crate::commands::run;
 use crate::container::ContainerSpec;
-use crate::process::ca_bundle::Trusting;
+use crate::process::ca_bundle::CaBundle;
 use crate::process::environment::Environment;
 use crate::store::{Descriptor, RuntimeConfig};
 
@@ -37,7 +37,7 @@ pub fn container(runtime: RuntimeConfig, root: &Path) -> Result<ContainerSpec, F
         terminal: Vec::new(),
         proxies: ProcessProxies::Image,
     };
-    let root_only = Trusting::as_it_is(vec![root.to_owned()]);
+    let root_only = CaBundle::as_it_is(vec![root.to_owned()]);
     run::specification(&request, runtime, root_only, root)
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn status(agent: &Agent) -> Reply {
         disk: size,
         disk_free: free,
         clock: now(),
-        running: agent.work.running(),
+        running: agent.active.running(),
     })
 }
 

@@ -16,7 +16,6 @@ mod http;
 mod index;
 mod layers;
 mod origin;
-mod patience;
 mod platform;
 mod publication;
 mod pull;
@@ -25,6 +24,7 @@ mod refusal;
 mod registry_host;
 mod request;
 mod server;
+mod timeout;
 mod upload;
 
 use std::collections::HashMap;
@@ -35,34 +35,34 @@ use protocol::request::RegistryAccess;
 use tokio::sync::Mutex;
 
 pub use error::RegistryError;
-pub use patience::TransportError;
 pub use publication::Publication;
 pub use pull::{Resolved, Want};
 pub use server::Server;
+pub use timeout::TransportError;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {challenge::realm, index::reads_index};
 
 use crate::images::reference::ImageRef;
-use crate::request::stream::Dialogue;
-use client::Remote;
+use crate::request::stream::RequestStream;
+use client::RegistryClient;
 
 /// The registries that one request speaks to; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
     access: Arc<RegistryAccess>,
     idle: Duration,
-    dialogue: Dialogue,
-    remotes: Arc<Mutex<HashMap<String, Arc<Remote>>>>,
+    stream: RequestStream,
+    clients: Arc<Mutex<HashMap<String, Arc<RegistryClient>>>>,
 }
 
 impl Registry {
     /// Nothing is asked before it is needed.
-    pub fn new(access: RegistryAccess, dialogue: Dialogue) -> Self {
+    pub fn new(access: RegistryAccess, stream: RequestStream) -> Self {
         Self {
             access: Arc::new(access),
             idle: client::IDLE,
-            dialogue,
-            remotes: Arc::default(),
+            stream,
+            clients: Arc::default(),
         }
     }
 
@@ -73,23 +73,23 @@ impl Registry {
     }
 
     /// Where warnings go.
-    pub(crate) fn dialogue(&self) -> &Dialogue {
-        &self.dialogue
+    pub(crate) fn stream(&self) -> &RequestStream {
+        &self.stream
     }
 
-    async fn remote(&self, image: &ImageRef) -> Result<Arc<Remote>, RegistryError> {
-        let mut remotes = self.remotes.lock().await;
-        if let Some(remote) = remotes.get(image.registry()) {
-            return Ok(Arc::clone(remote));
+    async fn client(&self, image: &ImageRef) -> Result<Arc<RegistryClient>, RegistryError> {
+        let mut clients = self.clients.lock().await;
+        if let Some(client) = clients.get(image.registry()) {
+            return Ok(Arc::clone(client));
         }
-        let remote = Remote::new(
+        let client = RegistryClient::new(
             image.registry(),
             &self.access,
             self.idle,
-            self.dialogue.clone(),
+            self.stream.clone(),
         )?;
-        let remote = Arc::new(remote);
-        remotes.insert(image.registry().to_owned(), Arc::clone(&remote));
-        Ok(remote)
+        let client = Arc::new(client);
+        clients.insert(image.registry().to_owned(), Arc::clone(&client));
+        Ok(client)
     }
 }

@@ -18,7 +18,7 @@
 //! - `index.lock`, exclusive, while `index.json` is rewritten;
 //! - `use.lock`, shared by every request that makes or uses blobs and layers,
 //!   exclusive while garbage is collected (`turn.lock` and `sessions.lock` say
-//!   whose turn it is, see the module `lease`);
+//!   whose turn it is, see the module `use_lock`);
 //! - `layer-HEX.lock`, exclusive, while a layer is extracted;
 //! - `project-ID.lock`, exclusive, during a build.
 
@@ -30,7 +30,6 @@ mod image;
 mod index;
 pub mod layer;
 mod layers;
-mod lease;
 pub(crate) mod local_encoding;
 mod lock;
 mod needs;
@@ -38,6 +37,7 @@ mod project;
 mod removal;
 mod temporary;
 mod tree;
+mod use_lock;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -48,7 +48,6 @@ pub use garbage::{Space, disk_usage};
 pub(crate) use image::or_default;
 pub use image::{Descriptor, Image, ImageConfig, Manifest, RuntimeConfig};
 pub use index::{Restored, StoredImage, seconds_since_epoch};
-pub use lease::{Duty, Lease};
 pub use lock::Lock;
 pub use needs::{Content, Needs};
 pub use project::{MalformedProjectId, ProjectDir, ProjectId};
@@ -56,6 +55,7 @@ pub(crate) use removal::remove_file;
 pub use removal::remove_tree;
 pub use temporary::Temporary;
 pub use tree::TreeState;
+pub use use_lock::{UseKind, UseLock};
 
 /// The file that says what the directory is: OCI image layout specification.
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;

@@ -19,7 +19,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
 use super::cache::BuildCache;
 use super::images::Images;
 use super::order::{BuildpackTree, Order};
-use super::resolved_request::Plan;
+use super::resolved_request::ResolvedRequest;
 use crate::buildpack_build::lifecycle;
 use crate::kernel::namespace::Privilege;
 use crate::kernel::walk::{Step, Walk, is_directory};
@@ -88,7 +88,7 @@ pub struct BuildDir {
 pub(super) struct Prepare<'a> {
     pub(super) store: &'a Store,
     pub(super) layout: &'a ProjectLayout,
-    pub(super) plan: &'a Plan,
+    pub(super) resolved: &'a ResolvedRequest,
     pub(super) images: &'a Images,
     pub(super) sources: &'a [Source],
 }
@@ -98,7 +98,7 @@ impl Prepare<'_> {
     pub(super) fn run(self, order: Order) -> Result<BuildDir, Failure> {
         let root = self.layout.build();
         remove_tree(&root)?;
-        if self.plan.request.clear_cache {
+        if self.resolved.request.clear_cache {
             self.clear_cache(&root)
                 .map_err(|error| self.layout.failure("clear the caches", &error))?;
             self.layout.build_cache().clear()?;
@@ -145,7 +145,7 @@ impl Prepare<'_> {
         fs_err::set_permissions(root.join("workspace/upper"), everybody)?;
         fs_err::create_dir_all(self.layout.cache())?;
         self.layout.build_cache().make()?;
-        write_variables(&root.join("platform/env"), &self.plan.request.env)?;
+        write_variables(&root.join("platform/env"), &self.resolved.request.env)?;
         let toml = |text: Result<String, toml::ser::Error>| text.map_err(io::Error::other);
         let layers = root.join("layers");
         let images = &self.images.builder.run_images;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use protocol::Failure;
 use protocol::event::ImageRole;
 
-use super::resolved_request::Plan;
-use super::run_image::{RunImage, missing};
+use super::resolved_request::ResolvedRequest;
+use super::run_image::{ResolvedRunImage, missing};
 use crate::buildpack_build::builder::Builder;
 use crate::buildpack_build::buildpackage::Buildpackage;
 use crate::buildpack_build::lifecycle::metadata;
@@ -35,25 +35,25 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Finds the images that a plan, and the builder in it, name.
+    /// Finds the images that a request, and the builder in it, name.
     pub(super) async fn find(
-        plan: &Plan,
+        resolved: &ResolvedRequest,
         store: &Store,
         registry: &Registry,
     ) -> Result<Self, Failure> {
-        let policy = plan.request.pull;
+        let policy = resolved.request.pull;
         let documents = async |name, role| {
             registry
                 .pull(store, name, policy, Want::Documents, role)
                 .await
         };
-        let name = &plan.builder;
+        let name = &resolved.builder;
         let builder_image = documents(name, ImageRole::Builder).await;
         let builder_image = builder_image.map_err(|error| missing("builder", name, error))?;
         let builder = Builder::parse(name, &builder_image.image)?;
-        let run = RunImage::find(plan, &builder, store, registry).await?;
+        let run = ResolvedRunImage::find(resolved, &builder, store, registry).await?;
         let mut buildpackages = Vec::new();
-        for name in &plan.buildpackages {
+        for name in &resolved.buildpackages {
             let found = documents(name, ImageRole::Buildpack).await?;
             buildpackages.push(Buildpackage::parse(name, &found.image)?);
         }
@@ -79,11 +79,11 @@ impl Images {
     /// Fetches everything that the phases' root file system is made of.
     pub(super) async fn fetch_layers(
         &self,
-        plan: &Plan,
+        resolved: &ResolvedRequest,
         store: &Store,
         registry: &Registry,
     ) -> Result<(), Failure> {
-        let builder = (&plan.builder, &self.builder_image.image);
+        let builder = (&resolved.builder, &self.builder_image.image);
         let packages = self.buildpackages.iter();
         let packages = packages.map(|package| (&package.name, &package.image));
         for (name, image) in [builder].into_iter().chain(packages) {
@@ -117,11 +117,15 @@ impl Images {
 
     /// What the phases may see: the run image and the image of the last build;
     /// and what they may write: the names of this one.
-    pub(super) fn scope(&self, plan: &Plan, store: &Store) -> Result<Scope, Failure> {
+    pub(super) fn scope(
+        &self,
+        resolved: &ResolvedRequest,
+        store: &Store,
+    ) -> Result<Scope, Failure> {
         let mut scope = Scope::default();
         let run = &self.run_image;
         scope.read(&self.run_name, &run.stored.descriptor, &run.image);
-        for name in &plan.names {
+        for name in &resolved.names {
             scope.write(name);
             if let Some(stored) = store.find(&name.to_string())?
                 && let Ok(image) = store.image(&stored.descriptor.digest)

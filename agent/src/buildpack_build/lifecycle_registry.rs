@@ -4,7 +4,7 @@
 //! It listens only in the network namespace of a build's phases, and knows
 //! only the images of that build: the run image and the previous image can be
 //! read, the build's own names written. What is written stays apart until
-//! [`Endpoint::take_staged`]: a phase that fails leaves no image behind.
+//! [`LifecycleRegistry::take_staged`]: a phase that fails leaves no image behind.
 
 mod blobs;
 mod manifests;
@@ -44,10 +44,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub type Fetch = Arc<dyn Fn(Digest) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// Is told of each blob that was written, and its size.
-pub type Courier = Box<dyn Fn(Digest, u64) + Send + Sync>;
+pub type BlobForwarder = Box<dyn Fn(Digest, u64) + Send + Sync>;
 
-/// What an endpoint serves.
-pub struct Content {
+/// What the registry serves.
+pub struct RegistryContent {
     /// Where blobs are, and go.
     pub store: Store,
     /// Which images.
@@ -55,21 +55,21 @@ pub struct Content {
     /// For blobs that the store lacks.
     pub fetch: Fetch,
     /// For blobs that are to go on.
-    pub courier: Option<Courier>,
+    pub blob_forwarder: Option<BlobForwarder>,
 }
 
-/// A running endpoint; it ends when it is dropped.
-pub struct Endpoint {
+/// A running registry; it ends when it is dropped.
+pub struct LifecycleRegistry {
     state: Arc<State>,
     _tasks: JoinSet<()>,
 }
 
-impl Endpoint {
+impl LifecycleRegistry {
     /// Answers on listeners that are bound already.
     pub fn start(
         listeners: Vec<TcpListener>,
         identity: &Identity,
-        content: Content,
+        content: RegistryContent,
     ) -> std::io::Result<Self> {
         let state = Arc::new(State::new(content));
         let mut tasks = JoinSet::new();
@@ -88,7 +88,7 @@ impl Endpoint {
                         // Without a descriptor left this fails at once, again
                         // and again.
                         Err(error) => {
-                            tracing::debug!(%error, "endpoint cannot accept");
+                            tracing::debug!(%error, "the lifecycle's registry cannot accept");
                             tokio::time::sleep(PAUSE).await;
                         }
                     }
@@ -114,7 +114,7 @@ async fn serve(stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, state: Ar
     // Head and body of an answer are written one after the other: without
     // this the body waits for the client's delayed acknowledgement, 40 ms.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "endpoint connection");
+        tracing::debug!(%error, "a connection of the lifecycle's registry");
     }
     let mut first = [0];
     let result = match stream.peek(&mut first).await {
@@ -126,7 +126,7 @@ async fn serve(stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, state: Ar
         Err(error) => Err(error.into()),
     };
     if let Err(error) = result {
-        tracing::debug!(error, "endpoint connection ended");
+        tracing::debug!(error, "a connection of the lifecycle's registry ended");
     }
 }
 

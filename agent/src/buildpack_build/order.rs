@@ -7,7 +7,7 @@ use protocol::request::{Buildpack, EmbeddedBuildpacks};
 use protocol::{Failure, FailureKind};
 
 use super::images::Images;
-use super::resolved_request::Plan;
+use super::resolved_request::ResolvedRequest;
 use crate::buildpack_build::builder::BuildpackInfo;
 use crate::buildpack_build::buildpackage::Buildpackage;
 use crate::buildpack_build::embedded::{Embedded, RUST};
@@ -45,7 +45,7 @@ pub(super) struct Order {
 /// What decides on the order.
 pub(super) struct Choice<'a> {
     pub(super) store: &'a Store,
-    pub(super) plan: &'a Plan,
+    pub(super) resolved: &'a ResolvedRequest,
     pub(super) images: &'a Images,
     /// The phases' root file system.
     pub(super) lowers: &'a [PathBuf],
@@ -53,8 +53,11 @@ pub(super) struct Choice<'a> {
 }
 
 /// The buildpack of locald's own that a build may use.
-pub(super) fn embedded(plan: &Plan, sources: &[Source]) -> Option<&'static Embedded> {
-    let request = &plan.request;
+pub(super) fn embedded(
+    resolved: &ResolvedRequest,
+    sources: &[Source],
+) -> Option<&'static Embedded> {
+    let request = &resolved.request;
     let named =
         |buildpack: &Buildpack| matches!(buildpack, Buildpack::Named(name) if RUST.is_called(name));
     let wanted = request.named_buildpacks().any(named)
@@ -67,11 +70,11 @@ impl Choice<'_> {
     pub(super) fn order(&self) -> Result<Order, Failure> {
         let mut members = Members {
             choice: self,
-            embedded: embedded(self.plan, self.sources),
+            embedded: embedded(self.resolved, self.sources),
             packages: self.images.buildpackages.iter(),
             trees: Vec::new(),
         };
-        let request = &self.plan.request;
+        let request = &self.resolved.request;
         // Images are found in this order.
         let first = members.find(&request.pre_buildpacks)?;
         let group = members.find(&request.buildpacks)?;
@@ -127,7 +130,7 @@ impl Choice<'_> {
     }
 
     fn unusable(&self, reason: &str) -> Failure {
-        let builder = self.plan.builder.familiar();
+        let builder = self.resolved.builder.familiar();
         let message = format!("builder {builder} is not usable: {reason}");
         Failure::new(FailureKind::Builder, message)
             .with_hint("`--no-embedded-buildpacks` leaves the builder's order as it is")
@@ -145,7 +148,7 @@ impl Choice<'_> {
         let names = known
             .iter()
             .map(|known| format!("{}@{}", known.id, known.version));
-        let builder = self.plan.builder.familiar();
+        let builder = self.resolved.builder.familiar();
         let message = format!("builder {builder} has no buildpack {name}");
         Err(Failure::new(FailureKind::Builder, message)
             .with_hint(format!("it has: {}", some_of(names))))

@@ -13,7 +13,7 @@ use super::directory::BuildDir;
 use super::images::Images;
 use super::layer_size;
 use super::order::BuildpackTree;
-use super::resolved_request::Plan;
+use super::resolved_request::ResolvedRequest;
 use super::{layer_env, libraries};
 use crate::Agent;
 use crate::buildpack_build::lifecycle;
@@ -25,7 +25,7 @@ use crate::process::attach::pass_on;
 use crate::process::ca_bundle;
 use crate::process::environment::{self, Environment, HOME};
 use crate::registry::Registry;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 use crate::store::Temporary;
 
 /// A build needs some dozens.
@@ -38,7 +38,7 @@ const ALL: [Phase; 5] = [
     Phase::Build,
     Phase::Export,
 ];
-/// Where phases that speak to the endpoint find who vouches for it.
+/// Where phases that speak to the registry find who vouches for it.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
 const AUTHORITY_FILE: &str = "authority.pem";
 /// The lifecycle parses all certificates that it finds whenever it starts, for
@@ -50,8 +50,8 @@ const NO_DIRECTORY: &str = "/nonexistent";
 
 pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
-    pub(super) dialogue: &'a Dialogue,
-    pub(super) plan: &'a Plan,
+    pub(super) stream: &'a RequestStream,
+    pub(super) resolved: &'a ResolvedRequest,
     pub(super) images: &'a Images,
     pub(super) registry: &'a Registry,
     pub(super) buildpack_trees: &'a [BuildpackTree],
@@ -90,7 +90,7 @@ impl Phases<'_> {
         write(AUTHORITY_FILE, self.authority)?;
         // The user's own variables come first.
         let given = |name: &str| {
-            self.plan
+            self.resolved
                 .request
                 .env
                 .iter()
@@ -102,7 +102,7 @@ impl Phases<'_> {
         // The next phase's container is made ready while a phase runs.
         let mut next = Some(self.create(ALL[0]).await?);
         for (number, phase) in ALL.into_iter().enumerate() {
-            self.dialogue.event(Event::PhaseStarted(phase)).await?;
+            self.stream.event(Event::PhaseStarted(phase)).await?;
             let started = Instant::now();
             let Some(created) = next.take() else { break };
             let layers = self.directory.path("layers");
@@ -121,7 +121,7 @@ impl Phases<'_> {
                 return Err(failed(phase, code, culprit));
             }
             let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.dialogue
+            self.stream
                 .event(Event::PhaseEnded { phase, millis })
                 .await?;
             if phase == Phase::Build {
@@ -169,8 +169,8 @@ impl Phases<'_> {
         drop(container.stdin());
         let (stdout, stderr) = (container.stdout(), container.stderr());
         let (out, err) = tokio::join!(
-            pass_on(stdout, Channel::Stdout, self.dialogue),
-            pass_on(stderr, Channel::Stderr, self.dialogue),
+            pass_on(stdout, Channel::Stdout, self.stream),
+            pass_on(stderr, Channel::Stderr, self.stream),
         );
         out.and(err)?;
         Ok(container.wait().await?.0)
@@ -203,11 +203,11 @@ impl Phases<'_> {
     }
 
     fn options(&self) -> lifecycle::Options {
-        let request = &self.plan.request;
+        let request = &self.resolved.request;
         lifecycle::Options {
             api: self.images.builder.api,
-            image: self.plan.name().to_string(),
-            tags: self.plan.tags(),
+            image: self.resolved.name().to_string(),
+            tags: self.resolved.tags(),
             run_image: self.images.run_name_as_written.clone(),
             clear_cache: request.clear_cache,
             process_type: request.default_process.clone(),
@@ -296,7 +296,7 @@ impl Phases<'_> {
         env.set("SSL_CERT_DIR", NO_DIRECTORY);
         if phase == Phase::Build || phase == Phase::Detect {
             // The lifecycle hands these, and only these, on to buildpacks.
-            for EnvVar { name, value } in ca_bundle::proxies(&self.plan.request.access) {
+            for EnvVar { name, value } in ca_bundle::proxies(&self.resolved.request.access) {
                 env.set(&name, value);
             }
         }

@@ -17,7 +17,7 @@ const GENERATION: u32 = 1;
 
 /// The last build of a project that ended well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct BuildRecord {
     /// Digest over all inputs.
     pub fingerprint: Digest,
     /// Manifest digest of the image.
@@ -40,7 +40,7 @@ pub struct Record {
     pub buildpackages: Vec<Digest>,
 }
 
-impl Record {
+impl BuildRecord {
     /// The record in a project's directory; absent when there is none, or
     /// when it was written by a version that meant something else.
     pub fn load(project: &Path) -> Option<Self> {
@@ -85,7 +85,7 @@ impl Record {
 
 /// Everything that decides what a build makes.
 #[derive(Debug)]
-pub(super) struct Inputs<'a> {
+pub(super) struct BuildInputs<'a> {
     /// The request; only the options that matter are looked at.
     pub request: &'a BuildRequest,
     /// The buildpack of locald's own that may be used.
@@ -106,7 +106,7 @@ pub(super) struct Inputs<'a> {
 
 /// The digest over the inputs of a build. Each field is preceded by its name
 /// and length, so that no two sets of inputs look alike.
-pub(super) fn fingerprint(inputs: &Inputs<'_>) -> Digest {
+pub(super) fn fingerprint(inputs: &BuildInputs<'_>) -> Digest {
     let mut hasher = Fields(Hasher::new());
     hasher.field("generation", &GENERATION.to_string());
     for source in inputs.sources {

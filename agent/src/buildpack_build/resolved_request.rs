@@ -7,7 +7,7 @@ use crate::images::reference::ImageRef;
 use crate::store::ProjectId;
 
 /// What is to be built, with all names parsed.
-pub(super) struct Plan {
+pub(super) struct ResolvedRequest {
     pub(super) request: BuildRequest,
     pub(super) project: ProjectId,
     /// Never empty: the first is the image's name.
@@ -17,7 +17,7 @@ pub(super) struct Plan {
     pub(super) buildpackages: Vec<ImageRef>,
 }
 
-impl Plan {
+impl ResolvedRequest {
     pub(super) fn new(request: BuildRequest) -> Result<Self, Failure> {
         let mut names = Vec::new();
         for name in &request.names {

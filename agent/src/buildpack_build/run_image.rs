@@ -3,39 +3,39 @@
 use protocol::event::ImageRole;
 use protocol::{Failure, FailureKind};
 
-use super::resolved_request::Plan;
+use super::resolved_request::ResolvedRequest;
 use crate::buildpack_build::builder::{Builder, BuilderError};
 use crate::images::reference::ImageRef;
 use crate::registry::{Registry, RegistryError, Resolved, Want};
 use crate::store::Store;
 
 /// The run image of a build.
-pub(super) struct RunImage {
+pub(super) struct ResolvedRunImage {
     pub(super) name: ImageRef,
     /// As the builder or the user writes it.
     pub(super) as_written: String,
     pub(super) image: Resolved,
 }
 
-impl RunImage {
+impl ResolvedRunImage {
     /// The first that can be read. This is the only choice: the lifecycle is
     /// told that no other one can be.
     pub(super) async fn find(
-        plan: &Plan,
+        resolved: &ResolvedRequest,
         builder: &Builder,
         store: &Store,
         registry: &Registry,
     ) -> Result<Self, Failure> {
         let mut refused: Option<(ImageRef, RegistryError)> = None;
-        for as_written in names(plan, builder) {
+        for as_written in names(resolved, builder) {
             let name: ImageRef = as_written.parse()?;
-            let (policy, role) = (plan.request.pull, ImageRole::RunImage);
+            let (policy, role) = (resolved.request.pull, ImageRole::RunImage);
             let pulled = registry.pull(store, &name, policy, Want::Documents, role);
             match pulled.await {
                 Ok(image) => {
                     if let Some((_, error)) = refused {
                         let message = format!("{error}: the run image {} is used", name.familiar());
-                        registry.dialogue().warn(message, None).await?;
+                        registry.stream().warn(message, None).await?;
                     }
                     return Ok(Self {
                         name,
@@ -51,22 +51,22 @@ impl RunImage {
         }
         Err(match refused {
             Some((name, error)) => missing("run image", &name, error),
-            None => no_run_image(plan),
+            None => no_run_image(resolved),
         })
     }
 }
 
 /// The user's choice, or what the builder names.
-fn names<'a>(plan: &'a Plan, builder: &'a Builder) -> Vec<&'a str> {
-    match &plan.request.run_image {
+fn names<'a>(resolved: &'a ResolvedRequest, builder: &'a Builder) -> Vec<&'a str> {
+    match &resolved.request.run_image {
         Some(name) => vec![name.as_str()],
-        None => builder.run_image(plan.name().registry()),
+        None => builder.run_image(resolved.name().registry()),
     }
 }
 
-fn no_run_image(plan: &Plan) -> Failure {
+fn no_run_image(resolved: &ResolvedRequest) -> Failure {
     let unusable = BuilderError::Unusable {
-        image: plan.builder.familiar(),
+        image: resolved.builder.familiar(),
         reason: "it names no run image (give one with --run-image)".to_owned(),
     };
     unusable.into()

@@ -3,15 +3,15 @@
 use protocol::Failure;
 use protocol::event::{Built, ImageRole};
 
-use super::{Build, Record};
+use super::{Build, BuildRecord};
 use crate::buildpack_build::lifecycle::metadata;
 use crate::images::digest::Digest;
 use crate::store::StoredImage;
 
 impl Build<'_> {
     /// The last build, when nothing has changed since and its image is here.
-    pub(super) fn up_to_date(&self, fingerprint: &Digest) -> Result<Option<Record>, Failure> {
-        let request = &self.plan.request;
+    pub(super) fn up_to_date(&self, fingerprint: &Digest) -> Result<Option<BuildRecord>, Failure> {
+        let request = &self.resolved.request;
         if request.force || request.clear_cache {
             return Ok(None);
         }
@@ -19,8 +19,8 @@ impl Build<'_> {
         if !self.layout.layers().is_dir() {
             return Ok(None);
         }
-        let same = |record: &Record| record.fingerprint == *fingerprint;
-        let Some(record) = Record::load(self.layout.root()).filter(same) else {
+        let same = |record: &BuildRecord| record.fingerprint == *fingerprint;
+        let Some(record) = BuildRecord::load(self.layout.root()).filter(same) else {
             return Ok(None);
         };
         let images = self.agent.store.images()?;
@@ -34,18 +34,18 @@ impl Build<'_> {
 
     /// Notes that the last build was used, names its image, and uploads it if
     /// asked to.
-    pub(super) async fn finish_unchanged(&self, record: &Record) -> Result<Built, Failure> {
-        Record::touch(self.layout.root()).map_err(|error| {
+    pub(super) async fn finish_unchanged(&self, record: &BuildRecord) -> Result<Built, Failure> {
+        BuildRecord::touch(self.layout.root()).map_err(|error| {
             self.layout
                 .failure("note the use of the last build", &error)
         })?;
         self.name_again(record)?;
         let image = self.agent.store.image(&record.image)?;
         let mut published = Vec::new();
-        if self.plan.request.publish {
-            let stored = self.agent.store.find(&self.plan.name().to_string())?;
+        if self.resolved.request.publish {
+            let stored = self.agent.store.find(&self.resolved.name().to_string())?;
             let origin = stored.and_then(|stored| metadata::origin(&stored, &image));
-            for name in &self.plan.names {
+            for name in &self.resolved.names {
                 self.registry
                     .push(&self.agent.store, &image, name, origin.as_ref())
                     .await?;
@@ -56,7 +56,7 @@ impl Build<'_> {
     }
 
     /// Gives an unchanged image the names that it has lost or never had.
-    fn name_again(&self, record: &Record) -> Result<(), Failure> {
+    fn name_again(&self, record: &BuildRecord) -> Result<(), Failure> {
         let images = self.agent.store.images()?;
         let found = images
             .iter()
@@ -64,7 +64,7 @@ impl Build<'_> {
         let Some(descriptor) = found.map(|image| image.descriptor.clone()) else {
             return Ok(());
         };
-        let missing = self.plan.names.iter().filter(|name| {
+        let missing = self.resolved.names.iter().filter(|name| {
             let name = name.to_string();
             let has =
                 |image: &StoredImage| image.name == name && image.descriptor.digest == record.image;

@@ -16,7 +16,7 @@ use crate::container::{
 };
 use crate::kernel::limits;
 use crate::kernel::namespace::{Privilege, share};
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 use crate::store::{Store, StoreError};
 
 /// The program that is not there.
@@ -31,13 +31,11 @@ const MEGABYTE: u64 = 1_000_000;
 const OUTSIDE: &str = "run locald outside of a container, or in one that is privileged";
 
 /// Serves a doctor request.
-pub async fn run(agent: &Agent, dialogue: &Dialogue) -> Result<Reply, Failure> {
-    dialogue.event(Event::Check(privilege())).await?;
-    dialogue.event(Event::Check(space(&agent.store))).await?;
+pub async fn run(agent: &Agent, stream: &RequestStream) -> Result<Reply, Failure> {
+    stream.event(Event::Check(privilege())).await?;
+    stream.event(Event::Check(space(&agent.store))).await?;
     let network = LoopbackNetwork::new(&[80, 443]);
-    dialogue
-        .event(Event::Check(judge_network(&network)))
-        .await?;
+    stream.event(Event::Check(judge_network(&network))).await?;
     let phase = match network {
         Ok(network) => network.network(),
         Err(_) => Network::None,
@@ -51,11 +49,11 @@ pub async fn run(agent: &Agent, dialogue: &Dialogue) -> Result<Reply, Failure> {
         let tried = attempt(&agent.store, stdio, network).await;
         let millis = start.elapsed().as_millis();
         let check = judge_container(name, tried, millis);
-        dialogue.event(Event::Check(check)).await?;
+        stream.event(Event::Check(check)).await?;
     }
-    dialogue.event(Event::Check(private_network())).await?;
-    dialogue.event(Event::Check(limits())).await?;
-    dialogue.event(Event::Check(sockets())).await?;
+    stream.event(Event::Check(private_network())).await?;
+    stream.event(Event::Check(limits())).await?;
+    stream.event(Event::Check(sockets())).await?;
     Ok(Reply::Nothing)
 }
 

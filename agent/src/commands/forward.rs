@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::Agent;
-use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 
 /// Bytes that are passed on at a time.
 const BUFFER: usize = 64 * 1024;
@@ -16,17 +16,17 @@ const BUFFER: usize = 64 * 1024;
 pub(crate) async fn forward(
     agent: &Agent,
     port: u16,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     // Whoever finds no place waits for one.
     let _place = agent.forwarded.acquire().await;
-    let stream = connect(port).await?;
+    let connection = connect(port).await?;
     // What is small is not to wait for more.
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    dialogue.event(Event::Started).await?;
-    tokio::try_join!(to_host(reader, &dialogue), from_host(inputs, writer))?;
+    let _ = connection.set_nodelay(true);
+    let (reader, writer) = connection.into_split();
+    stream.event(Event::Started).await?;
+    tokio::try_join!(to_host(reader, &stream), from_host(inputs, writer))?;
     Ok(Reply::Nothing)
 }
 
@@ -42,20 +42,18 @@ async fn connect(port: u16) -> Result<TcpStream, Failure> {
     })
 }
 
-async fn to_host(mut reader: OwnedReadHalf, dialogue: &Dialogue) -> Result<(), HostGone> {
+async fn to_host(mut reader: OwnedReadHalf, stream: &RequestStream) -> Result<(), HostGone> {
     let mut buffer = BytesMut::with_capacity(BUFFER);
     loop {
         buffer.reserve(BUFFER);
         match reader.read_buf(&mut buffer).await {
             Ok(0) | Err(_) => break,
             Ok(_) => {
-                dialogue
-                    .data(Channel::Bulk, buffer.split().freeze())
-                    .await?;
+                stream.data(Channel::Bulk, buffer.split().freeze()).await?;
             }
         }
     }
-    dialogue.event(Event::EndOfData).await
+    stream.event(Event::EndOfData).await
 }
 
 async fn from_host(mut inputs: Inputs, mut writer: OwnedWriteHalf) -> Result<(), HostGone> {

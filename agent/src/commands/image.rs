@@ -14,11 +14,11 @@ use crate::buildpack_build::lifecycle::metadata;
 use crate::images::reference::{ImageRef, familiar};
 use crate::registry::{Registry, Want};
 use crate::request::store_use;
-use crate::request::stream::{Dialogue, HostGone};
-use crate::store::{Duty, Image, Store, StoreError, StoredImage};
+use crate::request::stream::{HostGone, RequestStream};
+use crate::store::{Image, Store, StoreError, StoredImage, UseKind};
 
 /// One event for each reference.
-pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> {
+pub async fn list(store: &Store, stream: &RequestStream) -> Result<Reply, Failure> {
     for stored in store.images()? {
         let size = match store.image(&stored.descriptor.digest) {
             Ok(image) => image.size(),
@@ -27,7 +27,7 @@ pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> 
             // The others are there, and so is this one's name.
             Err(error) => {
                 let name = familiar(&stored.name);
-                store_use::warn(dialogue, &format!("{name} cannot be read"), error).await?;
+                store_use::warn(stream, &format!("{name} cannot be read"), error).await?;
                 0
             }
         };
@@ -38,28 +38,28 @@ pub async fn list(store: &Store, dialogue: &Dialogue) -> Result<Reply, Failure> 
             updated: stored.updated,
             role: stored.role,
         };
-        dialogue.event(Event::Image(summary)).await?;
+        stream.event(Event::Image(summary)).await?;
     }
     Ok(Reply::Nothing)
 }
 
 /// The manifest and the configuration as they are.
-pub async fn inspect(store: &Store, dialogue: &Dialogue, name: &str) -> Result<Reply, Failure> {
+pub async fn inspect(store: &Store, stream: &RequestStream, name: &str) -> Result<Reply, Failure> {
     let (_, image) = load(store, name)?;
-    document(dialogue, "manifest", image.manifest_bytes).await?;
-    document(dialogue, "config", image.config_bytes).await?;
+    document(stream, "manifest", image.manifest_bytes).await?;
+    document(stream, "config", image.config_bytes).await?;
     Ok(Reply::Digest(image.digest.to_string()))
 }
 
 /// One more name for an image.
 pub async fn tag(
     store: &Store,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     image: &str,
     name: &str,
 ) -> Result<Reply, Failure> {
     // What is found must not be swept before it has its new name.
-    let _lease = store_use::in_use(store, Duty::Work, dialogue).await?;
+    let _use_lock = store_use::in_use(store, UseKind::Work, stream).await?;
     let name: ImageRef = name.parse()?;
     if name.digest().is_some() {
         let message = format!(
@@ -82,7 +82,7 @@ pub async fn tag(
 /// Removes names, and what nothing needs any more.
 pub async fn remove(
     store: &Store,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     images: &[String],
 ) -> Result<Reply, Failure> {
     let mut names = Vec::new();
@@ -92,7 +92,7 @@ pub async fn remove(
     let removed = store.remove_images(&names)?;
     let freed = match store.collect_garbage() {
         Err(error @ StoreError::Doubt { .. }) => {
-            store_use::warn(dialogue, "the names are gone", error).await?;
+            store_use::warn(stream, "the names are gone", error).await?;
             0
         }
         freed => freed?.unwrap_or(0),
@@ -104,14 +104,14 @@ pub async fn remove(
 /// Brings an image and its extracted layers into the store.
 pub async fn pull(
     agent: &Agent,
-    dialogue: Dialogue,
+    stream: RequestStream,
     name: &str,
     policy: PullPolicy,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
-    let _lease = store_use::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let _use_lock = store_use::in_use(&agent.store, UseKind::Work, &stream).await?;
     let name: ImageRef = name.parse()?;
-    let registry = Registry::new(access, dialogue);
+    let registry = Registry::new(access, stream);
     let role = ImageRole::Other;
     let resolved = registry
         .pull(&agent.store, &name, policy, Want::Layers, role)
@@ -122,15 +122,15 @@ pub async fn pull(
 /// Uploads a stored image under a name.
 pub async fn push(
     agent: &Agent,
-    dialogue: Dialogue,
+    stream: RequestStream,
     image: &str,
     target: &str,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
-    let _lease = store_use::in_use(&agent.store, Duty::Work, &dialogue).await?;
+    let _use_lock = store_use::in_use(&agent.store, UseKind::Work, &stream).await?;
     let target: ImageRef = target.parse()?;
     let (stored, image) = load(&agent.store, image)?;
-    let registry = Registry::new(access, dialogue);
+    let registry = Registry::new(access, stream);
     let origin = metadata::origin(&stored, &image);
     registry
         .push(&agent.store, &image, &target, origin.as_ref())
@@ -159,18 +159,16 @@ fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
     })
 }
 
-async fn document(dialogue: &Dialogue, name: &str, bytes: Vec<u8>) -> Result<(), HostGone> {
+async fn document(stream: &RequestStream, name: &str, bytes: Vec<u8>) -> Result<(), HostGone> {
     let event = Event::Document {
         name: name.to_owned(),
         size: bytes.len() as u64,
     };
-    dialogue.event(event).await?;
+    stream.event(event).await?;
     let bytes = Bytes::from(bytes);
     for start in (0..bytes.len()).step_by(DATA_CAP) {
         let end = bytes.len().min(start + DATA_CAP);
-        dialogue
-            .data(Channel::Bulk, bytes.slice(start..end))
-            .await?;
+        stream.data(Channel::Bulk, bytes.slice(start..end)).await?;
     }
     Ok(())
 }

@@ -13,15 +13,15 @@ use crate::buildpack_build::lifecycle::metadata;
 use crate::commands::image;
 use crate::container::{Container, ContainerSpec, Network, Upper};
 use crate::process::attach::attach;
-use crate::process::ca_bundle::{self, Trusting};
+use crate::process::ca_bundle::{self, CaBundle};
 use crate::process::environment::{self, Environment, HOME, terminal};
 use crate::process::user;
 use crate::registry::Registry;
 use crate::request::abridged_list::some_of;
 use crate::request::store_use;
-use crate::request::stream::{Dialogue, Inputs};
+use crate::request::stream::{Inputs, RequestStream};
 use crate::store::layer::merged::Merged;
-use crate::store::{Duty, Image, RuntimeConfig, StoredImage};
+use crate::store::{Image, RuntimeConfig, StoredImage, UseKind};
 
 /// The launcher's processes: CNB platform specification, "Launcher".
 const PROCESSES: &str = "/cnb/process/";
@@ -31,17 +31,17 @@ const PROCESSES: &str = "/cnb/process/";
 pub async fn run(
     agent: &Agent,
     request: RunRequest,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = store_use::in_use(&agent.store, Duty::Session, &dialogue).await?;
+    let _use_lock = store_use::in_use(&agent.store, UseKind::Session, &stream).await?;
     let (stored, image) = image::load(&agent.store, &request.image)?;
-    let registry = Registry::new(request.access.clone(), dialogue.clone());
+    let registry = Registry::new(request.access.clone(), stream.clone());
     extract(agent, &registry, &stored, &image).await?;
     let state = agent.store.temporary()?;
     let lowers = agent.store.stack(image.config.diff_ids(), state.path())?;
     let proxied = match request.proxies {
-        ProcessProxies::Image => Trusting::as_it_is(lowers),
+        ProcessProxies::Image => CaBundle::as_it_is(lowers),
         ProcessProxies::Machine => ca_bundle::behind_proxies(lowers, &request.access, state.path())
             .map_err(|error| Failure::from_error(FailureKind::Store, &error))?,
     };
@@ -58,17 +58,17 @@ pub async fn run(
     if let Some(signal) = stop_signal {
         container.stop_with(signal);
     }
-    attach(container, &dialogue, inputs).await
+    attach(container, &stream, inputs).await
 }
 
 /// The container of a request, by what the image says about itself.
 pub(crate) fn specification(
     request: &RunRequest,
     runtime: RuntimeConfig,
-    root: Trusting,
+    root: CaBundle,
     state: &Path,
 ) -> Result<ContainerSpec, Failure> {
-    let Trusting {
+    let CaBundle {
         lowers,
         env: proxies,
     } = root;

@@ -11,18 +11,18 @@ use protocol::{Failure, FailureKind, Reply};
 use crate::Agent;
 use crate::buildpack_build::lifecycle::metadata::run_image_layers;
 use crate::buildpack_build::lifecycle::{BUILD_CACHE, LAYERS, WORKSPACE, layers_in};
-use crate::buildpack_build::{ProjectLayout, Record, apply_layer_env};
+use crate::buildpack_build::{BuildRecord, ProjectLayout, apply_layer_env};
 use crate::container::{Access, Container, ContainerSpec, Mount, MountKind, Network, Upper, User};
 use crate::process::attach::attach;
-use crate::process::ca_bundle::{self, Trusting};
+use crate::process::ca_bundle::{self, CaBundle};
 use crate::process::environment::{self, Environment, HOME, terminal};
 use crate::process::user;
 use crate::registry::{Registry, Want};
 use crate::request::store_use;
-use crate::request::stream::{Dialogue, Inputs};
+use crate::request::stream::{Inputs, RequestStream};
 use crate::store::layer::LayerError;
 use crate::store::layer::merged::Merged;
-use crate::store::{Duty, Image};
+use crate::store::{Image, UseKind};
 
 mod launch;
 
@@ -35,13 +35,13 @@ const HOSTNAME: &str = "locald";
 pub async fn shell(
     agent: &Agent,
     request: ShellRequest,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = store_use::in_use(&agent.store, Duty::Session, &dialogue).await?;
+    let _use_lock = store_use::in_use(&agent.store, UseKind::Session, &stream).await?;
     let project = agent.store.project(&request.project.id.parse()?)?;
     let layout = ProjectLayout::new(project.path());
-    let record = Record::load(layout.root()).filter(|_| layout.layers().is_dir());
+    let record = BuildRecord::load(layout.root()).filter(|_| layout.layers().is_dir());
     let built = record.and_then(|record| {
         let app = agent.store.image(&record.image).ok()?;
         Some((record, app))
@@ -50,7 +50,7 @@ pub async fn shell(
         let message = format!("{} has no built image", request.project.path);
         return Err(Failure::new(FailureKind::NotBuilt, message).with_hint("`locald build`"));
     };
-    let registry = Registry::new(request.access.clone(), dialogue.clone());
+    let registry = Registry::new(request.access.clone(), stream.clone());
     let builder = builder(agent, &record, &registry).await?;
     let cache = layout.build_cache();
     let cache_lock = cache.in_use().await?;
@@ -118,14 +118,18 @@ pub async fn shell(
         extra_hosts: Vec::new(),
     };
     let container = Container::start(spec, state.path()).await?;
-    let reply = attach(container, &dialogue, inputs).await;
+    let reply = attach(container, &stream, inputs).await;
     drop(cache_lock);
     cache.sweep(&agent.store)?;
     reply
 }
 
 /// The builder of the last build, with its layers extracted.
-async fn builder(agent: &Agent, record: &Record, registry: &Registry) -> Result<Image, Failure> {
+async fn builder(
+    agent: &Agent,
+    record: &BuildRecord,
+    registry: &Registry,
+) -> Result<Image, Failure> {
     let name: crate::images::reference::ImageRef = record.builder_name.parse()?;
     let (policy, role) = (PullPolicy::IfNotPresent, ImageRole::Builder);
     if agent.store.image(&record.builder).is_err() {
@@ -193,9 +197,9 @@ fn arguments(request: &ShellRequest) -> Vec<String> {
 /// What the launcher begins with.
 fn environment(
     request: &ShellRequest,
-    record: &Record,
+    record: &BuildRecord,
     builder: &Image,
-    root: &Trusting,
+    root: &CaBundle,
 ) -> Result<Environment, Failure> {
     let image = Merged(&root.lowers);
     let mut env = Environment::from(builder.config.runtime().environment().collect::<Vec<_>>());

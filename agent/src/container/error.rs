@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use protocol::{Failure, FailureKind};
 
-use super::message::Fault;
+use super::message::SetupError;
 use super::spec::SpecError;
 
 /// Why a container could not be started, or was lost.
@@ -80,19 +80,19 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
-    pub(super) fn from_fault(fault: Fault, program: &str, cwd: &std::path::Path) -> Self {
-        match fault {
-            Fault::Setup { chain } => Self::Setup(Chain::new(chain)),
-            Fault::ReservedPath { path } => Self::ReservedPath { path },
-            Fault::WorkingDirectory { errno } => Self::WorkingDirectory {
+    pub(super) fn from_setup(error: SetupError, program: &str, cwd: &std::path::Path) -> Self {
+        match error {
+            SetupError::Step { chain } => Self::Setup(Chain::new(chain)),
+            SetupError::ReservedPath { path } => Self::ReservedPath { path },
+            SetupError::WorkingDirectory { errno } => Self::WorkingDirectory {
                 path: cwd.to_owned(),
                 source: io::Error::from_raw_os_error(errno),
             },
-            Fault::Program { errno } => Self::Program {
+            SetupError::Program { errno } => Self::Program {
                 program: program.to_owned(),
                 source: io::Error::from_raw_os_error(errno),
             },
-            Fault::Interpreter { interpreter, errno } => Self::Interpreter {
+            SetupError::Interpreter { interpreter, errno } => Self::Interpreter {
                 program: program.to_owned(),
                 interpreter,
                 source: io::Error::from_raw_os_error(errno),

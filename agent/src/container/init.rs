@@ -18,7 +18,7 @@ use rustix::process::{
     set_parent_process_death_signal, wait,
 };
 
-use super::message::{self, Birth, Fault, Plan};
+use super::message::{self, InitMessage, RunnerConfig, SetupError};
 use super::{ExitCode, payload};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall::{self, Forked};
@@ -56,28 +56,28 @@ struct Gate {
 }
 
 /// Does init's whole work and ends the process.
-pub(super) fn run(plan: &Plan, birth: &OwnedFd) -> ! {
-    let Err(error) = supervise(plan, birth);
-    let fault = Fault::from_error(&error);
+pub(super) fn run(config: &RunnerConfig, init_socket: &OwnedFd) -> ! {
+    let Err(error) = supervise(config, init_socket);
+    let error = SetupError::from_error(&error);
     // When the payload runs already, nobody listens any more.
-    let _ = message::send(birth, &Birth::Failed(fault), &[]);
+    let _ = message::send(init_socket, &InitMessage::Failed(error), &[]);
     syscall::exit_now(INIT_FAILED)
 }
 
-fn supervise(plan: &Plan, birth: &OwnedFd) -> Result<Infallible, InitError> {
+fn supervise(config: &RunnerConfig, init_socket: &OwnedFd) -> Result<Infallible, InitError> {
     syscall::block_signals();
     let gate = Gate::new().map_err(InitError::Fork)?;
     let payload = match syscall::fork().map_err(InitError::Fork)? {
         Forked::Child => {
             let (ready, mapped) = gate.payload_ends();
-            payload::run(plan, birth, ready, mapped)
+            payload::run(config, init_socket, ready, mapped)
         }
         Forked::Parent(payload) => payload,
     };
     let (ready, mapped) = gate.init_ends();
-    map_ids(plan, payload, ready, mapped).map_err(|source| InitError::Ids {
-        uid: plan.program.user.uid,
-        gid: plan.program.user.gid,
+    map_ids(config, payload, ready, mapped).map_err(|source| InitError::Ids {
+        uid: config.program.user.uid,
+        gid: config.program.user.gid,
         source,
     })?;
     give_up().map_err(InitError::Privileges)?;
@@ -106,7 +106,7 @@ impl Gate {
 /// Writes the id maps of the payload's user namespace as soon as it is there.
 /// A payload that has ended before has told why.
 fn map_ids(
-    plan: &Plan,
+    config: &RunnerConfig,
     payload: Pid,
     mut ready: io::PipeReader,
     mut mapped: io::PipeWriter,
@@ -114,9 +114,9 @@ fn map_ids(
     if ready.read(&mut [0])? == 0 {
         return Ok(());
     }
-    let user = &plan.program.user;
+    let user = &config.program.user;
     for (file, id) in [("uid_map", user.uid), ("gid_map", user.gid)] {
-        let map = match plan.privilege {
+        let map = match config.privilege {
             Privilege::Root => identity(&fs_err::read_to_string(format!("/proc/self/{file}"))?),
             Privilege::Rootless => format!("{id} 0 1\n"),
         };

@@ -26,7 +26,7 @@ const MAX_DESCRIPTORS: usize = 6;
 /// From the agent to the runner, in a memory file whose descriptor is the
 /// first of the only message; those of the pipes and of the network follow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Plan {
+pub(super) struct RunnerConfig {
     /// Unique on this machine.
     pub(super) id: String,
     /// The agent's process id.
@@ -54,7 +54,7 @@ pub(super) struct Plan {
     /// What the agent's cgroups allow.
     pub(super) limits: Limits,
     /// The payload.
-    pub(super) program: Program,
+    pub(super) program: PayloadProgram,
     /// The size of its terminal, or pipes.
     pub(super) terminal: Option<TerminalSize>,
 }
@@ -72,7 +72,7 @@ pub(super) struct ProvidedFile {
 
 /// What the container's init starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Program {
+pub(super) struct PayloadProgram {
     /// Program and arguments; at least one.
     pub(super) args: Vec<String>,
     /// The whole environment.
@@ -83,7 +83,7 @@ pub(super) struct Program {
     pub(super) user: User,
 }
 
-/// The payload may run: from the agent to the runner, after its plan, and from
+/// The payload may run: from the agent to the runner, after its configuration, and from
 /// the runner to the payload, which has done everything else by then.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Start;
@@ -104,7 +104,7 @@ pub(super) enum Report {
     /// terminal's master when there is a terminal.
     Started,
     /// There will be no payload.
-    Failed(Fault),
+    Failed(SetupError),
     /// The payload has ended.
     Ended {
         /// Its exit code, or 128 + signal.
@@ -113,20 +113,20 @@ pub(super) enum Report {
 }
 
 /// From the container's init to the runner. The end of the stream means that
-/// the payload runs, unless there was a fault.
+/// the payload runs, unless there was an error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Birth {
+pub(super) enum InitMessage {
     /// The descriptor is the terminal's master.
     Terminal,
     /// There will be no payload.
-    Failed(Fault),
+    Failed(SetupError),
 }
 
 /// Why there is no payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Fault {
+pub(super) enum SetupError {
     /// A step failed; the chain of errors, outermost first.
-    Setup {
+    Step {
         /// Never empty.
         chain: Vec<String>,
     },
@@ -232,8 +232,8 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     }
 }
 
-impl Fault {
-    /// The longest text that a fault carries of each error.
+impl SetupError {
+    /// The longest text that a setup error carries of each error.
     const MAX_TEXT: usize = 2048;
     /// The most errors of a chain that it carries.
     const MAX_CHAIN: usize = 8;
@@ -248,14 +248,14 @@ impl Fault {
     pub(super) fn from_chain(chain: impl IntoIterator<Item = String>) -> Self {
         let cut = |text: String| text.chars().take(Self::MAX_TEXT).collect();
         let chain = chain.into_iter().take(Self::MAX_CHAIN).map(cut).collect();
-        Self::Setup { chain }
+        Self::Step { chain }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
-    use super::{Birth, Fault, Report, Start, pair, receive, send};
+    use super::{InitMessage, Report, SetupError, Start, pair, receive, send};
     use std::io::Read;
     use std::os::fd::AsFd;
 
@@ -293,9 +293,9 @@ mod tests {
     #[test]
     fn a_long_chain_still_fits() {
         let (ours, theirs) = pair().unwrap();
-        let fault = Fault::from_chain(std::iter::repeat_n("x".repeat(9000), 100));
-        send(&ours, &Birth::Failed(fault.clone()), &[]).unwrap();
-        let (birth, _) = receive::<Birth>(&theirs).unwrap().unwrap();
-        assert!(matches!(birth, Birth::Failed(found) if found == fault));
+        let error = SetupError::from_chain(std::iter::repeat_n("x".repeat(9000), 100));
+        send(&ours, &InitMessage::Failed(error.clone()), &[]).unwrap();
+        let (init_socket, _) = receive::<InitMessage>(&theirs).unwrap().unwrap();
+        assert!(matches!(init_socket, InitMessage::Failed(found) if found == error));
     }
 }

@@ -17,7 +17,9 @@ use rustix::thread::{
     set_capabilities_secure_bits, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use super::message::{self, Birth, Fault, Plan, Program, Start, TerminalSize};
+use super::message::{
+    self, InitMessage, PayloadProgram, RunnerConfig, SetupError, Start, TerminalSize,
+};
 use super::seccomp::{self, SeccompError};
 use super::spec::User;
 use super::{interpreter, landlock};
@@ -67,77 +69,77 @@ enum PayloadError {
 }
 
 impl PayloadError {
-    fn fault(&self) -> Fault {
+    fn error(&self) -> SetupError {
         let number = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EINVAL);
         match self {
-            Self::WorkingDirectory(source) => Fault::WorkingDirectory {
+            Self::WorkingDirectory(source) => SetupError::WorkingDirectory {
                 errno: number(source),
             },
-            Self::Program(source) => Fault::Program {
+            Self::Program(source) => SetupError::Program {
                 errno: number(source),
             },
             Self::Interpreter {
                 interpreter,
                 source,
-            } => Fault::Interpreter {
+            } => SetupError::Interpreter {
                 interpreter: interpreter.clone(),
                 errno: number(source),
             },
-            other => Fault::from_error(other),
+            other => SetupError::from_error(other),
         }
     }
 }
 
 /// Executes the program, or tells why not and ends the process.
 pub(super) fn run(
-    plan: &Plan,
-    birth: &OwnedFd,
+    config: &RunnerConfig,
+    init_socket: &OwnedFd,
     ready: io::PipeWriter,
     mapped: io::PipeReader,
 ) -> ! {
-    let Err(error) = become_program(plan, birth, ready, mapped);
+    let Err(error) = become_program(config, init_socket, ready, mapped);
     // A runner that is gone needs no report.
-    let _ = message::send(birth, &Birth::Failed(error.fault()), &[]);
+    let _ = message::send(init_socket, &InitMessage::Failed(error.error()), &[]);
     syscall::exit_now(CANNOT_RUN)
 }
 
 fn become_program(
-    plan: &Plan,
-    birth: &OwnedFd,
+    config: &RunnerConfig,
+    init_socket: &OwnedFd,
     ready: io::PipeWriter,
     mapped: io::PipeReader,
 ) -> Result<Infallible, PayloadError> {
     setsid().map_err(|error| PayloadError::Session(error.into()))?;
     nest(ready, mapped).map_err(PayloadError::UserNamespace)?;
-    limits::apply(plan.processes).map_err(PayloadError::Limits)?;
+    limits::apply(config.processes).map_err(PayloadError::Limits)?;
     // Root may enter what the program's user may not, and stay there.
-    let entered = enter(&plan.program.cwd);
-    let user = &plan.program.user;
-    identify(user, plan.privilege).map_err(|source| PayloadError::Identity {
+    let entered = enter(&config.program.cwd);
+    let user = &config.program.user;
+    identify(user, config.privilege).map_err(|source| PayloadError::Identity {
         uid: user.uid,
         gid: user.gid,
         source,
     })?;
-    if let Some(size) = plan.terminal {
+    if let Some(size) = config.terminal {
         let master = open_terminal(size).map_err(PayloadError::Terminal)?;
-        message::send(birth, &Birth::Terminal, &[master.as_fd()])
+        message::send(init_socket, &InitMessage::Terminal, &[master.as_fd()])
             .map_err(PayloadError::Terminal)?;
     }
     drop_capabilities().map_err(PayloadError::Capabilities)?;
-    await_start(birth).map_err(PayloadError::Start)?;
-    match enter(&plan.program.cwd) {
+    await_start(init_socket).map_err(PayloadError::Start)?;
+    match enter(&config.program.cwd) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && entered.is_ok() => {}
         again => again.map_err(PayloadError::WorkingDirectory)?,
     }
     syscall::reset_signals();
     landlock::apply().map_err(PayloadError::Landlock)?;
     seccomp::apply().map_err(PayloadError::Seccomp)?;
-    Err(execute(&plan.program))
+    Err(execute(&config.program))
 }
 
 /// Until then, mounts may still be missing.
-fn await_start(birth: &OwnedFd) -> io::Result<()> {
-    match message::receive(birth)? {
+fn await_start(init_socket: &OwnedFd) -> io::Result<()> {
+    match message::receive(init_socket)? {
         Some((Start, _)) => Ok(()),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
@@ -213,7 +215,7 @@ fn enter(directory: &Path) -> io::Result<()> {
 
 /// Returns only when it fails. The standard library finds the program by the
 /// `PATH` that it is given.
-fn execute(program: &Program) -> PayloadError {
+fn execute(program: &PayloadProgram) -> PayloadError {
     let mut args = program.args.iter();
     let name = args.next().map(String::as_str).unwrap_or_default();
     let env = program.env.iter().map(|(name, value)| (name, value));

@@ -100,7 +100,7 @@ pub(super) fn last_lines(log: &File) -> Vec<String> {
 }
 
 impl Runner {
-    /// Starts a runner that reads its plan from `control`.
+    /// Starts a runner that reads its configuration from `control`.
     pub(super) async fn spawn(control: OwnedFd) -> io::Result<Self> {
         spawn(|| Self::spawn_here(control)).await
     }

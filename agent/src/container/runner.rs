@@ -20,7 +20,7 @@ mod oci;
 mod overlay;
 mod root;
 
-use super::message::{self, Birth, Plan, Report, Start};
+use super::message::{self, InitMessage, Report, RunnerConfig, Start};
 use super::spec::Network;
 use super::{ExitCode, network};
 use crate::kernel::reexec::{self, Task};
@@ -29,9 +29,9 @@ use bundle::Bundle;
 use error::RunnerError;
 use log::Log;
 
-/// The descriptors that came with the plan.
+/// The descriptors that came with the configuration.
 #[derive(Debug, Default)]
-struct Gifts {
+struct InheritedFds {
     /// Standard input, output and error; none for a terminal.
     pipes: Vec<OwnedFd>,
     namespace: Option<OwnedFd>,
@@ -51,7 +51,7 @@ fn run_here() -> ! {
     };
     let report = match run(&control) {
         Ok(code) => Report::Ended { code },
-        Err(error) => Report::Failed(error.into_fault()),
+        Err(error) => Report::Failed(error.into_setup_error()),
     };
     // An agent that is gone needs no report.
     let _ = message::send(&control, &report, &[]);
@@ -69,37 +69,37 @@ fn take_control() -> io::Result<OwnedFd> {
 
 fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     syscall::assert_single_thread().map_err(RunnerError::Threads)?;
-    let (plan, gifts) = receive_plan(control).map_err(RunnerError::Plan)?;
-    reexec::die_with(plan.agent).map_err(RunnerError::Plan)?;
+    let (config, inherited) = receive_config(control).map_err(RunnerError::RunnerConfig)?;
+    reexec::die_with(config.agent).map_err(RunnerError::RunnerConfig)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    limits::volunteer();
+    limits::raise_oom_score();
     let log = Log::start().map_err(RunnerError::Log)?;
 
-    enter_network(&plan, gifts.namespace)?;
+    enter_network(&config, inherited.namespace)?;
     syscall::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWCGROUP)
         .map_err(RunnerError::MountNamespace)?;
     namespace::make_mounts_private().map_err(RunnerError::MountNamespace)?;
-    let bundle = Bundle::make(&plan)?;
+    let bundle = Bundle::make(&config)?;
 
-    let (birth, theirs) = message::pair().map_err(RunnerError::Birth)?;
-    let init = executor::start(&plan, &bundle, gifts.pipes, theirs, &log)?;
-    let process =
-        pidfd_open(init, PidfdFlags::empty()).map_err(|error| RunnerError::Birth(error.into()))?;
+    let (init_socket, theirs) = message::pair().map_err(RunnerError::InitMessage)?;
+    let init = executor::start(&config, &bundle, inherited.pipes, theirs, &log)?;
+    let process = pidfd_open(init, PidfdFlags::empty())
+        .map_err(|error| RunnerError::InitMessage(error.into()))?;
     await_start(control)?;
     // Taking the own namespace down takes time: it waits until the end.
     let _own = File::open("/proc/self/ns/mnt").map_err(RunnerError::MountNamespace)?;
-    mounts::mount_late(&plan, &plan.scratch, &process)?;
+    mounts::mount_late(&config, &config.scratch, &process)?;
     // A payload that has failed before does not listen, but has told why.
-    let _ = message::send(&birth, &Start, &[]);
-    let terminal = await_birth(&birth)?;
+    let _ = message::send(&init_socket, &Start, &[]);
+    let terminal = await_payload(&init_socket)?;
     let mut descriptors = vec![process.as_fd()];
     descriptors.extend(terminal.as_ref().map(AsFd::as_fd));
-    message::send(control, &Report::Started, &descriptors).map_err(RunnerError::Birth)?;
-    drop((birth, terminal));
+    message::send(control, &Report::Started, &descriptors).map_err(RunnerError::InitMessage)?;
+    drop((init_socket, terminal));
     wait_for(init)
 }
 
-fn receive_plan(control: &OwnedFd) -> io::Result<(Plan, Gifts)> {
+fn receive_config(control: &OwnedFd) -> io::Result<(RunnerConfig, InheritedFds)> {
     let gone = || io::Error::other("the agent has gone");
     let ((), descriptors) = message::receive(control)?.ok_or_else(gone)?;
     let mut descriptors = descriptors.into_iter();
@@ -107,43 +107,47 @@ fn receive_plan(control: &OwnedFd) -> io::Result<(Plan, Gifts)> {
     file.rewind()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let plan: Plan = serde_json::from_slice(&bytes)?;
-    let pipes = if plan.terminal.is_none() { 3 } else { 0 };
-    let gifts = Gifts {
+    let config: RunnerConfig = serde_json::from_slice(&bytes)?;
+    let pipes = if config.terminal.is_none() { 3 } else { 0 };
+    let inherited = InheritedFds {
         pipes: descriptors.by_ref().take(pipes).collect(),
         namespace: descriptors.next(),
     };
-    Ok((plan, gifts))
+    Ok((config, inherited))
 }
 
 /// Returns when the agent wants the payload to run.
 fn await_start(control: &OwnedFd) -> Result<(), RunnerError> {
-    match message::receive(control).map_err(RunnerError::Plan)? {
+    match message::receive(control).map_err(RunnerError::RunnerConfig)? {
         Some((Start, _)) => Ok(()),
-        None => Err(RunnerError::Plan(io::Error::other("the agent has gone"))),
+        None => Err(RunnerError::RunnerConfig(io::Error::other(
+            "the agent has gone",
+        ))),
     }
 }
 
-fn enter_network(plan: &Plan, namespace: Option<OwnedFd>) -> Result<(), RunnerError> {
-    match (plan.network, namespace) {
+fn enter_network(config: &RunnerConfig, namespace: Option<OwnedFd>) -> Result<(), RunnerError> {
+    match (config.network, namespace) {
         (Network::Host, _) => Ok(()),
         (Network::None, _) => Ok(network::isolate()?),
         (Network::Namespace(()), Some(namespace)) => {
             network::join(namespace.as_fd()).map_err(RunnerError::JoinNetwork)
         }
         (Network::Namespace(()), None) => Err(RunnerError::JoinNetwork(io::Error::other(
-            "no namespace came with the plan",
+            "no namespace came with the configuration",
         ))),
     }
 }
 
 /// Returns when the payload has been executed, with its terminal's master.
-fn await_birth(birth: &OwnedFd) -> Result<Option<OwnedFd>, RunnerError> {
+fn await_payload(init_socket: &OwnedFd) -> Result<Option<OwnedFd>, RunnerError> {
     let mut terminal = None;
-    while let Some((message, descriptors)) = message::receive(birth).map_err(RunnerError::Birth)? {
+    while let Some((message, descriptors)) =
+        message::receive(init_socket).map_err(RunnerError::InitMessage)?
+    {
         match message {
-            Birth::Terminal => terminal = descriptors.into_iter().next(),
-            Birth::Failed(fault) => return Err(RunnerError::Init(fault)),
+            InitMessage::Terminal => terminal = descriptors.into_iter().next(),
+            InitMessage::Failed(error) => return Err(RunnerError::Init(error)),
         }
     }
     Ok(terminal)

@@ -10,7 +10,7 @@ use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use interleaved::Companion;
+pub use interleaved::InterleavedHasher;
 use interleaved::Stream;
 
 /// Bytes that are read and hashed at a time.
@@ -127,7 +127,7 @@ impl From<Digest> for String {
 #[derive(Debug, Default)]
 pub struct Hasher {
     stream: Stream,
-    companion: Option<Companion>,
+    companion: Option<InterleavedHasher>,
 }
 
 impl Hasher {
@@ -137,7 +137,7 @@ impl Hasher {
     }
 
     /// A hasher that has seen nothing, and takes a companion along.
-    pub fn beside(companion: Companion) -> Self {
+    pub fn beside(companion: InterleavedHasher) -> Self {
         let (stream, companion) = (Stream::default(), Some(companion));
         Self { stream, companion }
     }

@@ -38,7 +38,7 @@ pub(crate) fn apply(processes: u64) -> io::Result<()> {
 
 /// Makes this process, and all that it starts, what the kernel ends first when
 /// memory runs out. No container is refused for a kernel that does not.
-pub(crate) fn volunteer() {
+pub(crate) fn raise_oom_score() {
     const FILE: &str = "/proc/self/oom_score_adj";
     let own = fs_err::read_to_string(FILE).ok();
     let own = own.and_then(|text| text.trim().parse::<i32>().ok());

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use crate::Agent;
 use crate::container::{ContainerInput, ContainerOutput, Pipes, Terminal, of_system};
 use crate::process::attach::{Program, attach};
-use crate::request::stream::{Dialogue, Inputs};
+use crate::request::stream::{Inputs, RequestStream};
 
 const SHELL: &str = "/bin/sh";
 
@@ -24,7 +24,7 @@ pub(crate) async fn console(
     agent: &Agent,
     command: &[String],
     stdio: Stdio,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     agent.require_own("no program of it is started")?;
@@ -33,7 +33,7 @@ pub(crate) async fn console(
         let message = format!("{name} cannot be started in the machine: {error}");
         Failure::new(FailureKind::NotFound, message)
     })?;
-    attach(console, dialogue, inputs).await
+    attach(console, stream, inputs).await
 }
 
 /// The program, leader of a session of its own; all of that ends with it.

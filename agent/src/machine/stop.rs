@@ -4,7 +4,7 @@ use protocol::request::Running;
 use protocol::{Event, Failure, Reply};
 
 use crate::Agent;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 
 /// Serves a request to stop: nothing more begins, what runs finishes or is
 /// interrupted, and then the agent ends. The host that goes away before that
@@ -12,17 +12,17 @@ use crate::request::stream::Dialogue;
 pub(crate) async fn stop(
     agent: &Agent,
     running: Running,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
 ) -> Result<Reply, Failure> {
-    let drain = agent.work.drain();
-    let names = agent.work.running();
+    let drain = agent.active.drain();
+    let names = agent.active.running();
     if running == Running::Interrupt {
-        agent.work.interrupt();
+        agent.active.interrupt();
     } else if !names.is_empty() {
         let reason = names.join(", ");
-        dialogue.event(Event::Waiting { reason }).await?;
+        stream.event(Event::Waiting { reason }).await?;
     }
-    agent.work.finished().await;
+    agent.active.finished().await;
     agent.store.sync()?;
     drain.end();
     Ok(Reply::Nothing)

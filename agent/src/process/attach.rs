@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::container::{Container, ContainerInput, ContainerOutput};
 use crate::process::ports;
-use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 
 /// Bytes of output that are passed on at a time.
 const OUTPUT: usize = 16 * 1024;
@@ -83,14 +83,14 @@ impl Program for Container {
 /// Lets the host speak with a program until it ends.
 pub(crate) async fn attach(
     mut program: impl Program,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
     let (stdout, stderr) = (program.stdout(), program.stderr());
     let output = async {
         tokio::join!(
-            pass_on(stdout, Channel::Stdout, dialogue),
-            pass_on(stderr, Channel::Stderr, dialogue),
+            pass_on(stdout, Channel::Stdout, stream),
+            pass_on(stderr, Channel::Stderr, stream),
         )
     };
     tokio::pin!(output);
@@ -98,8 +98,8 @@ pub(crate) async fn attach(
     let feeding = feed(program.stdin(), chunks);
     tokio::pin!(feeding);
     let mut stdin = Some(sender);
-    dialogue.event(Event::Started).await?;
-    let watching = ports::watch(program.process(), dialogue);
+    stream.event(Event::Started).await?;
+    let watching = ports::watch(program.process(), stream);
     tokio::pin!(watching);
     let mut watched = false;
     let (mut fed, mut passed, mut code) = (false, false, None);
@@ -180,7 +180,7 @@ async fn feed(stdin: Option<impl AsyncWrite + Unpin>, mut chunks: mpsc::Receiver
 pub(crate) async fn pass_on(
     output: Option<impl AsyncRead + Unpin>,
     channel: Channel,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
 ) -> Result<(), HostGone> {
     let Some(mut output) = output else {
         return Ok(());
@@ -190,7 +190,7 @@ pub(crate) async fn pass_on(
         buffer.reserve(OUTPUT);
         match output.read_buf(&mut buffer).await {
             Ok(0) | Err(_) => return Ok(()),
-            Ok(_) => dialogue.data(channel, buffer.split().freeze()).await?,
+            Ok(_) => stream.data(channel, buffer.split().freeze()).await?,
         }
     }
 }

@@ -50,14 +50,14 @@ struct Place {
 
 /// A root file system and what its programs are told.
 #[derive(Debug)]
-pub(crate) struct Trusting {
+pub(crate) struct CaBundle {
     /// Directories of overlayfs, the uppermost first.
     pub(crate) lowers: Vec<PathBuf>,
     /// Variables of programs that do not find the authorities by themselves.
     pub(crate) env: Vec<EnvVar>,
 }
 
-impl Trusting {
+impl CaBundle {
     /// Nothing is added.
     pub(crate) fn as_it_is(lowers: Vec<PathBuf>) -> Self {
         Self {
@@ -72,7 +72,7 @@ pub(crate) fn behind_proxies(
     lowers: Vec<PathBuf>,
     access: &RegistryAccess,
     scratch: &Path,
-) -> io::Result<Trusting> {
+) -> io::Result<CaBundle> {
     let mut trusting = add(lowers, access.extra_ca.as_deref(), scratch)?;
     trusting.env.extend(proxies(access));
     Ok(trusting)
@@ -96,7 +96,7 @@ pub(crate) fn add(
     lowers: Vec<PathBuf>,
     extra: Option<&str>,
     scratch: &Path,
-) -> io::Result<Trusting> {
+) -> io::Result<CaBundle> {
     let machine = of_machine();
     add_certificates(lowers, &[&machine, extra.unwrap_or_default()], scratch)
 }
@@ -105,14 +105,14 @@ fn add_certificates(
     lowers: Vec<PathBuf>,
     certificates: &[&str],
     scratch: &Path,
-) -> io::Result<Trusting> {
+) -> io::Result<CaBundle> {
     let image = Merged(&lowers);
     let used = PLACES.into_iter().find(|it| image.has_file(it.bundle));
     let place = used.unwrap_or(PLACES[0]);
     let own = image.text(place.bundle, CAP).unwrap_or_default();
     let missing = missing(&own, certificates);
     if missing.is_empty() {
-        return Ok(Trusting::as_it_is(lowers));
+        return Ok(CaBundle::as_it_is(lowers));
     }
     let mut tree = Tree::new(scratch.join("authorities"));
     let bundle = lead(image, place.bundle)?;
@@ -127,7 +127,7 @@ fn add_certificates(
     let layer = tree.into_layer();
     let lowers = stack::above(&layer, lowers, scratch.join("above-authorities"))?;
     let env = variables(place);
-    Ok(Trusting { lowers, env })
+    Ok(CaBundle { lowers, env })
 }
 
 /// Names that many programs know, and that say nothing but where authorities

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use protocol::Event;
 
-use crate::request::stream::{Dialogue, HostGone};
+use crate::request::stream::{HostGone, RequestStream};
 
 /// How often the table is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ type Listener = (u16, u64);
 
 /// Tells the host of ports that descendants of a process open and close.
 /// Never returns while the host listens.
-pub(crate) async fn watch(runner: u32, dialogue: &Dialogue) -> Result<(), HostGone> {
+pub(crate) async fn watch(runner: u32, stream: &RequestStream) -> Result<(), HostGone> {
     let (mut table, mut open) = (HashSet::new(), BTreeSet::new());
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -33,10 +33,10 @@ pub(crate) async fn watch(runner: u32, dialogue: &Dialogue) -> Result<(), HostGo
         }
         let ports = ports_of(runner, &now);
         for port in ports.difference(&open) {
-            dialogue.event(Event::PortOpened { port: *port }).await?;
+            stream.event(Event::PortOpened { port: *port }).await?;
         }
         for port in open.difference(&ports) {
-            dialogue.event(Event::PortClosed { port: *port }).await?;
+            stream.event(Event::PortClosed { port: *port }).await?;
         }
         (table, open) = (now, ports);
     }

@@ -1,4 +1,4 @@
-//! One registry: where it is, how it is reached, and patience with it.
+//! One registry: where it is, how it is reached, and how long locald waits for it.
 
 mod auth;
 mod refusal;
@@ -17,13 +17,13 @@ use super::RegistryError;
 use super::address::{BadAddress, bases};
 use super::exchange::{Exchange, Secret};
 use super::http::client;
-use super::patience::{Pace, Patience, TransportError};
 use super::refusal::{is_passing, retry_after};
-use super::registry_host::Base;
-use super::request::{Fault, Question, Target};
+use super::registry_host::RegistryHost;
+use super::request::{AttemptError, RegistryRequest, Target};
 use super::server::Server;
+use super::timeout::{BodyTimeout, ResponseTimeout, TransportError};
 use crate::images::reference::registry_name;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 
 /// Bytes must come at least this often.
 pub(super) const IDLE: Duration = Duration::from_mins(1);
@@ -38,23 +38,23 @@ const BODY_CAP: usize = 4 * DATA_CAP;
 
 /// One registry, for one request of the host.
 #[derive(Debug)]
-pub(super) struct Remote {
+pub(super) struct RegistryClient {
     /// As image references have it.
     registry: String,
     /// Asked when it can answer.
-    mirror: Option<Base>,
-    base: Base,
-    client: Client,
+    mirror: Option<RegistryHost>,
+    host: RegistryHost,
+    http: Client,
     idle: Duration,
-    dialogue: Dialogue,
+    stream: RequestStream,
 }
 
-impl Remote {
+impl RegistryClient {
     pub(super) fn new(
         registry: &str,
         access: &RegistryAccess,
         idle: Duration,
-        dialogue: Dialogue,
+        stream: RequestStream,
     ) -> Result<Self, RegistryError> {
         let wanted = |settings: &&RegistrySettings| {
             settings.name == registry || settings.name == registry_name(registry)
@@ -68,17 +68,17 @@ impl Remote {
         };
         let client = client(&certificates, &access.proxies);
         let client = client.map_err(|error| unusable(error.into()))?;
-        let (mirror, base) =
+        let (mirror, host) =
             bases(registry, settings).map_err(|error: BadAddress| unusable(error.into()))?;
         Ok(Self {
             registry: registry.to_owned(),
             mirror: mirror
                 .zip(settings.and_then(RegistrySettings::mirror_name))
-                .map(|(url, name)| Base::new(url, name)),
-            base: Base::new(base, registry_name(registry)),
-            client,
+                .map(|(url, name)| RegistryHost::new(url, name)),
+            host: RegistryHost::new(host, registry_name(registry)),
+            http: client,
             idle,
-            dialogue,
+            stream,
         })
     }
 
@@ -87,26 +87,26 @@ impl Remote {
         registry_name(&self.registry)
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn http(&self) -> &Client {
+        &self.http
     }
 
-    pub(super) fn dialogue(&self) -> &Dialogue {
-        &self.dialogue
+    pub(super) fn stream(&self) -> &RequestStream {
+        &self.stream
     }
 
-    pub(super) fn patience(&self) -> Patience<'_> {
-        Patience::Idle(self.idle)
+    pub(super) fn timeout(&self) -> ResponseTimeout<'_> {
+        ResponseTimeout::Idle(self.idle)
     }
 
-    pub(super) fn pace(&self) -> Pace {
-        Pace::new(self.idle)
+    pub(super) fn body_timeout(&self) -> BodyTimeout {
+        BodyTimeout::new(self.idle)
     }
 
     /// Whether an address is the registry's, or its mirror's.
     pub(super) fn owns(&self, url: &Url) -> bool {
-        let mut bases = self.mirror.iter().chain([&self.base]);
-        bases.any(|base| base.origin().owns(url))
+        let mut bases = self.mirror.iter().chain([&self.host]);
+        bases.any(|host| host.origin().owns(url))
     }
 
     pub(super) fn unreachable(&self, source: TransportError) -> RegistryError {
@@ -114,7 +114,7 @@ impl Remote {
         RegistryError::Unreachable { server, source }
     }
 
-    pub(super) fn nonsense(&self, what: &str, reason: impl Into<String>) -> RegistryError {
+    pub(super) fn protocol_error(&self, what: &str, reason: impl Into<String>) -> RegistryError {
         RegistryError::Protocol {
             registry: self.name().to_owned(),
             what: what.to_owned(),
@@ -124,29 +124,29 @@ impl Remote {
 
     /// Asks until there is an answer that is no passing fault. An answer of
     /// another kind than success is an error.
-    pub(super) async fn ask(
+    pub(super) async fn send(
         &self,
-        question: &Question<'_>,
+        request: &RegistryRequest<'_>,
         extend: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, RegistryError> {
-        let response = self.ask_any(question, extend).await?;
+        let response = self.send_any(request, extend).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(self.refusal(response, question.what).await)
+        Err(self.refusal(response, request.what).await)
     }
 
-    /// As [`ask`](Self::ask), but any answer that is not worth another attempt
+    /// As [`send`](Self::send), but any answer that is not worth another attempt
     /// is returned.
-    pub(super) async fn ask_any(
+    pub(super) async fn send_any(
         &self,
-        question: &Question<'_>,
+        request: &RegistryRequest<'_>,
         extend: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, RegistryError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let (pause, reason) = match self.ask_once(question, &extend).await {
+            let (pause, reason) = match self.send_once(request, &extend).await {
                 Ok(response) if !is_passing(response.status()) || attempt == ATTEMPTS => {
                     return Ok(response);
                 }
@@ -154,7 +154,7 @@ impl Remote {
                 Err(fault) if !fault.passing || attempt == ATTEMPTS => return Err(fault.error),
                 Err(fault) => (fault.pause, fault.reason()),
             };
-            self.pause(attempt, pause, reason, question.what).await;
+            self.pause(attempt, pause, reason, request.what).await;
         }
     }
 
@@ -169,7 +169,7 @@ impl Remote {
         let pause = wanted
             .unwrap_or(PAUSE * 2_u32.pow(attempt - 1))
             .min(LONGEST_PAUSE);
-        self.dialogue.progress(Event::Pull(PullEvent::Retry {
+        self.stream.progress(Event::Pull(PullEvent::Retry {
             image: what.to_owned(),
             reason: format!("{}: {reason}", self.name()),
             millis: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
@@ -178,64 +178,64 @@ impl Remote {
     }
 
     /// Asks the mirror first; what it does not have is asked of the registry.
-    pub(super) async fn ask_once(
+    pub(super) async fn send_once(
         &self,
-        question: &Question<'_>,
+        request: &RegistryRequest<'_>,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Fault> {
-        let reads = matches!(question.method, Method::GET | Method::HEAD);
+    ) -> Result<Response, AttemptError> {
+        let reads = matches!(request.method, Method::GET | Method::HEAD);
         if let Some(mirror) = self.mirror.as_ref().filter(|_| reads) {
-            match self.ask_base(mirror, question, extend).await {
+            match self.send_to(mirror, request, extend).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => tracing::debug!(status = %response.status(), "mirror"),
                 Err(fault) => tracing::debug!(error = %fault.error, "mirror"),
             }
         }
-        self.ask_base(&self.base, question, extend).await
+        self.send_to(&self.host, request, extend).await
     }
 
-    async fn ask_base(
+    async fn send_to(
         &self,
-        base: &Base,
-        question: &Question<'_>,
+        host: &RegistryHost,
+        request: &RegistryRequest<'_>,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Fault> {
-        let key = (question.repository.to_owned(), question.operation);
-        let known = base.answer(&key);
-        let response = self.send(base, question, known.as_ref(), extend).await?;
-        if !base.is_challenge(&response) {
+    ) -> Result<Response, AttemptError> {
+        let key = (request.repository.to_owned(), request.operation);
+        let known = host.answer(&key);
+        let response = self.exchange(host, request, known.as_ref(), extend).await?;
+        if !host.is_challenge(&response) {
             return Ok(response);
         }
-        match auth::answer(self, base, &response, question).await? {
+        match auth::answer(self, host, &response, request).await? {
             Some(answer) if Some(&answer) != known.as_ref() => {
-                let repeated = self.send(base, question, Some(&answer), extend).await?;
-                base.remember(key, answer);
+                let repeated = self.exchange(host, request, Some(&answer), extend).await?;
+                host.remember(key, answer);
                 Ok(repeated)
             }
             _ => Ok(response),
         }
     }
 
-    async fn send(
+    async fn exchange(
         &self,
-        base: &Base,
-        question: &Question<'_>,
+        host: &RegistryHost,
+        request: &RegistryRequest<'_>,
         answer: Option<&HeaderValue>,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Fault> {
-        let url = match &question.target {
-            Target::Path(path) => base.at(question.repository, path),
+    ) -> Result<Response, AttemptError> {
+        let url = match &request.target {
+            Target::Path(path) => host.at(request.repository, path),
             Target::Url(url) => url.clone(),
         };
         let exchange = Exchange {
-            client: &self.client,
-            method: &question.method,
+            client: &self.http,
+            method: &request.method,
             url: &url,
-            owner: base.origin(),
+            owner: host.origin(),
             secret: answer.map_or(Secret::None, Secret::Authorization),
-            patience: question.sent.map_or(self.patience(), Patience::upload),
+            timeout: request.sent.map_or(self.timeout(), ResponseTimeout::upload),
         };
-        exchange.send(extend).await.map_err(|source| Fault {
+        exchange.send(extend).await.map_err(|source| AttemptError {
             passing: !source.is_final(),
             pause: None,
             error: self.unreachable(source),
@@ -248,12 +248,12 @@ impl Remote {
         mut response: Response,
         what: &str,
     ) -> Result<Vec<u8>, RegistryError> {
-        let (mut bytes, mut pace) = (Vec::new(), self.pace());
+        let (mut bytes, mut body_timeout) = (Vec::new(), self.body_timeout());
         loop {
-            match pace.next(response.chunk()).await {
+            match body_timeout.next(response.chunk()).await {
                 Ok(None) => return Ok(bytes),
                 Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_CAP => bytes.extend(chunk),
-                Ok(Some(_)) => return Err(self.nonsense(what, "more than 4 MiB")),
+                Ok(Some(_)) => return Err(self.protocol_error(what, "more than 4 MiB")),
                 Err(error) => return Err(self.unreachable(error)),
             }
         }

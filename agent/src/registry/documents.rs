@@ -6,9 +6,9 @@ use protocol::event::ImageRole;
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 
-use super::client::Remote;
+use super::client::RegistryClient;
 use super::index::{IMAGE_TYPES, INDEX_TYPES, check_platform, choose, is_index};
-use super::request::{Operation, Question, Target};
+use super::request::{Operation, RegistryRequest, Target};
 use super::{Registry, RegistryError, Resolved};
 use crate::crash::{self, Point};
 use crate::images::digest::Digest;
@@ -26,15 +26,15 @@ impl Registry {
         role: ImageRole,
         stored: Option<&StoredImage>,
     ) -> Result<Resolved, RegistryError> {
-        let remote = self.remote(name).await?;
+        let client = self.client(name).await?;
         let what = format!("image {}", name.familiar());
-        let (mut descriptor, mut bytes) = manifest(&remote, name, &name.version(), &what).await?;
+        let (mut descriptor, mut bytes) = manifest(&client, name, &name.version(), &what).await?;
         for _ in 0..NESTED {
             if !is_index(&descriptor, &bytes) {
                 break;
             }
-            let digest = choose(name, &remote, &bytes)?.digest;
-            (descriptor, bytes) = manifest(&remote, name, &digest.to_string(), &what).await?;
+            let digest = choose(name, &client, &bytes)?.digest;
+            (descriptor, bytes) = manifest(&client, name, &digest.to_string(), &what).await?;
         }
         let content = |source| RegistryError::Content {
             what: what.clone(),
@@ -43,7 +43,7 @@ impl Registry {
         let parsed = Manifest::parse(&descriptor.digest, &bytes).map_err(content)?;
         let config = match store.read_blob(&parsed.config.digest, DOCUMENT_CAP) {
             Ok(config) => config,
-            Err(_) => self.fetch_small(&remote, name, &parsed.config).await?,
+            Err(_) => self.fetch_small(&client, name, &parsed.config).await?,
         };
         let image = Image::new(descriptor.digest, bytes, config).map_err(content)?;
         check_platform(name, &image)?;
@@ -74,12 +74,12 @@ impl Registry {
         name: &ImageRef,
         digest: &Digest,
     ) -> Result<(), RegistryError> {
-        let remote = self.remote(name).await?;
+        let client = self.client(name).await?;
         let what = format!("image {}", name.familiar());
-        let (_, bytes) = manifest(&remote, name, &digest.to_string(), &what).await?;
+        let (_, bytes) = manifest(&client, name, &digest.to_string(), &what).await?;
         let parsed = Manifest::parse(digest, &bytes)
             .map_err(|source| RegistryError::Content { what, source })?;
-        let config = self.fetch_small(&remote, name, &parsed.config).await?;
+        let config = self.fetch_small(&client, name, &parsed.config).await?;
         store.write_blob(&bytes)?;
         store.write_blob(&config)?;
         Ok(())
@@ -87,15 +87,15 @@ impl Registry {
 
     async fn fetch_small(
         &self,
-        remote: &Remote,
+        client: &RegistryClient,
         name: &ImageRef,
         blob: &Descriptor,
     ) -> Result<Vec<u8>, RegistryError> {
         let what = format!("the configuration of {}", name.familiar());
         if blob.size > DOCUMENT_CAP {
-            return Err(remote.nonsense(&what, "a configuration of more than 4 MiB"));
+            return Err(client.protocol_error(&what, "a configuration of more than 4 MiB"));
         }
-        let question = Question {
+        let request = RegistryRequest {
             method: Method::GET,
             target: Target::Path(&format!("blobs/{}", blob.digest)),
             repository: name.repository(),
@@ -103,8 +103,8 @@ impl Registry {
             what: &what,
             sent: None,
         };
-        let response = remote.ask(&question, |request| request).await?;
-        let bytes = remote.body(response, &what).await?;
+        let response = client.send(&request, |request| request).await?;
+        let bytes = client.body(response, &what).await?;
         let actual = Digest::of(&bytes);
         if actual != blob.digest {
             let expected = blob.digest;
@@ -116,12 +116,12 @@ impl Registry {
 }
 
 async fn manifest(
-    remote: &Remote,
+    client: &RegistryClient,
     name: &ImageRef,
     version: &str,
     what: &str,
 ) -> Result<(Descriptor, Vec<u8>), RegistryError> {
-    let question = Question {
+    let request = RegistryRequest {
         method: Method::GET,
         target: Target::Path(&format!("manifests/{version}")),
         repository: name.repository(),
@@ -131,14 +131,14 @@ async fn manifest(
     };
     let accepted = [INDEX_TYPES, IMAGE_TYPES].concat().join(", ");
     let accept = |request: reqwest::RequestBuilder| request.header(ACCEPT, &accepted);
-    let response = remote.ask(&question, accept).await?;
+    let response = client.send(&request, accept).await?;
     let media_type = response
         .headers()
         .get(reqwest::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .map(|value| value.split(';').next().unwrap_or(value).trim().to_owned())
         .unwrap_or_default();
-    let bytes = remote.body(response, what).await?;
+    let bytes = client.body(response, what).await?;
     let digest = Digest::of(&bytes);
     if let Ok(expected) = version.parse::<Digest>()
         && expected != digest

@@ -8,8 +8,8 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::RegistryError;
-use super::client::Remote;
-use super::request::{Operation, Question, Target};
+use super::client::RegistryClient;
+use super::request::{Operation, RegistryRequest, Target};
 use crate::store::Descriptor;
 
 /// Chunks between the network and the thread that unpacks them.
@@ -67,7 +67,7 @@ impl Read for Chunks {
 /// where it broke; whoever reads verifies the digest of the whole. Ends early,
 /// without an error, when nobody reads any more.
 pub(super) async fn download(
-    remote: &Remote,
+    client: &RegistryClient,
     repository: &str,
     blob: &Descriptor,
     sink: &mpsc::Sender<Bytes>,
@@ -77,29 +77,33 @@ pub(super) async fn download(
     let mut done = 0;
     let mut breaks = 0;
     while done < blob.size {
-        let mut response = ask(remote, repository, blob, done, &what).await?;
+        let mut response = ask(client, repository, blob, done, &what).await?;
         let mut skip = match begin(&response) {
             Some(begin) if begin <= done => done - begin,
             // What is in between would be missing: from the beginning, then.
             _ => {
-                response = ask(remote, repository, blob, 0, &what).await?;
+                response = ask(client, repository, blob, 0, &what).await?;
                 match begin(&response) {
                     Some(0) => done,
-                    _ => return Err(remote.nonsense(&what, "another range than it was asked for")),
+                    _ => {
+                        return Err(
+                            client.protocol_error(&what, "another range than it was asked for")
+                        );
+                    }
                 }
             }
         };
-        let (mut pace, mut reason) = (remote.pace(), String::new());
+        let (mut body_timeout, mut reason) = (client.body_timeout(), String::new());
         loop {
-            let chunk = match pace.next(response.chunk()).await {
+            let chunk = match body_timeout.next(response.chunk()).await {
                 Ok(Some(chunk)) => chunk,
                 // The answer is whole: another one would be as short.
                 Ok(None) if done < blob.size => {
                     let reason = format!("{done} bytes instead of {}", blob.size);
-                    return Err(remote.nonsense(&what, reason));
+                    return Err(client.protocol_error(&what, reason));
                 }
                 Ok(None) => break,
-                Err(error) if breaks == RESUMES => return Err(remote.unreachable(error)),
+                Err(error) if breaks == RESUMES => return Err(client.unreachable(error)),
                 Err(error) => {
                     reason = error.root_cause();
                     break;
@@ -112,7 +116,7 @@ pub(super) async fn download(
             done += fresh.len() as u64;
             if done > blob.size {
                 let reason = format!("more than the announced {} bytes", blob.size);
-                return Err(remote.nonsense(&what, reason));
+                return Err(client.protocol_error(&what, reason));
             }
             progress(done);
             if sink.send(fresh).await.is_err() {
@@ -125,20 +129,20 @@ pub(super) async fn download(
                 "connection broke at {done} of {} bytes: {reason}",
                 blob.size
             );
-            remote.pause(breaks, None, reason, &what).await;
+            client.pause(breaks, None, reason, &what).await;
         }
     }
     Ok(())
 }
 
 async fn ask(
-    remote: &Remote,
+    client: &RegistryClient,
     repository: &str,
     blob: &Descriptor,
     done: u64,
     what: &str,
 ) -> Result<Response, RegistryError> {
-    let question = Question {
+    let request = RegistryRequest {
         method: Method::GET,
         target: Target::Path(&format!("blobs/{}", blob.digest)),
         repository,
@@ -153,7 +157,7 @@ async fn ask(
             request.header(RANGE, format!("bytes={done}-"))
         }
     };
-    remote.ask(&question, from).await
+    client.send(&request, from).await
 }
 
 /// Where an answer begins in the blob: a registry may ignore the range that it

@@ -2,8 +2,8 @@
 
 use protocol::{Failure, FailureKind};
 
-use super::patience::TransportError;
 use super::server::Server;
+use super::timeout::TransportError;
 use crate::images::reference::BadReference;
 use crate::request::stream::HostGone;
 use crate::store::StoreError;

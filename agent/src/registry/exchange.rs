@@ -6,7 +6,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::origin::Origin;
-use super::patience::{Patience, TransportError};
+use super::timeout::{ResponseTimeout, TransportError};
 
 /// Redirects that one request follows.
 const REDIRECTS: usize = 10;
@@ -19,7 +19,7 @@ pub(super) struct Exchange<'a> {
     /// Whom the secret belongs to.
     pub(super) owner: &'a Origin,
     pub(super) secret: Secret<'a>,
-    pub(super) patience: Patience<'a>,
+    pub(super) timeout: ResponseTimeout<'a>,
 }
 
 /// What only its owner is told.
@@ -49,7 +49,7 @@ impl Exchange<'_> {
                 Secret::Form(form) if self.owner.owns(&url) => request.form(form),
                 Secret::Authorization(_) | Secret::None | Secret::Form(_) => request,
             };
-            let answer = self.patience.wait(request.send()).await?;
+            let answer = self.timeout.wait(request.send()).await?;
             match self.redirect(&answer) {
                 Some(next) => url = next,
                 None => return Ok(answer),

@@ -19,7 +19,7 @@ pub(super) fn client(
     let mut builder = Client::builder()
         .user_agent(concat!("locald/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        // See `exchange`, and for how long an answer is waited for, `patience`.
+        // See `exchange`, and for how long an answer is waited for, `timeout`.
         .redirect(Policy::none())
         .no_proxy();
     for pem in certificates {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::RegistryError;
-use super::client::Remote;
+use super::client::RegistryClient;
 use super::platform::{Platform, architecture};
 use crate::images::media_type;
 use crate::images::reference::ImageRef;
@@ -69,14 +69,14 @@ pub(super) fn is_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
 /// machine it is.
 pub(super) fn choose(
     name: &ImageRef,
-    remote: &Remote,
+    client: &RegistryClient,
     bytes: &[u8],
 ) -> Result<Descriptor, RegistryError> {
     let what = format!("image {}", name.familiar());
-    let index: Index =
-        serde_json::from_slice(bytes).map_err(|error| remote.nonsense(&what, error.to_string()))?;
+    let index: Index = serde_json::from_slice(bytes)
+        .map_err(|error| client.protocol_error(&what, error.to_string()))?;
     if index.layers.is_some() {
-        return Err(remote.nonsense(&what, "an index and an image at once"));
+        return Err(client.protocol_error(&what, "an index and an image at once"));
     }
     let entries: Vec<Entry> = index.manifests.iter().filter_map(Entry::read).collect();
     let suits = |entry: &&Entry| entry.platform.as_ref().map(Platform::suits_here);

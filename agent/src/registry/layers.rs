@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::download::{Chunks, download, pipe};
 use super::{Registry, RegistryError};
 use crate::crash::{self, Point};
-use crate::images::digest::{Companion, DiffId, Digest, Hasher};
+use crate::images::digest::{DiffId, Digest, Hasher, InterleavedHasher};
 use crate::images::reference::ImageRef;
 use crate::store::layer::{Compression, LayerError};
 use crate::store::{Descriptor, Image, Store, StoreError};
@@ -49,7 +49,7 @@ impl Registry {
             missing: count(missing.len()),
             bytes: missing.iter().map(remote_size).sum(),
         };
-        self.dialogue.event(Event::Pull(resolved)).await?;
+        self.stream.event(Event::Pull(resolved)).await?;
         let (extracted, publishing) = mpsc::unbounded_channel();
         let fetches: Vec<_> = missing
             .iter()
@@ -69,7 +69,7 @@ impl Registry {
             image: name.familiar(),
             digest: image.digest.to_string(),
         };
-        Ok(self.dialogue.event(Event::Pull(done)).await?)
+        Ok(self.stream.event(Event::Pull(done)).await?)
     }
 
     async fn fetch_layer(
@@ -92,10 +92,10 @@ impl Registry {
             let (sink, chunks) = pipe(blob.size);
             let extract = move || extract_verified(&task_store, &task_blob, &task_diff_id, chunks);
             let extracting = blocking(extract);
-            let remote = self.remote(name).await?;
+            let client = self.client(name).await?;
             let report = self.reporter(name, blob);
             let downloading = async {
-                let sent = download(&remote, name.repository(), blob, &sink, report).await;
+                let sent = download(&client, name.repository(), blob, &sink, report).await;
                 drop(sink);
                 sent
             };
@@ -107,7 +107,7 @@ impl Registry {
             image: name.familiar(),
             layer: blob.digest.to_string(),
         };
-        self.dialogue.event(Event::Pull(done)).await?;
+        self.stream.event(Event::Pull(done)).await?;
         Ok(*diff_id)
     }
 
@@ -131,7 +131,7 @@ impl Registry {
         name: &ImageRef,
         blob: &Descriptor,
     ) -> Result<(), RegistryError> {
-        let remote = self.remote(name).await?;
+        let client = self.client(name).await?;
         let (sink, mut chunks) = pipe(blob.size);
         let (task_store, expected) = (store.clone(), blob.digest);
         let storing = blocking(move || -> Result<(), StoreError> {
@@ -142,7 +142,7 @@ impl Registry {
         });
         let report = self.reporter(name, blob);
         let downloading = async {
-            let sent = download(&remote, name.repository(), blob, &sink, report).await;
+            let sent = download(&client, name.repository(), blob, &sink, report).await;
             drop(sink);
             sent
         };
@@ -155,13 +155,13 @@ impl Registry {
     }
 
     fn reporter(&self, name: &ImageRef, blob: &Descriptor) -> impl FnMut(u64) + use<> {
-        let dialogue = self.dialogue.clone();
+        let stream = self.stream.clone();
         let (image, layer, total) = (name.familiar(), blob.digest.to_string(), blob.size);
         let mut last = Instant::now();
         move |done| {
             if last.elapsed() >= REPORT || done == total {
                 last = Instant::now();
-                dialogue.progress(Event::Pull(PullEvent::Progress {
+                stream.progress(Event::Pull(PullEvent::Progress {
                     image: image.clone(),
                     layer: layer.clone(),
                     done,
@@ -215,7 +215,7 @@ fn extract_verified(
     diff_id: &DiffId,
     chunks: Chunks,
 ) -> Result<(), LayerError> {
-    let companion = Companion::default();
+    let companion = InterleavedHasher::default();
     let hasher = Hasher::beside(companion.clone());
     let mut verified = Verified {
         chunks,
@@ -234,7 +234,7 @@ fn extract_verified(
 /// Fails at its end when what was read has another digest.
 struct Verified {
     chunks: Chunks,
-    companion: Companion,
+    companion: InterleavedHasher,
     expected: Digest,
 }
 

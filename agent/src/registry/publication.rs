@@ -5,9 +5,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::push::Travelled;
+use super::push::Transferred;
 use super::upload::Sent;
-use super::upload::{Upload, Way};
+use super::upload::{Transfer, Upload};
 use super::{Registry, RegistryError};
 use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
@@ -28,7 +28,7 @@ pub struct Publication {
 struct Repository {
     names: Vec<ImageRef>,
     blobs: mpsc::UnboundedSender<Descriptor>,
-    task: AbortOnDropHandle<Travelled>,
+    task: AbortOnDropHandle<Transferred>,
 }
 
 impl Registry {
@@ -85,13 +85,13 @@ impl Early {
         self,
         queue: mpsc::UnboundedReceiver<Descriptor>,
         refused: mpsc::Sender<RegistryError>,
-    ) -> Travelled {
+    ) -> Transferred {
         match self.begin().await {
             Ok(upload) => send(&upload, queue).await,
             Err(error) => {
                 // The first refusal ends the build.
                 let _ = refused.try_send(error);
-                Travelled::default()
+                Transferred::default()
             }
         }
     }
@@ -101,32 +101,32 @@ impl Early {
             .registry
             .upload(&self.store, &self.name, Some(&self.origin))
             .await?;
-        upload.ask_permission().await?;
+        upload.check_permission().await?;
         Ok(upload)
     }
 }
 
 /// Sends blobs as they come. What fails is tried again, and told, when the
 /// image is complete.
-async fn send(upload: &Upload, queue: mpsc::UnboundedReceiver<Descriptor>) -> Travelled {
+async fn send(upload: &Upload, queue: mpsc::UnboundedReceiver<Descriptor>) -> Transferred {
     let blobs = stream::unfold(queue, async |mut queue| {
         queue.recv().await.map(|blob| (blob, queue))
     });
     let sent = blobs.map(async |blob| (blob.digest, send_one(upload, &blob).await));
     let sent = sent.buffer_unordered(PARALLEL);
-    let travelled = sent.filter_map(async |(digest, sent)| match sent {
+    let transferred = sent.filter_map(async |(digest, sent)| match sent {
         Ok(way) => Some((digest, way)),
         Err(error) => {
             tracing::debug!(%digest, %error, "not uploaded early");
             None
         }
     });
-    Travelled(travelled.collect().await)
+    Transferred(transferred.collect().await)
 }
 
-async fn send_one(upload: &Upload, blob: &Descriptor) -> Result<Way, RegistryError> {
+async fn send_one(upload: &Upload, blob: &Descriptor) -> Result<Transfer, RegistryError> {
     if upload.missing(blob).await?.is_none() {
-        return Ok(Way::There);
+        return Ok(Transfer::AlreadyThere);
     }
     upload.blob(blob, &Sent::new(None)).await
 }
@@ -149,7 +149,7 @@ impl Publication {
 
     /// Lets blobs travel that the build has written; what is called whenever
     /// there is one.
-    pub fn courier(&self) -> impl Fn(Digest, u64) + Send + Sync + 'static {
+    pub fn blob_forwarder(&self) -> impl Fn(Digest, u64) + Send + Sync + 'static {
         let senders: Vec<_> = self.repositories.iter().map(|r| r.blobs.clone()).collect();
         move |digest, size| {
             for sender in &senders {
@@ -165,7 +165,7 @@ impl Publication {
     }
 
     /// Uploads the rest of the image, now that it is complete and whoever
-    /// called the courier has gone.
+    /// called the forwarder has gone.
     pub async fn finish(
         self,
         store: &Store,
@@ -174,10 +174,10 @@ impl Publication {
     ) -> Result<(), RegistryError> {
         for Repository { names, blobs, task } in self.repositories {
             drop(blobs);
-            let travelled = task.await.unwrap_or_default();
+            let transferred = task.await.unwrap_or_default();
             for name in &names {
                 let upload = registry.upload(store, name, None).await?;
-                upload.image(image, &travelled).await?;
+                upload.image(image, &transferred).await?;
             }
         }
         Ok(())

@@ -84,7 +84,7 @@ impl Registry {
                         return Err(error);
                     };
                     let message = format!("{error}: the stored {} is used", name.familiar());
-                    self.dialogue.warn(message, None).await?;
+                    self.stream.warn(message, None).await?;
                     documents(stored)
                 }
                 fetched => fetched,

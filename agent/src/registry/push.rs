@@ -11,7 +11,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
 use super::request::Target;
-use super::upload::{Sent, Total, Upload, Way};
+use super::upload::{Sent, Total, Transfer, Upload};
 use super::{Registry, RegistryError};
 use crate::images::digest::Digest;
 use crate::images::media_type;
@@ -23,15 +23,15 @@ const PARALLEL: usize = 3;
 
 /// What a repository is known to have.
 #[derive(Debug, Default)]
-pub(super) struct Travelled(pub(super) HashMap<Digest, Way>);
+pub(super) struct Transferred(pub(super) HashMap<Digest, Transfer>);
 
-impl Travelled {
+impl Transferred {
     fn has(&self, digest: &Digest) -> bool {
         self.0.contains_key(digest)
     }
 
     fn uploaded(&self, digest: &Digest) -> bool {
-        self.0.get(digest) == Some(&Way::Uploaded)
+        self.0.get(digest) == Some(&Transfer::Uploaded)
     }
 }
 
@@ -45,7 +45,7 @@ impl Registry {
         origin: Option<&ImageRef>,
     ) -> Result<(), RegistryError> {
         let upload = self.upload(store, target, origin).await?;
-        upload.image(image, &Travelled::default()).await
+        upload.image(image, &Transferred::default()).await
     }
 
     pub(super) async fn upload(
@@ -57,7 +57,7 @@ impl Registry {
         Ok(Upload {
             registry: self.clone(),
             store: store.clone(),
-            remote: self.remote(target).await?,
+            client: self.client(target).await?,
             target: target.clone(),
             origin: origin.cloned(),
         })
@@ -65,26 +65,28 @@ impl Registry {
 }
 
 impl Upload {
-    /// Uploads what the registry lacks of an image, but what has travelled
+    /// Uploads what the registry lacks of an image, except what has been transferred
     /// already.
     #[tracing::instrument(name = "push", skip_all, fields(target = %self.target))]
     pub(super) async fn image(
         &self,
         image: &Image,
-        travelled: &Travelled,
+        transferred: &Transferred,
     ) -> Result<(), RegistryError> {
         let mut blobs: Vec<&Descriptor> = image.manifest.layers.iter().collect();
         blobs.push(&image.manifest.config);
         blobs.sort_unstable_by_key(|blob| blob.digest);
         blobs.dedup_by_key(|blob| blob.digest);
-        let unknown = blobs.iter().filter(|blob| !travelled.has(&blob.digest));
-        let questions: Vec<_> = unknown.map(|blob| self.missing(blob)).collect();
-        let answers: Vec<Option<&Descriptor>> = stream::iter(questions)
+        let unknown = blobs.iter().filter(|blob| !transferred.has(&blob.digest));
+        let requests: Vec<_> = unknown.map(|blob| self.missing(blob)).collect();
+        let answers: Vec<Option<&Descriptor>> = stream::iter(requests)
             .buffer_unordered(PARALLEL)
             .try_collect()
             .await?;
         let missing: Vec<&Descriptor> = answers.into_iter().flatten().collect();
-        let uploaded = blobs.iter().filter(|blob| travelled.uploaded(&blob.digest));
+        let uploaded = blobs
+            .iter()
+            .filter(|blob| transferred.uploaded(&blob.digest));
         let (early, sent) = uploaded.fold((0, 0), |(count, bytes), blob| {
             (count + 1, bytes + blob.size)
         });
@@ -95,9 +97,9 @@ impl Upload {
             missing: u32::try_from(early + missing.len()).unwrap_or(u32::MAX),
             bytes,
         };
-        self.registry.dialogue.event(Event::Push(planned)).await?;
+        self.registry.stream.event(Event::Push(planned)).await?;
         let total = Arc::new(Total {
-            dialogue: self.registry.dialogue.clone(),
+            stream: self.registry.stream.clone(),
             image: self.target.familiar(),
             done: AtomicU64::new(sent),
             bytes,
@@ -115,13 +117,13 @@ impl Upload {
             image: self.target.familiar(),
             digest: image.digest.to_string(),
         };
-        Ok(self.registry.dialogue.event(Event::Push(done)).await?)
+        Ok(self.registry.stream.event(Event::Push(done)).await?)
     }
 
     async fn manifest(&self, image: &Image) -> Result<(), RegistryError> {
         let what = self.what();
         let path = format!("manifests/{}", self.target.version());
-        let question = self.question(Method::PUT, Target::Path(&path), &what);
+        let request = self.request(Method::PUT, Target::Path(&path), &what);
         let media_type = image.manifest.media_type.clone();
         let media_type = media_type.unwrap_or_else(|| media_type::MANIFEST.to_owned());
         let body = |request: reqwest::RequestBuilder| {
@@ -129,6 +131,6 @@ impl Upload {
                 .header(CONTENT_TYPE, &media_type)
                 .body(image.manifest_bytes.clone())
         };
-        self.remote.ask(&question, body).await.map(drop)
+        self.client.send(&request, body).await.map(drop)
     }
 }

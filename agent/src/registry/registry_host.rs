@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::address::is_internal;
 use super::origin::Origin;
 use super::request::Operation;
-use crate::request::stream::{Dialogue, HostGone};
+use crate::request::stream::{HostGone, RequestStream};
 
 /// Answers to challenges, by what they are for.
 type Answers = HashMap<(String, Operation), HeaderValue>;
@@ -18,7 +18,7 @@ type Answers = HashMap<(String, Operation), HeaderValue>;
 /// An address that is asked. An account and what it was traded for belong to
 /// one of them: a mirror does not learn what is meant for the registry.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(super) struct RegistryHost {
     url: Url,
     origin: Origin,
     /// Whose account is used, as people write it.
@@ -28,7 +28,7 @@ pub(super) struct Base {
     answers: Mutex<Answers>,
 }
 
-impl Base {
+impl RegistryHost {
     pub(super) fn new(url: Url, name: &str) -> Self {
         Self {
             origin: Origin::of(&url),
@@ -66,7 +66,7 @@ impl Base {
     /// wants to know.
     pub(super) async fn credential(
         &self,
-        dialogue: &Dialogue,
+        stream: &RequestStream,
         repository: &str,
     ) -> Result<Option<Credential>, HostGone> {
         let mut known = self.credentials.lock().await;
@@ -74,7 +74,7 @@ impl Base {
             return Ok(credential.clone());
         }
         let name = format!("{}/{repository}", self.name);
-        let credential = dialogue.credential(&name).await?;
+        let credential = stream.credential(&name).await?;
         known.insert(repository.to_owned(), credential.clone());
         Ok(credential)
     }

@@ -14,15 +14,15 @@ pub(super) enum Operation {
     Push,
 }
 
-/// One question to a registry.
-pub(super) struct Question<'a> {
+/// One request to a registry.
+pub(super) struct RegistryRequest<'a> {
     pub(super) method: Method,
     pub(super) target: Target<'a>,
     pub(super) repository: &'a str,
     pub(super) operation: Operation,
     /// For messages: "manifest 1.0 of app".
     pub(super) what: &'a str,
-    /// How much of the question's body has been sent, if it has one.
+    /// How much of the request's body has been sent, if it has one.
     pub(super) sent: Option<&'a AtomicU64>,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Target<'a> {
 
 /// An attempt that brought no answer.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct AttemptError {
     pub(super) error: RegistryError,
     /// Whether another attempt may bring one.
     pub(super) passing: bool,
@@ -44,7 +44,7 @@ pub(super) struct Fault {
     pub(super) pause: Option<Duration>,
 }
 
-impl Fault {
+impl AttemptError {
     pub(super) fn last(error: impl Into<RegistryError>) -> Self {
         Self {
             error: error.into(),

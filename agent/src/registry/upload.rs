@@ -13,13 +13,13 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::client::ATTEMPTS;
-use super::client::Remote;
+use super::client::RegistryClient;
 use super::exchange;
 use super::refusal::{is_passing, retry_after};
-use super::request::{Fault, Operation, Question, Target};
+use super::request::{AttemptError, Operation, RegistryRequest, Target};
 use super::{Registry, RegistryError};
 use crate::images::reference::ImageRef;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 use crate::store::{Descriptor, Store};
 
 /// Bytes read from a blob at a time.
@@ -27,9 +27,9 @@ const CHUNK: usize = 256 * 1024;
 
 /// How a registry came to have a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Transfer {
     /// It had it, or took it from another repository.
-    There,
+    AlreadyThere,
     Uploaded,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Way {
 pub(super) struct Upload {
     pub(super) registry: Registry,
     pub(super) store: Store,
-    pub(super) remote: Arc<Remote>,
+    pub(super) client: Arc<RegistryClient>,
     pub(super) target: ImageRef,
     /// Where layers that the store lacks can be had: the run image.
     pub(super) origin: Option<ImageRef>,
@@ -46,12 +46,12 @@ pub(super) struct Upload {
 
 impl Upload {
     /// Asks for the right to upload, by an upload that is given up at once.
-    pub(super) async fn ask_permission(&self) -> Result<(), RegistryError> {
+    pub(super) async fn check_permission(&self) -> Result<(), RegistryError> {
         let what = self.what();
         let url = self.begin_plain(&what).await?;
-        let question = self.question(Method::DELETE, Target::Url(url), &what);
+        let request = self.request(Method::DELETE, Target::Url(url), &what);
         // Not every registry can give up an upload; each forgets it in time.
-        let given_up = self.remote.ask_once(&question, &|request| request).await;
+        let given_up = self.client.send_once(&request, &|request| request).await;
         tracing::debug!(?given_up, "a probe upload");
         Ok(())
     }
@@ -61,13 +61,13 @@ impl Upload {
         format!("an upload to {}", self.target.familiar())
     }
 
-    pub(super) fn question<'q>(
+    pub(super) fn request<'q>(
         &'q self,
         method: Method,
         target: Target<'q>,
         what: &'q str,
-    ) -> Question<'q> {
-        Question {
+    ) -> RegistryRequest<'q> {
+        RegistryRequest {
             method,
             target,
             repository: self.target.repository(),
@@ -84,12 +84,12 @@ impl Upload {
     ) -> Result<Option<&'a Descriptor>, RegistryError> {
         let path = format!("blobs/{}", blob.digest);
         let what = self.target.familiar();
-        let question = self.question(Method::HEAD, Target::Path(&path), &what);
-        let response = self.remote.ask_any(&question, |request| request).await?;
+        let request = self.request(Method::HEAD, Target::Path(&path), &what);
+        let response = self.client.send_any(&request, |request| request).await?;
         match response.status() {
             StatusCode::OK => Ok(None),
             StatusCode::NOT_FOUND => Ok(Some(blob)),
-            _ => Err(self.remote.refusal(response, &what).await),
+            _ => Err(self.client.refusal(response, &what).await),
         }
     }
 
@@ -100,31 +100,35 @@ impl Upload {
     }
 
     /// Uploads a blob, or lets the registry take it from the run image.
-    pub(super) async fn blob(&self, blob: &Descriptor, sent: &Sent) -> Result<Way, RegistryError> {
+    pub(super) async fn blob(
+        &self,
+        blob: &Descriptor,
+        sent: &Sent,
+    ) -> Result<Transfer, RegistryError> {
         let what = self.what();
         let mut attempt = 0;
         loop {
             attempt += 1;
             let Some(url) = self.begin(blob, &what).await? else {
-                return Ok(Way::There);
+                return Ok(Transfer::AlreadyThere);
             };
             if let Some(origin) = &self.origin {
                 self.registry.fetch_blob(&self.store, origin, blob).await?;
             }
             let (pause, reason) = match self.send(blob, url, &what, sent).await {
-                Ok(answer) if answer.status().is_success() => return Ok(Way::Uploaded),
+                Ok(answer) if answer.status().is_success() => return Ok(Transfer::Uploaded),
                 Ok(answer) if attempt == ATTEMPTS || !begins_again(answer.status()) => {
-                    return Err(self.remote.refusal(answer, &what).await);
+                    return Err(self.client.refusal(answer, &what).await);
                 }
                 Ok(answer) => (retry_after(&answer), answer.status().to_string()),
                 Err(fault) if attempt == ATTEMPTS || !fault.passing => return Err(fault.error),
                 Err(fault) => (fault.pause, fault.reason()),
             };
             sent.take_back();
-            self.remote.pause(attempt, pause, reason, &what).await;
+            self.client.pause(attempt, pause, reason, &what).await;
             // Perhaps only the answer was lost.
             if self.missing(blob).await?.is_none() {
-                return Ok(Way::Uploaded);
+                return Ok(Transfer::Uploaded);
             }
         }
     }
@@ -134,8 +138,8 @@ impl Upload {
     async fn begin(&self, blob: &Descriptor, what: &str) -> Result<Option<Url>, RegistryError> {
         if let Some(from) = self.same_registry() {
             let path = format!("blobs/uploads/?mount={}&from={from}", blob.digest);
-            let question = self.question(Method::POST, Target::Path(&path), what);
-            match self.remote.ask_any(&question, empty).await {
+            let request = self.request(Method::POST, Target::Path(&path), what);
+            match self.client.send_any(&request, empty).await {
                 Ok(answer) if answer.status() == StatusCode::CREATED => return Ok(None),
                 Ok(answer) if answer.status().is_success() => {
                     return self.location(&answer, what).map(Some);
@@ -151,8 +155,8 @@ impl Upload {
     }
 
     pub(super) async fn begin_plain(&self, what: &str) -> Result<Url, RegistryError> {
-        let question = self.question(Method::POST, Target::Path("blobs/uploads/"), what);
-        let answer = self.remote.ask(&question, empty).await?;
+        let request = self.request(Method::POST, Target::Path("blobs/uploads/"), what);
+        let answer = self.client.send(&request, empty).await?;
         self.location(&answer, what)
     }
 
@@ -162,12 +166,12 @@ impl Upload {
         mut url: Url,
         what: &str,
         sent: &Sent,
-    ) -> Result<Response, Fault> {
+    ) -> Result<Response, AttemptError> {
         url.query_pairs_mut()
             .append_pair("digest", &blob.digest.to_string());
-        let question = Question {
+        let request = RegistryRequest {
             sent: Some(&sent.bytes),
-            ..self.question(Method::PUT, Target::Url(url), what)
+            ..self.request(Method::PUT, Target::Url(url), what)
         };
         let path = self.store.blob_path(&blob.digest);
         let body = |request: RequestBuilder| {
@@ -177,13 +181,13 @@ impl Upload {
                 .header(CONTENT_TYPE, "application/octet-stream")
                 .body(file_body(path.clone(), sent.clone()))
         };
-        self.remote.ask_once(&question, &body).await
+        self.client.send_once(&request, &body).await
     }
 
     /// The address of an upload that the registry has begun.
     fn location(&self, answer: &Response, what: &str) -> Result<Url, RegistryError> {
         let url = exchange::location(answer);
-        url.ok_or_else(|| self.remote.nonsense(what, "no usable Location"))
+        url.ok_or_else(|| self.client.protocol_error(what, "no usable Location"))
     }
 }
 
@@ -209,7 +213,7 @@ pub(super) struct Sent {
 /// Of all blobs of an image.
 #[derive(Debug)]
 pub(super) struct Total {
-    pub(super) dialogue: Dialogue,
+    pub(super) stream: RequestStream,
     pub(super) image: String,
     pub(super) done: AtomicU64,
     pub(super) bytes: u64,
@@ -229,7 +233,7 @@ impl Sent {
         let done = all.done.fetch_add(count, Ordering::Relaxed) + count;
         let (image, total) = (all.image.clone(), all.bytes);
         let progress = PushEvent::Progress { image, done, total };
-        all.dialogue.progress(Event::Push(progress));
+        all.stream.progress(Event::Push(progress));
     }
 
     /// It is sent again from its beginning.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// All work of an agent; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Work {
+pub(crate) struct ActiveRequests {
     state: Arc<watch::Sender<State>>,
 }
 
@@ -35,18 +35,18 @@ enum Phase {
 
 /// A piece of work, for as long as it is held.
 #[derive(Debug)]
-pub(crate) struct Ticket {
-    work: Work,
+pub(crate) struct ActiveRequest {
+    work: ActiveRequests,
     number: u64,
 }
 
 /// Keeps work from beginning; dropped before the end, it may begin again.
 #[derive(Debug)]
-pub(crate) struct Drain(Work);
+pub(crate) struct Drain(ActiveRequests);
 
-impl Work {
+impl ActiveRequests {
     /// Begins a piece of work.
-    pub(crate) fn begin(&self, name: String) -> Result<Ticket, Failure> {
+    pub(crate) fn begin(&self, name: String) -> Result<ActiveRequest, Failure> {
         let mut number = None;
         self.state.send_if_modified(|state| {
             if state.phase != Phase::Open {
@@ -62,7 +62,7 @@ impl Work {
                 .with_hint("try again: the machine is started when it is needed")
         })?;
         let work = self.clone();
-        Ok(Ticket { work, number })
+        Ok(ActiveRequest { work, number })
     }
 
     /// The names of all that runs.
@@ -125,7 +125,7 @@ impl Drop for Drain {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.work.state.send_modify(|state| {
             state.running.remove(&self.number);
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_drain_waits_for_what_runs_and_lets_nothing_begin() {
-        let work = Work::default();
+        let work = ActiveRequests::default();
         let build = work.begin("a build".to_owned()).unwrap();
         let drain = work.drain();
         assert!(work.begin("another".to_owned()).is_err());

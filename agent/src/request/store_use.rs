@@ -3,35 +3,35 @@
 
 use protocol::{Event, Failure};
 
-use super::stream::Dialogue;
-use crate::store::{Duty, Lease, Lock, Store, StoreError};
+use super::stream::RequestStream;
+use crate::store::{Lock, Store, StoreError, UseKind, UseLock};
 
 /// Keeps garbage from being collected while a request makes or uses blobs and
 /// layers; says so when it must wait.
 pub(crate) async fn in_use(
     store: &Store,
-    duty: Duty,
-    dialogue: &Dialogue,
-) -> Result<Lease, Failure> {
+    kind: UseKind,
+    stream: &RequestStream,
+) -> Result<UseLock, Failure> {
     let wait = async || -> Result<(), Failure> {
         let reason = "a check or a removal in the store".to_owned();
-        Ok(dialogue.event(Event::Waiting { reason }).await?)
+        Ok(stream.event(Event::Waiting { reason }).await?)
     };
-    store.in_use(duty, wait).await
+    store.in_use(kind, wait).await
 }
 
 /// Waits, and says so, until nothing is built and nothing runs.
-pub(crate) async fn alone(store: &Store, dialogue: &Dialogue) -> Result<Lock, Failure> {
+pub(crate) async fn alone(store: &Store, stream: &RequestStream) -> Result<Lock, Failure> {
     let wait = async || -> Result<(), Failure> {
         let reason = "builds and containers that use the store".to_owned();
-        Ok(dialogue.event(Event::Waiting { reason }).await?)
+        Ok(stream.event(Event::Waiting { reason }).await?)
     };
     store.alone(wait).await
 }
 
 /// Tells what is wrong with the store, where work goes on in spite of it.
 pub(crate) async fn warn(
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     consequence: &str,
     error: StoreError,
 ) -> Result<(), Failure> {
@@ -42,5 +42,5 @@ pub(crate) async fn warn(
         ..
     } = Failure::from(error);
     let text = [vec![consequence.to_owned(), message], causes].concat();
-    Ok(dialogue.warn(text.join(": "), hint).await?)
+    Ok(stream.warn(text.join(": "), hint).await?)
 }

@@ -51,7 +51,7 @@ type Answers = Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Option<Credential>>
 
 /// The agent's half that speaks; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Dialogue {
+pub struct RequestStream {
     outgoing: mpsc::Sender<Outgoing>,
     answers: Answers,
     /// Ends the session that the request belongs to.
@@ -61,9 +61,9 @@ pub struct Dialogue {
 /// The agent's half that listens.
 pub type Inputs = mpsc::Receiver<Incoming>;
 
-/// The session's ends of a dialogue.
+/// The session's ends of a request's stream.
 #[derive(Debug)]
-pub struct Ends {
+pub struct SessionEnds {
     /// What the request wants to say.
     pub outgoing: mpsc::Receiver<Outgoing>,
     /// What the host said, but credentials.
@@ -71,28 +71,28 @@ pub struct Ends {
     answers: Answers,
 }
 
-impl Dialogue {
-    /// A new dialogue: the request's two halves, and the session's ends.
-    pub fn new() -> (Self, Inputs, Ends) {
+impl RequestStream {
+    /// A new stream: the request's two halves, and the session's ends.
+    pub fn new() -> (Self, Inputs, SessionEnds) {
         Self::within(EndOfSession::default())
     }
 
     /// The same, for a request of a session.
-    pub(crate) fn within(end_of_session: EndOfSession) -> (Self, Inputs, Ends) {
+    pub(crate) fn within(end_of_session: EndOfSession) -> (Self, Inputs, SessionEnds) {
         let (outgoing, outgoing_end) = mpsc::channel(QUEUE);
         let (incoming_end, inputs) = mpsc::channel(QUEUE);
         let answers = Answers::default();
-        let ends = Ends {
+        let ends = SessionEnds {
             outgoing: outgoing_end,
             incoming: incoming_end,
             answers: Arc::clone(&answers),
         };
-        let dialogue = Self {
+        let stream = Self {
             outgoing,
             answers,
             end_of_session,
         };
-        (dialogue, inputs, ends)
+        (stream, inputs, ends)
     }
 
     /// Sends an event; waits while the host is slow.
@@ -144,7 +144,7 @@ impl Dialogue {
     }
 }
 
-impl Ends {
+impl SessionEnds {
     /// Hands an input to the request, or a credential to whoever waits for it.
     pub async fn deliver(&self, incoming: Incoming) -> Result<(), HostGone> {
         if let Incoming::Input(Input::Credential {

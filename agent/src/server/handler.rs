@@ -3,7 +3,7 @@
 use protocol::{Failure, FailureKind, Reply, Request};
 
 use crate::commands::{doctor, forward, image, maintenance, run, shell};
-use crate::request::stream::{Dialogue, Inputs};
+use crate::request::stream::{Inputs, RequestStream};
 use crate::sync::live_folder;
 use crate::{Agent, buildpack_build, machine};
 
@@ -12,11 +12,11 @@ use crate::{Agent, buildpack_build, machine};
 pub async fn handle(
     agent: &Agent,
     request: Request,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     // In a box: the compiler gives up on futures that hold too many others.
-    let served = Box::pin(work(agent, request, dialogue, inputs)).await;
+    let served = Box::pin(work(agent, request, stream, inputs)).await;
     served.map_err(|failure| maintenance::explain(&agent.store, failure))
 }
 
@@ -24,16 +24,16 @@ pub async fn handle(
 async fn work(
     agent: &Agent,
     request: Request,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     let Some(name) = name(&request) else {
-        return serve(agent, request, dialogue, inputs).await;
+        return serve(agent, request, stream, inputs).await;
     };
-    let _ticket = agent.work.begin(name)?;
+    let _ticket = agent.active.begin(name)?;
     tokio::select! {
-        served = serve(agent, request, dialogue, inputs) => served,
-        () = agent.work.interrupted() => {
+        served = serve(agent, request, stream, inputs) => served,
+        () = agent.active.interrupted() => {
             let message = "the machine was stopped";
             Err(Failure::new(FailureKind::Cancelled, message))
         }
@@ -58,55 +58,53 @@ fn name(request: &Request) -> Option<String> {
 async fn serve(
     agent: &Agent,
     request: Request,
-    dialogue: Dialogue,
+    stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
     match request {
         Request::AgentStatus => Ok(Reply::Status(agent.status())),
-        Request::Build(request) => buildpack_build::build(agent, request, dialogue, inputs).await,
-        Request::Run(request) => run::run(agent, request, dialogue, inputs).await,
-        Request::Shell(request) => shell::shell(agent, request, dialogue, inputs).await,
-        Request::ImageList => image::list(&agent.store, &dialogue).await,
-        Request::ImageInspect { image } => image::inspect(&agent.store, &dialogue, &image).await,
-        Request::ImageTag { image, name } => {
-            image::tag(&agent.store, &dialogue, &image, &name).await
-        }
-        Request::ImageRemove { images } => image::remove(&agent.store, &dialogue, &images).await,
+        Request::Build(request) => buildpack_build::build(agent, request, stream, inputs).await,
+        Request::Run(request) => run::run(agent, request, stream, inputs).await,
+        Request::Shell(request) => shell::shell(agent, request, stream, inputs).await,
+        Request::ImageList => image::list(&agent.store, &stream).await,
+        Request::ImageInspect { image } => image::inspect(&agent.store, &stream, &image).await,
+        Request::ImageTag { image, name } => image::tag(&agent.store, &stream, &image, &name).await,
+        Request::ImageRemove { images } => image::remove(&agent.store, &stream, &images).await,
         Request::ImageExport {
             image,
             format,
             access,
-        } => image::export(agent, dialogue, &image, format, access).await,
+        } => image::export(agent, stream, &image, format, access).await,
         Request::Pull {
             image,
             policy,
             access,
-        } => image::pull(agent, dialogue, &image, policy, access).await,
+        } => image::pull(agent, stream, &image, policy, access).await,
         Request::Push {
             image,
             target,
             access,
-        } => image::push(agent, dialogue, &image, &target, access).await,
+        } => image::push(agent, stream, &image, &target, access).await,
         Request::StoreUsage => {
             let store = agent.store.clone();
             let used = tokio::task::spawn_blocking(move || maintenance::usage(&store)).await;
             Ok(used.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??)
         }
-        Request::StoreVerify { repair } => maintenance::verify(agent, repair, &dialogue).await,
-        Request::StorePrune(request) => maintenance::prune(&agent.store, &request, &dialogue).await,
-        Request::Doctor => doctor::run(agent, &dialogue).await,
+        Request::StoreVerify { repair } => maintenance::verify(agent, repair, &stream).await,
+        Request::StorePrune(request) => maintenance::prune(&agent.store, &request, &stream).await,
+        Request::Doctor => doctor::run(agent, &stream).await,
         Request::MachineStatus => Ok(machine::status(agent)),
         Request::SetClock { nanos } => machine::set_clock(agent, nanos),
-        Request::Forward { port } => forward::forward(agent, port, dialogue, inputs).await,
+        Request::Forward { port } => forward::forward(agent, port, stream, inputs).await,
         Request::MachineTrim => machine::trim(agent).await,
-        Request::MachineStop { running } => machine::stop(agent, running, &dialogue).await,
+        Request::MachineStop { running } => machine::stop(agent, running, &stream).await,
         Request::MachineClear { keep_images } => machine::clear(agent, keep_images).await,
         Request::MachineUsage => machine::usage(agent).await,
         Request::Console { command, stdio } => {
-            machine::console(agent, &command, stdio, &dialogue, inputs).await
+            machine::console(agent, &command, stdio, &stream, inputs).await
         }
         Request::Folder { project } => {
-            live_folder::folder(&agent.store, &agent.folders, project, dialogue, inputs).await
+            live_folder::folder(&agent.store, &agent.folders, project, stream, inputs).await
         }
     }
 }

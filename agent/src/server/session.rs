@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Agent;
-use crate::request::stream::{Dialogue, EndOfSession, Ends, Incoming, Outgoing, QUEUE};
+use crate::request::stream::{EndOfSession, Incoming, Outgoing, QUEUE, RequestStream, SessionEnds};
 use crate::server::handler;
 
 /// Serves a connection until the host ends it. All its requests end with it.
@@ -82,13 +82,13 @@ async fn serve_request(
             return Err(error);
         }
     };
-    let (dialogue, inputs, mut ends) = Dialogue::within(end);
+    let (stream, inputs, mut ends) = RequestStream::within(end);
     let outgoing = std::mem::replace(&mut ends.outgoing, mpsc::channel(1).1);
     let work = async {
-        let reply = handler::handle(&agent, request, dialogue.clone(), inputs).await;
+        let reply = handler::handle(&agent, request, stream.clone(), inputs).await;
         // The host is told by the last message; if it has gone, nobody is.
-        let _ = dialogue.event(Event::Outcome(outcome(reply))).await;
-        drop(dialogue);
+        let _ = stream.event(Event::Outcome(outcome(reply))).await;
+        drop(stream);
     };
     tokio::select! {
         ((), written) = async { tokio::join!(work, send(outgoing, &mut writer)) } => written,
@@ -146,7 +146,7 @@ async fn write_event(
 
 /// Hands everything that the host says to a request. Ends when the host ends
 /// the stream, which cancels the request.
-async fn receive(reader: &mut ReadHalf<Stream>, ends: &Ends) -> Result<(), FrameError> {
+async fn receive(reader: &mut ReadHalf<Stream>, ends: &SessionEnds) -> Result<(), FrameError> {
     while let Some(frame) = frame::read::<Input>(reader).await? {
         let incoming = match frame {
             Frame::Message(input) => Incoming::Input(input),

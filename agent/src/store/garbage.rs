@@ -215,18 +215,18 @@ pub fn disk_usage(path: &Path) -> u64 {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
     use super::*;
-    use crate::store::Duty;
+    use crate::store::UseKind;
 
     #[tokio::test]
     async fn nothing_goes_while_the_store_is_in_use() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("store")).unwrap();
         let on_wait = async || Ok::<_, StoreError>(());
-        let lease = store.in_use(Duty::Work, on_wait).await.unwrap();
+        let use_lock = store.in_use(UseKind::Work, on_wait).await.unwrap();
         let digest = store.write_blob(b"without a name yet").unwrap();
         assert_eq!(store.collect_garbage().unwrap(), None);
         assert!(store.has_blob(&digest));
-        drop(lease);
+        drop(use_lock);
         assert!(store.collect_garbage().unwrap().is_some());
         assert!(!store.has_blob(&digest));
     }

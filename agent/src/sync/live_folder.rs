@@ -18,10 +18,10 @@
 mod base;
 mod copy;
 mod from_host;
-mod holders;
 mod reconcile;
 mod round;
 mod scan;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod to_host;
@@ -36,14 +36,14 @@ use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, Input, Reply};
 
 use crate::request::store_use;
-use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
-use crate::store::{Duty, Lock, ProjectDir, Store};
+use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
+use crate::store::{Lock, ProjectDir, Store, UseKind};
 use crate::sync::source::{ENTRY_CAP, SourceError, check};
 use base::Agreement;
 use copy::Copy;
-pub(crate) use holders::Holders;
-use holders::{Holder, Wish};
 use scan::Found;
+pub(crate) use sessions::SyncSessions;
+use sessions::{SyncSession, Wish};
 use watch::Watch;
 
 /// Where a project's copy is.
@@ -73,23 +73,23 @@ struct Folder {
 #[tracing::instrument(skip_all, fields(project = project.path))]
 pub(crate) async fn folder(
     store: &Store,
-    sessions: &Holders,
+    sessions: &SyncSessions,
     project: Project,
-    dialogue: Dialogue,
+    stream: RequestStream,
     mut inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    let _lease = store_use::in_use(store, Duty::Session, &dialogue).await?;
+    let _use_lock = store_use::in_use(store, UseKind::Session, &stream).await?;
     let id = project.id;
     let project = store.project(&id.parse()?)?;
-    let Some(_lock) = lead(sessions, &project, &id, &dialogue, &mut inputs).await? else {
+    let Some(_lock) = lead(sessions, &project, &id, &stream, &mut inputs).await? else {
         return Ok(Reply::Nothing);
     };
-    let end_of_session = dialogue.end_of_session.clone();
+    let end_of_session = stream.end_of_session.clone();
     let mut keeper = Keeper {
         store,
         folder: Folder::open(project.path())?,
-        dialogue: &dialogue,
-        holder: sessions.begin(&id, end_of_session),
+        stream: &stream,
+        session: sessions.begin(&id, end_of_session),
         wishes: Vec::new(),
         is_told: false,
     };
@@ -99,10 +99,10 @@ pub(crate) async fn folder(
 /// Waits until this session is the one that is to keep the folder in step, and
 /// no other one does it any more; none when the host wants it no more.
 async fn lead(
-    sessions: &Holders,
+    sessions: &SyncSessions,
     project: &ProjectDir,
     id: &str,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     inputs: &mut Inputs,
 ) -> Result<Option<Lock>, Failure> {
     let mut is_wished = false;
@@ -111,7 +111,7 @@ async fn lead(
             incoming = inputs.recv() => incoming.ok_or(HostGone)?,
             () = sessions.settled(id), if is_wished => {
                 is_wished = false;
-                dialogue.event(Event::Folder(FolderEvent::Shared)).await?;
+                stream.event(Event::Folder(FolderEvent::Shared)).await?;
                 continue;
             }
         };
@@ -141,8 +141,8 @@ fn out_of_place() -> Failure {
 struct Keeper<'a> {
     store: &'a Store,
     folder: Folder,
-    dialogue: &'a Dialogue,
-    holder: Holder,
+    stream: &'a RequestStream,
+    session: SyncSession,
     /// Of others, and how many rounds each has seen.
     wishes: Vec<(Wish, u32)>,
     /// The host knows that a round is due.
@@ -158,7 +158,7 @@ impl Keeper<'_> {
     async fn keep(&mut self, inputs: &mut Inputs) -> Result<Reply, Failure> {
         let mut watch = Watch::start(self.folder.copy.root());
         let ready = Event::Folder(FolderEvent::Ready);
-        self.dialogue.event(ready).await?;
+        self.stream.event(ready).await?;
         loop {
             let incoming = tokio::select! {
                 incoming = inputs.recv() => incoming.ok_or(HostGone)?,
@@ -166,7 +166,7 @@ impl Keeper<'_> {
                     self.tell().await?;
                     continue;
                 }
-                Some(wish) = self.holder.wishes.recv() => {
+                Some(wish) = self.session.wishes.recv() => {
                     self.wishes.push((wish, 0));
                     self.tell().await?;
                     continue;
@@ -195,9 +195,9 @@ impl Keeper<'_> {
     }
 
     async fn round(&mut self, inputs: &mut Inputs) -> Result<(), Failure> {
-        let again = self.folder.round(self.store, self.dialogue, inputs).await?;
+        let again = self.folder.round(self.store, self.stream, inputs).await?;
         let settled = FolderEvent::Settled { again };
-        self.dialogue.event(Event::Folder(settled)).await?;
+        self.stream.event(Event::Folder(settled)).await?;
         if again {
             return Ok(());
         }
@@ -219,7 +219,7 @@ impl Keeper<'_> {
     async fn tell(&mut self) -> Result<(), Failure> {
         if !std::mem::replace(&mut self.is_told, true) {
             let changed = Event::Folder(FolderEvent::Changed);
-            self.dialogue.event(changed).await?;
+            self.stream.event(changed).await?;
         }
         Ok(())
     }

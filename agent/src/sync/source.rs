@@ -29,7 +29,7 @@ use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{Event, Failure, FailureKind, Input};
 
 use crate::images::digest::Digest;
-use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 use listing::Listing;
 pub(crate) use listing::{Known, check};
 pub(crate) use receive::{Wanted, receive_file};
@@ -86,7 +86,7 @@ pub enum SourceError {
 pub async fn receive(
     project: &Path,
     trees: u16,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     inputs: &mut Inputs,
 ) -> Result<Vec<Source>, SourceError> {
     let listings = receive_listings(trees, inputs).await?;
@@ -95,12 +95,12 @@ pub async fn receive(
     let (mut sources, mut received) = (Vec::new(), 0);
     for (tree, entries) in listings {
         let update = Update::new(&root, tree, entries, times)?;
-        let (source, bytes) = update.run(dialogue, inputs).await?;
+        let (source, bytes) = update.run(stream, inputs).await?;
         received += bytes;
         sources.push(source);
     }
     let files = sources.iter().map(|source| source.files).sum();
-    dialogue
+    stream
         .event(Event::SourceComplete { files, received })
         .await?;
     Ok(sources)
@@ -180,7 +180,7 @@ impl Update {
 
     async fn run(
         mut self,
-        dialogue: &Dialogue,
+        stream: &RequestStream,
         inputs: &mut Inputs,
     ) -> Result<(Source, u64), SourceError> {
         let kept: Vec<bool> = self.entries.iter().map(|it| self.known.keeps(it)).collect();
@@ -207,7 +207,7 @@ impl Update {
                     }
                 }
             }
-            received = self.receive_files(&files, &tree, dialogue, inputs).await?;
+            received = self.receive_files(&files, &tree, stream, inputs).await?;
             self.known
                 .save(&self.listing)
                 .map_err(|source| write_error(&self.listing, source))?;
@@ -225,13 +225,13 @@ impl Update {
         &mut self,
         files: &[usize],
         directory: &TreeDir,
-        dialogue: &Dialogue,
+        stream: &RequestStream,
         inputs: &mut Inputs,
     ) -> Result<u64, SourceError> {
         let mut writers = Writers::start(directory, self.times)?;
         let mut received = 0;
         for asked in files.chunks(ASKED) {
-            ask(dialogue, self.tree, asked).await?;
+            ask(stream, self.tree, asked).await?;
             for index in asked {
                 let entry = &self.entries[*index];
                 let wanted = Wanted {
@@ -259,10 +259,10 @@ impl Update {
     }
 }
 
-async fn ask(dialogue: &Dialogue, tree: Tree, indices: &[usize]) -> Result<(), HostGone> {
+async fn ask(stream: &RequestStream, tree: Tree, indices: &[usize]) -> Result<(), HostGone> {
     let index = |index: &usize| u32::try_from(*index).unwrap_or(u32::MAX);
     let indices = indices.iter().map(index).collect();
-    dialogue.event(Event::SourceWanted { tree, indices }).await
+    stream.event(Event::SourceWanted { tree, indices }).await
 }
 
 pub(crate) fn write_error(path: &Path, source: io::Error) -> SourceError {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent::images::digest::Digest;
 use agent::registry::{Registry, Want};
-use agent::request::stream::{Dialogue, Incoming, Outgoing};
+use agent::request::stream::{Incoming, Outgoing, RequestStream};
 use agent::store::Store;
 use protocol::event::{ImageRole, PullEvent};
 use protocol::input::Credential;
@@ -226,7 +226,7 @@ impl Client {
 
     /// A client whose host answers for credentials.
     pub(crate) fn registry(&self) -> Registry {
-        let (dialogue, inputs, mut ends) = Dialogue::new();
+        let (stream, inputs, mut ends) = RequestStream::new();
         let (events, credential) = (Arc::clone(&self.events), self.credential.clone());
         tokio::spawn(async move {
             let _inputs = inputs;
@@ -244,7 +244,7 @@ impl Client {
                 events.lock().unwrap().push(event);
             }
         });
-        Registry::new(self.access.clone(), dialogue).with_idle(self.idle)
+        Registry::new(self.access.clone(), stream).with_idle(self.idle)
     }
 
     /// Pulls all of an image; returns its digest.

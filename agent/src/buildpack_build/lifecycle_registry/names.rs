@@ -10,7 +10,7 @@ use crate::images::reference::ImageRef;
 pub struct Names {
     /// Ports to listen on.
     pub ports: Vec<u16>,
-    /// Names that must lead to the endpoint.
+    /// Names that must lead to the registry.
     pub hosts: Vec<String>,
 }
 

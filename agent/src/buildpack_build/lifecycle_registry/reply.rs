@@ -1,4 +1,4 @@
-//! Answers of the endpoint.
+//! Answers of the registry.
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -52,9 +52,9 @@ pub(super) fn refuse(code: Code, message: impl Into<String>) -> Reply {
     reply
 }
 
-/// The endpoint itself has failed.
+/// The registry itself has failed.
 pub(super) fn failed(error: &dyn std::fmt::Display) -> Reply {
-    tracing::warn!(%error, "endpoint");
+    tracing::warn!(%error, "the lifecycle's registry");
     let message = format!("locald's store: {error}");
     let document = serde_json::json!({"errors": [{"code": "UNKNOWN", "message": message}]});
     with_body(

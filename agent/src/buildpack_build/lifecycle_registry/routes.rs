@@ -10,7 +10,7 @@ use super::{blobs, manifests, uploads};
 
 pub(super) async fn route(state: &State, request: Request<Incoming>) -> Reply {
     let path = request.uri().path().to_owned();
-    tracing::debug!(method = %request.method(), uri = %request.uri(), "endpoint");
+    tracing::debug!(method = %request.method(), uri = %request.uri(), "the lifecycle's registry");
     if path == "/v2/" || path == "/v2" {
         return empty(StatusCode::OK);
     }

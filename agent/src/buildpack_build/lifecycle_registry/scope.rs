@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Content, Courier, Fetch};
+use super::{BlobForwarder, Fetch, RegistryContent};
 use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
 use crate::store::{BlobWriter, Descriptor, Image, Store};
@@ -52,12 +52,12 @@ impl Scope {
     }
 }
 
-/// What an endpoint knows.
+/// What the registry knows.
 pub(super) struct State {
     pub(super) store: Store,
     pub(super) fetch: Fetch,
     scope: Scope,
-    courier: Option<Courier>,
+    blob_forwarder: Option<BlobForwarder>,
     written: Mutex<Written>,
 }
 
@@ -74,12 +74,12 @@ pub(super) struct Written {
 }
 
 impl State {
-    pub(super) fn new(content: Content) -> Self {
+    pub(super) fn new(content: RegistryContent) -> Self {
         Self {
             store: content.store,
             fetch: content.fetch,
             scope: content.scope,
-            courier: content.courier,
+            blob_forwarder: content.blob_forwarder,
             written: Mutex::default(),
         }
     }
@@ -111,8 +111,8 @@ impl State {
 
     pub(super) fn add_blob(&self, digest: Digest, size: u64) {
         self.written().blobs.insert(digest, size);
-        if let Some(courier) = &self.courier {
-            courier(digest, size);
+        if let Some(blob_forwarder) = &self.blob_forwarder {
+            blob_forwarder(digest, size);
         }
     }
 

@@ -17,9 +17,9 @@ use crate::images::reference::ImageRef;
 use crate::images::reference::familiar;
 use crate::registry::Registry;
 use crate::request::store_use;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 use crate::store::layer::{Compression, LayerError};
-use crate::store::{Duty, Image, Store, StoreError, StoredImage};
+use crate::store::{Image, Store, StoreError, StoredImage, UseKind};
 
 /// Bytes sent at a time.
 const CHUNK: usize = 256 * 1024;
@@ -27,16 +27,16 @@ const CHUNK: usize = 256 * 1024;
 /// Sends the files of an export; layers that the store lacks are fetched.
 pub async fn export(
     agent: &Agent,
-    dialogue: Dialogue,
+    stream: RequestStream,
     name: &str,
     format: ExportFormat,
     access: RegistryAccess,
 ) -> Result<Reply, Failure> {
     let store = &agent.store;
-    let _lease = store_use::in_use(store, Duty::Work, &dialogue).await?;
+    let _use_lock = store_use::in_use(store, UseKind::Work, &stream).await?;
     let (stored, image) = super::load(store, name)?;
-    fetch_blobs(store, &dialogue, &stored, &image, access).await?;
-    let files = Files { store, dialogue };
+    fetch_blobs(store, &stream, &stored, &image, access).await?;
+    let files = Files { store, stream };
     let digest = match format {
         ExportFormat::OciLayout => files.oci_layout(&stored, &image).await?,
         ExportFormat::DockerArchive => {
@@ -50,7 +50,7 @@ pub async fn export(
 
 async fn fetch_blobs(
     store: &Store,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     stored: &StoredImage,
     image: &Image,
     access: RegistryAccess,
@@ -66,7 +66,7 @@ async fn fetch_blobs(
     let Some(origin) = metadata::origin(stored, image) else {
         return Ok(());
     };
-    let registry = Registry::new(access, dialogue.clone());
+    let registry = Registry::new(access, stream.clone());
     for layer in &image.manifest.layers {
         registry.fetch_blob(store, &origin, layer).await?;
     }
@@ -75,7 +75,7 @@ async fn fetch_blobs(
 
 struct Files<'a> {
     store: &'a Store,
-    dialogue: Dialogue,
+    stream: RequestStream,
 }
 
 impl Files<'_> {
@@ -149,7 +149,7 @@ impl Files<'_> {
 
     async fn stream(&self, path: &str, size: u64, mut content: impl Read) -> Result<(), Failure> {
         let path = path.to_owned();
-        self.dialogue.event(Event::File { path, size }).await?;
+        self.stream.event(Event::File { path, size }).await?;
         loop {
             let mut buffer = vec![0; CHUNK];
             let count = tokio::task::block_in_place(|| content.read(&mut buffer));
@@ -159,7 +159,7 @@ impl Files<'_> {
                 return Ok(());
             }
             buffer.truncate(count);
-            self.dialogue.data(Channel::Bulk, buffer.into()).await?;
+            self.stream.data(Channel::Bulk, buffer.into()).await?;
         }
     }
 }

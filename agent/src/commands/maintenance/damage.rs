@@ -7,7 +7,7 @@ use crate::images::digest::{DiffId, Digest};
 use crate::store::{Image, Store, StoredImage};
 
 /// Something is not as it should be.
-pub(super) struct Fault {
+pub(super) struct Finding {
     pub(super) what: String,
     pub(super) reason: String,
     pub(super) damage: Damage,

@@ -9,10 +9,10 @@ use protocol::request::PruneRequest;
 use protocol::{Event, Failure, Reply};
 
 use super::inventory::Inventory;
-use crate::buildpack_build::Record;
+use crate::buildpack_build::BuildRecord;
 use crate::images::reference::familiar;
 use crate::request::store_use::alone;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 use crate::store::{ProjectDir, Store, StoreError, StoredImage, disk_usage, seconds_since_epoch};
 
 /// Removes, or only tells. While something is built or runs, nothing is
@@ -20,14 +20,14 @@ use crate::store::{ProjectDir, Store, StoreError, StoredImage, disk_usage, secon
 pub async fn prune(
     store: &Store,
     request: &PruneRequest,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
 ) -> Result<Reply, Failure> {
     let _alone = if request.dry_run {
         None
     } else {
-        Some(alone(store, dialogue).await?)
+        Some(alone(store, stream).await?)
     };
-    let plan = Plan::make(store, request)?;
+    let plan = PrunePlan::make(store, request)?;
     if !request.dry_run {
         // Before a reference is removed, which takes space for a moment.
         store.sweep()?;
@@ -38,7 +38,7 @@ pub async fn prune(
             continue;
         }
         freed += item.bytes;
-        dialogue.event(Event::Pruned(item)).await?;
+        stream.event(Event::Pruned(item)).await?;
     }
     if !request.dry_run {
         store.sweep()?;
@@ -48,7 +48,7 @@ pub async fn prune(
 
 /// Bytes that a prune would free.
 pub(super) fn freed_by(store: &Store, request: &PruneRequest) -> Result<u64, StoreError> {
-    let plan = Plan::make(store, request)?;
+    let plan = PrunePlan::make(store, request)?;
     Ok(plan.items.iter().map(|(item, _)| item.bytes).sum())
 }
 
@@ -71,7 +71,7 @@ impl Removal {
     }
 }
 
-struct Plan {
+struct PrunePlan {
     items: Vec<(PrunedItem, Removal)>,
 }
 
@@ -82,7 +82,7 @@ struct Candidate {
     removal: Removal,
 }
 
-impl Plan {
+impl PrunePlan {
     fn make(store: &Store, request: &PruneRequest) -> Result<Self, StoreError> {
         let mut inventory = Inventory::take(store)?;
         if let Some(doubt) = inventory.doubt.take() {
@@ -151,9 +151,14 @@ impl Plan {
 }
 
 fn candidates(inventory: &Inventory, projects: Vec<ProjectDir>) -> Vec<Candidate> {
-    let records: Vec<(Option<Record>, u64)> = projects
+    let records: Vec<(Option<BuildRecord>, u64)> = projects
         .iter()
-        .map(|project| (Record::load(project.path()), Record::used(project.path())))
+        .map(|project| {
+            (
+                BuildRecord::load(project.path()),
+                BuildRecord::used(project.path()),
+            )
+        })
         .collect();
     let fetched = inventory.images.iter().filter(|(stored, _)| {
         matches!(
@@ -180,7 +185,7 @@ fn candidates(inventory: &Inventory, projects: Vec<ProjectDir>) -> Vec<Candidate
 }
 
 /// An image was used when it was pulled, and when a project was built with it.
-fn last_use(stored: &StoredImage, records: &[(Option<Record>, u64)]) -> u64 {
+fn last_use(stored: &StoredImage, records: &[(Option<BuildRecord>, u64)]) -> u64 {
     let builds = records.iter().filter_map(|(record, used)| {
         let record = record.as_ref()?;
         let with = [record.builder, record.run_image].contains(&stored.descriptor.digest)

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use protocol::Failure;
 use protocol::event::{ImageRole, Repair};
 
-use super::damage::{Damage, Fault, fetched_layers, lacking};
+use super::damage::{Damage, Finding, fetched_layers, lacking};
 use crate::buildpack_build::lifecycle::metadata::origin;
 use crate::crash::{self, Point};
 use crate::images::digest::{DiffId, Digest};
@@ -18,14 +18,14 @@ use crate::store::{Descriptor, Image, Store, StoredImage, TreeState};
 /// Why something cannot be fetched.
 const BUILT: &str = "it was built here, and is in no registry that is known";
 
-pub(super) struct Mender<'a> {
+pub(super) struct Repairer<'a> {
     store: &'a Store,
     registry: Registry,
     /// Registries that do not answer.
     silent: HashSet<String>,
 }
 
-impl<'a> Mender<'a> {
+impl<'a> Repairer<'a> {
     pub(super) fn new(store: &'a Store, registry: Registry) -> Self {
         Self {
             store,
@@ -35,11 +35,11 @@ impl<'a> Mender<'a> {
     }
 
     /// Absent when nothing could be done but to say so.
-    pub(super) async fn mend(&mut self, fault: &Fault) -> Result<Option<Repair>, Failure> {
+    pub(super) async fn repair(&mut self, fault: &Finding) -> Result<Option<Repair>, Failure> {
         let repair = match fault.damage {
-            Damage::Blob(digest) => self.mend_blob(&digest, fault).await?,
-            Damage::Tree(diff_id) => self.mend_tree(&diff_id, fault).await?,
-            Damage::Image => self.mend_image(&fault.images[0]).await,
+            Damage::Blob(digest) => self.repair_blob(&digest, fault).await?,
+            Damage::Tree(diff_id) => self.repair_tree(&diff_id, fault).await?,
+            Damage::Image => self.repair_image(&fault.images[0]).await,
         };
         Ok(match repair {
             // Its user has it; or nobody knows whether something needs it.
@@ -48,7 +48,7 @@ impl<'a> Mender<'a> {
         })
     }
 
-    async fn mend_blob(&mut self, digest: &Digest, fault: &Fault) -> Result<Repair, Failure> {
+    async fn repair_blob(&mut self, digest: &Digest, fault: &Finding) -> Result<Repair, Failure> {
         if fault.is_garbage {
             self.store.remove_blob(digest)?;
             crash::at(Point::DamageRemoved);
@@ -85,7 +85,7 @@ impl<'a> Mender<'a> {
     }
 
     /// Extracts a layer again: of its blob, or of what a registry has.
-    async fn mend_tree(&mut self, diff_id: &DiffId, fault: &Fault) -> Result<Repair, Failure> {
+    async fn repair_tree(&mut self, diff_id: &DiffId, fault: &Finding) -> Result<Repair, Failure> {
         if fault.is_garbage {
             self.store.remove_tree_of(diff_id)?;
             return Ok(Repair::Removed);
@@ -123,7 +123,7 @@ impl<'a> Mender<'a> {
 
     /// Fetches the documents of an image, or those of its own layers that are
     /// not here.
-    async fn mend_image(&mut self, stored: &StoredImage) -> Repair {
+    async fn repair_image(&mut self, stored: &StoredImage) -> Repair {
         let mended = async {
             let image = self.store.image(&stored.descriptor.digest);
             let Ok(image) = image else {

@@ -4,7 +4,7 @@ use protocol::Reply;
 use protocol::event::{ImageUsage, ProjectUsage, StoreUsage};
 
 use super::inventory::Inventory;
-use crate::buildpack_build::Record;
+use crate::buildpack_build::BuildRecord;
 use crate::images::reference::familiar;
 use crate::store::{ProjectDir, Store, StoreError, disk_usage};
 
@@ -37,7 +37,7 @@ pub fn usage(store: &Store) -> Result<Reply, StoreError> {
 }
 
 fn project(project: &ProjectDir) -> ProjectUsage {
-    let record = Record::load(project.path());
+    let record = BuildRecord::load(project.path());
     let source = disk_usage(&project.path().join("source"));
     ProjectUsage {
         folder: record
@@ -46,6 +46,6 @@ fn project(project: &ProjectDir) -> ProjectUsage {
             .unwrap_or_default(),
         source,
         caches: disk_usage(project.path()).saturating_sub(source),
-        used: Record::used(project.path()),
+        used: BuildRecord::used(project.path()),
     }
 }

@@ -10,15 +10,15 @@ use protocol::event::{Repair, StoreFault, Verified};
 use protocol::request::RegistryAccess;
 use protocol::{Event, Failure, FailureKind, Reply};
 
-use super::damage::{Damage, Fault, lacking};
+use super::damage::{Damage, Finding, lacking};
 use super::inventory::Inventory;
-use super::repair::Mender;
+use super::repair::Repairer;
 use crate::Agent;
 use crate::images::digest::{DiffId, Digest};
 use crate::images::reference::familiar;
 use crate::registry::Registry;
 use crate::request::store_use::alone;
-use crate::request::stream::Dialogue;
+use crate::request::stream::RequestStream;
 use crate::store::{Content, Restored, Store, StoreError, StoredImage, TreeState};
 
 /// Looks at everything; with a way to registries, mends what it can. Nothing
@@ -26,25 +26,25 @@ use crate::store::{Content, Restored, Store, StoreError, StoredImage, TreeState}
 pub async fn verify(
     agent: &Agent,
     repair: Option<RegistryAccess>,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
 ) -> Result<Reply, Failure> {
     let store = &agent.store;
     // What is being written would look like what nothing needs.
-    let _alone = alone(store, dialogue).await?;
-    let mut mender =
-        repair.map(|access| Mender::new(store, Registry::new(access, dialogue.clone())));
-    if mender.is_some()
+    let _alone = alone(store, stream).await?;
+    let mut repairer =
+        repair.map(|access| Repairer::new(store, Registry::new(access, stream.clone())));
+    if repairer.is_some()
         && let Some(restored) = store.restore_index()?
     {
-        dialogue.event(Event::Fault(index_fault(restored))).await?;
+        stream.event(Event::Fault(index_fault(restored))).await?;
     }
     let task = store.clone();
     let found = tokio::task::spawn_blocking(move || look(&task)).await;
     let found = found.map_err(|error| Failure::from_error(FailureKind::Internal, &error))??;
     let mut verified = found.verified;
     for fault in found.faults {
-        let repair = match &mut mender {
-            Some(mender) => mender.mend(&fault).await?,
+        let repair = match &mut repairer {
+            Some(repairer) => repairer.repair(&fault).await?,
             None => None,
         };
         let remains = matches!(repair, None | Some(Repair::Refused { .. }));
@@ -56,9 +56,9 @@ pub async fn verify(
             images: names.collect(),
             repair,
         };
-        dialogue.event(Event::Fault(event)).await?;
+        stream.event(Event::Fault(event)).await?;
     }
-    if mender.is_some() {
+    if repairer.is_some() {
         match store.sweep() {
             // It has been told by the fault that is behind it.
             Err(StoreError::Doubt { .. }) => {}
@@ -82,7 +82,7 @@ fn index_fault(restored: Restored) -> StoreFault {
 
 struct Found {
     verified: Verified,
-    faults: Vec<Fault>,
+    faults: Vec<Finding>,
 }
 
 /// Why something is not what it should be.
@@ -111,7 +111,7 @@ impl From<StoreError> for Reason {
 fn look(store: &Store) -> Result<Found, StoreError> {
     let inventory = Inventory::take(store)?;
     let blobs: Vec<Digest> = inventory.blobs().collect();
-    let content_fault = |what: String, damage, content, reason: Reason| Fault {
+    let content_fault = |what: String, damage, content, reason: Reason| Finding {
         what,
         reason: reason.text,
         damage,
@@ -141,7 +141,7 @@ fn look(store: &Store) -> Result<Found, StoreError> {
     for (stored, needs) in &inventory.images {
         let is_told = |digest: &Digest| needs.contains(&Content::Blob(*digest));
         if let Some(text) = missing(store, stored, &corrupt, corrupt.iter().any(is_told)) {
-            faults.push(Fault {
+            faults.push(Finding {
                 what: format!("image {}", familiar(&stored.name)),
                 reason: text,
                 damage: Damage::Image,

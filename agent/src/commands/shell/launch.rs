@@ -12,7 +12,7 @@ use protocol::{Failure, FailureKind};
 use tokio::io::AsyncReadExt as _;
 
 use crate::Agent;
-use crate::buildpack_build::Record;
+use crate::buildpack_build::BuildRecord;
 use crate::buildpack_build::lifecycle::metadata::run_image_layers;
 use crate::buildpack_build::lifecycle::{LAUNCHER, WORKSPACE};
 use crate::container::{Container, ContainerOutput, ContainerSpec, Network, Upper, User};
@@ -29,7 +29,7 @@ const CAP: u64 = 4 * 1024 * 1024;
 /// Whose environment is asked for.
 pub(super) struct Launch<'a> {
     pub(super) agent: &'a Agent,
-    pub(super) record: &'a Record,
+    pub(super) record: &'a BuildRecord,
     pub(super) builder: &'a Image,
     pub(super) app: &'a Image,
     /// A directory for the container.

@@ -11,7 +11,7 @@ use super::error::RunnerError;
 use super::overlay::Stack;
 use super::root::{Kind, Root};
 use super::{mounts, oci};
-use crate::container::message::Plan;
+use crate::container::message::RunnerConfig;
 use crate::container::spec::Upper;
 use crate::kernel::namespace::{Privilege, cgroup};
 
@@ -22,33 +22,33 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// Mounts everything that the plan wants, and describes the container.
-    pub(super) fn make(plan: &Plan) -> Result<Self, RunnerError> {
+    /// Mounts everything that the configuration lists, and describes the container.
+    pub(super) fn make(config: &RunnerConfig) -> Result<Self, RunnerError> {
         let bundle = Self {
-            scratch: plan.scratch.clone(),
+            scratch: config.scratch.clone(),
         };
         bundle
             .make_scratch()
-            .and_then(|()| cgroup::provide(&plan.limits, &bundle.cgroup()))
+            .and_then(|()| cgroup::provide(&config.limits, &bundle.cgroup()))
             .map_err(|source| RunnerError::Scratch {
-                path: plan.scratch.clone(),
+                path: config.scratch.clone(),
                 source,
             })?;
-        bundle.stack(plan)?;
+        bundle.stack(config)?;
         let root = Root::open(&bundle.rootfs()).map_err(|source| RunnerError::Mount {
             target: "/".into(),
             source,
         })?;
         root.check_reserved()?;
-        for path in &plan.directories {
+        for path in &config.directories {
             let made = root.ensure(path, Kind::Directory);
             made.map_err(|source| RunnerError::Directory {
                 path: path.clone(),
                 source,
             })?;
         }
-        mounts::mount_early(plan, &root, &bundle.scratch)?;
-        oci::specification(plan, &bundle.rootfs(), &bundle.cgroup())?
+        mounts::mount_early(config, &root, &bundle.scratch)?;
+        oci::specification(config, &bundle.rootfs(), &bundle.cgroup())?
             .save(bundle.directory().join("config.json"))?;
         Ok(bundle)
     }
@@ -81,25 +81,32 @@ impl Bundle {
         own.iter().try_for_each(fs_err::create_dir)
     }
 
-    fn stack(&self, plan: &Plan) -> Result<(), RunnerError> {
+    fn stack(&self, config: &RunnerConfig) -> Result<(), RunnerError> {
         let failed = |source| RunnerError::Overlay {
             target: "/".into(),
-            layers: plan.lowers.len(),
+            layers: config.lowers.len(),
             source,
         };
-        let (upper, work) = match &plan.upper {
+        let (upper, work) = match &config.upper {
             Upper::Directory { upper, work } => (upper.clone(), work.clone()),
             Upper::Memory => self
-                .make_upper(plan.lowers.first().map(PathBuf::as_path), plan.privilege)
+                .make_upper(
+                    config.lowers.first().map(PathBuf::as_path),
+                    config.privilege,
+                )
                 .map_err(failed)?,
         };
         let stack = Stack {
-            lowers: &plan.lowers,
+            lowers: &config.lowers,
             upper: &upper,
             work: &work,
         };
         stack
-            .mount(&self.scratch.join("layers"), &self.rootfs(), plan.privilege)
+            .mount(
+                &self.scratch.join("layers"),
+                &self.rootfs(),
+                config.privilege,
+            )
             .map_err(failed)
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use libcontainer::error::LibcontainerError;
 use libcontainer::oci_spec::OciSpecError;
 
-use crate::container::message::Fault;
+use crate::container::message::SetupError;
 use crate::container::network::NetworkError;
 
 /// A failed step of a runner.
@@ -14,8 +14,8 @@ use crate::container::network::NetworkError;
 pub(super) enum RunnerError {
     #[error("the runner is no fresh process")]
     Threads(#[source] io::Error),
-    #[error("the agent's plan cannot be read")]
-    Plan(#[source] io::Error),
+    #[error("the agent's configuration cannot be read")]
+    RunnerConfig(#[source] io::Error),
     #[error("the runner cannot keep a log")]
     Log(#[source] io::Error),
     #[error(transparent)]
@@ -63,19 +63,19 @@ pub(super) enum RunnerError {
         log: Vec<String>,
     },
     #[error("the container's init does not answer")]
-    Birth(#[source] io::Error),
+    InitMessage(#[source] io::Error),
     #[error("the container's init cannot be waited for")]
     Wait(#[source] io::Error),
     #[error("the container's init failed")]
-    Init(Fault),
+    Init(SetupError),
 }
 
 impl RunnerError {
     /// As the agent gets it.
-    pub(super) fn into_fault(self) -> Fault {
+    pub(super) fn into_setup_error(self) -> SetupError {
         match self {
-            Self::Init(fault) => fault,
-            Self::ReservedPath(path) => Fault::ReservedPath { path },
+            Self::Init(error) => error,
+            Self::ReservedPath(path) => SetupError::ReservedPath { path },
             Self::Runtime { ref log, .. } => {
                 let chain = std::iter::successors(
                     Some(&self as &(dyn std::error::Error + 'static)),
@@ -83,9 +83,9 @@ impl RunnerError {
                 );
                 let texts = chain.map(ToString::to_string);
                 // The deepest cause is what was logged first.
-                Fault::from_chain(texts.chain(log.iter().rev().cloned()))
+                SetupError::from_chain(texts.chain(log.iter().rev().cloned()))
             }
-            other => Fault::from_error(&other),
+            other => SetupError::from_error(&other),
         }
     }
 }

@@ -18,45 +18,45 @@ use super::bundle::Bundle;
 use super::error::RunnerError;
 use super::log::Log;
 use crate::container::init;
-use crate::container::message::Plan;
+use crate::container::message::RunnerConfig;
 use crate::kernel::syscall;
 
 /// Becomes the container's first process. libcontainer copies it about.
 #[derive(Clone)]
 struct Init {
-    plan: Rc<Plan>,
+    config: Rc<RunnerConfig>,
     /// The runner, as a process descriptor that was opened before any fork.
     runner: Rc<OwnedFd>,
-    birth: Rc<OwnedFd>,
+    socket: Rc<OwnedFd>,
 }
 
 /// Makes the container's namespaces and starts its init.
 pub(super) fn start(
-    plan: &Plan,
+    config: &RunnerConfig,
     bundle: &Bundle,
     pipes: Vec<OwnedFd>,
-    birth: OwnedFd,
+    init_socket: OwnedFd,
     log: &Log,
 ) -> Result<Pid, RunnerError> {
     let init = Init {
-        plan: Rc::new(plan.clone()),
-        runner: Rc::new(super::own_process().map_err(RunnerError::Birth)?),
-        birth: Rc::new(birth),
+        config: Rc::new(config.clone()),
+        runner: Rc::new(super::own_process().map_err(RunnerError::InitMessage)?),
+        socket: Rc::new(init_socket),
     };
-    let pid = create(plan, bundle, pipes, init).map_err(|error| RunnerError::Runtime {
+    let pid = create(config, bundle, pipes, init).map_err(|error| RunnerError::Runtime {
         source: Box::new(error),
         log: log.lines(),
     })?;
-    pid.ok_or_else(|| RunnerError::Birth(io::Error::other("there is none")))
+    pid.ok_or_else(|| RunnerError::InitMessage(io::Error::other("there is none")))
 }
 
 fn create(
-    plan: &Plan,
+    config: &RunnerConfig,
     bundle: &Bundle,
     pipes: Vec<OwnedFd>,
     init: Init,
 ) -> Result<Option<Pid>, LibcontainerError> {
-    let mut builder = ContainerBuilder::new(plan.id.clone(), SyscallType::default())
+    let mut builder = ContainerBuilder::new(config.id.clone(), SyscallType::default())
         .with_root_path(bundle.state())?
         .validate_id()?
         .with_executor(init);
@@ -107,6 +107,6 @@ impl Executor for Init {
     }
 
     fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
-        init::run(&self.plan, &self.birth)
+        init::run(&self.config, &self.socket)
     }
 }

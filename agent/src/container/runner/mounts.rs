@@ -15,15 +15,19 @@ use super::error::RunnerError;
 use super::idmap;
 use super::overlay::Stack;
 use super::root::{Kind, NO_DIRECTORY, Root};
-use crate::container::message::{Plan, ProvidedFile};
+use crate::container::message::{ProvidedFile, RunnerConfig};
 use crate::container::spec::Network;
 use crate::container::spec::{Access, Mount, MountKind};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall;
 
-/// Mounts what the plan wants, in its order, up to the first stack.
-pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<(), RunnerError> {
-    if plan.network == Network::Host {
+/// Mounts what the configuration lists, in its order, up to the first stack.
+pub(super) fn mount_early(
+    config: &RunnerConfig,
+    root: &Root,
+    scratch: &Path,
+) -> Result<(), RunnerError> {
+    if config.network == Network::Host {
         // A new sysfs would need a network namespace of one's own.
         let sys = MountKind::Bind {
             source: "/sys".into(),
@@ -33,12 +37,12 @@ pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<()
             access: Access::ReadOnly,
             kind: sys,
         };
-        Detached::make(plan, &sys, scratch)?.attach(root)?;
+        Detached::make(config, &sys, scratch)?.attach(root)?;
     }
-    for mount in plan.mounts.iter().take_while(|mount| !is_stack(mount)) {
-        Detached::make(plan, mount, scratch)?.attach(root)?;
+    for mount in config.mounts.iter().take_while(|mount| !is_stack(mount)) {
+        Detached::make(config, mount, scratch)?.attach(root)?;
     }
-    for file in &plan.files {
+    for file in &config.files {
         provide(root, file, scratch).map_err(|source| RunnerError::Mount {
             target: file.target.clone(),
             source,
@@ -50,14 +54,18 @@ pub(super) fn mount_early(plan: &Plan, root: &Root, scratch: &Path) -> Result<()
 /// Mounts the rest in the container's own namespace, when its program is to
 /// start: no two mounts may have one upper directory at a time, and containers
 /// that share one are made ready while another still runs.
-pub(super) fn mount_late(plan: &Plan, scratch: &Path, init: &OwnedFd) -> Result<(), RunnerError> {
-    let late = plan.mounts.iter().skip_while(|mount| !is_stack(mount));
+pub(super) fn mount_late(
+    config: &RunnerConfig,
+    scratch: &Path,
+    init: &OwnedFd,
+) -> Result<(), RunnerError> {
+    let late = config.mounts.iter().skip_while(|mount| !is_stack(mount));
     // The namespace of the container does not have their sources any more.
     let made: Vec<Detached<'_>> = late
         .enumerate()
         .map(|(number, mount)| {
             let links = scratch.join(format!("stack-{number}"));
-            Detached::make(plan, mount, &links)
+            Detached::make(config, mount, &links)
         })
         .collect::<Result<_, _>>()?;
     if made.is_empty() {
@@ -86,15 +94,15 @@ struct Detached<'a> {
 
 impl<'a> Detached<'a> {
     /// `links` is a new directory for stacks.
-    fn make(plan: &Plan, mount: &'a Mount, links: &Path) -> Result<Self, RunnerError> {
+    fn make(config: &RunnerConfig, mount: &'a Mount, links: &Path) -> Result<Self, RunnerError> {
         let target = &mount.target;
         let made = match &mount.kind {
             MountKind::Bind { source } => bind(source, mount.access, |_| Ok(())),
             MountKind::Owned { source } => bind(source, mount.access, |tree| {
-                match plan.privilege {
+                match config.privilege {
                     // Without real root, the program's id is the user's already.
                     Privilege::Rootless => Ok(()),
-                    Privilege::Root => idmap::apply(tree, source, &plan.program.user),
+                    Privilege::Root => idmap::apply(tree, source, &config.program.user),
                 }
             }),
             MountKind::Tmpfs => tmpfs(mount.access),
@@ -104,7 +112,7 @@ impl<'a> Detached<'a> {
                     upper,
                     work,
                 };
-                overlay(stack, links, plan.privilege, mount.access)
+                overlay(stack, links, config.privilege, mount.access)
             }
         };
         let (tree, kind) = made.map_err(failed(target))?;

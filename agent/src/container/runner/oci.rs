@@ -1,6 +1,6 @@
 //! The container as libcontainer wants it described: namespaces and kernel
 //! file systems. Its process is our init, which knows the payload from the
-//! plan.
+//! configuration.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use libcontainer::oci_spec::runtime::{
     RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
-use crate::container::message::Plan;
+use crate::container::message::RunnerConfig;
 use crate::container::spec::Network;
 use crate::kernel::namespace::cgroup::CGROUP;
 
@@ -54,7 +54,7 @@ const CAPABILITIES: [Capability; 3] = [Capability::Setfcap, Capability::Setuid, 
 
 /// The whole description of a container with this root file system.
 pub(super) fn specification(
-    plan: &Plan,
+    config: &RunnerConfig,
     rootfs: &Path,
     cgroup: &Path,
 ) -> Result<Spec, OciSpecError> {
@@ -65,10 +65,10 @@ pub(super) fn specification(
     let mut specification = SpecBuilder::default()
         .version("1.0.2")
         .root(root)
-        .mounts(mounts(plan.network, cgroup)?)
+        .mounts(mounts(config.network, cgroup)?)
         .process(process()?)
-        .hostname(plan.hostname.clone())
-        .linux(linux(&plan.id)?)
+        .hostname(config.hostname.clone())
+        .linux(linux(&config.id)?)
         .build()?;
     specification.set_uid_mappings(None);
     specification.set_gid_mappings(None);

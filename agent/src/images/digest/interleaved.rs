@@ -20,7 +20,7 @@ const WAITING: usize = 512 * 1024;
 /// A hasher whose bytes wait for those of another one: see
 /// [`Hasher::beside`](super::Hasher::beside).
 #[derive(Debug, Clone, Default)]
-pub struct Companion(Arc<Mutex<State>>);
+pub struct InterleavedHasher(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,7 +38,7 @@ pub(super) struct Stream {
     begun: usize,
 }
 
-impl Companion {
+impl InterleavedHasher {
     /// Adds bytes.
     pub fn update(&self, bytes: Bytes) {
         let mut state = self.state();
@@ -146,7 +146,7 @@ mod tests {
             (0, 262_143),
         ];
         for skip in 0..cuts.len() {
-            let companion = Companion::default();
+            let companion = InterleavedHasher::default();
             let mut hasher = Hasher::beside(companion.clone());
             let (mut first, mut second) = (0, 0);
             for (more_first, more_second) in cuts.iter().cycle().skip(skip).take(20) {
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn little_waits() {
-        let companion = Companion::default();
+        let companion = InterleavedHasher::default();
         let megabyte = Bytes::from(vec![0; 1_000_000]);
         for _ in 0..10 {
             companion.update(megabyte.clone());

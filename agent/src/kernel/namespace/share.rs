@@ -2,7 +2,7 @@
 //! together, where a cgroup tells.
 //!
 //! The agent limits itself where its cgroup is delegated to it, and is nobody
-//! else's: it moves into a child of it once, and its containers are born there,
+//! else's: it moves into a child of it once, and its containers start there,
 //! which costs them nothing. What is out of memory ends a container's program
 //! before the agent (see `kernel::limits`). Source: Linux,
 //! Documentation/admin-guide/cgroup-v2.rst, "Delegation".

@@ -4,37 +4,35 @@
 use reqwest::Response;
 use reqwest::header::HeaderValue;
 
-use super::Remote;
+use super::RegistryClient;
 use super::token::TokenServer;
 use crate::registry::challenge::{self, Challenge};
 use crate::registry::exchange::basic;
-use crate::registry::registry_host::Base;
-use crate::registry::request::{Fault, Question};
+use crate::registry::registry_host::RegistryHost;
+use crate::registry::request::{AttemptError, RegistryRequest};
 
 /// The value of an `Authorization` header; absent when no challenge can be met.
 pub(super) async fn answer(
-    remote: &Remote,
-    base: &Base,
+    client: &RegistryClient,
+    host: &RegistryHost,
     response: &Response,
-    question: &Question<'_>,
-) -> Result<Option<HeaderValue>, Fault> {
+    request: &RegistryRequest<'_>,
+) -> Result<Option<HeaderValue>, AttemptError> {
     let challenges = challenge::known(response.headers());
     if challenges.is_empty() {
         return Ok(None);
     }
-    let account = base
-        .credential(remote.dialogue(), question.repository)
-        .await;
-    let account = account.map_err(Fault::last)?;
+    let account = host.credential(client.stream(), request.repository).await;
+    let account = account.map_err(AttemptError::last)?;
     let mut refusal = None;
     for challenge in &challenges {
         let answer = match challenge {
             Challenge::Basic => Ok(account.as_ref().and_then(basic)),
             Challenge::Bearer(bearer) => {
-                let server = TokenServer::named_by(remote, base, question, bearer);
+                let server = TokenServer::named_by(client, host, request, bearer);
                 match server {
                     Ok(server) => server.token(account.as_ref()).await.map(Some),
-                    Err(error) => Err(Fault::last(error)),
+                    Err(error) => Err(AttemptError::last(error)),
                 }
             }
         };

@@ -2,12 +2,12 @@
 
 use reqwest::{Response, StatusCode};
 
-use super::Remote;
+use super::RegistryClient;
 use crate::registry::RegistryError;
 use crate::registry::refusal::message;
 use crate::registry::server::Server;
 
-impl Remote {
+impl RegistryClient {
     /// The error that an answer stands for.
     pub(in crate::registry) async fn refusal(
         &self,

@@ -6,20 +6,20 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{Remote, scope};
+use super::{RegistryClient, scope};
 use crate::registry::RegistryError;
 use crate::registry::challenge::Bearer;
 use crate::registry::exchange::{Exchange, Secret, basic, secret_header};
 use crate::registry::origin::Origin;
 use crate::registry::refusal::{is_passing, message, retry_after};
-use crate::registry::registry_host::Base;
-use crate::registry::request::{Fault, Question};
+use crate::registry::registry_host::RegistryHost;
+use crate::registry::request::{AttemptError, RegistryRequest};
 use crate::registry::server::Server;
 
 /// A token server that a registry has named, and that may be trusted.
 pub(super) struct TokenServer<'a> {
-    remote: &'a Remote,
-    question: &'a Question<'a>,
+    client: &'a RegistryClient,
+    request: &'a RegistryRequest<'a>,
     url: Url,
     /// The account is handed to it alone.
     origin: Origin,
@@ -36,13 +36,13 @@ struct Answer {
 
 impl<'a> TokenServer<'a> {
     pub(super) fn named_by(
-        remote: &'a Remote,
-        base: &Base,
-        question: &'a Question<'a>,
+        client: &'a RegistryClient,
+        named_by: &RegistryHost,
+        request: &'a RegistryRequest<'a>,
         bearer: &'a Bearer,
     ) -> Result<Self, RegistryError> {
         let refuse = |reason: &str| RegistryError::TokenServer {
-            registry: remote.name().to_owned(),
+            registry: client.name().to_owned(),
             server: bearer.realm.clone(),
             reason: reason.to_owned(),
         };
@@ -50,13 +50,13 @@ impl<'a> TokenServer<'a> {
             .realm
             .parse()
             .map_err(|_| refuse("which is no address"))?;
-        if let Some(reason) = base.refusal_of(&url) {
+        if let Some(reason) = named_by.refusal_of(&url) {
             return Err(refuse(reason));
         }
-        let own = scope::of(question.repository, question.operation);
+        let own = scope::of(request.repository, request.operation);
         Ok(Self {
-            remote,
-            question,
+            client,
+            request,
             origin: Origin::of(&url),
             url,
             service: bearer.service.as_deref(),
@@ -66,7 +66,10 @@ impl<'a> TokenServer<'a> {
 
     /// Trades an account, or none, for a token; returns the header that holds
     /// it.
-    pub(super) async fn token(&self, account: Option<&Credential>) -> Result<HeaderValue, Fault> {
+    pub(super) async fn token(
+        &self,
+        account: Option<&Credential>,
+    ) -> Result<HeaderValue, AttemptError> {
         let response = match account {
             Some(Credential::Identity { token }) => self.refresh(token).await?,
             account => self.trade(account).await?,
@@ -74,8 +77,8 @@ impl<'a> TokenServer<'a> {
         if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
-        let bytes = self.remote.body(response, "a token").await;
-        let bytes = bytes.map_err(|error| Fault {
+        let bytes = self.client.body(response, "a token").await;
+        let bytes = bytes.map_err(|error| AttemptError {
             passing: error.is_unreachable(),
             pause: None,
             error,
@@ -86,15 +89,15 @@ impl<'a> TokenServer<'a> {
         let header = token.and_then(|token| secret_header(&format!("Bearer {token}")));
         header.ok_or_else(|| {
             let reason = "which answered without a token".to_owned();
-            Fault::last(RegistryError::TokenServer {
-                registry: self.remote.name().to_owned(),
+            AttemptError::last(RegistryError::TokenServer {
+                registry: self.client.name().to_owned(),
                 server: self.origin.host().to_owned(),
                 reason,
             })
         })
     }
 
-    async fn trade(&self, account: Option<&Credential>) -> Result<Response, Fault> {
+    async fn trade(&self, account: Option<&Credential>) -> Result<Response, AttemptError> {
         let mut url = self.url.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -107,7 +110,7 @@ impl<'a> TokenServer<'a> {
     }
 
     /// The refresh grant of OAuth 2.
-    async fn refresh(&self, token: &str) -> Result<Response, Fault> {
+    async fn refresh(&self, token: &str) -> Result<Response, AttemptError> {
         let scopes = self.scopes.join(" ");
         let form = [
             ("grant_type", "refresh_token"),
@@ -125,17 +128,17 @@ impl<'a> TokenServer<'a> {
         method: &Method,
         url: &Url,
         secret: Secret<'_>,
-    ) -> Result<Response, Fault> {
+    ) -> Result<Response, AttemptError> {
         let exchange = Exchange {
-            client: self.remote.client(),
+            client: self.client.http(),
             method,
             url,
             owner: &self.origin,
             secret,
-            patience: self.remote.patience(),
+            timeout: self.client.timeout(),
         };
         let sent = exchange.send(&|request| request).await;
-        sent.map_err(|source| Fault {
+        sent.map_err(|source| AttemptError {
             passing: !source.is_final(),
             pause: None,
             error: RegistryError::Unreachable {
@@ -145,16 +148,16 @@ impl<'a> TokenServer<'a> {
         })
     }
 
-    async fn refused(&self, response: Response) -> Fault {
+    async fn refused(&self, response: Response) -> AttemptError {
         let status = response.status();
         let (passing, pause) = (is_passing(status), retry_after(&response));
         let server = self.server(response.url().host_str().unwrap_or_default());
-        let body = self.remote.body(response, "a token").await;
+        let body = self.client.body(response, "a token").await;
         let message = message(&body.unwrap_or_default());
         let error = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Unauthorized {
-                registry: self.remote.name().to_owned(),
-                what: self.question.what.to_owned(),
+                registry: self.client.name().to_owned(),
+                what: self.request.what.to_owned(),
                 message: match message.as_str() {
                     "" => format!("the {server} answered {}", status.as_u16()),
                     _ => message,
@@ -167,7 +170,7 @@ impl<'a> TokenServer<'a> {
                 message,
             },
         };
-        Fault {
+        AttemptError {
             error,
             passing,
             pause,
@@ -177,7 +180,7 @@ impl<'a> TokenServer<'a> {
     fn server(&self, host: &str) -> Server {
         Server::Token {
             host: host.to_owned(),
-            registry: self.remote.name().to_owned(),
+            registry: self.client.name().to_owned(),
         }
     }
 }

@@ -19,7 +19,7 @@ use super::scan::Found;
 use crate::images::digest::Digest;
 use crate::store::local_encoding;
 use crate::sync::source::Known;
-use journal::{Journal, Record};
+use journal::{Journal, JournalRecord};
 
 /// All paths that both sides have, or may have.
 pub(super) struct Agreement {
@@ -59,7 +59,7 @@ impl Agreement {
         let is_known = noted.is_some();
         let mut paths: BTreeMap<_, _> = noted.unwrap_or_default();
         let (journal, records) = Journal::open(&file.with_extension("journal"))?;
-        for Record { path, noted } in records.into_iter().filter(|_| is_known) {
+        for JournalRecord { path, noted } in records.into_iter().filter(|_| is_known) {
             change(&mut paths, path, noted);
         }
         let file = file.to_owned();

@@ -69,7 +69,7 @@ impl Round<'_> {
                     host,
                 }),
                 (Decision::Take, Some(host)) => self.put(&it.path, own, host).await?,
-                (Decision::Part, host) => {
+                (Decision::Conflict, host) => {
                     self.part(&it.path).await?;
                     if let Some(host) = host {
                         self.put(&it.path, None, host).await?;

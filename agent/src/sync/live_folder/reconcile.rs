@@ -38,7 +38,7 @@ pub(super) enum Decision {
     Give,
     /// Both have changed: the agent's version is put aside, then its side gets
     /// the host's.
-    Part,
+    Conflict,
 }
 
 /// What is known of both sides from before.
@@ -78,7 +78,7 @@ pub(super) fn reconcile(base: &Base, host: Option<&Version>, own: Option<&Versio
         (None, _) => Decision::Give,
         (_, None) => Decision::Take,
         (Some(host), Some(own)) if host.holds_the_same(own) => Decision::Take,
-        _ => Decision::Part,
+        _ => Decision::Conflict,
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
                 Decision::Agree => {}
                 Decision::Take => self.own = self.host.clone(),
                 Decision::Give => self.host = self.own.clone(),
-                Decision::Part => {
+                Decision::Conflict => {
                     self.aside = self.own.take();
                     self.own = self.host.clone();
                 }
@@ -239,7 +239,7 @@ mod tests {
         fn the_hosts_version_keeps_its_name(host in version(), own in version()) {
             prop_assume!(host.is_some() && own.is_some() && host != own);
             let decision = reconcile(&Base::Agreed(None), host.as_ref(), own.as_ref());
-            prop_assert!(matches!(decision, Decision::Take | Decision::Part));
+            prop_assert!(matches!(decision, Decision::Take | Decision::Conflict));
         }
     }
 

@@ -12,14 +12,14 @@ use super::reconcile::Version;
 use super::scan::{Found, Scan, scan};
 use super::{Folder, not_noted};
 use crate::images::digest::Digest;
-use crate::request::stream::{Dialogue, HostGone, Inputs};
+use crate::request::stream::{HostGone, Inputs, RequestStream};
 use crate::store::Store;
 use crate::sync::source::{SourceError, write_error};
 
 /// A round in progress.
 pub(super) struct Round<'a> {
     pub(super) folder: &'a mut Folder,
-    pub(super) dialogue: &'a Dialogue,
+    pub(super) stream: &'a RequestStream,
     pub(super) inputs: &'a mut Inputs,
     pub(super) scan: Scan,
     /// Something has moved under our feet: another round is needed.
@@ -51,7 +51,7 @@ impl Folder {
     pub(super) async fn round(
         &mut self,
         store: &Store,
-        dialogue: &Dialogue,
+        stream: &RequestStream,
         inputs: &mut Inputs,
     ) -> Result<bool, Failure> {
         self.copy.refresh();
@@ -61,7 +61,7 @@ impl Folder {
         let mut round = Round {
             scan: found.map_err(|source| write_error(&root, source))?,
             folder: self,
-            dialogue,
+            stream,
             inputs,
             again: false,
             changed: false,
@@ -202,6 +202,6 @@ impl Round<'_> {
     }
 
     pub(super) async fn tell(&self, event: FolderEvent) -> Result<(), HostGone> {
-        self.dialogue.event(Event::Folder(event)).await
+        self.stream.event(Event::Folder(event)).await
     }
 }

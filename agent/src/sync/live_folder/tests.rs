@@ -12,7 +12,7 @@ use protocol::folder::{Answer, Change};
 use protocol::{Channel, Outcome};
 
 use super::*;
-use crate::request::stream::{Ends, Outgoing};
+use crate::request::stream::{Outgoing, SessionEnds};
 
 const PATHS: [&str; 7] = ["a", "b", "a/x", "a/y", "b/x", "a/x/z", "c"];
 
@@ -94,7 +94,7 @@ impl Host {
     }
 
     /// Answers until the round is over.
-    async fn serve(&mut self, ends: &mut Ends) -> Result<(), Killed> {
+    async fn serve(&mut self, ends: &mut SessionEnds) -> Result<(), Killed> {
         loop {
             let Some(Outgoing::Event(event)) = ends.outgoing.recv().await else {
                 panic!("data without a change");
@@ -200,11 +200,11 @@ fn write_own(root: &Path, from: &Tree, to: &Tree) {
 async fn settle(store: &Store, folder: &mut Folder, host: &mut Host) -> Result<(), Killed> {
     for _ in 0..20 {
         folder.host = host.kinds();
-        let (dialogue, mut inputs, mut ends) = Dialogue::new();
+        let (stream, mut inputs, mut ends) = RequestStream::new();
         let round = async {
-            let again = folder.round(store, &dialogue, &mut inputs).await.unwrap();
+            let again = folder.round(store, &stream, &mut inputs).await.unwrap();
             let end = Event::Outcome(Outcome::Done(Reply::Nothing));
-            dialogue.event(end).await.unwrap();
+            stream.event(end).await.unwrap();
             Ok(again)
         };
         let (again, ()) = tokio::try_join!(round, host.serve(&mut ends))?;
@@ -333,19 +333,19 @@ proptest! {
 
 /// A session of a host, which asks for the folder.
 struct Asking {
-    ends: Ends,
+    ends: SessionEnds,
     serving: tokio::task::JoinHandle<()>,
 }
 
 impl Asking {
-    fn of(store: &Store, sessions: &Arc<Holders>) -> Self {
-        let (dialogue, inputs, ends) = Dialogue::new();
+    fn of(store: &Store, sessions: &Arc<SyncSessions>) -> Self {
+        let (stream, inputs, ends) = RequestStream::new();
         let (store, sessions) = (store.clone(), Arc::clone(sessions));
-        let end = dialogue.end_of_session.clone();
+        let end = stream.end_of_session.clone();
         let (id, path) = ("0a".repeat(32), "/project".to_owned());
         let serving = tokio::spawn(async move {
             tokio::select! {
-                _ = folder(&store, &sessions, Project { id, path }, dialogue, inputs) => {}
+                _ = folder(&store, &sessions, Project { id, path }, stream, inputs) => {}
                 () = end.notified() => {}
             }
         });
@@ -367,7 +367,7 @@ impl Asking {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_session_keeps_the_folder_and_others_ask_whether_it_is_in_step() {
     let (_home, store, _project) = stage();
-    let sessions = Arc::new(Holders::default());
+    let sessions = Arc::new(SyncSessions::default());
     let [take_over, settle] = [FolderInput::TakeOver, FolderInput::Settle].map(Input::Folder);
     let mut other = Asking::of(&store, &sessions);
     other.says(settle.clone()).await;

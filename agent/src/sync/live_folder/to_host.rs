@@ -19,7 +19,7 @@ use super::round::{Give, Round};
 use super::scan::Found;
 use super::{Folder, ancestors, not_noted};
 use crate::images::digest::{Digest, Hasher};
-use crate::request::stream::{Dialogue, HostGone, Incoming, Inputs};
+use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 use crate::sync::source::SourceError;
 
 /// A change that the host is told.
@@ -81,7 +81,7 @@ impl Round<'_> {
             }
             Ok(())
         };
-        tokio::try_join!(send(gifts, self.dialogue, copy, &agreement, sent), receive)?;
+        tokio::try_join!(send(gifts, self.stream, copy, &agreement, sent), receive)?;
         Ok(())
     }
 
@@ -165,7 +165,7 @@ type Shared<'a> = RwLock<&'a mut Agreement>;
 
 async fn send(
     gifts: Vec<Gift>,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     copy: &Copy,
     agreement: &Shared<'_>,
     sent: mpsc::UnboundedSender<Given>,
@@ -199,13 +199,13 @@ async fn send(
                 digest = Some(Digest::of(b""));
                 begin(Digest::of(b""))?;
             }
-            tell(dialogue, FolderEvent::Change(gift.change.clone())).await?;
+            tell(stream, FolderEvent::Change(gift.change.clone())).await?;
             if size > 0 {
-                digest = send_file(file, size, dialogue, begin).await?;
+                digest = send_file(file, size, stream, begin).await?;
             }
         } else {
             begin(&gift, gift.own.as_ref().and_then(|own| own.version(None)))?;
-            tell(dialogue, FolderEvent::Change(gift.change.clone())).await?;
+            tell(stream, FolderEvent::Change(gift.change.clone())).await?;
         }
         // The receiver lives until the last answer has come.
         let _ = sent.send(Given { gift, digest });
@@ -219,19 +219,19 @@ async fn send(
 async fn send_file(
     mut file: File,
     size: u64,
-    dialogue: &Dialogue,
+    stream: &RequestStream,
     begin: impl FnOnce(Digest) -> Result<(), SourceError>,
 ) -> Result<Option<Digest>, SourceError> {
     let (mut hasher, mut left) = (Hasher::new(), size);
     let mut buffer = Vec::new();
     while left > 0 {
         if !buffer.is_empty() {
-            dialogue.data(Channel::Bulk, Bytes::from(buffer)).await?;
+            stream.data(Channel::Bulk, Bytes::from(buffer)).await?;
         }
         buffer = vec![0; BUFFER.min(usize::try_from(left).unwrap_or(usize::MAX))];
         let count = tokio::task::block_in_place(|| file.read(&mut buffer));
         let Some(count) = count.ok().filter(|count| *count > 0) else {
-            tell(dialogue, FolderEvent::Torn).await?;
+            tell(stream, FolderEvent::Torn).await?;
             return Ok(None);
         };
         buffer.truncate(count);
@@ -240,10 +240,10 @@ async fn send_file(
     }
     let digest = hasher.finish();
     begin(digest)?;
-    dialogue.data(Channel::Bulk, Bytes::from(buffer)).await?;
+    stream.data(Channel::Bulk, Bytes::from(buffer)).await?;
     Ok(Some(digest))
 }
 
-async fn tell(dialogue: &Dialogue, event: FolderEvent) -> Result<(), HostGone> {
-    dialogue.event(Event::Folder(event)).await
+async fn tell(stream: &RequestStream, event: FolderEvent) -> Result<(), HostGone> {
+    stream.event(Event::Folder(event)).await
 }

@@ -18,7 +18,7 @@ use crate::store::{boot_id, local_encoding};
 
 /// What is noted of a path from now on.
 #[derive(Debug, Encode, Decode)]
-pub(super) struct Record {
+pub(super) struct JournalRecord {
     pub(super) path: Vec<u8>,
     pub(super) noted: Noted,
 }
@@ -31,7 +31,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens a journal, with what it holds.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Record>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<JournalRecord>)> {
         let mut options = fs_err::OpenOptions::new();
         let file = options.create(true).append(true).read(true).open(path)?;
         let records = read(&fs_err::read(path)?);
@@ -47,7 +47,7 @@ impl Journal {
     /// A path has changed.
     pub(super) fn add(&self, path: &[u8], noted: Noted) -> io::Result<()> {
         let path = path.to_vec();
-        self.append(&local_encoding::encode(&Record { path, noted })?)
+        self.append(&local_encoding::encode(&JournalRecord { path, noted })?)
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
@@ -57,7 +57,7 @@ impl Journal {
 }
 
 /// All records of this start of the machine, up to one that was cut off.
-fn read(bytes: &[u8]) -> Vec<Record> {
+fn read(bytes: &[u8]) -> Vec<JournalRecord> {
     let mut rest = bytes;
     let boot = next(&mut rest).and_then(local_encoding::decode::<String>);
     if boot.as_deref() != boot_id::id().ok() {
@@ -84,7 +84,7 @@ mod tests {
     fn a_journal_is_read_up_to_where_it_was_cut_off() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        let names = |records: Vec<Record>| -> Vec<Vec<u8>> {
+        let names = |records: Vec<JournalRecord>| -> Vec<Vec<u8>> {
             records.into_iter().map(|it| it.path).collect()
         };
         let (mut journal, records) = Journal::open(&path).unwrap();

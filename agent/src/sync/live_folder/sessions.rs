@@ -15,30 +15,30 @@ pub(super) type Wish = oneshot::Sender<()>;
 
 /// All sessions that keep a project's folder in step; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Holders(Arc<Mutex<HashMap<String, Holding>>>);
+pub(crate) struct SyncSessions(Arc<Mutex<HashMap<String, SessionEntry>>>);
 
 #[derive(Debug, Clone)]
-struct Holding {
+struct SessionEntry {
     session: EndOfSession,
     wishes: mpsc::Sender<Wish>,
 }
 
 /// One of them, until it is dropped.
-pub(super) struct Holder {
-    holders: Holders,
+pub(super) struct SyncSession {
+    sessions: SyncSessions,
     project: String,
     /// Of other sessions.
     pub(super) wishes: mpsc::Receiver<Wish>,
 }
 
-impl Holders {
+impl SyncSessions {
     /// The session of a project begins: it has the project's lock.
-    pub(super) fn begin(&self, project: &str, session: EndOfSession) -> Holder {
+    pub(super) fn begin(&self, project: &str, session: EndOfSession) -> SyncSession {
         let (wishes, heard) = mpsc::channel(QUEUE);
-        let holding = Holding { session, wishes };
-        self.change(|all| all.insert(project.to_owned(), holding));
-        Holder {
-            holders: self.clone(),
+        let entry = SessionEntry { session, wishes };
+        self.change(|all| all.insert(project.to_owned(), entry));
+        SyncSession {
+            sessions: self.clone(),
             project: project.to_owned(),
             wishes: heard,
         }
@@ -47,15 +47,15 @@ impl Holders {
     /// Ends a project's session, if this process has it, with everything else
     /// that its host had asked for.
     pub(super) fn end(&self, project: &str) {
-        if let Some(holding) = self.change(|all| all.get(project).cloned()) {
-            holding.session.notify_one();
+        if let Some(entry) = self.change(|all| all.get(project).cloned()) {
+            entry.session.notify_one();
         }
     }
 
     /// Waits until a project's session has brought everything that is there
     /// now, if this process has one.
     pub(super) async fn settled(&self, project: &str) {
-        let Some(Holding { wishes, .. }) = self.change(|all| all.get(project).cloned()) else {
+        let Some(SessionEntry { wishes, .. }) = self.change(|all| all.get(project).cloned()) else {
             return;
         };
         let (wish, settled) = oneshot::channel();
@@ -65,13 +65,13 @@ impl Holders {
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, Holding>) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, SessionEntry>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Drop for Holder {
+impl Drop for SyncSession {
     fn drop(&mut self) {
-        self.holders.change(|all| all.remove(&self.project));
+        self.sessions.change(|all| all.remove(&self.project));
     }
 }

@@ -10,7 +10,7 @@ use protocol::request::Stdio;
 use rustix::fs::MemfdFlags;
 
 use super::error::ContainerError;
-use super::message::{self, Plan, Program, TerminalSize};
+use super::message::{self, PayloadProgram, RunnerConfig, TerminalSize};
 use super::spec::{ContainerSpec, Network};
 use super::stdio::Pipes;
 use super::{files, spec::User};
@@ -20,10 +20,10 @@ use crate::kernel::namespace::cgroup::Limits;
 
 const HOSTNAME: &str = "HOSTNAME";
 
-/// A plan and the descriptors that go with it.
+/// A configuration and the descriptors that go with it.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) plan: Plan,
+    pub(super) config: RunnerConfig,
     pub(super) pipes: Option<Pipes>,
     namespace: Option<Arc<OwnedFd>>,
 }
@@ -51,7 +51,7 @@ impl Prepared {
                 Some(Arc::clone(&namespace.descriptor)),
             ),
         };
-        let plan = Plan {
+        let config = RunnerConfig {
             id,
             agent: rustix::process::getpid().as_raw_pid(),
             privilege,
@@ -65,7 +65,7 @@ impl Prepared {
             network,
             processes: limits::processes(),
             limits: Limits::of_agent().clone(),
-            program: Program {
+            program: PayloadProgram {
                 args: spec.args.clone(),
                 env: env(spec),
                 cwd: spec.cwd.clone(),
@@ -74,7 +74,7 @@ impl Prepared {
             terminal,
         };
         Ok(Self {
-            plan,
+            config,
             pipes,
             namespace,
         })
@@ -82,8 +82,8 @@ impl Prepared {
 
     /// Sends the first message that the runner gets.
     pub(super) fn send(&self, control: &OwnedFd) -> io::Result<()> {
-        let mut file = File::from(rustix::fs::memfd_create("plan", MemfdFlags::CLOEXEC)?);
-        file.write_all(&serde_json::to_vec(&self.plan)?)?;
+        let mut file = File::from(rustix::fs::memfd_create("config", MemfdFlags::CLOEXEC)?);
+        file.write_all(&serde_json::to_vec(&self.config)?)?;
         let mut descriptors: Vec<BorrowedFd<'_>> = vec![file.as_fd()];
         if let Some(pipes) = &self.pipes {
             descriptors.extend(pipes.theirs.iter().map(AsFd::as_fd));

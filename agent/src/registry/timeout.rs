@@ -75,20 +75,20 @@ impl TransportError {
 
 /// How long an answer is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience<'a> {
+pub(super) enum ResponseTimeout<'a> {
     /// So long.
     Idle(Duration),
     /// As long as the body of the request moves, so much of which was sent.
     Upload(&'a AtomicU64, Duration),
 }
 
-impl<'a> Patience<'a> {
+impl<'a> ResponseTimeout<'a> {
     pub(super) fn upload(sent: &'a AtomicU64) -> Self {
         Self::Upload(sent, QUIET)
     }
 }
 
-impl Patience<'_> {
+impl ResponseTimeout<'_> {
     pub(super) async fn wait<T>(
         self,
         answer: impl Future<Output = Result<T, reqwest::Error>>,
@@ -114,15 +114,15 @@ impl Patience<'_> {
     }
 }
 
-/// The pace of one answer's body.
+/// How long one answer's body may take.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct BodyTimeout {
     idle: Duration,
     waited: Duration,
     bytes: u64,
 }
 
-impl Pace {
+impl BodyTimeout {
     pub(super) fn new(idle: Duration) -> Self {
         Self {
             idle,
@@ -137,7 +137,7 @@ impl Pace {
         chunk: impl Future<Output = Result<Option<T>, reqwest::Error>>,
     ) -> Result<Option<T>, TransportError> {
         let begin = Instant::now();
-        let chunk = Patience::Idle(self.idle).wait(chunk).await?;
+        let chunk = ResponseTimeout::Idle(self.idle).wait(chunk).await?;
         if let Some(chunk) = &chunk {
             self.note(begin.elapsed(), chunk.as_ref().len() as u64)?;
         }
@@ -169,12 +169,13 @@ mod tests {
     /// Seconds of waiting after which a body is given up whose chunks come so
     /// often, if it is within an hour.
     fn given_up(bytes: u64, seconds: u64) -> Option<u64> {
-        let mut pace = Pace::new(WINDOW);
+        let mut body_timeout = BodyTimeout::new(WINDOW);
         let mut times = (1..).map(|count| count * seconds);
-        times
-            .by_ref()
-            .take_while(|time| *time < 3600)
-            .find(|_| pace.note(Duration::from_secs(seconds), bytes).is_err())
+        times.by_ref().take_while(|time| *time < 3600).find(|_| {
+            body_timeout
+                .note(Duration::from_secs(seconds), bytes)
+                .is_err()
+        })
     }
 
     #[test]
@@ -189,11 +190,11 @@ mod tests {
 
     #[test]
     fn a_fast_minute_does_not_pay_for_a_slow_one() {
-        let (mut pace, second) = (Pace::new(WINDOW), Duration::from_secs(1));
+        let (mut body_timeout, second) = (BodyTimeout::new(WINDOW), Duration::from_secs(1));
         for _ in 0..60 {
-            assert!(pace.note(second, 1_000_000).is_ok());
+            assert!(body_timeout.note(second, 1_000_000).is_ok());
         }
-        let noted = (0..60).map(|_| pace.note(second, 1));
+        let noted = (0..60).map(|_| body_timeout.note(second, 1));
         assert_eq!(noted.filter(Result::is_err).count(), 1);
     }
 
@@ -205,10 +206,10 @@ mod tests {
             50 => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         });
-        let moved = Patience::Upload(&sent, quiet).wait(moving).await;
+        let moved = ResponseTimeout::Upload(&sent, quiet).wait(moving).await;
         assert!(moved.is_ok(), "{moved:?}");
         let stuck = std::future::pending::<Result<(), _>>();
-        let stuck = Patience::Upload(&sent, quiet).wait(stuck).await;
+        let stuck = ResponseTimeout::Upload(&sent, quiet).wait(stuck).await;
         assert!(matches!(stuck, Err(TransportError::Stuck)), "{stuck:?}");
     }
 }

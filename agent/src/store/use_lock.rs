@@ -20,7 +20,7 @@ const UNTOLD: Duration = Duration::from_millis(500);
 
 /// How long blobs and layers are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Duty {
+pub enum UseKind {
     /// Until some work is done.
     Work,
     /// As long as somebody likes.
@@ -29,7 +29,7 @@ pub enum Duty {
 
 /// Keeps garbage from being collected.
 #[derive(Debug)]
-pub struct Lease {
+pub struct UseLock {
     _in_use: Lock,
     _session: Option<Lock>,
 }
@@ -39,35 +39,35 @@ impl Store {
     /// and layers; `on_wait` is called once when it must wait for long.
     pub async fn in_use<E: From<StoreError>>(
         &self,
-        duty: Duty,
+        kind: UseKind,
         on_wait: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<Lease, E> {
+    ) -> Result<UseLock, E> {
         let start = tokio::time::Instant::now();
         while start.elapsed() < UNTOLD {
-            if let Some(lease) = self.try_in_use(duty)? {
-                return Ok(lease);
+            if let Some(use_lock) = self.try_in_use(kind)? {
+                return Ok(use_lock);
             }
             tokio::time::sleep(POLL).await;
         }
         on_wait().await?;
         loop {
-            if let Some(lease) = self.try_in_use(duty)? {
-                return Ok(lease);
+            if let Some(use_lock) = self.try_in_use(kind)? {
+                return Ok(use_lock);
             }
             tokio::time::sleep(POLL).await;
         }
     }
 
-    fn try_in_use(&self, duty: Duty) -> Result<Option<Lease>, StoreError> {
+    fn try_in_use(&self, kind: UseKind) -> Result<Option<UseLock>, StoreError> {
         let Some(_turn) = Lock::try_shared(&self.lock_path("turn.lock"))? else {
             return Ok(None);
         };
-        let session = match duty {
-            Duty::Work => None,
-            Duty::Session => Some(Lock::shared(&self.lock_path("sessions.lock"))?),
+        let session = match kind {
+            UseKind::Work => None,
+            UseKind::Session => Some(Lock::shared(&self.lock_path("sessions.lock"))?),
         };
         let in_use = Lock::try_shared(&self.lock_path("use.lock"))?;
-        Ok(in_use.map(|in_use| Lease {
+        Ok(in_use.map(|in_use| UseLock {
             _in_use: in_use,
             _session: session,
         }))
@@ -119,20 +119,20 @@ mod tests {
 
     use super::*;
 
-    async fn lease(store: &Store, duty: Duty) -> Lease {
+    async fn use_lock(store: &Store, kind: UseKind) -> UseLock {
         let on_wait = async || Ok::<_, StoreError>(());
-        store.in_use(duty, on_wait).await.unwrap()
+        store.in_use(kind, on_wait).await.unwrap()
     }
 
-    /// Takes leases in turns, so that the store is never free as long as each is
+    /// Takes the lock in turns, so that the store is never free as long as each is
     /// granted soon.
     async fn rounds(store: &Store) -> Infallible {
-        let mut held = Some(lease(store, Duty::Work).await);
+        let mut held = Some(use_lock(store, UseKind::Work).await);
         loop {
-            let soon = tokio::time::timeout(4 * POLL, lease(store, Duty::Work));
+            let soon = tokio::time::timeout(4 * POLL, use_lock(store, UseKind::Work));
             let next = soon.await.ok();
             drop(std::mem::replace(&mut held, next));
-            // A lease that is granted at once lets nobody else run.
+            // A lock that is granted at once lets nobody else run.
             tokio::task::yield_now().await;
         }
     }
@@ -152,11 +152,11 @@ mod tests {
     async fn a_session_keeps_the_way_open() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
-        let session = lease(&store, Duty::Session).await;
+        let session = use_lock(&store, UseKind::Session).await;
         let mut alone = pin!(store.alone(async || Ok::<_, StoreError>(())));
         for _ in 0..3 {
             assert!(futures_util::poll!(&mut alone).is_pending());
-            drop(lease(&store, Duty::Work).await);
+            drop(use_lock(&store, UseKind::Work).await);
             tokio::time::sleep(2 * POLL).await;
         }
         drop(session);
