@@ -188,7 +188,8 @@ pub(crate) struct ManPageOptions {
 /// The folder of a project.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProjectFolder {
-    /// The project's folder [default: the current one]
+    /// The project's folder, or for a build a zip or jar file [default: the
+    /// current folder]
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
     /// The same, as pack has it

@@ -154,18 +154,23 @@ impl Start {
     }
 
     /// The same for a build, of which the user may name another project.toml.
+    /// An archive has no settings of its own, as with pack.
     fn of_build(
-        folder: &Path,
+        project: &Project,
         descriptor: Option<&Path>,
         machine: Option<&MachineKind>,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
         let home = Home::find()?;
+        let folder = &project.folder;
+        let settings = match (&project.archive, descriptor) {
+            (Some(_), _) => Settings::load_without_project(folder, &home)?,
+            (None, Some(_)) => Settings::load_without_descriptor(folder, &home)?,
+            (None, None) => Settings::load(folder, &home)?,
+        };
         let settings = match descriptor {
-            None => Settings::load(folder, &home)?,
-            Some(file) => {
-                Settings::load_without_descriptor(folder, &home)?.with_descriptor(file)?
-            }
+            Some(file) => settings.with_descriptor(file)?,
+            None => settings,
         };
         Self::with(home, settings, machine, printer)
     }

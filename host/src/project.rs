@@ -1,5 +1,6 @@
 //! A folder and the identity that its caches go by.
 
+mod archive;
 mod boundary;
 mod host_id;
 mod nearest;
@@ -12,18 +13,25 @@ use sha2::{Digest as _, Sha256};
 
 use crate::platform::home::Home;
 
+pub(crate) use archive::is_archive;
 pub(crate) use boundary::{Boundary, BoundaryError, repository_of};
 
-/// A project's folder.
+/// A project's folder, or an archive of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
-    /// Absolute, without links.
+    /// Absolute, without links; an archive's, the one that it is in.
     pub(crate) folder: PathBuf,
+    /// The archive that is the source, in the same way.
+    pub(crate) archive: Option<PathBuf>,
     /// The current folder is somewhere below it.
     is_above: bool,
     /// The service whose build is another one than the folder's own.
     service: Option<String>,
 }
+
+/// What can be done with an archive.
+const ARCHIVES: &str =
+    "`locald build` and `locald run` take an archive, without `--watch`; unpack it for all else";
 
 /// There is no such project.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +39,9 @@ pub(crate) enum ProjectError {
     /// The folder is not there, or is a file.
     #[error("{} is not a folder", .0.display())]
     NotAFolder(PathBuf),
+    /// An archive is there instead.
+    #[error("{} is not a folder, but an archive", .0.display())]
+    NoFolderButArchive(PathBuf),
     /// The folder cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -42,17 +53,30 @@ pub(crate) enum ProjectError {
 
 impl From<ProjectError> for Failure {
     fn from(error: ProjectError) -> Self {
-        Self::from_error(FailureKind::Source, &error)
+        let failure = Self::from_error(FailureKind::Source, &error);
+        match error {
+            ProjectError::NoFolderButArchive(_) => failure.with_hint(ARCHIVES),
+            _ => failure,
+        }
     }
 }
 
 impl Project {
     /// The folder, or else the project that the current one belongs to.
     pub(crate) fn find(named: Option<&Path>) -> Result<Self, ProjectError> {
+        let project = Self::find_source(named)?;
+        match project.archive {
+            None => Ok(project),
+            Some(archive) if is_archive(&archive) => Err(ProjectError::NoFolderButArchive(archive)),
+            Some(file) => Err(ProjectError::NotAFolder(file)),
+        }
+    }
+
+    /// The same, except that it may also be an archive.
+    pub(crate) fn find_source(named: Option<&Path>) -> Result<Self, ProjectError> {
         let path = named.unwrap_or(Path::new("."));
-        let folder = match dunce::canonicalize(path) {
-            Ok(folder) if folder.is_dir() => folder,
-            Ok(_) => return Err(ProjectError::NotAFolder(path.to_owned())),
+        let found = match dunce::canonicalize(path) {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ProjectError::NotAFolder(path.to_owned()));
             }
@@ -61,15 +85,38 @@ impl Project {
                 return Err(ProjectError::Read { path, source });
             }
         };
+        if !found.is_dir() {
+            let folder = found.parent().unwrap_or(&found).to_owned();
+            return Ok(Self {
+                folder,
+                archive: Some(found),
+                is_above: false,
+                service: None,
+            });
+        }
         let project = match named {
-            Some(_) => &folder,
-            None => nearest::nearest(&folder),
+            Some(_) => &found,
+            None => nearest::nearest(&found),
         };
         Ok(Self {
-            is_above: project != folder,
+            is_above: project != found,
             folder: project.to_owned(),
+            archive: None,
             service: None,
         })
+    }
+
+    /// The folder, or the archive.
+    pub(crate) fn source(&self) -> &Path {
+        self.archive.as_deref().unwrap_or(&self.folder)
+    }
+
+    /// The path whose last part the image is called by.
+    pub(crate) fn named_after(&self) -> PathBuf {
+        match &self.archive {
+            Some(archive) => archive.with_extension(""),
+            None => self.folder.clone(),
+        }
     }
 
     /// Whether the current folder is somewhere below it.
@@ -81,7 +128,7 @@ impl Project {
     pub(crate) fn is_whole_home(&self) -> bool {
         let home = directories::BaseDirs::new();
         let home = home.and_then(|it| dunce::canonicalize(it.home_dir()).ok());
-        boundary::holds_home(&self.folder, home.as_deref())
+        self.archive.is_none() && boundary::holds_home(&self.folder, home.as_deref())
     }
 
     /// The same folder, as a service builds it: with caches of its own.
@@ -96,7 +143,7 @@ impl Project {
         let host = host.map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
         let mut hash = Sha256::new();
         hash.update(host);
-        hash.update(self.folder.as_os_str().as_encoded_bytes());
+        hash.update(self.source().as_os_str().as_encoded_bytes());
         if let Some(service) = &self.service {
             // No path has a zero byte.
             hash.update([0]);
@@ -107,7 +154,7 @@ impl Project {
             id: hash
                 .iter()
                 .fold(String::new(), |id, byte| format!("{id}{byte:02x}")),
-            path: self.folder.display().to_string(),
+            path: self.source().display().to_string(),
         })
     }
 }

@@ -176,6 +176,16 @@ impl Settings {
         })
     }
 
+    /// The user's settings alone, for a source without files of its own.
+    pub(crate) fn load_without_project(folder: &Path, home: &Home) -> Result<Self, SettingsError> {
+        let user = document::read(&home.configuration, None, UserFile::parse)?;
+        Ok(Self {
+            user,
+            boundary: Boundary::of(folder),
+            ..Self::default()
+        })
+    }
+
     /// The same with a project.toml that the user names instead of the folder's
     /// own.
     pub(crate) fn with_descriptor(mut self, file: &Path) -> Result<Self, SettingsError> {

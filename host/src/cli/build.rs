@@ -16,6 +16,7 @@ use crate::settings::{BuildOverrides, EnvArgument, NetworkChoice, PullChoice};
 #[command(after_help = "\
 Examples:
   locald build                                    the current folder
+  locald build target/shop.jar                    what a zip or jar file holds
   locald build ../shop -t ghcr.io/me/shop:1.2 --publish
   locald build -b heroku/nodejs -b ./my-buildpack
   locald build -e NODE_ENV=production -e NPM_TOKEN")]

@@ -19,7 +19,8 @@ Examples:
   locald run shop:1.2 -e PORT=8080        an image that was built or pulled before
   locald run --command shop -- node -v    a command in the image's environment")]
 pub(crate) struct RunOptions {
-    /// A project's folder, or an image [default: the current folder]
+    /// A project's folder, a zip or jar file, or an image [default: the current
+    /// folder]
     #[arg(value_name = "PATH|IMAGE")]
     pub(crate) target: Option<String>,
     /// Process type to start [default: the image's]

@@ -49,10 +49,10 @@ pub(super) fn run(
     machine: Option<&MachineKind>,
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
-    let project = Project::find(options.project.path())?;
+    let project = Project::find_source(options.project.path())?;
     announce(&project, printer);
     let descriptor = options.descriptor.as_deref();
-    let start = Start::of_build(&project.folder, descriptor, machine, printer)?;
+    let start = Start::of_build(&project, descriptor, machine, printer)?;
     let mut options = options.clone();
     if project.is_whole_home() && !options.yes && std::io::stdin().is_terminal() {
         let text = SourceError::Home(project.folder.clone()).to_string();
@@ -108,11 +108,11 @@ impl PreparedBuild {
         let identity = project.identity(home)?;
         let remembered = Remembered::of(home, &identity.id);
         let settings = settings.clone().with(&remembered);
-        let build = settings.build(&project.folder, &options.overrides())?;
+        let folder = project.named_after();
+        let build = settings.build(&folder, &options.overrides())?;
         let renamed_from = build.renamed_from.clone();
         let application = trees::application(project, &build, settings.boundary(), home)?;
         let (trees, buildpacks) = trees::with_buildpacks(application, &build)?;
-        let folder = project.folder.clone();
         let builder_origin = build.builder_origin;
         let unknown_keys = build.unknown_keys.clone();
         let descriptor = build.descriptor.clone();
@@ -153,8 +153,25 @@ impl PreparedBuild {
             };
             let text = format!("{first}{others} left out: neither files, folders nor links");
             let hint = "a .dockerignore that names them keeps this quiet";
+            let is_folder = self.trees().first().is_some_and(SourceTree::is_folder);
+            printer.warning(&text, is_folder.then_some(hint));
+        }
+        if let Some(file) = self.unread() {
+            let text = format!("{file} in the archive is not read");
+            let hint = "`--descriptor FILE` names a project.toml beside it";
             printer.warning(&text, Some(hint));
         }
+    }
+
+    /// The file of settings that is only read in a folder.
+    fn unread(&self) -> Option<&'static str> {
+        let tree = self.trees().first().filter(|tree| !tree.is_folder())?;
+        let mut paths = tree.entries.iter().map(|entry| &entry.path[..]);
+        paths.find_map(|path| match path {
+            b"project.toml" => Some("project.toml"),
+            b"locald.toml" => Some("locald.toml"),
+            _ => None,
+        })
     }
 
     /// Where the log of its build is.
@@ -204,7 +221,13 @@ impl PreparedBuild {
                     .causes
                     .push(format!("the builder is {builder}; {looks}"));
                 if let Some(folder) = kind.as_ref().and_then(ProjectKind::folder) {
-                    let hint = format!("to build that folder: `locald build {folder}`");
+                    let is_folder = self.trees().first().is_some_and(SourceTree::is_folder);
+                    let unpack = if is_folder {
+                        ""
+                    } else {
+                        "unpack the archive; "
+                    };
+                    let hint = format!("{unpack}to build that folder: `locald build {folder}`");
                     failure.hint = Some(hint);
                 }
             }

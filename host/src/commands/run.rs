@@ -13,7 +13,7 @@ use crate::cli::{BuildOptions, RunOptions};
 use crate::connection::attach::attach;
 use crate::output::Printer;
 use crate::platform::terminal;
-use crate::project::Project;
+use crate::project::{Project, is_archive};
 use crate::settings::EnvArgument;
 use crate::settings::MachineKind;
 
@@ -29,9 +29,9 @@ pub(super) fn run(
     let env = variables(&options.env)?;
     let (start, prepared) = match folder(options.target.as_deref()) {
         Some(folder) => {
-            let project = Project::find(options.target.as_ref().map(|_| folder))?;
+            let project = Project::find_source(options.target.as_ref().map(|_| folder))?;
             announce(&project, printer);
-            let start = Start::at(&project.folder, machine, printer)?;
+            let start = Start::of_build(&project, None, machine, printer)?;
             let flags = BuildOptions::of(Some(project.folder.clone()), options.builder.clone());
             let prepared =
                 PreparedBuild::new(&project, &start.home, &start.settings, &flags, printer)?;
@@ -69,14 +69,14 @@ pub(super) fn run(
     })
 }
 
-/// A target that is a folder, or spelled as one.
+/// A target that is a folder or an archive, or spelled as one.
 fn folder(target: Option<&str>) -> Option<&Path> {
     let Some(target) = target else {
         return Some(Path::new("."));
     };
     let path = Path::new(target);
     let spelled = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
-    (spelled || path.is_dir()).then_some(path)
+    (spelled || path.is_dir() || is_archive(path)).then_some(path)
 }
 
 fn proxies(wanted: bool) -> ProcessProxies {

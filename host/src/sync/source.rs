@@ -1,10 +1,12 @@
 //! The project's files: what belongs to the source, and how it travels.
 
+mod archive;
 pub(crate) mod files;
 mod ignored;
 mod kind;
 mod live;
 mod memory;
+mod send;
 mod upload;
 mod walk;
 
@@ -16,11 +18,13 @@ use protocol::{Failure, FailureKind};
 
 use crate::project::BoundaryError;
 
+pub(crate) use archive::{ArchiveError, list};
 pub(crate) use ignored::{BadRule, Rules};
 pub(crate) use kind::ProjectKind;
 pub(crate) use live::{PART, look, walk_live};
 pub(crate) use memory::of_memory;
-pub(crate) use upload::{Uploader, chunks, lost, send_file};
+pub(crate) use send::{lost, send_file};
+pub(crate) use upload::{Uploader, chunks};
 pub(crate) use walk::{Parents, Scope, is_racy, walk};
 
 /// A tree of files to be sent.
@@ -46,6 +50,8 @@ enum Content {
     Folder,
     /// They are here, by the number of their entry.
     Memory(Vec<Vec<u8>>),
+    /// They are in an archive.
+    Archive(archive::Archive),
 }
 
 impl SourceTree {
@@ -113,6 +119,14 @@ pub(crate) enum SourceError {
     /// The folder is not there, or is no folder.
     #[error("{} is not a folder", .0.display())]
     NotAFolder(PathBuf),
+    /// An archive cannot be a source.
+    #[error("{} {error}", path.display())]
+    Archive {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: ArchiveError,
+    },
     /// A path cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -165,6 +179,10 @@ pub(crate) enum SourceError {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         let hint = match &error {
+            SourceError::Archive { error: wrong, .. } => match wrong.hint() {
+                Some(hint) => hint,
+                None => return Self::from_error(FailureKind::Source, &error),
+            },
             SourceError::Name(_) => "rename it, or leave it out by .gitignore",
             SourceError::LinkOutside { .. } => {
                 "make it a link within the folder, or leave it out by .gitignore"

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod agent;
+mod archive;
 mod build;
 mod confinement;
 mod descriptor;

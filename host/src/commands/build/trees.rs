@@ -21,13 +21,17 @@ pub(super) struct Buildpacks {
     pub(super) post: Vec<Buildpack>,
 }
 
-/// What the project's folder has of the source.
+/// What the project's folder, or its archive, has of the source.
 pub(super) fn application(
     project: &Project,
     build: &BuildSettings,
     boundary: &Boundary,
     home: &Home,
 ) -> Result<SourceTree, Failure> {
+    if let Some(archive) = &project.archive {
+        let rules = Rules::of_project(&build.filter, &build.descriptor)?;
+        return Ok(source::list(archive, &rules)?);
+    }
     let own = home.own();
     if own.contains(&project.folder) {
         return Err(SourceError::Own(project.folder.clone()).into());

@@ -89,6 +89,17 @@ impl Rules {
             Some(bytes) => Patterns::of_docker(&bytes).map_err(|error| error.of(&path))?,
             None => Patterns::default(),
         };
+        Ok(Self {
+            docker,
+            ..Self::of_project(filter, descriptor)?
+        })
+    }
+
+    /// Those alone that a project.toml has.
+    pub(crate) fn of_project(
+        filter: &SourceFilter,
+        descriptor: &Path,
+    ) -> Result<Self, SourceError> {
         let own = |lines: &[String]| {
             let patterns = Patterns::of_project(lines);
             patterns.map_err(|error| error.of(descriptor))
@@ -100,7 +111,7 @@ impl Rules {
             SourceFilter::Exclude(lines) => (None, own(lines)?),
         };
         Ok(Self {
-            docker,
+            docker: Patterns::default(),
             exclude,
             include,
         })

@@ -1,12 +1,11 @@
 //! Sends listings and wanted files.
 
-use std::io::Read as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::source::{Entry, EntryKind, Tree};
-use protocol::{CONTROL_CAP, Channel, Input};
+use protocol::{CONTROL_CAP, Input};
 
+use super::send::{lost, send_bytes, send_file};
 use super::{Content, SourceTree, files};
 use crate::connection::agent::{AgentError, Sender};
 use crate::connection::request_stream::{RequestSender, Upload};
@@ -15,8 +14,6 @@ use crate::connection::request_stream::{RequestSender, Upload};
 const CHUNK: usize = CONTROL_CAP / 2;
 /// What an entry takes beside its texts, at the most.
 const OVERHEAD: usize = 40;
-/// Bytes of a file sent at a time.
-const BUFFER: usize = 256 * 1024;
 
 /// The source trees of a request.
 #[derive(Debug)]
@@ -91,6 +88,7 @@ impl Uploader {
                 Content::Memory(contents) => {
                     send_bytes(sender, tree, index, &contents[number]).await?;
                 }
+                Content::Archive(archive) => archive.send(sender, tree, index, number).await?,
             }
         }
         sender.flush().await
@@ -103,23 +101,6 @@ impl Uploader {
         let entry = tree.entries.get(number)?;
         matches!(entry.kind, EntryKind::File { .. }).then_some((tree, number))
     }
-}
-
-/// Queues a file that is in memory.
-async fn send_bytes(
-    sender: &mut Sender,
-    tree: Tree,
-    index: u32,
-    bytes: &[u8],
-) -> Result<(), AgentError> {
-    let size = bytes.len() as u64;
-    sender
-        .queue_input(&Input::SourceFile { tree, index, size })
-        .await?;
-    for part in bytes.chunks(BUFFER) {
-        sender.queue_data(Channel::Bulk, part).await?;
-    }
-    Ok(())
 }
 
 /// Parts of a listing that fit into a message each.
@@ -142,67 +123,6 @@ pub(crate) fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
         chunks.push(&entries[start..]);
     }
     chunks
-}
-
-/// Queues exactly as many bytes as are announced, whatever happens to the file
-/// meanwhile: a file that shrinks is an error of the build, not of the wire.
-pub(crate) async fn send_file(
-    sender: &mut Sender,
-    tree: Tree,
-    index: u32,
-    path: PathBuf,
-) -> Result<(), AgentError> {
-    let opened = fs_err::File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (size, mut file) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return lost(sender, tree, index, &error.to_string()).await,
-    };
-    if size <= BUFFER as u64 {
-        // Whole, so that a small file that changes is still consistent.
-        let mut bytes = Vec::new();
-        if let Err(error) = file.read_to_end(&mut bytes) {
-            return lost(sender, tree, index, &error.to_string()).await;
-        }
-        return send_bytes(sender, tree, index, &bytes).await;
-    }
-    sender
-        .queue_input(&Input::SourceFile { tree, index, size })
-        .await?;
-    let mut left = size;
-    let mut buffer = vec![0; BUFFER];
-    while left > 0 {
-        let wanted = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
-        match file.read(&mut buffer[..wanted]) {
-            Ok(count) if count > 0 => {
-                sender.queue_data(Channel::Bulk, &buffer[..count]).await?;
-                left -= count as u64;
-            }
-            _ => {
-                let message = format!("{} changed while it was read", path.display());
-                return lost(sender, tree, index, &message).await;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Queues the reason why a file does not come.
-pub(crate) async fn lost(
-    sender: &mut Sender,
-    tree: Tree,
-    index: u32,
-    message: &str,
-) -> Result<(), AgentError> {
-    let message = message.to_owned();
-    sender
-        .queue_input(&Input::SourceLost {
-            tree,
-            index,
-            message,
-        })
-        .await
 }
 
 #[cfg(test)]

@@ -211,10 +211,11 @@ fn names(directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf, FileType)>, SourceEr
 }
 
 /// Leaves out the searched directories, given by their numbers, in which
-/// nothing was found. Those of a directory come right after it.
-fn drop_empty(entries: &mut Vec<Entry>, first: usize, searched: &[usize]) {
+/// nothing was found. Those of a directory come right after it. Returns which
+/// are kept, if not all.
+pub(super) fn drop_empty(entries: &mut Vec<Entry>, first: usize, searched: &[usize]) -> Vec<bool> {
     if searched.is_empty() {
-        return;
+        return Vec::new();
     }
     let mut searched = searched.iter().rev().copied().peekable();
     let mut next: Vec<u8> = Vec::new();
@@ -230,8 +231,9 @@ fn drop_empty(entries: &mut Vec<Entry>, first: usize, searched: &[usize]) {
             next.clone_from(path);
         }
     }
-    let mut kept = kept.into_iter();
-    entries.retain(|_| kept.next().unwrap_or(true));
+    let mut numbers = kept.iter();
+    entries.retain(|_| numbers.next().copied().unwrap_or(true));
+    kept
 }
 
 pub(super) fn is_gone(error: &std::io::Error) -> bool {

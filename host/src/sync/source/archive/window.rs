@@ -1,0 +1,68 @@
+//! A reader that may be told to seek to where it is: what is buffered stays.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// Bytes that are read at a time.
+const SIZE: usize = 64 * 1024;
+
+/// Reads a file by large parts, though whoever reads it seeks all the time.
+#[derive(Debug)]
+pub(super) struct Window<R> {
+    inner: R,
+    /// Where the next byte is read from.
+    position: u64,
+    /// Where the buffer begins.
+    start: u64,
+    buffer: Vec<u8>,
+}
+
+impl<R: Read + Seek> Window<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self {
+            inner,
+            position: 0,
+            start: 0,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// What of the buffer comes next.
+    fn rest(&self) -> &[u8] {
+        let skipped = self.position.checked_sub(self.start);
+        let skipped = skipped.and_then(|it| usize::try_from(it).ok());
+        skipped
+            .and_then(|skipped| self.buffer.get(skipped..))
+            .unwrap_or_default()
+    }
+}
+
+impl<R: Read + Seek> Read for Window<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.rest().is_empty() {
+            self.inner.seek(SeekFrom::Start(self.position))?;
+            self.start = self.position;
+            self.buffer.clear();
+            let part = (&mut self.inner).take(SIZE as u64);
+            { part }.read_to_end(&mut self.buffer)?;
+        }
+        let rest = self.rest();
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl<R: Read + Seek> Seek for Window<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.position = match to {
+            SeekFrom::Start(position) => position,
+            SeekFrom::End(_) => self.inner.seek(to)?,
+            SeekFrom::Current(by) => self
+                .position
+                .checked_add_signed(by)
+                .ok_or(io::ErrorKind::InvalidInput)?,
+        };
+        Ok(self.position)
+    }
+}
