@@ -1,4 +1,5 @@
-//! What all requests of an agent share.
+//! Holds what all requests of an agent share: the store, the active requests,
+//! the sessions of live folders.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,8 @@
-//! `locald build`: source and builder in, image out.
+//! Builds an image from source with the buildpacks of a builder: serves `locald
+//! build`.
+//!
+//! The phases run in containers. The modules beside this one prepare what they
+//! read, and read what they leave.
 
 pub mod builder;
 pub mod buildpackage;

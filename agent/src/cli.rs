@@ -1,4 +1,4 @@
-//! The command line of `locald-agent`.
+//! Parses the command line of `locald-agent`, and runs it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The requests that are no build: one module serves each.
+//! Serves all requests except builds; one module for each.
 
 pub mod doctor;
 pub(crate) mod forward;

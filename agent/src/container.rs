@@ -1,15 +1,16 @@
-//! Containers.
+//! Runs containers.
 //!
-//! The agent has many threads, and libcontainer must not be used in such a
-//! process: each container is started by a *runner*, a fresh execution of this
-//! program with one thread and an empty environment. The runner mounts the
-//! root file system in a mount namespace of its own, so nothing remains when
-//! it dies, and lets libcontainer make the container's namespaces. Their first
-//! process is our *init*: it starts the *payload* in a nested user namespace,
-//! without any capability and under a system call filter, and waits for it.
+//! libcontainer must not run in a process with several threads, as the agent
+//! is. A fresh execution of this program, the *runner*, starts each container:
+//! it has one thread and an empty environment. The runner mounts the root file
+//! system in a mount namespace of its own, so nothing remains when it ends.
+//! libcontainer then makes the container's namespaces. Their first process is
+//! our *init*. It starts the program of the container, the *payload*, in a
+//! nested user namespace, without any capability and under a system call
+//! filter, and waits for it.
 //!
-//! Agent, runner and init hold each other by death signals: whichever dies,
-//! the container dies.
+//! Death signals connect agent, runner and init: when one of them dies, the
+//! container dies.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

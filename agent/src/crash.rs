@@ -1,10 +1,11 @@
-//! Where tests kill the agent.
+//! Names the steps at which tests kill the agent.
 //!
-//! A power cut, or a kill, comes between any two steps. Each step after which
-//! something of the store has changed calls [`at`] with its name, which does
-//! nothing but in a build with the feature `crash-points`: there it kills the
-//! process when `LOCALD_CRASH_AT` names it. `LOCALD_CRASH_TRACE` names a file
-//! to which each point that is reached is added, so that a test knows them all.
+//! A power cut or a kill can come between any two steps. After each step that
+//! changes the store, the code calls [`at`] with the step's name. In a build
+//! with the feature `crash-points`, [`at`] kills the process if
+//! `LOCALD_CRASH_AT` has that name; in other builds it does nothing.
+//! `LOCALD_CRASH_TRACE` names a file to which [`at`] adds each step, so that a
+//! test knows all of them.
 
 /// A step of the agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What reads untrusted input, for `fuzz/`.
+//! Exports the code that reads untrusted input to `fuzz/`.
 
 use std::path::Path;
 

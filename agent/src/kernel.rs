@@ -1,5 +1,5 @@
-//! What the agent asks of the Linux kernel: system calls, namespaces, limits,
-//! processes that start afresh, and walks through directories.
+//! Wraps what the agent uses of Linux: system calls, namespaces, limits,
+//! re-execution, and walks through directories.
 
 pub mod descriptors;
 pub(crate) mod limits;

@@ -1,5 +1,5 @@
-//! The machine that the agent runs on: its state, its clock, its disk, and its
-//! end.
+//! Serves the requests about the machine that the agent runs on: state, clock,
+//! disk, console, stop.
 
 mod console;
 pub mod guest;

@@ -1,6 +1,6 @@
-//! What a container's program has beside its container: a user, an environment,
-//! certificate authorities, and a connection of its streams and ports with the
-//! host.
+//! Prepares what a container's program needs in addition to its container:
+//! user, environment, certificate authorities, and a connection of its streams
+//! and ports with the host.
 
 pub(crate) mod attach;
 pub(crate) mod ca_bundle;

@@ -1,9 +1,9 @@
-//! A client of OCI registries: OCI distribution specification 1.1.
+//! Pulls from and pushes to OCI registries: OCI distribution specification 1.1.
 //!
-//! `oci-client` says how images and media types are named. The transfers are
-//! ours, because its own bound neither a manifest's size nor the number of
-//! attempts, hide `Retry-After`, follow the `urls` of layers, and send an account
-//! to a token server that nobody has looked at.
+//! The transfers are our own. The client of `oci-client` bounds neither a
+//! manifest's size nor the number of attempts, hides `Retry-After`, follows the
+//! `urls` of layers, and sends an account to any token server that a registry
+//! names.
 
 pub(crate) mod address;
 mod challenge;

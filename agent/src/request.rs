@@ -1,5 +1,5 @@
-//! What the code behind every request shares: the request's stream to the host,
-//! and the list of the requests that are being served.
+//! Holds what every request's code shares: the stream to the host, the list of
+//! active requests, and the use of the store beside other requests.
 
 pub(crate) mod abridged_list;
 pub(crate) mod active;

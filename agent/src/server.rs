@@ -1,5 +1,4 @@
-//! The server: it accepts hosts, reads their requests, and has each request
-//! served.
+//! Accepts hosts, reads their requests, and calls the code that serves each.
 
 pub mod handler;
 pub mod join;

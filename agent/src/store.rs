@@ -1,25 +1,25 @@
-//! Everything that locald keeps: a valid OCI image layout, extracted layers,
-//! and a directory for each project.
+//! Keeps all data of locald: a valid OCI image layout, extracted layers, and a
+//! directory for each project.
 //!
 //! ```text
 //! oci-layout, index.json, blobs/sha256/HEX   OCI image layout
-//! index-copy.json                            the same names once more
+//! index-copy.json                            a copy of index.json
 //! layers/HEX/                                a layer's tree, by its diffID
-//! trees/HEX                                  what that tree was when it was made, and
-//!                                            which directories are not listed
+//! trees/HEX                                  the state of that tree after its extraction,
+//!                                            and the directories that its archive omits
 //! projects/ID/                               source, caches, last build
 //! locks/, tmp/
 //! ```
 //!
-//! Many processes may use one store. What becomes visible is written to
-//! `tmp/`, verified, synced and renamed. Locks are `flock`s on files in
-//! `locks/`, which end with their holder:
+//! Many processes may use one store. Each file is written to `tmp/`, verified,
+//! synced and renamed. Locks are `flock`s on files in `locks/`, which end with
+//! their holder:
 //!
-//! - `index.lock`, exclusive, while `index.json` is rewritten;
+//! - `index.lock`, exclusive, while a process rewrites `index.json`;
 //! - `use.lock`, shared by every request that makes or uses blobs and layers,
-//!   exclusive while garbage is collected (`turn.lock` and `sessions.lock` say
-//!   whose turn it is, see the module `use_lock`);
-//! - `layer-HEX.lock`, exclusive, while a layer is extracted;
+//!   exclusive during garbage collection (`turn.lock` and `sessions.lock`
+//!   decide who is next, see the module `use_lock`);
+//! - `layer-HEX.lock`, exclusive, during the extraction of a layer;
 //! - `project-ID.lock`, exclusive, during a build.
 
 mod blob;

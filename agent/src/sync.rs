@@ -1,4 +1,4 @@
-//! Files of a project on their way between the host and the agent.
+//! Brings a project's files from the host to the agent, and back.
 
 pub(crate) mod live_folder;
 pub mod source;

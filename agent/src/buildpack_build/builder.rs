@@ -1,4 +1,4 @@
-//! What a builder image says about itself: CNB platform specification,
+//! Reads what a builder image says about itself: CNB platform specification,
 //! "Builders", and the labels that `pack builder create` writes.
 
 mod api;

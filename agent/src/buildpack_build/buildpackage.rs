@@ -1,8 +1,8 @@
-//! What an image says about the buildpacks in it: CNB distribution
-//! specification, "Buildpackages".
+//! Reads which buildpacks an image contains: CNB distribution specification,
+//! "Buildpackages".
 //!
-//! All layers of such an image hold files below `/cnb/buildpacks` only, so
-//! stacked over a builder's they make it a builder with these buildpacks.
+//! All layers of such an image hold files below `/cnb/buildpacks` only. Stacked
+//! over a builder's layers, they make a builder with these buildpacks.
 
 use std::sync::Arc;
 

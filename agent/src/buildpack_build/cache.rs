@@ -1,9 +1,10 @@
-//! What buildpacks keep themselves from one build to the next, see
-//! docs/build-cache.md.
+//! Keeps the directory in which buildpacks keep files from one build to the
+//! next: docs/build-cache.md.
 //!
-//! Shells work in it, too, for as long as they like. So a build that clears the
-//! cache does not wait for them: it puts the old one aside, where a shell that
-//! has it keeps it, and what is aside goes when no shell runs any more.
+//! Shells use the directory too, for any length of time, so a build that clears
+//! the cache does not wait for them. It moves the old directory aside, where
+//! the shells that use it still have it. locald removes it when no shell runs
+//! any more.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

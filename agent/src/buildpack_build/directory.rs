@@ -1,11 +1,11 @@
-//! Where a build works: directories of the project in the store.
+//! Prepares the directories of the project in which a build works.
 //!
 //! ```text
-//! source/        see the module `source`
+//! source/        see `sync::source`
 //! cache/         what the lifecycle caches
 //! build-cache/   what buildpacks keep themselves, see the module `cache`
-//! layers/        the layers directory of the last build that ended well
-//! build/         the build in progress; nothing in it outlives it
+//! layers/        the layers directory of the last successful build
+//! build/         the build in progress; removed at its end
 //! ```
 
 use std::io::{self, Write as _};

@@ -1,4 +1,5 @@
-//! Buildpacks that locald brings along, and which builders need not have.
+//! Holds the buildpacks that locald itself contains, so that a builder does not
+//! need them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The images that a build is made from.
+//! Finds and pulls the images of a build: builder, run image, buildpackages.
 
 use std::iter;
 use std::path::{Path, PathBuf};

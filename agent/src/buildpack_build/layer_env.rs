@@ -1,10 +1,10 @@
-//! The environment that the layers of a build give to later buildpacks, which
-//! a development shell has besides that of the image. What a layer that is also
-//! in the image gives to both is there already.
+//! Computes the environment variables that the layers of a build set for later
+//! buildpacks. A development shell has them in addition to those of the image;
+//! variables of a layer that is also in the image are in both already.
 //!
-//! Source: buildpack specification, "Layer Paths" and "Environment Variable
-//! Modification Rules". The layers were written by buildpacks: nothing in them
-//! is followed out of the layers directory, and only regular files are read.
+//! Source: CNB buildpack specification, "Layer Paths" and "Environment Variable
+//! Modification Rules". Buildpacks wrote the layers, so this module follows no
+//! link out of the layers directory and reads only regular files.
 
 use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,5 +1,6 @@
-//! Whether what a build has left can be a layer. A sparse file takes no space
-//! where it is made, but all of its size in a layer: hours, and a full disk.
+//! Checks that the files which a build has left can become a layer. A sparse
+//! file takes no space on disk, but all of its size in a layer: that would take
+//! hours and fill the disk.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
-//! Whether the run image has the shared libraries that the programs need: what
-//! is missing is found before the export, not when the image is started.
+//! Checks that the run image has the shared libraries that the programs need,
+//! so that a missing one stops the build and not the start of the image.
 //!
-//! A buildpack of locald's own says what its programs need in the metadata of
-//! its layer. Where that is the C library alone, nothing is fetched for it.
+//! A buildpack of locald's own lists what its programs need in the metadata of
+//! its layer. If they need only the C library, the check fetches nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! How the phases of the lifecycle are called: CNB platform specification,
-//! "Lifecycle Interface". The flags are those that pack passes when it builds
-//! into a registry, so that the images are the same.
+//! Computes the arguments and variables of the lifecycle's phases: CNB platform
+//! specification, "Lifecycle Interface". The flags are those that pack passes
+//! when it builds into a registry, so the images are the same.
 
 mod exit;
 mod files;

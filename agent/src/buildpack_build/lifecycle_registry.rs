@@ -1,10 +1,11 @@
-//! The registry that the lifecycle sees: OCI distribution specification 1.1,
-//! as far as the lifecycle speaks it, answered from the store.
+//! Answers the lifecycle's registry requests from the store: OCI distribution
+//! specification 1.1, as far as the lifecycle uses it.
 //!
-//! It listens only in the network namespace of a build's phases, and knows
-//! only the images of that build: the run image and the previous image can be
-//! read, the build's own names written. What is written stays apart until
-//! [`LifecycleRegistry::take_staged`]: a phase that fails leaves no image behind.
+//! The registry listens only in the network namespace of a build's phases, and
+//! knows only the images of that build. The phases can read the run image and
+//! the previous image, and can write the build's own names. What they write
+//! stays apart until [`LifecycleRegistry::take_staged`], so a phase that fails
+//! leaves no image behind.
 
 mod blobs;
 mod manifests;

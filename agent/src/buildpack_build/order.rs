@@ -1,5 +1,5 @@
-//! Which buildpacks are tried: those of the request, or the builder's own order
-//! and after it what locald brings along.
+//! Decides which buildpacks the detect phase tries: those of the request, or
+//! else the builder's order followed by locald's own buildpack.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The five phases, each in a container of its own.
+//! Runs the five phases of the lifecycle, each in a container of its own.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

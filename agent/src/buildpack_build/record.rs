@@ -1,4 +1,5 @@
-//! What the last build of a project was made from, and what it made.
+//! Remembers what the last build of a project was made from, and which image it
+//! made.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

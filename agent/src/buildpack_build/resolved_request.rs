@@ -1,4 +1,4 @@
-//! A build request, parsed.
+//! Parses a build request: references, identifiers, defaults.
 
 use protocol::request::{BuildRequest, Buildpack};
 use protocol::{Failure, FailureKind};

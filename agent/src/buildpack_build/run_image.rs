@@ -1,4 +1,5 @@
-//! Which of its names a run image is had under.
+//! Finds the run image: the builder lists mirrors, and the first that can be
+//! read is used.
 
 use protocol::event::ImageRole;
 use protocol::{Failure, FailureKind};

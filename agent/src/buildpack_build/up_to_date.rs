@@ -1,4 +1,5 @@
-//! A build of what is built already.
+//! Decides whether the last build is still up to date, and answers with its
+//! image.
 
 use protocol::Failure;
 use protocol::event::{Built, ImageRole};

@@ -1,6 +1,6 @@
-//! What this machine lacks, found out by doing it: a container is set up in
-//! each way that a build or a shell needs, up to the execution of a program
-//! that is not there.
+//! Checks whether this machine can run containers. It sets up a container in
+//! each way that a build or a shell needs, and executes a program that does not
+//! exist: everything before that step has to work.
 
 use std::io;
 use std::time::Instant;

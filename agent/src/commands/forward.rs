@@ -1,4 +1,5 @@
-//! Connections of the host to TCP ports of this machine's loopback address.
+//! Connects the host with a TCP port of this machine's loopback address: one
+//! request for each connection.
 
 use bytes::BytesMut;
 use protocol::{Channel, Event, Failure, FailureKind, Input, Reply};

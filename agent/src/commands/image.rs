@@ -1,4 +1,5 @@
-//! The images of the store: list, inspect, tag, remove, export, pull, push.
+//! Serves the requests about stored images: list, inspect, tag, remove, export,
+//! pull, push.
 
 mod export;
 

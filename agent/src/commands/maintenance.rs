@@ -1,4 +1,4 @@
-//! What the store holds, whether it is sound, and what may go.
+//! Serves the requests about the store: usage, prune, verify, repair.
 
 mod damage;
 mod inventory;

@@ -1,4 +1,4 @@
-//! `locald run`: a process of a stored image.
+//! Runs a process of a stored image: serves `locald run`.
 
 mod stop_signal;
 

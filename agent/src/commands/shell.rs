@@ -1,6 +1,8 @@
-//! `locald shell`: a program in the builder's root file system, with the
-//! layers of the last build, its environment, what buildpacks keep themselves,
-//! and the project's own folder.
+//! Starts a program in the development environment of a project: serves `locald
+//! shell`.
+//!
+//! The root file system is the builder's. Over it come the layers of the last
+//! build with their environment, the build cache, and the project's own folder.
 
 use std::path::{Path, PathBuf};
 

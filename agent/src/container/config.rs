@@ -1,4 +1,4 @@
-//! From a container's specification to what its runner is told.
+//! Turns a container's specification into the configuration of its runner.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! How the start of a container fails.
+//! Lists the ways in which the start of a container fails.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! The files of a container's `/etc` that depend on the machine.
+//! Writes the files of a container's `/etc` that depend on the machine.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;

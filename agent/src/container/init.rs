@@ -1,11 +1,12 @@
-//! The first process of a container: it gives the payload its ids, passes
-//! signals on, reaps, and ends as the payload ends. When the payload was asked
-//! to end, what it has started may end, too.
+//! Is the first process of a container. It gives the payload its user and group
+//! ids, forwards signals, reaps orphans, and ends when the payload ends. If
+//! somebody asked the payload to end, its other processes get time to end, too.
 //!
-//! It is a fork of the runner and has nothing of the image in it. It keeps no
-//! capability, no descriptor and no standard stream, and cannot be looked
-//! into. The payload is another process because a first process ignores the
-//! signals that it sends to itself.
+//! Init is a fork of the runner: the container holds neither its executable nor
+//! a descriptor to it. Init keeps no capability, no descriptor and no standard
+//! stream, and no process can trace it. The payload is a separate process
+//! because a namespace's first process ignores the signals that it sends to
+//! itself.
 
 use std::convert::Infallible;
 use std::fs::File;

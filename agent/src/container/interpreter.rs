@@ -1,5 +1,6 @@
-//! Why a program that is there cannot be executed: what it needs is not, and the
-//! kernel does not say which of both it means.
+//! Explains why the kernel cannot execute a program that exists: its
+//! interpreter or dynamic linker is missing. The kernel reports the same error
+//! for both.
 
 use std::fs::File;
 use std::io;

@@ -1,7 +1,7 @@
-//! Landlock: a program in a container reaches no abstract unix socket and
-//! signals no process outside of it, also where it shares the machine's
-//! network. Abstract sockets belong to a network, and have no permissions:
-//! session buses and X servers listen on them.
+//! Keeps a container's program from abstract unix sockets and processes outside
+//! of the container, also if it shares the machine's network: Landlock's
+//! scopes. Abstract sockets have no permissions; session buses and X servers
+//! listen on them.
 
 use landlock::{
     ABI, Access, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,

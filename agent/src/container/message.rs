@@ -1,5 +1,6 @@
-//! What the agent, the runner and the container's init tell each other, over
-//! sockets that keep messages apart and carry descriptors.
+//! Defines the messages between the agent, the runner and the container's init.
+//! They travel over sequenced-packet sockets, which preserve message boundaries
+//! and carry descriptors.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

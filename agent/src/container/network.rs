@@ -1,5 +1,5 @@
-//! Network namespaces: the one that a container joins, and one in which the
-//! agent listens for a container that sees nothing else.
+//! Makes network namespaces: one without a connection for a container, and one
+//! in which the agent listens and which connects to nothing else.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};

@@ -1,6 +1,6 @@
-//! A network of a container's own that reaches what this machine reaches, and
-//! nothing that listens on this machine: pasta (<https://passt.top>) carries
-//! it, as an ordinary process, without root.
+//! Makes a network that reaches what this machine reaches, except for services
+//! that listen on this machine: pasta (<https://passt.top>) carries it as an
+//! ordinary process, without root.
 
 use std::fs::File;
 use std::io;

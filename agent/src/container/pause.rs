@@ -1,5 +1,5 @@
-//! Containers that stand still with the process that they belong to: a shell
-//! that suspends a job does not know their process groups.
+//! Stops and continues containers together with this process: a shell that
+//! suspends a job does not know the process groups of its containers.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -1,4 +1,5 @@
-//! From a fork of init to the program that was asked for.
+//! Turns a fork of init into the container's program: terminal, limits, ids,
+//! capabilities, filters, execution.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};

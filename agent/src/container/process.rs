@@ -1,5 +1,5 @@
-//! Processes that the agent holds: they die with their handles. With a runner
-//! everything in its container dies.
+//! Starts processes that die with their handles. When a runner dies, everything
+//! in its container dies.
 
 use std::fs::File;
 use std::io;

@@ -1,7 +1,7 @@
-//! The runner: one process of one thread for one container.
+//! Is the runner: one process with one thread for one container.
 //!
-//! It holds all of the container's mounts, in a mount namespace of its own,
-//! and below one tmpfs: they are gone when it is gone.
+//! It holds all mounts of the container in a mount namespace of its own, below
+//! one tmpfs. They disappear when the runner ends.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};

@@ -1,9 +1,10 @@
-//! Which system calls a container's program may make.
+//! Filters the system calls of a container's program.
 //!
-//! An allow list, after the default profile of Docker's engine for a container
-//! without capabilities. What is known to be dangerous answers EPERM; what is
-//! not known at all answers ENOSYS, so that a C library falls back to what is.
-//! Two filters are needed, because seccompiler's have one error each.
+//! The allow list follows the default profile of Docker's engine for a
+//! container without capabilities. A call that is known to be dangerous fails
+//! with EPERM. An unknown call fails with ENOSYS, so that a C library falls
+//! back to an older one. The filter has two parts because a filter of
+//! seccompiler returns one error.
 
 use std::collections::BTreeMap;
 

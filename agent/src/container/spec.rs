@@ -1,4 +1,5 @@
-//! What a container is made of, and which wishes are refused.
+//! Describes a container that is to start, and refuses descriptions that cannot
+//! work or are not safe.
 
 use std::collections::HashSet;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! The agent's ends of a container's standard streams: three pipes, or the
-//! master of a pseudo terminal.
+//! Holds the agent's ends of a container's standard streams: three pipes, or
+//! the master of a pseudo terminal.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;

@@ -1,4 +1,5 @@
-//! Content addresses: OCI image specification, "Digests". Only SHA-256.
+//! Computes and parses digests: OCI image specification, "Digests". It supports
+//! only SHA-256.
 
 mod interleaved;
 

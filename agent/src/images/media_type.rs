@@ -1,5 +1,5 @@
-//! Media types of what registries and the store hold: those of the OCI image
-//! specification, and Docker's of the image manifest version 2, schema 2.
+//! Names the media types of manifests, configurations and layers: those of the
+//! OCI image specification, and of Docker's image manifest version 2, schema 2.
 
 pub(crate) use oci_client::manifest::{
     IMAGE_CONFIG_MEDIA_TYPE as CONFIG, IMAGE_DOCKER_CONFIG_MEDIA_TYPE as DOCKER_CONFIG,

@@ -1,4 +1,4 @@
-//! Names of images, with Docker's defaults: `app` is
+//! Parses references to images, with Docker's defaults: `app` is
 //! `docker.io/library/app:latest`.
 
 use std::fmt;

@@ -1,5 +1,6 @@
-//! How many files this process may have open at a time. An agent has several
-//! for each program and each connection; what it starts has its own limit.
+//! Raises the number of files that this process may have open: an agent has
+//! several for each program and each connection. Programs that it starts get
+//! the original limit.
 
 use std::sync::OnceLock;
 

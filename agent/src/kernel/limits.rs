@@ -1,7 +1,7 @@
-//! How much a container may take of the machine.
+//! Limits how much a container may take of the machine.
 //!
-//! Its processes are counted by the kernel for its own user namespace, since
-//! Linux 5.14, and so without a cgroup. Memory is not limited: when the machine
+//! The kernel counts a container's processes for its user namespace, without a
+//! cgroup, since Linux 5.14. Memory has no limit of its own: when the machine
 //! has none left, the kernel ends a container's program before others.
 
 use std::io;

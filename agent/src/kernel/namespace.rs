@@ -1,8 +1,8 @@
-//! The namespaces that the whole agent lives in.
+//! Moves the agent into its user and mount namespaces.
 //!
-//! The agent always is uid 0 of something: real root in a virtual machine,
-//! otherwise the user's own uid, mapped to 0 in a user namespace that needs
-//! neither subordinate ids nor a setuid helper.
+//! The agent always is uid 0: real root in a virtual machine; otherwise the
+//! user's own uid, mapped to 0 in a user namespace that needs neither
+//! subordinate ids nor a setuid helper.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! Work that must run in a fresh process of one thread is done by this same
-//! program, executed again with a hidden first argument.
+//! Executes this program again, with a hidden first argument, for work that
+//! needs a fresh process with one thread.
 
 use std::io;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The few system calls that containers need and that no crate offers in a
-//! safe form.
+//! Wraps the few system calls that containers need and that no crate offers in
+//! a safe form.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};

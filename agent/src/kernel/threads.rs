@@ -1,5 +1,5 @@
-//! Whether this process may start as many threads as it needs. tokio ends the
-//! process when it may not.
+//! Checks that this process may start as many threads as it needs: tokio ends
+//! the process if it may not.
 
 use std::io;
 use std::sync::mpsc;

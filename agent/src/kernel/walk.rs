@@ -1,9 +1,9 @@
-//! A walk through a tree of any depth, with few open directories.
+//! Walks through a tree of any depth, with few open directories.
 //!
 //! Programs make trees with more levels than a process may have files open, and
-//! with paths that are longer than the kernel takes (`PATH_MAX`). So each step
-//! starts from an open directory, only the innermost few stay open, and a
-//! directory that was closed is opened again as the parent of the one below it.
+//! with paths longer than the kernel accepts (`PATH_MAX`). So each step starts
+//! from an open directory, and only the innermost few stay open. The walk opens
+//! a closed directory again as the parent of the one below it.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;

@@ -1,4 +1,5 @@
-//! A program of the machine itself, for who looks after it.
+//! Runs a program of the machine itself, outside of any container, for whoever
+//! maintains the machine.
 
 use std::fs::File;
 use std::io;

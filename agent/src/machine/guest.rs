@@ -1,9 +1,9 @@
-//! The first process of a guest that locald made: mounts, modules, network,
-//! and an agent that is started again when it dies.
+//! Is the first process of a guest that locald made: it mounts file systems,
+//! loads modules, sets up the network, and restarts the agent if it dies.
 //!
 //! It is the same program as the agent, as `/init` of an initramfs that
-//! `vm-images/guest` makes. What the host wants of a guest comes by QEMU's
-//! firmware configuration, so that nothing of it is on a command line.
+//! `vm-images/guest` makes. The host passes settings and secrets by QEMU's
+//! firmware configuration, so that none appears on a command line.
 
 mod disk;
 mod files;

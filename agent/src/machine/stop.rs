@@ -1,4 +1,4 @@
-//! The end of an agent, and of a machine that is its own.
+//! Ends the agent, and the machine if that is the agent's own.
 
 use protocol::request::Running;
 use protocol::{Event, Failure, Reply};

@@ -1,4 +1,5 @@
-//! Connects a container's program, or one of the machine, with the host.
+//! Connects the streams, signals and ports of a program with the host: a
+//! container's program, or one of the machine.
 
 use std::io;
 

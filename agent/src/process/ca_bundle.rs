@@ -1,12 +1,12 @@
-//! Whom containers trust: the certificate authorities of their image, and those
-//! of this machine, so that programs can download behind a proxy that speaks for
-//! the servers.
+//! Makes containers trust the certificate authorities of this machine in
+//! addition to those of their image, so that programs can download behind a
+//! proxy that intercepts TLS.
 //!
-//! What an image lacks becomes one more layer above it. In it, the authorities
-//! stand in the distribution's bundle, which Go, curl and Git read, and in the
-//! directory beside it under OpenSSL's names, which Python and Ruby read.
-//! Programs that bring their own list, as Node and Python's requests do, are
-//! told by variables.
+//! The authorities that an image lacks come in one more layer above it. That
+//! layer has them in the distribution's bundle, which Go, curl and Git read,
+//! and in the directory beside it under OpenSSL's names, which Python and Ruby
+//! read. Variables name the bundle for programs that bring their own list, as
+//! Node and Python's requests do.
 
 use std::collections::HashSet;
 use std::io;

@@ -1,4 +1,4 @@
-//! The environment of a container's program.
+//! Computes the environment of a container's program.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,9 @@
-//! TCP ports that the programs of a container listen on.
+//! Finds the TCP ports that the programs of a container listen on.
 //!
-//! A container shares the machine's network, so its listeners are told from
-//! others by whose descriptors they are. The kernel tells nobody of a new
-//! listener: the table is looked at while somebody wants to know.
+//! A container shares the machine's network. This module finds the container's
+//! listeners by the descriptors of its processes. The kernel sends no event for
+//! a new listener, so the module polls the kernel's table while a host asks for
+//! ports.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;

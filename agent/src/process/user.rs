@@ -1,5 +1,5 @@
-//! The user of an image: OCI image specification, `config.User`, and what the
-//! image's own `/etc/passwd` and `/etc/group` say about it.
+//! Resolves the user of an image: OCI image specification, `config.User`, and
+//! the image's own `/etc/passwd` and `/etc/group`.
 
 use protocol::{Failure, FailureKind};
 

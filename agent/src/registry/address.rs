@@ -1,4 +1,4 @@
-//! Where a registry is.
+//! Finds the address of a registry, and of its mirror.
 
 use protocol::request::RegistrySettings;
 use reqwest::Url;

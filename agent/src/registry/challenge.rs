@@ -1,5 +1,5 @@
-//! What registries write into `WWW-Authenticate`: RFC 9110, section 11.6.1, read
-//! as leniently as registries write it.
+//! Parses `WWW-Authenticate`: RFC 9110, section 11.6.1, as leniently as
+//! registries write it.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 

@@ -1,4 +1,5 @@
-//! One registry: where it is, how it is reached, and how long locald waits for it.
+//! Sends requests to one registry: its mirror first for reads, with an account if the
+//! registry asks for one, again after a passing failure.
 
 mod auth;
 mod refusal;

@@ -1,4 +1,4 @@
-//! The bytes of a blob, in order, whatever happens to the connection.
+//! Downloads a blob: its bytes in order, over as many connections as it takes.
 
 use std::io::{self, Read};
 

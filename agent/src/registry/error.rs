@@ -1,4 +1,4 @@
-//! What can go wrong between us and a registry.
+//! Lists what can fail between locald and a registry.
 
 use protocol::{Failure, FailureKind};
 

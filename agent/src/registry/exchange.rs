@@ -1,5 +1,5 @@
-//! One request on its way, wherever it is redirected to. Secrets are put into
-//! requests here, and nowhere else.
+//! Sends one HTTP request, and follows redirects. Only this module puts secrets
+//! into requests.
 
 use protocol::input::Credential;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};

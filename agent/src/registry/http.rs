@@ -1,4 +1,4 @@
-//! How HTTP is spoken: proxies and authorities.
+//! Makes the HTTP client: proxies and certificate authorities.
 
 use std::time::Duration;
 

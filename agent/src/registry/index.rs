@@ -1,4 +1,5 @@
-//! Image indexes, and which of their images is this machine's.
+//! Reads image indexes, and chooses the image for this machine: OCI image
+//! specification, "Image Index".
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! Fetches the layers of an image, and extracts them as they come.
+//! Fetches the layers of an image, and extracts them as they arrive.
 
 use std::io::{self, BufRead, Read};
 use std::num::NonZero;

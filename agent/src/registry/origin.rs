@@ -1,4 +1,5 @@
-//! Who may be told a secret, and whose challenges count.
+//! Decides which server may get a secret, and whose challenges count: a
+//! registry's own origin.
 
 use reqwest::Url;
 

@@ -1,4 +1,4 @@
-//! Which machine an image is for, and whether this is one.
+//! Names the platform of an image, and decides whether this machine is one.
 
 use serde::Deserialize;
 

@@ -1,5 +1,5 @@
-//! A push that begins before the image is complete: what a build writes
-//! travels while the build goes on.
+//! Pushes an image while a build still makes it: each blob travels when the
+//! lifecycle has written it.
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;

@@ -1,4 +1,4 @@
-//! From a reference to an image in the store.
+//! Brings the image of a reference into the store.
 
 use std::sync::Arc;
 

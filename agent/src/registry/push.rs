@@ -1,4 +1,4 @@
-//! From the store to a registry; only what it lacks travels.
+//! Uploads a stored image; only what the registry lacks travels.
 
 use std::collections::HashMap;
 use std::sync::Arc;

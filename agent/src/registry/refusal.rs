@@ -1,4 +1,5 @@
-//! What an answer means that is no success.
+//! Reads a response that is no success: whether another attempt may help, when,
+//! and the registry's message.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Where a registry, or a mirror of it, answers, and who asks there.
+//! Holds one address of a registry, the registry's own or a mirror's, with the
+//! accounts and tokens for it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

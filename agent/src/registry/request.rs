@@ -1,4 +1,4 @@
-//! One request to a registry, and an attempt that failed.
+//! Describes one request to a registry, and an attempt that failed.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Who has answered, or has not.
+//! Names the server that answered, or did not: the registry, its token server,
+//! or one that the registry redirected to.
 
 use std::fmt;
 

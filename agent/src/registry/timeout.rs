@@ -1,4 +1,4 @@
-//! How long a registry may take: as long as it makes progress.
+//! Limits how long locald waits for a registry: as long as it makes progress.
 
 use std::future::Future;
 use std::pin::pin;

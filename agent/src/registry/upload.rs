@@ -1,5 +1,5 @@
-//! The upload of one blob. One that breaks begins again: what a registry keeps
-//! of a broken upload differs from one to the other.
+//! Uploads one blob. After a failure the upload begins again, because
+//! registries differ in what they keep of a broken one.
 
 use std::io::Read as _;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Lists of what came from outside, for people: some of it, and how much more
-//! there is.
+//! Shortens lists of untrusted names for messages: the first few, and the
+//! number of the others.
 
 use std::collections::HashSet;
 

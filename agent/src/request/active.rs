@@ -1,5 +1,5 @@
-//! What an agent is doing: requests that a stop of the machine would
-//! interrupt. A stop lets no new ones begin.
+//! Lists the active requests, which a stop of the machine would interrupt.
+//! During a stop, no new one begins.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! How a request uses the store beside others: it waits for them, and tells the
-//! host so.
+//! Waits for the locks of the store on behalf of a request, and reports the
+//! wait to the host.
 
 use protocol::{Event, Failure};
 

@@ -1,7 +1,7 @@
-//! One request's conversation with the host, as the code that serves the
-//! request sees it: events and data out, inputs and data in.
+//! Connects the code of one request with its host: events and data out, inputs
+//! and data in.
 //!
-//! Dropping the future that serves a request cancels it; everything that a
+//! Dropping the future that serves a request cancels it. Everything that a
 //! request starts must end when it is dropped.
 
 use std::collections::HashMap;

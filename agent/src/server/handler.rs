@@ -1,4 +1,4 @@
-//! From a request to the code that serves it.
+//! Calls the code that serves a request.
 
 use protocol::{Failure, FailureKind, Reply, Request};
 

@@ -1,5 +1,7 @@
-//! One agent for a whole machine: hosts that come by ssh or the like, each by
-//! a process of its own, meet in it. So the agent knows all that runs.
+//! Connects standard input and output with the machine's one agent, which it
+//! starts if none runs: serves `locald-agent join`. Hosts that come by ssh or
+//! the like, each by a process of its own, meet in that agent, so it knows
+//! everything that runs.
 
 use std::io;
 use std::path::{Path, PathBuf};

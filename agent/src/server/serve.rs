@@ -1,4 +1,5 @@
-//! Where hosts connect: a unix socket, vsock, or standard input and output.
+//! Accepts connections of hosts: on a unix socket, on vsock, or on standard
+//! input and output.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! One host's connection: hello, then a task for each request.
+//! Serves one host's connection: the hello, then a task for each request.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Blobs: verified before they become visible.
+//! Reads and writes blobs: each is verified before it gets its name.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! This start of the machine. What an earlier one has left without a sync may
-//! be torn.
+//! Identifies this boot of the machine. Files that an earlier boot wrote
+//! without a sync may be torn.
 
 use std::io;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! What can go wrong with the store.
+//! Lists what can fail in the store.
 
 use std::io;
 use std::path::{Path, PathBuf};

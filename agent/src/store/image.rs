@@ -1,5 +1,5 @@
-//! Manifests and configurations: OCI image specification, and Docker's image
-//! manifest version 2, schema 2.
+//! Parses manifests and configurations: OCI image specification, and Docker's
+//! image manifest version 2, schema 2.
 
 use std::collections::BTreeMap;
 

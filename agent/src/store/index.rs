@@ -1,5 +1,6 @@
-//! The references of the store: `index.json` of the OCI image layout, where
-//! annotations hold the name of each image and what locald knows about it.
+//! Reads and writes the references of the store: `index.json` of the OCI image
+//! layout. Its annotations hold the name of each image and what locald knows
+//! about it.
 
 mod document;
 mod file;

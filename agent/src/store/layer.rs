@@ -1,10 +1,10 @@
-//! Layers: from a compressed tar archive to a directory tree that overlayfs
-//! takes as a lower directory.
+//! Extracts layers: from a compressed tar archive to a directory tree that
+//! overlayfs takes as a lower directory. Source: OCI image specification,
+//! "Image Layer Filesystem Changeset".
 //!
-//! The tar crate only knows the fields of a header. What an archive names is resolved below the
-//! layer's root by the kernel (`openat2`, `RESOLVE_IN_ROOT`), so that no link
-//! in it leads out. Source: OCI image specification, "Image Layer Filesystem
-//! Changeset".
+//! The tar crate reads only the fields of a header. The kernel resolves every
+//! path of an archive below the layer's root (`openat2`, `RESOLVE_IN_ROOT`), so
+//! that no link leads out.
 
 mod archive;
 mod attributes;

@@ -1,11 +1,10 @@
-//! Extracted layers: one tree for each diffID, shared by all images.
+//! Keeps extracted layers: one tree for each diffID, which all images share.
 //!
-//! A tree has its final name only when it is on the disk. One sync for each
-//! tree would make a pull several times slower, so that trees wait beside their
-//! places, under the name of this start of the machine, until one sync has
-//! served all that wait. A power cut may tear a tree that waits; nobody takes it
-//! for one, since the machine has started again, and garbage collection removes
-//! it.
+//! A tree gets its final name only when it is on the disk. One sync for each
+//! tree would make a pull several times slower. So trees wait beside their
+//! places, under a name with the id of this boot, until one sync has served all
+//! that wait. A power cut may tear a waiting tree. After the next boot no
+//! process takes it for a layer, and garbage collection removes it.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

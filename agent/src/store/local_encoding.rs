@@ -1,5 +1,5 @@
-//! Files in which the agent notes something for itself: bincode, after the
-//! number of the format. What cannot be read was never noted.
+//! Encodes the agent's private files: bincode after a format number. A file
+//! that cannot be decoded counts as missing.
 
 use std::io;
 

@@ -1,4 +1,5 @@
-//! Advisory locks on files: they end with the process that holds them.
+//! Takes advisory locks on files (`flock`). They end with the process that
+//! holds them.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};

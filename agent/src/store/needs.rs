@@ -1,6 +1,7 @@
-//! What the references of the store need.
+//! Lists the blobs and layers that the references of the store need.
 //!
-//! What cannot be read may need anything: then nothing may be removed.
+//! A document that cannot be read may need anything, so then nothing may be
+//! removed.
 
 use std::collections::HashSet;
 

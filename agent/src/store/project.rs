@@ -1,4 +1,4 @@
-//! A project's own directory: its source, caches, and last build.
+//! Keeps a project's own directory: its source, caches, and last build.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -1,4 +1,5 @@
-//! Temporary directories of the store, and what killed processes left of them.
+//! Makes temporary directories in the store, and removes those that killed
+//! processes left.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,13 +1,13 @@
-//! Whether the tree of a layer still is what was extracted.
+//! Detects whether a layer's tree has changed since its extraction.
 //!
-//! A layer's digest is that of its archive, which nobody can make again of the
-//! tree. So what the file system says of each file is digested once it is
-//! extracted: its path, kind, mode, owner, size, time, and the target of a link.
-//! That shows files which a power cut has left empty, and whatever a program has
-//! changed, added or removed, without reading gigabytes; a disk that returns
-//! other bytes than were written is for the file system to find.
+//! A layer's digest is that of its archive, which cannot be reproduced from the
+//! tree. So the store digests the metadata of each file after the extraction:
+//! path, kind, mode, owner, size, time, and the target of a link. That reveals
+//! files that a power cut left empty, and whatever a program changed, added or
+//! removed, without reading gigabytes. It does not reveal a disk that returns
+//! other bytes than were written: the file system has to.
 //!
-//! Beside it stands which directories the archive did not list.
+//! The same file lists the directories that the archive omits.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

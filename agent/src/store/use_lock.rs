@@ -1,12 +1,12 @@
-//! Who uses blobs and layers, and who removes them.
+//! Keeps users of blobs and layers apart from garbage collection.
 //!
-//! `use.lock` is shared by all who make or use blobs and layers, and exclusive
-//! while garbage is collected. A lock that is always shared by somebody would
-//! never be free. So who wants it alone closes `turn.lock`, through which
-//! everybody comes, and those that come later wait.
+//! Every request that makes or uses blobs and layers shares `use.lock`; garbage
+//! collection holds it exclusively. A lock that somebody always shares would
+//! never be free. So a process that wants it exclusively closes `turn.lock`,
+//! which every request passes, and later requests wait.
 //!
-//! It stays open while a process, a shell or a shown folder is there
-//! (`sessions.lock`): such a session may last for days, and what comes later may
+//! `turn.lock` stays open while a process, a shell or a live folder runs
+//! (`sessions.lock`): such a session may last for days, and a later request may
 //! belong to it.
 
 use std::time::Duration;

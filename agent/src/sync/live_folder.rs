@@ -1,19 +1,19 @@
-//! The live folder of a shell whose host is elsewhere: a copy here, kept in
-//! step with the host's folder in both directions.
+//! Keeps the live folder of a shell in step, if its host is on another machine:
+//! a copy on the agent's side, synchronised with the host's folder in both
+//! directions.
 //!
 //! ```text
-//! folder/tree/        the copy, which the shell shows as its workspace
-//! folder/agreed.note  what both sides last agreed on; removed first, since a
-//!                     copy without it is not trusted
-//! folder/agreed.journal
-//!                     what has become of that in a round that is not over
-//! folder/arriving/    a file on its way
+//! folder/tree/           the copy, which the shell shows as its workspace
+//! folder/agreed.note     the state that both sides last agreed on; removed first,
+//!                        because a copy without it is not trusted
+//! folder/agreed.journal  changes of that state during a round
+//! folder/arriving/       a file in transfer
 //! ```
-//! The host begins each round, see [`protocol::folder`]; the decisions are made
-//! here. A side that is cut off in the middle of a round loses nothing. Before
-//! each change the journal says that one side may have it, so what is edited
-//! there before the next round, if need be in the next shell's, is an edit of
-//! the new version and not one of both sides.
+//!
+//! The host begins each round, see [`protocol::folder`]; the agent decides. A
+//! round that is cut off loses nothing: before each change, the journal notes
+//! that one side may have it. So an edit that follows, before the next round,
+//! counts as an edit of the new version and not as a conflict.
 
 mod base;
 mod copy;

@@ -1,19 +1,19 @@
-//! The project's source on the agent's side: a copy of each tree that the host
-//! lists, to which only changed files travel.
+//! Receives the project's source: a copy of each tree that the host lists, to
+//! which only changed files travel.
 //!
 //! ```text
 //! source/N/        the tree
-//! source/N.note    its listing, with the digest of each file; it is removed
-//!                  before the tree is changed and written afterwards, so that
-//!                  a tree without a listing is not trusted
+//! source/N.note    its listing, with the digest of each file; removed before the
+//!                  tree changes and written afterwards, because a tree without
+//!                  a listing is not trusted
 //! source/ended     see the module `times`
 //! ```
-//! A file's time does not change as long as its content does not, whatever the
-//! host did to the file, and is new when that is: tools that compare times, like
-//! Cargo, see what has changed.
 //!
-//! Listings come from the other side of the wire: nothing in them leads out of
-//! the tree.
+//! A file's time changes only with its content, whatever the host did to the
+//! file. So tools that compare times, like Cargo, see what has changed.
+//!
+//! The listings come from the host and are not trusted: no path in them leads
+//! out of the tree.
 
 mod listing;
 mod receive;

@@ -1,4 +1,4 @@
-//! Versions of the Platform API.
+//! Parses versions of the Platform API.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Exit codes of the lifecycle: CNB platform specification, "Exit Codes".
+//! Explains the exit codes of the lifecycle: CNB platform specification, "Exit
+//! Codes".
 
 use protocol::event::Phase;
 

@@ -1,4 +1,4 @@
-//! Files that the platform writes for the lifecycle: CNB platform
+//! Writes the files that a platform gives the lifecycle: CNB platform
 //! specification, "Data Format".
 
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! What buildpacks have left in a layers directory: CNB buildpack
-//! specification, "Layer Types".
+//! Lists the layers that buildpacks have left in a layers directory: CNB
+//! buildpack specification, "Layer Types".
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What the lifecycle says about the run image of an image that it has exported:
-//! CNB platform specification, "io.buildpacks.lifecycle.metadata".
+//! Reads what the lifecycle notes about the run image in the images that it
+//! exports: CNB platform specification, "io.buildpacks.lifecycle.metadata".
 
 use protocol::event::ImageRole;
 

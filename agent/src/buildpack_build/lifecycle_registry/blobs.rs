@@ -1,4 +1,4 @@
-//! Blobs that the build may read.
+//! Serves the blobs that the build may read.
 
 use std::io::Read as _;
 

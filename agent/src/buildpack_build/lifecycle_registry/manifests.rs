@@ -1,4 +1,4 @@
-//! Manifests: read by tag or digest, written under the build's names.
+//! Serves manifests by tag or digest, and accepts them under the build's names.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};

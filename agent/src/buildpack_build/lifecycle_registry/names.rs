@@ -1,4 +1,5 @@
-//! The registries that a build's images are in, as a phase must see them.
+//! Lists the registries of a build's images, and the ports on which a phase
+//! expects them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

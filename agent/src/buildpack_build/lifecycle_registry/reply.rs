@@ -1,4 +1,4 @@
-//! Answers of the registry.
+//! Makes the HTTP replies, with the distribution specification's error codes.
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;

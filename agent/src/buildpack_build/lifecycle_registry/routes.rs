@@ -1,4 +1,4 @@
-//! From a request's path to what answers it.
+//! Parses the path of a request, and calls what answers it.
 
 use hyper::body::Incoming;
 use hyper::header::HOST;

@@ -1,4 +1,4 @@
-//! What one build may see and do.
+//! Decides which images and blobs one build may read and write.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

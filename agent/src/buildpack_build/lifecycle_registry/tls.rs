@@ -1,5 +1,5 @@
-//! A certificate for the names of a build, from an authority that nobody else
-//! trusts and whose key is forgotten at once.
+//! Makes a certificate for the registries of a build. Only the phases of that
+//! build trust its authority, whose key locald does not keep.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Uploads of blobs: monolithic, and in chunks.
+//! Accepts uploads of blobs: monolithic, and in chunks.
 
 use std::io::Write as _;
 use std::sync::Arc;

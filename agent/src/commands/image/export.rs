@@ -1,4 +1,5 @@
-//! A stored image as the files of an OCI layout or of a Docker archive.
+//! Sends a stored image as the files of an OCI image layout or of a Docker
+//! archive.
 
 use std::io::{BufReader, Read};
 

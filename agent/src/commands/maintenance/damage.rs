@@ -1,4 +1,4 @@
-//! What can be wrong in the store.
+//! Describes what can be damaged in the store.
 
 use protocol::event::ImageRole;
 

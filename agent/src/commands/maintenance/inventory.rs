@@ -1,4 +1,4 @@
-//! Everything in the store, with what it takes and who needs it.
+//! Lists everything in the store: its size, and the images that need it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,8 +1,8 @@
-//! Removes what is not needed.
+//! Removes what no image needs, and what builds have not used for some time.
 //!
-//! Images that were built, tagged or pulled by hand stay: they have their
-//! `locald image rm`. What was fetched or cached for builds may go when it has
-//! not been used for some time; a later build fetches or makes it again.
+//! Images that the user built, tagged or pulled stay: `locald image rm` removes
+//! them. What locald fetched or cached for builds may go after some time; a
+//! later build fetches or makes it again.
 
 use protocol::event::{ImageRole, PrunedItem, PrunedKind};
 use protocol::request::PruneRequest;

@@ -1,6 +1,6 @@
-//! Mends what is damaged: what can be had again is put in its place. What
-//! cannot stays as it is, with the images that need it, since they may be all
-//! that there is of somebody's work.
+//! Repairs damage: it fetches or extracts again what it can. It leaves the rest
+//! in place, with the images that need it, because that may be the only copy of
+//! somebody's work.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! What to do when the store's file system takes no more, or the process may
-//! open no more.
+//! Adds a hint to errors of a full file system, and of a process that may open
+//! no more files.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,4 +1,4 @@
-//! What takes the store's space.
+//! Reports what takes space in the store.
 
 use protocol::Reply;
 use protocol::event::{ImageUsage, ProjectUsage, StoreUsage};

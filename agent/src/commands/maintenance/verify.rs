@@ -1,7 +1,7 @@
-//! Whether the store is what it says it is.
+//! Verifies the store.
 //!
-//! Every blob is read and its digest compared with its name. Trees of layers
-//! are compared with what was noted when they were extracted.
+//! It reads every blob and compares its digest with its name. It compares each
+//! layer's tree with what the store noted when it extracted the layer.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,6 @@
-//! `StopSignal` of an image: OCI image configuration. Docker accepts a name with
-//! and without `SIG`, in letters of any case, and a number.
+//! Parses `StopSignal` of an image: OCI image configuration. Like Docker, it
+//! accepts a name with or without `SIG`, in letters of either case, and a
+//! number.
 
 use rustix::process::Signal;
 use serde_json::Value;

@@ -1,9 +1,10 @@
-//! The environment that the launcher gives the processes of an image.
+//! Computes the environment that the launcher gives the processes of an image:
+//! CNB platform specification, "Launch".
 //!
-//! It is asked for in the image's own application directory and layers, as the
-//! build has left them: programs of buildpacks that make a part of the
-//! environment (`exec.d`) look for what is there, and a project's folder has
-//! none of it. Source: CNB platform specification, "Launch".
+//! The launcher runs in a container with the image's own application directory
+//! and layers, as the build left them. Programs of buildpacks that set
+//! variables (`exec.d`) read files there that the project's folder does not
+//! have.
 
 use std::path::{Path, PathBuf};
 

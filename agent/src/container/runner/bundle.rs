@@ -1,5 +1,5 @@
-//! The runner's own files: the container's root file system, and what
-//! libcontainer reads and writes.
+//! Makes the files that libcontainer reads and writes, and the container's root
+//! file system.
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

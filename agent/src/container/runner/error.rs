@@ -1,4 +1,4 @@
-//! What can fail in a runner.
+//! Lists what can fail in a runner.
 
 use std::io;
 use std::path::PathBuf;

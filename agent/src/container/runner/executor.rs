@@ -1,4 +1,5 @@
-//! libcontainer, told to run our init instead of a program of the image.
+//! Starts a container by libcontainer, with our init instead of a program of
+//! the image.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,5 @@
-//! A mount that shows its files as the program's own: what the program makes
-//! there belongs to the owner of the folder.
+//! Makes ID-mapped mounts: the program owns the files that it sees, and the
+//! files that it creates belong to the owner of the folder.
 
 use std::fs::File;
 use std::io::{self, Write as _};

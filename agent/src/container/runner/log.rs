@@ -1,5 +1,5 @@
-//! What libcontainer says in its processes, kept in a memory file that all of
-//! them share: its errors come without their causes.
+//! Collects libcontainer's log in a memory file that all of its processes
+//! share, because its errors do not carry their causes.
 
 use std::fs::File;
 use std::io;

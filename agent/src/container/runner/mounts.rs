@@ -1,5 +1,5 @@
-//! Everything that is mounted over a container's root file system, except for
-//! what libcontainer mounts.
+//! Mounts everything over a container's root file system, except for what
+//! libcontainer mounts.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

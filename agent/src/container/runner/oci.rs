@@ -1,6 +1,6 @@
-//! The container as libcontainer wants it described: namespaces and kernel
-//! file systems. Its process is our init, which knows the payload from the
-//! configuration.
+//! Describes the container for libcontainer: OCI runtime specification. It
+//! lists the namespaces and the kernel's file systems. Its process is our init,
+//! which has the payload from the runner's configuration.
 
 use std::collections::HashSet;
 use std::path::Path;

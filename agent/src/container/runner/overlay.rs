@@ -1,4 +1,4 @@
-//! Stacks of directories.
+//! Mounts stacks of directories by overlayfs.
 
 use std::ffi::CString;
 use std::fmt::Write as _;

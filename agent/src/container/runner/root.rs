@@ -1,5 +1,5 @@
-//! Paths of an image, resolved in its root file system only: a link of an
-//! image never leads to a file of the machine.
+//! Resolves paths in a container's root file system only, so that no link of an
+//! image leads to a file of the machine.
 
 use std::io;
 use std::os::fd::OwnedFd;

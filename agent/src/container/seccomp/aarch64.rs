@@ -1,5 +1,5 @@
-//! The calls of 64-bit ARM that x86-64 numbers, or the libc crate names,
-//! otherwise.
+//! Lists the calls that 64-bit ARM numbers, or the libc crate names,
+//! differently from x86-64.
 
 /// Harmless without capabilities, with whatever arguments.
 pub(super) const ALLOWED: &[i64] = &[

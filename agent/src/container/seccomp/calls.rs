@@ -1,4 +1,4 @@
-//! The calls that every machine has.
+//! Lists the calls that every architecture has.
 
 /// Harmless without capabilities, with whatever arguments.
 pub(super) const ALLOWED: &[i64] = &[

@@ -1,4 +1,4 @@
-//! The calls that only x86-64 has, most of them for old programs.
+//! Lists the calls that only x86-64 has, most of them for old programs.
 
 /// Harmless without capabilities, with whatever arguments.
 pub(super) const ALLOWED: &[i64] = &[

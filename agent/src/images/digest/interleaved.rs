@@ -1,9 +1,10 @@
-//! A digest that costs little beside another one.
+//! Computes a digest at little cost beside another one.
 //!
-//! Each round of SHA-256 waits for the one before, so that a processor with
+//! Each round of SHA-256 waits for the one before, so a processor with
 //! instructions for it is idle for half of the time. When blocks of two streams
-//! take turns, it works at both: an archive's digest takes a fifth of its time
-//! when it is computed with the digest of what is in the archive.
+//! alternate, the processor works at both. The digest of an archive takes a
+//! fifth of its time when it is computed together with the digest of the
+//! archive's content.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

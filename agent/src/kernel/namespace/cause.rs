@@ -1,4 +1,4 @@
-//! Why a machine refuses user namespaces to its users.
+//! Finds out why a machine refuses user namespaces to its users.
 
 use std::fmt;
 use std::io;

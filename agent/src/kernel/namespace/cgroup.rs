@@ -1,14 +1,14 @@
-//! What `/sys/fs/cgroup` is, for the agent and in containers.
+//! Provides `/sys/fs/cgroup` for the agent and for containers.
 //!
-//! libcontainer has no switch for "no cgroup". It is happy with an empty legacy
-//! hierarchy, and with a unified one in which it may not create anything; either
-//! way a container stays in the agent's own cgroup and leaves none behind,
-//! however it dies. That is what the agent has there.
+//! libcontainer has no switch for "no cgroup". It accepts an empty legacy
+//! hierarchy, and a unified one in which it may create nothing. In both cases a
+//! container stays in the agent's own cgroup and leaves none behind, however it
+//! ends. So that is what the agent sees there.
 //!
-//! In a container, programs read there how much memory and how many processors
-//! they have, and some end when they cannot. They see the kernel's files of the
-//! agent's own cgroup where these tell, and else files with the same values;
-//! nobody can write to them.
+//! Programs in a container read there how much memory and how many processors
+//! they have, and some fail if they cannot. They see the kernel's files of the
+//! agent's own cgroup if these hold limits, and otherwise files with the same
+//! values. No program can write to them.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,10 +1,10 @@
-//! How much memory, and how many processes, the agent and its containers have
-//! together, where a cgroup tells.
+//! Limits how much memory, and how many processes, the agent and its containers
+//! have together.
 //!
-//! The agent limits itself where its cgroup is delegated to it, and is nobody
-//! else's: it moves into a child of it once, and its containers start there,
-//! which costs them nothing. What is out of memory ends a container's program
-//! before the agent (see `kernel::limits`). Source: Linux,
+//! If the agent's cgroup is delegated to it and has no other process, the agent
+//! moves into a child of it once, and sets the limits there. Containers start
+//! in that child at no cost. When memory runs out, the kernel ends a
+//! container's program before the agent (see `kernel::limits`). Source: Linux,
 //! Documentation/admin-guide/cgroup-v2.rst, "Delegation".
 
 use std::io;

@@ -1,5 +1,5 @@
-//! The data disk of a guest: made a file system at its first use, and grown
-//! when the host has made it larger.
+//! Mounts the data disk of a guest: makes its file system at the first use, and
+//! grows it after the host has enlarged the disk.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! File systems, kernel modules and settings of a guest.
+//! Mounts file systems, loads kernel modules, and reads the settings of a
+//! guest.
 
 use std::io::{self, Write as _};
 use std::path::Path;

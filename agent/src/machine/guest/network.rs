@@ -1,4 +1,5 @@
-//! The network of a guest: QEMU's user-mode network has fixed addresses.
+//! Sets up the network of a guest: QEMU's user-mode network has fixed
+//! addresses.
 
 use std::io;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The names by which OpenSSL finds authorities in a directory:
+//! Computes the names by which OpenSSL finds authorities in a directory:
 //! `X509_NAME_hash_ex(3)`, and `x509_name_canon` in its sources.
 
 use sha1::{Digest as _, Sha1};

@@ -1,4 +1,4 @@
-//! What a program at a terminal is told of it.
+//! Sets the variables that describe the user's terminal to a program.
 
 use protocol::request::EnvVar;
 

@@ -1,5 +1,5 @@
-//! The answer to a registry's challenge. An account goes to the registry that
-//! it belongs to, or to the token server that this registry itself has named.
+//! Answers a registry's challenge. An account goes only to the registry that it
+//! belongs to, or to the token server that this registry itself names.
 
 use reqwest::Response;
 use reqwest::header::HeaderValue;

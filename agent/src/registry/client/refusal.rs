@@ -1,4 +1,4 @@
-//! The error that a registry's answer stands for.
+//! Turns a response that is no success into an error.
 
 use reqwest::{Response, StatusCode};
 

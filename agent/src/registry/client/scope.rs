@@ -1,4 +1,4 @@
-//! What a token is for: `repository:library/app:pull,push`.
+//! Computes the scopes of a token: `repository:library/app:pull,push`.
 
 use crate::registry::request::Operation;
 

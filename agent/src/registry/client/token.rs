@@ -1,5 +1,5 @@
-//! Tokens: the distribution specification's token protocol, and OAuth 2 for
-//! identity tokens.
+//! Fetches tokens: the distribution specification's token protocol, and OAuth 2
+//! for identity tokens.
 
 use protocol::input::Credential;
 use reqwest::header::HeaderValue;

@@ -1,7 +1,8 @@
-//! The content of `index.json`: OCI image layout specification.
+//! Parses and writes the content of `index.json`: OCI image layout
+//! specification.
 //!
-//! Other tools add entries of their own to the layout: of unknown kinds, or
-//! without a name. All that locald does not understand is kept as it is.
+//! Other tools add entries of their own: of unknown kinds, or without a name.
+//! locald keeps what it does not understand.
 
 use std::collections::BTreeMap;
 

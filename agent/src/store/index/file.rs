@@ -1,7 +1,7 @@
-//! `index.json` on the disk, and a copy beside it.
+//! Reads and writes the file `index.json` and its copy.
 //!
-//! The index alone has the names of images. So there are two of it: the copy
-//! has the same content, and is written after it.
+//! Only the index has the names of images. So a copy has the same content;
+//! locald writes it after the index.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

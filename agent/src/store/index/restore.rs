@@ -1,7 +1,7 @@
-//! Finds the names of images again, when the index is lost or damaged.
+//! Restores the names of images if the index is lost or damaged.
 //!
-//! Its copy has them. What the copy does not name, or without a copy, is found
-//! among the blobs, and gets a name that says so.
+//! The copy of the index has them. Images that it does not name are found among
+//! the blobs; they get names that say so.
 
 use std::collections::HashSet;
 use std::io;

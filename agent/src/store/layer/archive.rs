@@ -1,4 +1,5 @@
-//! The stream of entries, with the extensions of GNU and of POSIX (PAX).
+//! Reads the entries of a tar archive, with the extensions of GNU and of POSIX
+//! (PAX).
 
 use std::io::{self, Read};
 

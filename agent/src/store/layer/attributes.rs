@@ -1,9 +1,9 @@
-//! Extended attributes: which of an archive a file gets.
+//! Decides which extended attributes of an archive a file gets.
 //!
-//! overlayfs keeps its own notes in some, and Linux in others: an archive that
-//! could write these would decide what a container sees, or more. Archives of
-//! directories that a container engine has used hold them by accident, so that
-//! they are dropped, and the image is not refused.
+//! overlayfs and Linux keep data of their own in some attributes: an archive
+//! that could write these would decide what a container sees, or more. Archives
+//! of directories that a container engine has used contain them by accident, so
+//! locald drops them and does not refuse the image.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Writes what an archive holds of a file.
+//! Writes the content of a file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};

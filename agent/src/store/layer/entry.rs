@@ -1,4 +1,4 @@
-//! One entry of a layer's archive.
+//! Holds one entry of a layer's archive: its path, kind and metadata.
 
 use rustix::io::Errno;
 use tar::OldHeader;

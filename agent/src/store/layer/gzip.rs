@@ -1,7 +1,7 @@
-//! What is in a gzip file: RFC 1952, one or more members.
+//! Decompresses gzip: RFC 1952, one or more members.
 //!
-//! The CRC-32 is not looked at: the diffID of a layer says more of the same
-//! bytes, and to compute both takes 2 % of a pull.
+//! It ignores the CRC-32: the diffID of a layer covers the same bytes, and
+//! computing both takes 2 % of a pull.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,7 +1,7 @@
-//! The header of an entry: one block of an archive.
+//! Parses the header of an entry: one block of an archive.
 //!
-//! Many programs write it, and not all as POSIX has it. What Go's reader takes,
-//! by which Docker and most other tools read layers, is taken here.
+//! Many programs write headers, and not all as POSIX specifies. This module
+//! accepts what Go's reader accepts, which Docker and most other tools use.
 
 use std::io::{self, Read};
 

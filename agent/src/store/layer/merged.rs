@@ -1,5 +1,5 @@
-//! What layers show together, as overlayfs puts them. A link leads to where it
-//! leads in the whole image, and never out of it.
+//! Looks up paths in several layers at once, as overlayfs would show them. A
+//! link leads where it leads in the whole image, and never out of it.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

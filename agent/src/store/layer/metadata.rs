@@ -1,5 +1,5 @@
-//! Owners, modes and times: of files at once, of directories when
-//! all is written.
+//! Sets owners, modes and times: of files at once, of directories after
+//! everything is written.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! The flags by which a layer's paths are opened.
+//! Holds the flags by which the modules of a layer open paths.
 //!
 //! The kernel resolves each path below the layer's root, so that no link leads
 //! out: `openat2(2)`, `RESOLVE_IN_ROOT`.

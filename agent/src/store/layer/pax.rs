@@ -1,4 +1,4 @@
-//! Extended headers of POSIX ("PAX"), of which each has records about the next
+//! Parses extended headers of POSIX ("PAX"): each has records about the next
 //! entry.
 
 use super::LayerError;

@@ -1,5 +1,5 @@
-//! Files of which an archive leaves out the holes, in the four ways in which GNU
-//! tar writes them: "Storing Sparse Files" in its manual.
+//! Reads sparse files, whose holes an archive omits, in the four formats that
+//! GNU tar writes: "Storing Sparse Files" in its manual.
 
 use std::io::{self, Read};
 

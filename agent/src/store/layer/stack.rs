@@ -1,12 +1,13 @@
-//! Stacks of layers, where a layer does not list the directories that its
-//! entries are in.
+//! Corrects stacks of layers in which a layer does not list the directories of
+//! its entries.
 //!
-//! A layer that brings `lib/x` may say nothing of `lib`, which then is what the
-//! layers below have there: a link, or a directory with a mode of its own. A
-//! layer's own tree has a plain directory, which overlayfs puts above both. A
-//! *correction* is a directory above such a layer's tree, with the link and, where
-//! that leads, what the layer brings; and with directories that are as they were.
-//! Files in it are hard links: it takes no space.
+//! A layer that contains `lib/x` may not list `lib`. Then `lib` is what the
+//! layers below have there: a link, or a directory with a mode of its own. But
+//! the layer's own tree has a plain directory, which overlayfs would show
+//! instead. A *correction* is a directory above such a layer's tree. It has the
+//! link, and the layer's content where that link leads; and it has directories
+//! with their original metadata. Its files are hard links, so it takes no
+//! space.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

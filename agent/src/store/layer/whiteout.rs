@@ -1,5 +1,5 @@
-//! What hides files of layers below: OCI image specification, "Whiteouts", as
-//! overlayfs has it.
+//! Turns whiteouts, which hide files of lower layers, into those of overlayfs:
+//! OCI image specification, "Whiteouts".
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

@@ -1,8 +1,8 @@
-//! What both sides of a folder last agreed on, kept beside the copy: without it
-//! nobody could tell a removal on one side from a new file on the other.
+//! Stores the state that both sides of a folder last agreed on. Without it, a
+//! file that one side removed looks like a file that the other side created.
 //!
-//! What is agreed on changes with each path of a round, and is written as a
-//! whole when the round is over. Until then a journal has it.
+//! Each path of a round changes the state. The agent writes it as a whole after
+//! the round; until then a journal holds the changes.
 
 mod journal;
 

@@ -1,6 +1,6 @@
-//! The copy of a folder on this side. Programs in the shell change it at any
-//! time, so nothing here follows a link, and everything that appears is renamed
-//! into its place.
+//! Changes the copy of a folder on the agent's side. Programs in the shell
+//! change it at the same time, so this module follows no link, and renames
+//! every new file into its place.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What this side gets from the host.
+//! Brings the host's changes to the agent's copy.
 
 use std::collections::VecDeque;
 

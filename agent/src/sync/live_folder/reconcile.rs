@@ -1,5 +1,5 @@
-//! What is to be done with a path whose two sides may differ: a pure decision
-//! from what both agreed on, and what each has now.
+//! Decides what happens to a path that differs between the two sides: a pure
+//! function of the agreed state and of what each side has now.
 
 use bincode::{Decode, Encode};
 

@@ -1,4 +1,4 @@
-//! One round: what has changed on either side is brought to the other.
+//! Runs one round: brings the changes of each side to the other.
 
 use std::collections::BTreeSet;
 use std::io;

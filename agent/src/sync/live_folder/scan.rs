@@ -1,5 +1,5 @@
-//! What is in a copy, as far as it is the folder's and not only this side's:
-//! what git ignores stays where it was made.
+//! Scans the copy, without what belongs only to the agent's side: files that
+//! git ignores stay where they were made.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;

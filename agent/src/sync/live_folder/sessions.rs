@@ -1,4 +1,4 @@
-//! Who keeps which folder in step, as far as this process does.
+//! Registers which session of this process keeps which folder in step.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What the host gets from this side.
+//! Brings the agent's changes to the host.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,5 +1,4 @@
-//! Tells that something in a copy has changed, and no more: what it is, a scan
-//! finds.
+//! Reports that something in the copy has changed. A scan finds out what.
 
 use std::path::Path;
 use std::time::Duration;

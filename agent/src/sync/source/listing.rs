@@ -1,4 +1,4 @@
-//! What is in a tree, and what the host said about it when it was received.
+//! Holds the listing of a tree: its paths, and what the host said about each.
 
 mod after_reboot;
 

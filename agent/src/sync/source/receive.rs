@@ -1,4 +1,4 @@
-//! Files on their way from the host.
+//! Receives files from the host.
 
 use bytes::Bytes;
 use protocol::source::{Entry, Tree};

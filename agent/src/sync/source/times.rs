@@ -1,10 +1,11 @@
-//! Which time a file has whose content is new.
+//! Decides the modification time of a file with new content.
 //!
-//! Tools that compare times, like Cargo, must see that it has changed: it is
-//! newer than all that they did in earlier builds. Its time on the host is taken
-//! where it says so, since a shell shows the host's files themselves: what looks
-//! the same in both is not made twice. Otherwise, as when an older file has
-//! replaced it, the time is now.
+//! Tools that compare times, like Cargo, must see the change: the time is newer
+//! than everything that they did in earlier builds. If the file's time on the
+//! host is new enough, the file gets it, because a shell shows the host's files
+//! themselves: a file with the same time in both is not compiled twice.
+//! Otherwise, for example if an older file replaced it, the file gets the
+//! current time.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The directory that holds a source tree.
+//! Changes files in the directory of a source tree, without following links.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Threads that write what has come: to make a small file takes the kernel far
-//! longer than its bytes take to arrive.
+//! Writes received files in several threads: creating a small file takes the
+//! kernel far longer than receiving it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

@@ -1,4 +1,4 @@
-//! How much the cgroups of this process allow it, and files that say so.
+//! Reads how much the cgroups allow this process, and writes files that say so.
 //!
 //! Sources: Linux, Documentation/admin-guide/cgroup-v2.rst and
 //! cgroup-v1/memory.rst; Documentation/scheduler/sched-bwc.rst.

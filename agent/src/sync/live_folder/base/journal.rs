@@ -1,11 +1,12 @@
-//! What has changed in an agreement since it was written as a whole, so that a
-//! round that is cut off is known as far as it went.
+//! Records changes of the agreed state since it was written as a whole, so that
+//! a round that is cut off counts as far as it went.
 //!
 //! ```text
-//! length u32 LE | note of a record
+//! length u32 LE | an encoded record
 //! ```
-//! It is not synced: after another start of the machine it counts for nothing,
-//! since the files that it speaks of may be torn.
+//!
+//! The journal is not synced. After the next boot it counts for nothing,
+//! because the files that it describes may be torn.
 
 use std::io::{self, Write as _};
 use std::path::Path;

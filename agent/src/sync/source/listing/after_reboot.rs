@@ -1,8 +1,7 @@
-//! What of a tree has survived the end of the machine.
+//! Compares a listing of an earlier boot with its tree.
 //!
-//! Nothing of a source is synced: that would take longer than many a build. So
-//! after a power cut a listing may be whole, and the files that it names empty.
-//! The listing of an earlier boot is compared with the tree once.
+//! The agent does not sync a source: that would take longer than many builds.
+//! After a power cut a listing may be whole while its files are empty.
 
 use super::{Known, Listing};
 use crate::images::digest::Digest;
