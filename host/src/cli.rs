@@ -1,4 +1,5 @@
-//! The command line: what can be asked of locald, and how it is written.
+//! Declares the command line for clap: commands, options and their help texts.
+//! It does nothing else.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! The commands: what each does between its options and its answer.
+//! Runs the commands. Each module takes the options of one command, connects
+//! with the agent, sends requests, and gives the result to the printer.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;

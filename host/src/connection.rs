@@ -1,5 +1,7 @@
-//! The connection with an agent: its requests, what they need of this side, and
-//! the ports that it forwards.
+//! The connection with one agent. `session` sends requests over `agent`, and
+//! each request has a `request_stream`. `accounts` answers the agent's
+//! questions for credentials; `attach` and `forward` carry the terminal and the
+//! ports of a process.
 
 pub(crate) mod accounts;
 pub(crate) mod agent;

@@ -1,6 +1,6 @@
-//! Accounts at registries: found where `locald login`, podman and docker keep
-//! them, handed to the agent one by one when it asks. Secrets are never printed
-//! and never logged.
+//! Finds accounts of registries in the files of `locald login`, podman and
+//! docker, and in credential helpers. The agent gets an account when it asks
+//! for one. Secrets are never printed or logged.
 
 use std::path::PathBuf;
 

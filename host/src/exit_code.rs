@@ -1,5 +1,5 @@
-//! What the exit codes of `locald` mean. They are an interface:
-//! `docs/exit-codes.md` lists them, and a test holds the two together.
+//! The exit codes of `locald`. They are an interface: `docs/exit-codes.md`
+//! lists them, and a test compares the list with this file.
 
 use protocol::FailureKind;
 

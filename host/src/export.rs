@@ -1,4 +1,4 @@
-//! Exported images: folders and archives that other tools read.
+//! Exports images as folders and archives for other tools.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! What reads untrusted input, for `fuzz/`.
+//! Calls the parsers of untrusted input, for the fuzz targets in `fuzz/`.
 
 use crate::credential;
 use crate::output::{Keep, sanitise};

@@ -1,7 +1,7 @@
-//! `locald`: turns a source folder into an OCI image and a development shell.
+//! `locald` turns a source folder into an OCI image and a development shell.
 //!
-//! A library only so that what reads untrusted input can be reached by
-//! `fuzz/`: the program is [`main`].
+//! The program is [`main`]. It is a library so that `fuzz/` can call the
+//! parsers of untrusted input.
 
 mod cli;
 mod commands;

@@ -1,8 +1,9 @@
-//! The machine whose agent does the work: this process, a virtual machine that
-//! locald looks after, or somebody else's machine.
+//! The machine in which the agent works: this process, a virtual machine that
+//! locald keeps, or a machine that another program or person keeps.
 //!
-//! A machine can be started, reached, looked at, stopped and removed. It knows
-//! nothing of builds.
+//! [`Machine`] is the interface: a machine can be started, reached, inspected,
+//! stopped and removed. It knows nothing of builds. Each kind has its own
+//! module.
 
 mod address;
 mod agent_file;

@@ -1,4 +1,4 @@
-//! `locald`, as a program.
+//! The program `locald`.
 
 fn main() -> std::process::ExitCode {
     locald::main()

@@ -1,9 +1,9 @@
-//! The only voice of locald.
+//! Writes everything that locald prints.
 //!
-//! People get what is in progress as live lines that fold away, where standard
-//! error is a terminal, and plain lines elsewhere; the answer of a command goes
-//! to standard output. Programs get one JSON object a line on standard output,
-//! and no word besides.
+//! For people, live lines on a terminal show the work in progress and fold away
+//! when it is done; elsewhere progress is plain lines. Progress goes to
+//! standard error, and the result of a command to standard output. For programs
+//! (`--json`), standard output has one JSON object a line and nothing else.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};

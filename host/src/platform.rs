@@ -1,5 +1,5 @@
-//! What the operating system gives this process: terminal, signals, limits, and
-//! the places and rules of locald's files.
+//! What the operating system provides: terminal, signals, limits, and the files
+//! and folders of locald itself.
 
 pub(crate) mod control_file;
 pub(crate) mod descriptors;

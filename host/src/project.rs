@@ -1,4 +1,4 @@
-//! A folder and the identity that its caches go by.
+//! A project's folder, and the identity that its caches have at the agent.
 
 mod archive;
 mod boundary;

@@ -1,5 +1,5 @@
-//! Services that are kept running: each by a task of its own, which is told
-//! what to do and tells on a common board how it is.
+//! Keeps services running. Each service has a supervisor, a task that takes
+//! orders from a channel and writes the service's state to a shared table.
 
 mod backoff;
 mod control;

@@ -1,5 +1,5 @@
-//! Settings: flags beat the project's `locald.toml`, that beats its
-//! `project.toml`, that beats the user's configuration, that beats the default.
+//! Merges the settings. Precedence: command line, `locald.toml`,
+//! `project.toml`, `config.toml`, defaults.
 
 use std::path::{Path, PathBuf};
 

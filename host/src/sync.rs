@@ -1,4 +1,4 @@
-//! Files on their way to the agent and back: the source of a build, and the live
+//! Moves files between host and agent: the source of a build, and the live
 //! folder of a shell.
 
 pub(crate) mod live_folder;

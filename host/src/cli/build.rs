@@ -1,4 +1,4 @@
-//! `locald build`.
+//! Declares `locald build`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! When an image claims to have been made.
+//! Parses `--creation-time`.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! What `locald` alone says.
+//! The text that `locald` prints without a command.
 
 /// The five commands that matter.
 pub(crate) const FRONT_PAGE: &str = "\

@@ -1,4 +1,4 @@
-//! `locald image …`.
+//! Declares `locald image` and its subcommands.
 
 use clap::{Args, Subcommand};
 

@@ -1,4 +1,4 @@
-//! `locald vm …`.
+//! Declares `locald vm` and its subcommands.
 
 use clap::{Args, Subcommand};
 

@@ -1,4 +1,4 @@
-//! `locald run` and `locald shell`.
+//! Declares `locald run` and `locald shell`.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! `locald push`, `pull`, `login` and `logout`.
+//! Declares `locald push`, `pull`, `login` and `logout`.
 
 use clap::Args;
 

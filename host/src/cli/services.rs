@@ -1,4 +1,4 @@
-//! `locald up`, and what looks after it.
+//! Declares `locald up`, `ps`, `logs`, `stop` and `restart`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `locald store …` and `locald prune`.
+//! Declares `locald store` and `locald prune`.
 
 use std::str::FromStr;
 

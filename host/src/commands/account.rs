@@ -1,4 +1,4 @@
-//! `locald login` and `locald logout`.
+//! Runs `locald login` and `locald logout`.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 

@@ -1,4 +1,5 @@
-//! `locald build`.
+//! Runs `locald build`: reads the settings, lists the source, requests the
+//! build, and follows it.
 
 mod trees;
 

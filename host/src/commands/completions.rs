@@ -1,4 +1,4 @@
-//! `locald completions`.
+//! Runs `locald completions`.
 
 use clap::CommandFactory as _;
 

@@ -1,4 +1,4 @@
-//! `locald doctor`.
+//! Runs `locald doctor`.
 
 use protocol::event::{Check, Verdict};
 use protocol::{Event, Failure, FailureKind, Request};

@@ -1,5 +1,5 @@
-//! Answers to what docker's, Compose's and pack's users type by habit, where
-//! locald has another word for it.
+//! Adds hints to usage errors. Users of Docker, Compose and pack type commands
+//! and flags that have another name in locald.
 
 use clap::CommandFactory as _;
 use clap::builder::StyledStr;

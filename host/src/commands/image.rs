@@ -1,4 +1,4 @@
-//! `locald image`.
+//! Runs `locald image` and its subcommands.
 
 use std::collections::BTreeMap;
 

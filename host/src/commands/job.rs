@@ -1,4 +1,5 @@
-//! This process as a job of a shell, which suspends it and lets it go on.
+//! Follows the job control of a shell: Ctrl-Z suspends this process and its
+//! containers, `fg` resumes them.
 
 #[cfg(unix)]
 #[path = "job/unix.rs"]

@@ -1,4 +1,4 @@
-//! `locald man-pages`, for packages of locald.
+//! Runs `locald man-pages`, which packages of locald use.
 
 use clap::CommandFactory as _;
 use protocol::{Failure, FailureKind};

@@ -1,4 +1,4 @@
-//! A source that is built again whenever it changes.
+//! Builds a source again whenever it changes, for `run --watch` and `up`.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! `locald run`.
+//! Runs `locald run`.
 
 mod watch;
 

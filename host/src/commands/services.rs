@@ -1,5 +1,5 @@
-//! `locald ps`, `logs`, `stop` and `restart`: what concerns a running
-//! `locald up` from outside.
+//! Runs `locald ps`, `logs`, `stop` and `restart`. They talk to a running
+//! `locald up` of the same project.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The steps from a command line to a connected agent.
+//! Prepares a connection. It selects the machine, loads the accounts, enters
+//! the agent's namespaces, and connects.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `locald shell`.
+//! Runs `locald shell`.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `locald store` and `locald prune`.
+//! Runs `locald store` and `locald prune`.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;

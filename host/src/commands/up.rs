@@ -1,4 +1,4 @@
-//! `locald up`.
+//! Runs `locald up`.
 
 mod images;
 mod project;

@@ -1,4 +1,4 @@
-//! `locald vm`.
+//! Runs `locald vm` and its subcommands.
 
 mod reset;
 mod resize;

@@ -1,5 +1,5 @@
-//! The accounts that an agent may use. A request that needs one asks for it:
-//! `RequestStream::next` answers with what is found here.
+//! Finds the account that the agent may use at a registry.
+//! `RequestStream::next` calls it when the agent sends `CredentialWanted`.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The host's end of the protocol: a connected agent, and one exchange for
-//! each request.
+//! Speaks the protocol with a connected agent: one stream for each request,
+//! with a sender and a receiver.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Connects a process in a container with this process's standard streams,
-//! signals and forwarded ports.
+//! Connects a container's process with the standard streams and signals of this
+//! process, and with its forwarded ports.
 
 use std::io;
 

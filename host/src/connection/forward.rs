@@ -1,4 +1,5 @@
-//! TCP ports of a machine elsewhere, on this system's loopback address.
+//! Forwards TCP ports. A port that opens in a remote machine opens on this
+//! system's loopback address; each connection has a stream to the agent.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,5 +1,5 @@
-//! One request, from its first word to its outcome. What is the same in all
-//! requests is answered here; what is special to one is handed to its command.
+//! One request in progress. It reports progress and sends credentials itself,
+//! and returns all other messages to the command.
 
 use std::pin::Pin;
 use std::time::Duration;

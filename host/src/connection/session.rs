@@ -1,4 +1,5 @@
-//! A session with a connected agent: everything that its requests need here.
+//! A connected agent with what its requests need on the host: accounts, and
+//! settings of registries.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A name and its secret.
+//! A user name and its secret.
 
 use std::fmt;
 

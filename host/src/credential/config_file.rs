@@ -1,5 +1,5 @@
-//! docker's `config.json`, podman's `auth.json`, and locald's own file, which
-//! all have one format.
+//! Reads accounts from docker's `config.json`, podman's `auth.json` and
+//! locald's own file. All have one format.
 
 use std::collections::BTreeMap;
 use std::io;

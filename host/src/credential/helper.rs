@@ -1,5 +1,5 @@
-//! The protocol of docker's credential helpers: a server's name on standard
-//! input, a JSON object on standard output.
+//! Runs a docker credential helper: it writes the server's name to standard
+//! input, and reads a JSON object from standard output.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};

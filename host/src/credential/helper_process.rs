@@ -1,9 +1,9 @@
-//! Runs credential helpers outside of the agent's namespaces.
+//! Runs credential helpers outside the agent's namespaces.
 //!
-//! On Linux this process enters a user namespace, in which a helper that talks
-//! to a keyring over D-Bus or looks its uid up would fail. So when a
-//! configuration names a helper, a child process is started *before* that; it
-//! runs helpers on request and dies with its parent.
+//! On Linux this process enters a user namespace. There a helper fails if it
+//! uses D-Bus to reach a keyring, or looks its uid up. So if a configuration
+//! names a helper, locald starts a child process *before* it enters the
+//! namespace. The child runs helpers on request, and ends with its parent.
 
 use std::io;
 use std::sync::Arc;

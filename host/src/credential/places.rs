@@ -1,4 +1,4 @@
-//! Where accounts are kept.
+//! Lists the files that may hold accounts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! One registry, many spellings.
+//! Normalises the names of registries and accounts, so that all spellings of
+//! one registry are equal.
 
 /// What docker's own files call docker.io.
 const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";

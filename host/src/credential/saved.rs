@@ -1,4 +1,4 @@
-//! The file of `locald login`.
+//! Reads and writes the file of `locald login`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};

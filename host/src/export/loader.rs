@@ -1,5 +1,5 @@
-//! Another program that takes an image into its own storage: `docker load`,
-//! `podman load`.
+//! Runs `docker load` or `podman load`, which takes an image into its own
+//! storage.
 
 use std::fmt;
 use std::fs::File;

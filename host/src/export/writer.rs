@@ -1,4 +1,4 @@
-//! Writes an export while it arrives.
+//! Writes the files of an export as they arrive from the agent.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! An agent that somebody else looks after, named by `LOCALD_AGENT`.
+//! The agent that `LOCALD_AGENT` names. Another program keeps it.
 
 pub(super) mod exec;
 #[cfg(unix)]

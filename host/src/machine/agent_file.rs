@@ -1,4 +1,5 @@
-//! Agents that come with locald, to be brought to machines.
+//! Finds the agent programs that were installed with locald. locald copies them
+//! to machines.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

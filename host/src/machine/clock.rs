@@ -1,5 +1,5 @@
-//! A machine's clock, which is wrong after its system slept, or it was
-//! suspended.
+//! Sets a machine's clock. It is wrong after this system slept, or the machine
+//! was suspended.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

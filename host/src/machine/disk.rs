@@ -1,4 +1,4 @@
-//! What a file of a disk takes: less than its length when it has holes.
+//! Measures a disk file. A file with holes takes fewer bytes than its length.
 
 #[cfg(unix)]
 mod imp {

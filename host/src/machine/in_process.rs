@@ -1,5 +1,5 @@
-//! The agent in this process, on Linux: the same protocol over an in-memory
-//! duplex.
+//! Runs the agent in this process, on Linux. Host and agent speak the protocol
+//! over an in-memory duplex.
 
 use std::fmt;
 use std::sync::Arc;

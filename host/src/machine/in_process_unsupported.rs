@@ -1,4 +1,4 @@
-//! Only Linux can be the agent's machine.
+//! The agent runs on Linux only, so this process cannot be its machine.
 
 use std::fmt;
 use std::future::ready;

@@ -1,9 +1,9 @@
-//! A virtual machine of lima's. `limactl` makes it and looks after it, in a
-//! `LIMA_HOME` of locald's own; the agent is brought there by ssh and runs as
-//! the guest's root, by sudo.
+//! Keeps a virtual machine with lima. `limactl` makes and repairs it in a
+//! separate `LIMA_HOME`. locald copies the agent there by ssh, and runs it as
+//! root with sudo.
 //!
-//! On macOS the user's home directory is mounted in the guest at its own path,
-//! so that a shell sees a project there live.
+//! On macOS the guest mounts the user's home directory at the same path, so a
+//! shell sees the files of a project there.
 
 mod error;
 mod limactl;

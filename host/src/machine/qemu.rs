@@ -1,9 +1,10 @@
-//! A virtual machine of QEMU's: our own small guest, reached by vsock.
+//! Keeps a virtual machine with QEMU. It runs locald's own small guest, and the
+//! host reaches it by vsock.
 //!
-//! A supervisor (this program again) keeps QEMU and, where the kernel has no
-//! vhost-vsock, `vhost-device-vsock`. Whoever of them lives holds a lock on a
-//! file of the machine's folder, so that its state is never guessed from a
-//! number that another process may have by now.
+//! A supervisor (this program again) keeps QEMU and, if the kernel has no
+//! vhost-vsock, `vhost-device-vsock`. Each of these processes holds a lock on
+//! one file of the machine's folder. The lock says whether the machine runs; a
+//! process id could belong to another process by now.
 
 mod acceleration_test;
 mod command_line;

@@ -1,4 +1,4 @@
-//! Only Linux has QEMU machines: elsewhere there is no value of the type.
+//! QEMU machines work on Linux only. On other systems the type has no values.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What `vm resize` asked for, remembered beside the machine.
+//! Stores the size that `vm resize` sets, beside the machine.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Child processes that outlive a Ctrl-C, which is this process's to handle.
+//! Starts child processes that Ctrl-C does not end. This process handles Ctrl-C
+//! itself.
 
 #[cfg(unix)]
 mod imp {

@@ -1,7 +1,7 @@
-//! A Linux machine that ssh reaches. The agent is brought there and speaks on
-//! its standard streams; nothing stays running. Everything goes through the
-//! user's own OpenSSH client, so that configuration, keys, agents and jump
-//! hosts are as the user has them.
+//! Uses a Linux machine that ssh reaches. locald copies the agent there and
+//! speaks with it over standard streams; nothing keeps running. It always runs
+//! the user's own OpenSSH client, with the user's configuration, keys, agents
+//! and jump hosts.
 
 mod doctor;
 mod remote;

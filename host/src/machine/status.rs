@@ -1,4 +1,4 @@
-//! What is found when a machine is looked at.
+//! The status of a machine, as its kind finds it.
 
 use protocol::Failure;
 

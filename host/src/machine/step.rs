@@ -1,4 +1,4 @@
-//! The steps of a machine's start, and how long each took.
+//! Measures and stores the steps of a machine's start.
 
 use std::io;
 use std::path::Path;

@@ -1,9 +1,9 @@
-//! A WSL2 distribution of our own, on Windows.
+//! Keeps a WSL2 distribution, on Windows.
 //!
-//! `wsl.exe … locald-agent stdio` is both the transport and what keeps the
-//! distribution alive: WSL stops one in which nothing was started from
-//! outside. Windows' own settings of WSL, other distributions and the service
-//! that all of them share are never touched.
+//! `wsl.exe … locald-agent stdio` is the transport, and keeps the distribution
+//! alive: WSL stops a distribution when no program started by Windows runs in
+//! it. locald never touches WSL's global settings, other distributions, or the
+//! service that all distributions share.
 
 mod code;
 mod disk;

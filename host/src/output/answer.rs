@@ -1,4 +1,4 @@
-//! What commands were asked for.
+//! The results of commands, as text and as JSON.
 
 use std::path::PathBuf;
 use std::time::Duration;

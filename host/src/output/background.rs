@@ -1,4 +1,5 @@
-//! Printers beside the first one.
+//! Makes printers for background tasks, which share the streams of the first
+//! printer.
 
 use std::time::Instant;
 

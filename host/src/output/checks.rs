@@ -1,4 +1,4 @@
-//! What `doctor` has found.
+//! Formats the checks of `locald doctor`.
 
 use protocol::event::{Check, Verdict};
 use serde_json::{Value, json};

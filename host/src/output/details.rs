@@ -1,4 +1,4 @@
-//! An image in full: what `locald image inspect` tells.
+//! Formats an image for `locald image inspect`.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
-//! What people are told of a request: lines that stay, and live lines that
-//! show what is in progress. Pure: time comes in, text comes out.
+//! Turns the events of a request into lines for people: lines that stay, and
+//! live lines for the work in progress. It is pure: it takes the time as an
+//! argument and returns text.
 
 use std::path::Path;
 use std::time::Duration;

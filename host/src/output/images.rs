@@ -1,4 +1,4 @@
-//! The images of the store.
+//! Formats the list of images.
 
 use protocol::event::{ImageRole, ImageSummary};
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
-//! The same story for programs: one JSON object a line, told apart by
-//! `event`. `docs/json.md` lists them, and a test holds the two together.
+//! Turns the events of a request into JSON for programs, one object a line. The
+//! field `event` names the kind; `docs/json.md` lists the kinds, and a test
+//! compares the list with this file.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Bytes of a phase's or a service's output, cut into lines.
+//! Cuts the output of a phase or a service into lines.
 
 use protocol::Channel;
 

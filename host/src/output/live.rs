@@ -1,10 +1,10 @@
-//! A terminal with lines that stay, and live lines below them.
+//! Draws a terminal: lines that stay, and live lines below them.
 //!
-//! Between two writes the cursor rests where the live lines begin, so that they
-//! are erased without counting rows: a terminal that wraps its lines anew when
-//! its size changes moves the cursor with the text. Live lines are cut at the
-//! terminal's width; lines that stay are left for the terminal to wrap, so that
-//! they are copied as they are, and wrapped anew when its size changes.
+//! Between two writes the cursor is at the beginning of the live lines. So
+//! locald erases them without counting rows: a terminal that wraps its lines
+//! again after a change of its size moves the cursor with the text. Live lines
+//! are cut at the terminal's width. The terminal wraps lines that stay, so that
+//! users can copy them whole.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The full log of a build, on disk.
+//! Writes the full log of a build to disk.
 
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The state of a machine, as people and programs read it.
+//! Formats the status of a machine.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Sizes, times and digests as people read them.
+//! Formats sizes, times and digests.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! A lifecycle phase while it runs: its output, folded.
+//! Collects the output of a lifecycle phase while it runs.
 
 use std::collections::VecDeque;
 use std::time::Duration;

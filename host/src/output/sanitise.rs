@@ -1,5 +1,5 @@
-//! Text that others wrote must not steer the terminal: images, buildpacks and
-//! registries all have a say in what locald prints.
+//! Removes control sequences from text of images, buildpacks and registries, so
+//! that it cannot steer the terminal.
 
 /// Whether colours may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Where lines for people appear.
+//! Writes lines for people to standard error, with or without live lines.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What services write, and what becomes of them.
+//! Writes the output and the state changes of services.
 
 use protocol::Channel;
 

@@ -1,4 +1,4 @@
-//! The services that `locald up` runs.
+//! Formats the table of `locald ps`.
 
 use serde_json::{Value, json};
 

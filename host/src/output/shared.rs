@@ -1,4 +1,4 @@
-//! One stream that several printers write to, each whole lines at a time.
+//! A stream that several printers share. Each writes whole lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The store's upkeep, as people and programs read it.
+//! Formats the results of `locald store` and `locald prune`.
 
 use protocol::event::{PrunedItem, PrunedKind, Repair, StoreFault, StoreUsage, Verified};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The few styles that locald's own words have.
+//! The text styles of locald's own messages.
 
 use anstyle::{AnsiColor, Style as Look};
 

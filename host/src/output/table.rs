@@ -1,4 +1,4 @@
-//! Columns.
+//! Aligns columns.
 
 /// Rows with their columns aligned, two spaces between.
 pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {

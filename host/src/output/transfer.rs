@@ -1,4 +1,4 @@
-//! Images on their way, one line each.
+//! Shows the transfers of images, one line each.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Warnings in the output of a build: they are folded away with it, and must
-//! not be lost when the build succeeds.
+//! Finds warnings in the output of a build. The output folds away after a
+//! success; the warnings stay.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! How much of a line fits into the columns of a terminal.
+//! Measures text in terminal columns.
 
 use unicode_width::UnicodeWidthChar as _;
 

@@ -1,4 +1,4 @@
-//! The terminal that standard error is.
+//! Reads the size of the terminal on standard error.
 
 use std::io::{self, IsTerminal as _};
 

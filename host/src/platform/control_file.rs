@@ -1,6 +1,6 @@
-//! Files that tell locald what to do: settings, ignore files, accounts. Many
-//! come with somebody else's project, so that they are read with care: only
-//! regular files, and no more of them than anybody writes.
+//! Reads files that control locald: settings, ignore files, accounts. They may
+//! come with a stranger's project, so it reads only regular files, up to a
+//! limit.
 
 use std::io::{self, Read as _};
 use std::path::Path;

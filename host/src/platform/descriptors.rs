@@ -1,5 +1,4 @@
-//! How many files this process may have open at a time: each forwarded
-//! connection needs one.
+//! Raises the limit of open files. Each forwarded connection needs one.
 
 #[cfg(unix)]
 mod imp {

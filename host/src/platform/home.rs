@@ -1,5 +1,4 @@
-//! Where locald keeps what belongs to the host: configuration, saved accounts,
-//! logs.
+//! The folders of the host: configuration, saved accounts, logs, machines.
 
 use std::path::{Path, PathBuf};
 

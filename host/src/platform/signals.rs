@@ -1,5 +1,4 @@
-//! What this process is told from outside: signals, and a new size of its
-//! terminal.
+//! Receives signals, and changes of the terminal's size.
 
 use protocol::input::Signal;
 

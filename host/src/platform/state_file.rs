@@ -1,5 +1,5 @@
-//! Small files in which locald remembers something: replaced in one step, and
-//! removed whether or not they are there; and files that are locked.
+//! Writes and removes small state files, each in one step, and opens lock
+//! files.
 
 use std::fs::File;
 use std::io;

@@ -1,5 +1,5 @@
-//! The terminal of this process: raw mode, keys and text, its size, and what
-//! the environment says of it.
+//! The terminal of this process: raw mode, input, output, size, and its
+//! description in the environment.
 
 use std::io::{self, IsTerminal as _};
 

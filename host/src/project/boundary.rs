@@ -1,5 +1,5 @@
-//! How far a project's own files may reach. They come with the source, which
-//! may be a stranger's: nothing that they name may bring files of this machine
+//! Decides which files a project's own files may name. They may come from a
+//! stranger, so nothing that they name can bring other files of this machine
 //! into an image.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! What tells this user's locald from others at one agent: two of them may have
+//! The random number that identifies this host at an agent. Two hosts may have
 //! different projects at the same path.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! The project that a folder belongs to, for whoever works somewhere below it.
+//! Finds the project that the current folder belongs to.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The state of a machine.
+//! The status of a machine, as `vm status` shows it.
 
 use std::time::Duration;
 

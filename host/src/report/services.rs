@@ -1,4 +1,4 @@
-//! The state of the services that `locald up` keeps running.
+//! The states of the services that `locald up` runs.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How long a service that crashes rests before it starts again.
+//! Computes how long a crashed service waits before it starts again.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! How a running `locald up` is told what to do: one JSON object a line, asked
-//! and answered on a socket of the project's folder.
+//! The control socket of a running `locald up`: requests and replies, one JSON
+//! object a line.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Whether a service is healthy, as seen from where it runs.
+//! Checks whether a service is healthy, through the agent.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What services write, on disk: one JSON object a line, in the order in which
-//! it came, and no more than two files of a bounded size.
+//! Stores the output of services on disk: one JSON object a line, in order of
+//! arrival, in at most two files of limited size.
 
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a service starts.
+//! Describes the process of a service, and makes its request.
 
 use std::path::PathBuf;
 

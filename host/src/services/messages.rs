@@ -1,4 +1,4 @@
-//! What is told of a service.
+//! Reports the state changes of a service.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What others ask of a supervisor.
+//! The orders that a supervisor takes.
 
 use tokio::sync::oneshot;
 

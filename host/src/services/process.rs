@@ -1,4 +1,4 @@
-//! A service's process in its container.
+//! Runs a service's process in its container.
 
 use std::time::Duration;
 

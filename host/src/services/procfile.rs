@@ -1,4 +1,4 @@
-//! `Procfile`: one `type: command` a line.
+//! Parses a `Procfile`: one `type: command` a line.
 
 use std::path::Path;
 

@@ -1,10 +1,10 @@
-//! What a running `locald up` keeps of its project.
+//! The folder of a running `locald up`, one for each project.
 //!
 //! ```text
-//! lock           held as long as it runs: nothing else tells whether it does
-//! services.json  how the services are
-//! log.jsonl      what they write, and log.1.jsonl before that
-//! control        the socket by which it is told to stop
+//! lock           locked while it runs; only the lock says whether it does
+//! services.json  the states of the services
+//! log.jsonl      the output of the services; log.1.jsonl has the earlier part
+//! control        the control socket
 //! ```
 
 use std::fs::{File, TryLockError};

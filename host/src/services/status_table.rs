@@ -1,4 +1,4 @@
-//! How all services are, for whoever wants to know.
+//! The states of all services, shared by supervisors and readers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! The task of one service: it starts the process when all is there that it
-//! needs, starts it again when it crashes, and stops it.
+//! Supervises one service: starts its process when its dependencies are
+//! healthy, starts it again after a crash, and stops it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `[build]` in `locald.toml`, and in a service of its own.
+//! Reads `[build]` of `locald.toml`, and the same table of a service.
 
 use std::collections::BTreeMap;
 

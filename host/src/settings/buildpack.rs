@@ -1,4 +1,4 @@
-//! How a buildpack is named.
+//! Parses the names of buildpacks.
 
 use std::path::{Path, PathBuf};
 

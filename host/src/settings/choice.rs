@@ -1,4 +1,4 @@
-//! Choices that the command line and the settings files spell alike.
+//! The choices that the command line and the settings files share.
 
 use clap::ValueEnum;
 use protocol::request::{BuildNetwork, PullPolicy};

@@ -1,6 +1,6 @@
-//! `project.toml`, the buildpacks project's own descriptor: schema 0.1 with its
-//! `[build]` table, and 0.2 with `[io.buildpacks]`. Other tables in it belong
-//! to other programs.
+//! Reads `project.toml`, the project descriptor of the Buildpacks
+//! specification: schema 0.1 with its `[build]` table, and 0.2 with
+//! `[io.buildpacks]`. It ignores tables of other programs.
 
 mod tables;
 

@@ -1,4 +1,4 @@
-//! TOML files whose errors name the file and the line.
+//! Parses TOML files. Errors name the file and the line.
 
 use std::path::Path;
 

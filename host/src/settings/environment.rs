@@ -1,4 +1,4 @@
-//! Variables on the command line and in `--env-file` files.
+//! Parses variables of the command line and of `--env-file` files.
 
 use std::convert::Infallible;
 use std::fmt;

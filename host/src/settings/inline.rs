@@ -1,4 +1,4 @@
-//! Buildpacks that a project.toml holds itself, as a script.
+//! Makes a buildpack of a script that a `project.toml` contains.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `[machine]` in the user's configuration.
+//! Reads `[machine]` of `config.toml`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

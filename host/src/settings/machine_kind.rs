@@ -1,4 +1,4 @@
-//! Kinds of machines, as users name them: `--machine`, `LOCALD_MACHINE` and
+//! Parses the kind of a machine, of `--machine`, `LOCALD_MACHINE` and
 //! `[machine] kind`.
 
 use std::fmt;

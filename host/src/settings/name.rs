@@ -1,4 +1,4 @@
-//! An image's name out of a folder's.
+//! Makes an image name of a folder's name.
 
 /// The most characters that a made name has.
 const LONGEST: usize = 100;

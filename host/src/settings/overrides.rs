@@ -1,4 +1,4 @@
-//! What the command line decides of a build.
+//! The settings of one build that the command line overrides.
 
 use std::path::PathBuf;
 

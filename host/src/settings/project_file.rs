@@ -1,4 +1,4 @@
-//! `locald.toml` in a project's folder.
+//! Reads `locald.toml`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `[registries."docker.io"]` tables, and proxies.
+//! Reads `[registries."docker.io"]` tables, and the proxies of the environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

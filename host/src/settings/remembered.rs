@@ -1,4 +1,4 @@
-//! What is remembered of a project between two commands.
+//! Stores the builder that a project's last command line named.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `[services.NAME]`: the programs that a project consists of.
+//! Reads `[services.NAME]`: the programs of a project that `locald up` runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

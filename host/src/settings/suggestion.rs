@@ -1,4 +1,4 @@
-//! What a mistyped word was probably meant to be.
+//! Suggests the known word that is nearest to a mistyped one.
 
 /// The known key that was probably meant.
 pub(crate) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {

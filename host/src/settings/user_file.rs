@@ -1,4 +1,4 @@
-//! `config.toml`: what a user wants everywhere.
+//! Reads `config.toml`, the user's settings for all projects.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Variables for buildpacks, as settings files have them.
+//! Parses variables for buildpacks in settings files.
 
 use protocol::{BadVariableName, BuildVariable, VariableName};
 use serde::Deserialize;

@@ -1,8 +1,8 @@
-//! A project's folder, live in a machine that cannot see it: while a shell
-//! runs, changes on either side are brought to the other.
+//! Keeps a project's folder in step with its copy in a remote machine while a
+//! shell runs.
 //!
-//! The agent decides, see [`protocol::folder`]; this side tells what has
-//! changed, and makes the changes that it is asked for.
+//! The agent decides, see [`protocol::folder`]. This side reports what has
+//! changed here, and makes the changes that the agent requests.
 
 mod change;
 mod leftovers;

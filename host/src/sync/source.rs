@@ -1,4 +1,4 @@
-//! The project's files: what belongs to the source, and how it travels.
+//! Lists the files of a source, and uploads them.
 
 mod archive;
 pub(crate) mod files;

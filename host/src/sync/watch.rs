@@ -1,8 +1,8 @@
 //! Waits until files of a source tree may have changed.
 //!
-//! Where the system watches single folders (inotify), only those that belong
-//! to the source are watched, so that what a project ignores costs nothing.
-//! Whether something did change is for a new listing to say.
+//! If the system watches single folders (inotify), it watches only the folders
+//! of the source, so that ignored files cost nothing. A new listing decides
+//! whether something has changed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

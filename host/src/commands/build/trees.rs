@@ -1,5 +1,5 @@
-//! The trees of files that a build is made of: the application's source, and
-//! buildpacks that are not in the builder.
+//! Lists the files of a build: the application's source, and buildpacks that
+//! the builder does not contain.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Ctrl-Z and `fg`.
+//! Handles `SIGTSTP` and `SIGCONT`.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! There are no jobs.
+//! Windows has no job control.
 
 use crate::output::LiveLines;
 

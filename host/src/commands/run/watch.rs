@@ -1,4 +1,4 @@
-//! `locald run --watch`.
+//! Runs `locald run --watch`.
 
 use std::sync::Arc;
 

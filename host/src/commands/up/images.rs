@@ -1,4 +1,4 @@
-//! The images that services start from.
+//! Builds and pulls the images of services.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

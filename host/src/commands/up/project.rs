@@ -1,4 +1,4 @@
-//! Which services start, and what each of them runs.
+//! Selects the services that start, and their order.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What `locald.toml` says of services, while they run.
+//! Watches `locald.toml` while services run, and warns that a change counts
+//! from the next `locald up`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

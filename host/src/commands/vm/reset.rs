@@ -1,4 +1,4 @@
-//! `locald vm reset`.
+//! Runs `locald vm reset`.
 
 use protocol::{Failure, Reply, Request};
 

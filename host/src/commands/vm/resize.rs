@@ -1,4 +1,4 @@
-//! `locald vm resize`.
+//! Runs `locald vm resize`.
 
 use protocol::Failure;
 

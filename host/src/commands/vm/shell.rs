@@ -1,4 +1,4 @@
-//! `locald vm ssh`.
+//! Runs `locald vm ssh`.
 
 use protocol::{Failure, FailureKind, Request};
 

@@ -1,4 +1,4 @@
-//! `locald vm status`.
+//! Runs `locald vm status`.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

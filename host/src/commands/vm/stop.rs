@@ -1,4 +1,4 @@
-//! `locald vm stop`.
+//! Runs `locald vm stop`.
 
 use std::time::Duration;
 

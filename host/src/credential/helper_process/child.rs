@@ -1,5 +1,5 @@
-//! The child process: this program again, with a hidden first argument and a
-//! socket as its standard input. Questions and answers are JSON, one a line.
+//! The child process: this program with a hidden first argument, and a socket
+//! as standard input. Requests and answers are JSON, one object a line.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::OwnedFd;

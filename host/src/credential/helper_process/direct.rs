@@ -1,4 +1,5 @@
-//! Where no namespace is entered, helpers run as children of this process.
+//! Runs helpers as children of this process, on systems where it enters no
+//! namespace.
 
 use std::io;
 

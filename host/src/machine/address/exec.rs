@@ -1,4 +1,4 @@
-//! An agent that is a child process.
+//! Reaches an agent that is a child process, over its standard streams.
 
 use std::io;
 use std::pin::Pin;

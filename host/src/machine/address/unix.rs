@@ -1,4 +1,4 @@
-//! An agent behind a unix socket.
+//! Reaches an agent behind a Unix socket.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! This system has no unix sockets.
+//! This system has no Unix sockets.
 
 use std::future::{Ready, ready};
 use std::io;

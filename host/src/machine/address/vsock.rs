@@ -1,4 +1,4 @@
-//! An agent in a virtual machine, by the kernel's vsock.
+//! Reaches an agent in a virtual machine by the kernel's vsock.
 
 use std::io;
 

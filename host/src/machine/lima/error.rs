@@ -1,4 +1,4 @@
-//! What can go wrong with a machine of lima's.
+//! The errors of a lima machine.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! The program `limactl`, in a `LIMA_HOME` of locald's own: the user's other
-//! instances and settings are never touched.
+//! Runs `limactl` in a separate `LIMA_HOME`. It never touches the user's other
+//! instances and settings.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Starts the machine, and says how that goes.
+//! Starts the lima machine, and reports its steps.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What lima is told to make: <https://lima-vm.io/docs/config/>.
+//! Writes the template of the instance: <https://lima-vm.io/docs/config/>.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Whether QEMU can run instructions here: its firmware is started, which says
-//! so. No guest is needed for that.
+//! Tests whether QEMU can execute instructions with an accelerator: it starts
+//! QEMU's firmware, which needs no guest.
 
 use std::io::Read as _;
 use std::process::{ChildStdout, Command, Stdio};

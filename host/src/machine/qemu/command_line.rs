@@ -1,6 +1,6 @@
-//! QEMU's command line. Paths are relative to the folder of the run, which is
-//! where QEMU works: so none of them is too long for a socket, or has a comma
-//! in it.
+//! Writes QEMU's command line. QEMU works in the folder of the run, and paths
+//! are relative to it, so no path is too long for a socket or contains a comma
+//! of the user's.
 
 use protocol::build_id::Architecture;
 

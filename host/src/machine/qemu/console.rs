@@ -1,4 +1,4 @@
-//! Waits for words on the guest's console.
+//! Waits until the guest's console shows a text.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! A guest that is downloaded: a `.tar.gz` of what `vm-images/guest` makes,
-//! known by its digest, and kept in the machine's folder under it.
+//! Downloads a guest: a `.tar.gz` of the files that `vm-images/guest` makes.
+//! Its digest identifies it, and names its folder in the machine's folder.
 
 use std::fmt;
 use std::io::{self, Read, Seek as _, Write as _};

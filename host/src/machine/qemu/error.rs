@@ -1,4 +1,4 @@
-//! What can be wrong with a machine of QEMU's.
+//! The errors of a QEMU machine.
 
 use std::io;
 use std::path::PathBuf;

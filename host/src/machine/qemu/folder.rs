@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! data.qcow2       images, caches, everything that is worth keeping
-//! token            what the agent wants to be shown
-//! size.json        what `vm resize` wants
-//! acceleration     whether KVM works here, found out by starting it
-//! start.lock       held by who starts or removes the machine
-//! guests/          the guest, when it was downloaded
-//! run/             of the current or last run: lock, sockets, logs
+//! token            the secret that the agent expects from a host
+//! size.json        the size that `vm resize` set
+//! acceleration     whether KVM works here, as a test found
+//! start.lock       locked while a command starts or removes the machine
+//! guests/          a downloaded guest
+//! run/             the current or last run: lock, sockets, logs
 //! ```
 
 use std::fs::TryLockError;

@@ -1,5 +1,5 @@
-//! The guest: a kernel and an initramfs whose `/init` is the agent, made by
-//! `vm-images/guest`.
+//! Finds the guest: a kernel, and an initramfs whose `/init` is the agent.
+//! `vm-images/guest` makes both.
 
 use std::path::{Path, PathBuf};
 

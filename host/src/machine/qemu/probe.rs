@@ -1,4 +1,4 @@
-//! What this system has and lacks for a machine of QEMU's.
+//! Finds out what this system has and lacks for a QEMU machine.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Whether the machine lives, and its end.
+//! Finds out whether the machine runs, and ends it.
 
 use std::fs::TryLockError;
 use std::time::Duration;

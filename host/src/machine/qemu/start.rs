@@ -1,4 +1,4 @@
-//! Starts the machine, phase by phase.
+//! Starts the QEMU machine, step by step.
 
 use std::path::Path;
 use std::process::Command;

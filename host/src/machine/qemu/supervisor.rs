@@ -1,6 +1,6 @@
-//! The supervisor: this program again, which keeps QEMU and its vsock device
-//! as its children, and ends them when one of them ends, when it is killed
-//! itself, or when the machine's folder is removed.
+//! The supervisor of a run: this program with a hidden first argument. QEMU and
+//! its vsock device are its children. It ends them if one of them ends, if it
+//! is killed itself, or if the machine's folder is removed.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;

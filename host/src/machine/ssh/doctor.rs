@@ -1,4 +1,4 @@
-//! What this system lacks for machines behind ssh.
+//! Checks what this system lacks for machines behind ssh.
 
 use protocol::event::Check;
 

@@ -1,5 +1,5 @@
-//! What runs on the other side: scripts for `sh`, which use nothing that a
-//! small Linux lacks.
+//! The shell scripts that run on the remote machine. They use only programs
+//! that every small Linux has.
 
 use protocol::build_id::Architecture;
 

@@ -1,5 +1,6 @@
-//! Errors of WSL, by the last part of `Wsl/…/CODE`: a name, or the number of an
-//! `HRESULT` where WSL knows no name. wslservice.idl has most of them.
+//! Maps WSL's error codes. A code is the last part of `Wsl/…/CODE`: a name, or
+//! the number of an `HRESULT` that WSL has no name for. wslservice.idl lists
+//! most of them.
 
 /// What WSL complains about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

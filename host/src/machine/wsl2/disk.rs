@@ -1,4 +1,4 @@
-//! The root file system that a distribution is made of, by `vm-images/wsl`.
+//! Finds the root file system of the distribution, which `vm-images/wsl` makes.
 
 use std::path::{Path, PathBuf};
 

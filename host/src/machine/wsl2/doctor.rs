@@ -1,4 +1,4 @@
-//! What this system lacks for a WSL2 machine.
+//! Checks what this system lacks for a WSL2 machine.
 
 use std::path::Path;
 

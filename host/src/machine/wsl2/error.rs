@@ -1,4 +1,4 @@
-//! Why the distribution cannot be used.
+//! The errors of a WSL2 machine.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! What `wsl.exe` says. Its own words are UTF-16, unless `WSL_UTF8` is set and
-//! it is new enough to know; words of the Linux program come as they are.
+//! Decodes the output of `wsl.exe`. Its own messages are UTF-16, unless it is
+//! new and `WSL_UTF8` is set; the output of Linux programs comes as it is.
 
 use std::collections::HashSet;
 

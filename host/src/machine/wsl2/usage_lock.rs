@@ -1,6 +1,6 @@
-//! Who uses the distribution: each command holds a lock on a file as long as
-//! its agent runs. So what ends the distribution can wait for them, and a
-//! command that was killed is in nobody's way.
+//! The lock of the distribution's users. Each command holds it, shared, while
+//! its agent runs. A command that ends the distribution waits for the lock; a
+//! killed command does not hold it.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -1,4 +1,4 @@
-//! `wsl.exe`, each call under a deadline.
+//! Runs `wsl.exe`, with a time limit for each call.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

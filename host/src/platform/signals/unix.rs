@@ -1,4 +1,4 @@
-//! Unix signals.
+//! Receives Unix signals.
 
 use std::io;
 

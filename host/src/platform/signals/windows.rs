@@ -1,4 +1,4 @@
-//! Console events.
+//! Receives console events.
 
 use std::io;
 use std::time::Duration;

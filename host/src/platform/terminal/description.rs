@@ -1,4 +1,4 @@
-//! What this process's environment says of its terminal.
+//! Reads from the environment which terminal this is.
 
 use protocol::request::EnvVar;
 

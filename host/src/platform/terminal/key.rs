@@ -1,4 +1,4 @@
-//! Keys as the bytes that a Unix terminal would send.
+//! Encodes keys as the bytes that a Unix terminal sends.
 
 use crossterm_winapi::KeyEventRecord;
 

@@ -1,4 +1,4 @@
-//! Bytes as the text that a console takes: it refuses what is no UTF-8.
+//! Decodes bytes as text for a Windows console, which accepts UTF-8 only.
 
 /// Text that comes in pieces.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! A Unix terminal: bytes both ways.
+//! Reads and writes the bytes of a Unix terminal.
 
 use std::io::{self, Read as _, Write as _};
 

@@ -1,4 +1,5 @@
-//! A Windows console: key events in, Unicode text out; or plain pipes.
+//! Reads key events from a Windows console and writes Unicode text to it; or
+//! uses plain pipes.
 
 mod key;
 mod text;

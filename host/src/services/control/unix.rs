@@ -1,4 +1,4 @@
-//! A socket in the project's folder.
+//! The control socket in the runtime folder of a project.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A named pipe, which belongs to the user who made it.
+//! The control socket as a named pipe that belongs to its user.
 
 use std::io;
 use std::path::Path;

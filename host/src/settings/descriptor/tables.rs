@@ -1,4 +1,4 @@
-//! The tables of a project.toml, as they are written.
+//! The tables of a `project.toml`, as its author wrote them.
 
 use serde::Deserialize;
 use toml::Value;

@@ -1,4 +1,4 @@
-//! The command of a service.
+//! Parses the command of a service.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a service.
+//! The errors of a service's settings.
 
 use crate::settings::suggestion::nearest;
 

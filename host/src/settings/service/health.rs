@@ -1,4 +1,4 @@
-//! When a service is healthy.
+//! Parses `health_check` of a service.
 
 use std::fmt;
 use std::time::Duration;

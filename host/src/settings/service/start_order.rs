@@ -1,4 +1,4 @@
-//! In which order services start.
+//! Sorts services so that each starts after its dependencies.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A service as the file has it.
+//! The table of a service, as its author wrote it.
 
 use std::collections::BTreeMap;
 use std::fmt;

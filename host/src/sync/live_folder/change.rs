@@ -1,6 +1,6 @@
-//! A change that the agent wants made in the folder. The agent is the other
-//! side of the wire: it can name no place outside of the folder, nothing is
-//! written through a link, and what it did not know of is not replaced.
+//! Makes a change that the agent requests. The agent is not trusted: a change
+//! cannot name a path outside the folder, writes through no link, and replaces
+//! nothing that the agent did not know of.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

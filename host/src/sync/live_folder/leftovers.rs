@@ -1,4 +1,4 @@
-//! What a killed shell has left in the folder: files that had not arrived.
+//! Removes the partial files that a killed shell left in the folder.
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! What the agent was told of the folder, and what has changed since.
+//! Remembers what this side listed for the agent, and finds what has changed
+//! since.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! What a person should know after a shell about the folder.
+//! Collects what the user reads about the folder after a shell.
 
 use std::collections::BTreeMap;
 

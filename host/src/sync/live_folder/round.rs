@@ -1,4 +1,4 @@
-//! This side of a round.
+//! The host's side of one round of synchronisation.
 
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -1,5 +1,5 @@
-//! Which of this host's shells keeps a folder in step. The agent knows, too, but
-//! hears late of one that was killed.
+//! The lock of the one shell on this host that keeps a folder in step. The
+//! agent knows the shell, too, but learns late that it was killed.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -1,4 +1,5 @@
-//! The task that keeps a folder in step, or waits until it is to.
+//! The task of a shell that keeps the folder in step, or stands by while
+//! another shell does.
 
 use std::time::Duration;
 

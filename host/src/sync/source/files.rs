@@ -1,4 +1,4 @@
-//! What each system's files say about themselves, and how their paths travel.
+//! Reads names, modes and times of files, and encodes paths for the protocol.
 
 #[cfg(unix)]
 #[path = "files/unix.rs"]

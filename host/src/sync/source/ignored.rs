@@ -1,6 +1,6 @@
-//! Which files do not belong to the source: what `.gitignore` files,
-//! `.dockerignore`, and `include` or `exclude` of `project.toml` say. A rule
-//! that cannot be read stops the build: what it names may be a secret.
+//! Decides which files do not belong to the source, by `.gitignore` files,
+//! `.dockerignore`, and `include` or `exclude` of `project.toml`. A rule that
+//! cannot be read stops the build: it may name a secret.
 
 mod docker;
 mod git;

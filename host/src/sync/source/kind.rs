@@ -1,4 +1,5 @@
-//! What kind of project a source looks like, by the files that its tools want.
+//! Guesses the kind of a project from its files, for a hint when no buildpack
+//! detects it.
 
 use protocol::source::{Entry, EntryKind};
 

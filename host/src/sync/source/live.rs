@@ -1,4 +1,4 @@
-//! A folder as a shell shows it live: all that git does not ignore, and the
+//! Lists a folder for a live shell: all files that git does not ignore, and the
 //! repository itself.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A source tree that is not on a disk: what locald makes itself.
+//! A source tree that locald makes in memory.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;

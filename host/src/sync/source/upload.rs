@@ -1,4 +1,4 @@
-//! Sends listings and wanted files.
+//! Sends listings, and the files that the agent wants.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Lists a source tree.
+//! Walks through a folder and lists its source.
 
 use std::fs::FileType;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Windows: paths are Unicode with `\` between their parts, links may name
-//! drives, and nothing says what is executable.
+//! Windows: paths are Unicode, `\` separates their parts, links may name
+//! drives, and no mode says which files are executable.
 
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

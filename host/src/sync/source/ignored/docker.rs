@@ -1,5 +1,5 @@
-//! Patterns of `.dockerignore`: Go's `filepath.Match`, and `**` for any number
-//! of directories. All of them begin at the root.
+//! Matches patterns of `.dockerignore`: Go's `filepath.Match`, and `**` for any
+//! number of directories. All patterns begin at the root.
 
 use std::iter::Peekable;
 

@@ -1,5 +1,5 @@
-//! `.gitignore` files, as git reads them: each counts in its directory and
-//! below, and the last pattern of the nearest file decides.
+//! Matches `.gitignore` files as git does. A file applies to its directory and
+//! below, and the last matching pattern of the nearest file decides.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
