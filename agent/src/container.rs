@@ -94,7 +94,13 @@ pub struct Created {
 }
 
 impl Created {
-    /// Starts the program; returns when it has been executed.
+    /// Starts the program; returns when the kernel has executed it.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed: see [`ContainerError`]. A program that cannot be
+    /// executed is [`ContainerError::Program`] or
+    /// [`ContainerError::Interpreter`]. Nothing of the container is left.
     pub async fn start(self) -> Result<Container, ContainerError> {
         let Self {
             mut container,
@@ -104,7 +110,7 @@ impl Created {
         let span = tracing::info_span!("container", id = container.id);
         let wait_started = async {
             let told = message::send(container.control.get_ref(), &Start, &[]);
-            // A runner that has gone has told why, or its log does.
+            // A runner that has ended has reported why, or its log does.
             if let Err(error) = told {
                 tracing::debug!(%error, "the runner does not listen");
             }
@@ -116,12 +122,22 @@ impl Created {
 }
 
 impl Container {
-    /// Makes a container ready: everything but its program, and but mounts
-    /// that no other container may have at the same time. Returns at once;
-    /// what fails is told at the start.
+    /// Prepares a container: a runner mounts its root file system and makes its
+    /// namespaces, while the caller does other work. [`Created::start`] makes
+    /// the mounts that no other container may have at the same time, and
+    /// executes the program.
     ///
-    /// `state` is a directory of the agent's, on any file system; nothing is
-    /// left in it.
+    /// `state` is a directory of the agent's, on any file system, in which the
+    /// container makes an empty directory as a mount point. It stays private to
+    /// the agent.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError::Refused`] if [`ContainerSpec::validate`] refuses `spec`;
+    /// [`ContainerError::State`] if `state` cannot be used;
+    /// [`ContainerError::Streams`] without pipes; [`ContainerError::Runner`] if
+    /// no runner starts. Everything that fails later is an error of
+    /// [`Created::start`].
     pub async fn create(spec: ContainerSpec, state: &Path) -> Result<Created, ContainerError> {
         spec.validate()?;
         let prepared = Prepared::new(next_id(), &spec, state)?;

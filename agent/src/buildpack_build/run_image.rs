@@ -19,8 +19,8 @@ pub(super) struct ResolvedRunImage {
 }
 
 impl ResolvedRunImage {
-    /// The first that can be read. This is the only choice: the lifecycle is
-    /// told that no other one can be.
+    /// The first that can be read. This is the only choice: locald tells the
+    /// lifecycle that no other one can be read.
     pub(super) async fn find(
         resolved: &ResolvedRequest,
         builder: &Builder,

@@ -114,7 +114,7 @@ fn judge_network<E: std::error::Error>(network: &Result<LoopbackNetwork, E>) -> 
     }
 }
 
-/// Nothing but `--network private` needs it.
+/// Only `--network private` needs it.
 fn private_network() -> Check {
     let name = "pasta";
     match pasta::find() {
@@ -151,7 +151,7 @@ fn limits() -> Check {
     }
 }
 
-/// Nothing that a user could mend but by another kernel.
+/// Only another kernel helps.
 fn sockets() -> Check {
     let name = "abstract sockets";
     if container::has_scopes() {
@@ -167,7 +167,7 @@ fn sockets() -> Check {
     }
 }
 
-/// Sets a container up, all but its program.
+/// Sets a container up, except for its program.
 async fn attempt(store: &Store, stdio: Stdio, network: Network) -> Result<(), Failed> {
     let state = store.temporary()?;
     let directory = |name: &str| {

@@ -105,7 +105,7 @@ impl Gate {
 }
 
 /// Writes the id maps of the payload's user namespace as soon as it is there.
-/// A payload that has ended before has told why.
+/// A payload that has ended before has reported why.
 fn map_ids(
     config: &RunnerConfig,
     payload: Pid,
@@ -209,7 +209,7 @@ fn reap(payload: Pid) -> Option<u8> {
 /// has ended. The kernel kills what is left afterwards.
 fn let_others_end(payload: Pid) {
     for (pid, group) in processes() {
-        // The payload's group was told already.
+        // The payload's group has got the signal already.
         if group != payload {
             let _ = syscall::kill(pid, libc::SIGTERM);
         }

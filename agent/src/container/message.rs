@@ -192,8 +192,8 @@ pub(super) fn receive<T: DeserializeOwned>(
     let mut bytes = vec![0; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    // That the other side has gone, with something of ours unread, is told
-    // before what it had sent, and once.
+    // When the other side has ended with a message of ours unread, the kernel
+    // reports that once, before the messages that it had sent.
     let mut reset = false;
     let received = retry(|| {
         let mut parts = [IoSliceMut::new(&mut bytes)];

@@ -115,7 +115,7 @@ impl PrivateNetwork {
         match tokio::time::timeout(DEADLINE, ready.read(&mut id)).await {
             Ok(Ok(1)) => Ok(network),
             Ok(Ok(_)) => {
-                // It tells the system's log, too, and that there is none.
+                // It writes to the system's log, too, and reports if there is none.
                 let mut said = last_lines(&log);
                 said.retain(|line| !line.ends_with("to syslog"));
                 let said = said.join(" ");

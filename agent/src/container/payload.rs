@@ -91,7 +91,7 @@ impl PayloadError {
     }
 }
 
-/// Executes the program, or tells why not and ends the process.
+/// Executes the program, or reports why not and ends the process.
 pub(super) fn run(
     config: &RunnerConfig,
     init_socket: &OwnedFd,
@@ -194,7 +194,7 @@ fn open_terminal(size: TerminalSize) -> io::Result<OwnedFd> {
     Ok(master)
 }
 
-/// All sets of this process but the bounding one become empty.
+/// Empties all sets of this process except for the bounding one.
 pub(super) fn drop_capabilities() -> io::Result<()> {
     clear_ambient_capability_set()?;
     let none = CapabilitySets {

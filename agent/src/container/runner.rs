@@ -89,7 +89,7 @@ fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     // Taking the own namespace down takes time: it waits until the end.
     let _own = File::open("/proc/self/ns/mnt").map_err(RunnerError::MountNamespace)?;
     mounts::mount_late(&config, &config.scratch, &process)?;
-    // A payload that has failed before does not listen, but has told why.
+    // A payload that has failed before does not listen; it has reported why.
     let _ = message::send(&init_socket, &Start, &[]);
     let terminal = await_payload(&init_socket)?;
     let mut descriptors = vec![process.as_fd()];

@@ -17,12 +17,13 @@ const MAX_HOSTNAME: usize = 64;
 /// Mount points that belong to the container itself.
 const OWN_MOUNTS: [&str; 3] = ["/dev", "/proc", "/sys"];
 
-/// A container to be started.
+/// A container that is to start. All paths in the container are absolute and
+/// without `..`; all paths of the agent are UTF-8.
 #[derive(Debug, Clone)]
 pub struct ContainerSpec {
-    /// Extracted layers of the root file system, the topmost first.
+    /// Extracted layers of the root file system, the topmost first: 1 to 500.
     pub lowers: Vec<PathBuf>,
-    /// What is written goes here.
+    /// Where changes of the root file system go.
     pub upper: Upper,
     /// Directories of the root file system that are made where they are missing.
     pub directories: Vec<PathBuf>,
@@ -30,19 +31,20 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// The program, found by the container's `PATH`, and its arguments.
     pub args: Vec<String>,
-    /// The whole environment, but `HOSTNAME`, which is added where it is not.
+    /// The whole environment: names and values. `HOSTNAME` is added if it is
+    /// missing.
     pub env: Vec<(String, String)>,
     /// Where the program starts, as an absolute path in the container.
     pub cwd: PathBuf,
-    /// Who the program is.
+    /// The user of the program.
     pub user: User,
-    /// The container's own name.
+    /// The container's host name: at most 64 letters, digits, `-`, `.`, `_`.
     pub hostname: String,
     /// What the program can reach.
     pub network: Network,
     /// How the program is attached.
     pub stdio: Stdio,
-    /// Added to the container's `/etc/hosts`.
+    /// Names and addresses for the container's `/etc/hosts`.
     pub extra_hosts: Vec<(String, IpAddr)>,
 }
 
@@ -177,7 +179,8 @@ pub enum SpecError {
 }
 
 impl ContainerSpec {
-    /// Refuses what cannot work or would not be safe.
+    /// Refuses a container that cannot work or would not be safe; the first
+    /// reason found is the error.
     pub fn validate(&self) -> Result<(), SpecError> {
         match self.lowers.len() {
             0 => return Err(SpecError::NoLayers),

@@ -81,7 +81,11 @@ impl Program for Container {
     }
 }
 
-/// Lets the host speak with a program until it ends.
+/// Connects a running program with the host until it ends: output, input,
+/// signals, sizes of the terminal, and the ports that it listens on.
+///
+/// Replies with the exit code, or 128 + signal. Dropping the future drops the
+/// program, which ends it.
 pub(crate) async fn attach(
     mut program: impl Program,
     stream: &RequestStream,

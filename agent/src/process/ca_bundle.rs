@@ -48,7 +48,7 @@ struct Place {
     directory: &'static str,
 }
 
-/// A root file system and what its programs are told.
+/// A root file system with all authorities, and the variables that name them.
 #[derive(Debug)]
 pub(crate) struct CaBundle {
     /// Directories of overlayfs, the uppermost first.
@@ -67,7 +67,7 @@ impl CaBundle {
     }
 }
 
-/// The same with the proxies of a request, as buildpacks are told of them.
+/// The same, and the variables of a request's proxies that buildpacks get.
 pub(crate) fn behind_proxies(
     lowers: Vec<PathBuf>,
     access: &RegistryAccess,
@@ -130,9 +130,9 @@ fn add_certificates(
     Ok(CaBundle { lowers, env })
 }
 
-/// Names that many programs know, and that say nothing but where authorities
-/// are. With its own list beside them, Node needs none but the missing ones, and
-/// does not mind the others.
+/// Variables that many programs read, and that only say where authorities are.
+/// Node has a list of its own: it needs only the missing ones, and accepts the
+/// others.
 fn variables(place: Place) -> Vec<EnvVar> {
     let bundle = || format!("/{}", place.bundle);
     let variables = [

@@ -22,7 +22,7 @@ pub(super) struct Exchange<'a> {
     pub(super) timeout: ResponseTimeout<'a>,
 }
 
-/// What only its owner is told.
+/// What only its owner gets.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Secret<'a> {
     None,

@@ -32,8 +32,10 @@ struct Repository {
 }
 
 impl Registry {
-    /// Begins to upload an image that is to be built on `run_image`, whose
-    /// layers are the first to travel.
+    /// Begins to upload an image that a build makes on `run_image`, named
+    /// `run_name`, under all of `names`. The run image's layers travel first;
+    /// [`Publication::blob_forwarder`] adds each blob that the build writes, and
+    /// [`Publication::finish`] the rest. Returns at once.
     pub fn publish(
         &self,
         store: &Store,
@@ -106,8 +108,8 @@ impl Early {
     }
 }
 
-/// Sends blobs as they come. What fails is tried again, and told, when the
-/// image is complete.
+/// Sends blobs as they come. A blob that fails is sent again when the image is
+/// complete, and an error then is reported.
 async fn send(upload: &Upload, queue: mpsc::UnboundedReceiver<Descriptor>) -> Transferred {
     let blobs = stream::unfold(queue, async |mut queue| {
         queue.recv().await.map(|blob| (blob, queue))

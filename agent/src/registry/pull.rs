@@ -32,7 +32,26 @@ pub struct Resolved {
 }
 
 impl Registry {
-    /// Brings an image into the store, as far as it is wanted and not there.
+    /// Brings an image into the store, as far as it is wanted and not there,
+    /// under its reference.
+    ///
+    /// `policy` decides whether the registry is asked for a reference that the
+    /// store has; a reference with a digest is asked for once. If the registry
+    /// does not answer, the stored image is used, with a warning. `role` is
+    /// noted for an image that is new. With [`Want::Layers`], each layer's
+    /// digest and diffID are verified, and the layers are visible at the end.
+    /// The stream reports progress, and asks the host for a credential if the
+    /// registry wants one.
+    ///
+    /// OCI distribution specification, "Pull".
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::NotStored`] with [`PullPolicy::Never`];
+    /// [`RegistryError::NotFound`], [`RegistryError::Unauthorized`] and
+    /// [`RegistryError::Status`] as the registry answers;
+    /// [`RegistryError::Unreachable`] without an answer; and errors for content
+    /// that is damaged, too large, or for another platform.
     #[tracing::instrument(skip_all, fields(%name))]
     pub async fn pull(
         &self,

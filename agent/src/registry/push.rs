@@ -36,7 +36,19 @@ impl Transferred {
 }
 
 impl Registry {
-    /// Uploads a stored image under a name.
+    /// Uploads a stored image under the reference `target`: OCI distribution
+    /// specification, "Push".
+    ///
+    /// `origin` is where layers that the store lacks can be fetched: the run
+    /// image of an image that was built. A blob that the registry has, or can
+    /// mount from the repository of `origin`, does not travel. The manifest
+    /// comes last, so a push that fails leaves `target` as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Unauthorized`], [`RegistryError::Status`] or
+    /// [`RegistryError::Unreachable`] of the registry, and those of a pull for
+    /// layers of `origin`.
     pub async fn push(
         &self,
         store: &Store,

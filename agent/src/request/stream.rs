@@ -24,7 +24,8 @@ pub enum Outgoing {
     Data(Channel, Bytes),
 }
 
-/// What comes from the host; credentials go to whoever asked for them.
+/// What comes from the host, except for credentials: these go to the caller of
+/// [`RequestStream::credential`].
 #[derive(Debug)]
 pub enum Incoming {
     /// A message.
@@ -66,7 +67,7 @@ pub type Inputs = mpsc::Receiver<Incoming>;
 pub struct SessionEnds {
     /// What the request wants to say.
     pub outgoing: mpsc::Receiver<Outgoing>,
-    /// What the host said, but credentials.
+    /// What the host said, except for credentials.
     pub incoming: mpsc::Sender<Incoming>,
     answers: Answers,
 }

@@ -86,7 +86,7 @@ async fn serve_request(
     let outgoing = std::mem::replace(&mut ends.outgoing, mpsc::channel(1).1);
     let work = async {
         let reply = handler::handle(&agent, request, stream.clone(), inputs).await;
-        // The host is told by the last message; if it has gone, nobody is.
+        // The last message informs the host, if it is still there.
         let _ = stream.event(Event::Outcome(outcome(reply))).await;
         drop(stream);
     };
@@ -126,8 +126,8 @@ async fn send(
     Ok(writer.shutdown().await?)
 }
 
-/// Writes an event. One that is too large for a frame is told in short, or is
-/// lost when the request can do without it.
+/// Writes an event. One that is too large for a frame is shortened, or is
+/// dropped when the request can do without it.
 async fn write_event(
     writer: &mut (impl AsyncWrite + Unpin),
     event: Event,

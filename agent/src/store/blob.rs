@@ -45,7 +45,7 @@ impl Store {
         BlobReader::open(&path).map_err(|source| StoreError::io("open", &path, source))
     }
 
-    /// Reads a small blob, and checks that it still is what its name says.
+    /// Reads a blob of at most `cap` bytes, and verifies its digest.
     pub fn read_blob(&self, digest: &Digest, cap: u64) -> Result<Vec<u8>, StoreError> {
         let path = self.blob_path(digest);
         let mut bytes = Vec::new();
@@ -124,9 +124,14 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Verifies the blob against an announced digest, and makes it visible.
-    /// Returns its digest and size. That its name survives a power cut matters
-    /// only to references: see [`Store::set_images`].
+    /// Verifies the blob against an announced digest, if there is one, and makes
+    /// it visible. Returns its digest, and its size in bytes. The blob's name
+    /// survives a power cut only after [`Store::set_images`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Mismatch`] if the digest is another one; then nothing of
+    /// the blob is left.
     pub fn commit(mut self, expected: Option<&Digest>) -> Result<(Digest, u64), StoreError> {
         let digest = self.verify(expected)?;
         // One that has another size is damaged.

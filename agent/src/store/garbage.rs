@@ -81,8 +81,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes everything but what is asked to stay. False when the store is
-    /// in use: then nothing is removed.
+    /// Removes everything, or everything except for the images. Returns false,
+    /// and removes nothing, when the store is in use.
     pub fn clear(&self, keep_images: bool) -> Result<bool, StoreError> {
         let Some(_lock) = self.try_alone()? else {
             return Ok(false);

@@ -60,8 +60,13 @@ impl Store {
         Ok(self.read_index()?.images)
     }
 
-    /// The image of a canonical reference, of a digest, or of the first six
-    /// or more digits of one.
+    /// The image of a canonical reference (`docker.io/library/app:latest`), of a
+    /// digest (`sha256:…`), or of the first six or more digits of one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Ambiguous`] if digits fit several images;
+    /// [`StoreError::Index`] if the index cannot be read.
     pub fn find(&self, wanted: &str) -> Result<Option<StoredImage>, StoreError> {
         let images = self.images()?;
         if let Some(image) = images.iter().find(|image| image.name == wanted) {
@@ -81,8 +86,9 @@ impl Store {
         }
     }
 
-    /// Sets references, all in one step, after the names of all blobs have
-    /// become as lasting as their content.
+    /// Sets references, all in one step. Before, it syncs the directory of the
+    /// blobs, so that no reference outlives its blobs in a power cut. The caller
+    /// has written all blobs that the images need.
     pub fn set_images(&self, images: &[StoredImage]) -> Result<(), StoreError> {
         let blobs = self.root().join("blobs/sha256");
         fs_err::File::open(&blobs)

@@ -28,9 +28,24 @@ impl Store {
         self.layer_path(diff_id).is_dir()
     }
 
-    /// Extracts a layer, unless it is there. Blocks the thread; when another
-    /// thread or process extracts the same layer, waits for it. Only
-    /// [`publish_layers`](Self::publish_layers) makes it usable.
+    /// Extracts a layer, unless the store has it: OCI image specification,
+    /// "Image Layer Filesystem Changeset".
+    ///
+    /// `archive` is the layer as a registry has it, compressed by
+    /// `compression`; `diff_id` is the digest of the archive without
+    /// compression; `hasher` computes it, and is a new one except where
+    /// [`Hasher::beside`] saves time. Blocks the thread; if another thread or
+    /// process extracts the same layer, waits for that. Other requests see the
+    /// layer after [`publish_layers`](Self::publish_layers).
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Mismatch`] if the archive has another diffID;
+    /// [`LayerError::Archive`], [`LayerError::Refused`] and
+    /// [`LayerError::Quota`] for damaged, dangerous and huge archives;
+    /// [`LayerError::Write`], [`LayerError::Attribute`] and
+    /// [`LayerError::Store`] if the file system refuses. Nothing of the layer
+    /// is left then.
     pub fn extract_layer(
         &self,
         diff_id: &DiffId,
@@ -94,7 +109,13 @@ impl Store {
         Ok(())
     }
 
-    /// Gives extracted layers their names, when all of them are on the disk.
+    /// Makes extracted layers visible, after one sync for all of them. A layer
+    /// that is visible already is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if a layer was not extracted during this boot, or the
+    /// file system fails.
     pub fn publish_layers(&self, diff_ids: &[DiffId]) -> Result<(), StoreError> {
         let mut waiting = diff_ids.iter().filter(|it| !self.has_layer(it)).peekable();
         if waiting.peek().is_none() {

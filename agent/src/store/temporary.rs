@@ -18,7 +18,7 @@ const UNBORN: &str = ".new-";
 const ABANDONED: Duration = Duration::from_mins(10);
 
 /// A directory in the store's `tmp/`, gone when dropped. While it is in use
-/// its owner holds a lock, so that what a killed process left can be told.
+/// its owner holds a lock, which shows what a killed process has left.
 #[derive(Debug)]
 pub struct Temporary {
     path: PathBuf,

@@ -67,7 +67,7 @@ impl Store {
     /// The directories that overlayfs makes a tree of, the uppermost first, from
     /// layers, the lowest first. What it needs beside them is made in `scratch`.
     ///
-    /// An overlay may have each directory but once. Of a layer that comes more
+    /// An overlay may have each directory only once. Of a layer that comes more
     /// than once the uppermost counts: it covers all that the others bring.
     pub fn stack<'a>(
         &self,

@@ -15,7 +15,7 @@ use super::{Lock, Store, StoreError};
 
 /// How often a lock that somebody else holds is tried again.
 const POLL: Duration = Duration::from_millis(10);
-/// Nobody is told of a wait that is over sooner.
+/// A wait that is over sooner is not reported.
 const UNTOLD: Duration = Duration::from_millis(500);
 
 /// How long blobs and layers are in use.
@@ -35,8 +35,11 @@ pub struct UseLock {
 }
 
 impl Store {
-    /// Keeps garbage from being collected while a request makes or uses blobs
-    /// and layers; `on_wait` is called once when it must wait for long.
+    /// Keeps garbage from being collected until the lock is dropped. Every
+    /// request takes it before it makes or uses blobs or layers.
+    ///
+    /// Calls `on_wait` once if it has to wait for more than half a second; an
+    /// error of that ends the wait.
     pub async fn in_use<E: From<StoreError>>(
         &self,
         kind: UseKind,

@@ -82,7 +82,18 @@ pub enum SourceError {
     HostGone(#[from] HostGone),
 }
 
-/// Receives all source trees of a request into a project's directory.
+/// Receives all source trees of a request into a project's directory: see
+/// [`protocol::source`].
+///
+/// `project` is the project's directory in the store; the caller holds its
+/// lock. `trees` is the number of trees that the host lists: the application,
+/// then buildpacks. Returns them in that order, each with the digest of its
+/// listing and files. Only files that have changed travel.
+///
+/// # Errors
+///
+/// [`SourceError::Path`] and [`SourceError::Protocol`] for what no host sends,
+/// [`SourceError::Write`] if the disk refuses, [`SourceError::HostGone`].
 pub async fn receive(
     project: &Path,
     trees: u16,

@@ -72,8 +72,8 @@ impl Inventory {
         sizes.sum()
     }
 
-    /// Bytes of what no image needs but those that are left out; nothing when
-    /// that is not known.
+    /// Bytes that only the images that are left out need; 0 if that is not
+    /// known.
     pub(super) fn bytes_without(&self, left_out: impl Fn(&StoredImage) -> bool) -> u64 {
         if self.doubt.is_some() {
             return 0;

@@ -15,8 +15,8 @@ use crate::request::store_use::alone;
 use crate::request::stream::RequestStream;
 use crate::store::{ProjectDir, Store, StoreError, StoredImage, disk_usage, seconds_since_epoch};
 
-/// Removes, or only tells. While something is built or runs, nothing is
-/// removed: it waits.
+/// Removes, or only reports what it would remove. Waits while a build or a
+/// container runs.
 pub async fn prune(
     store: &Store,
     request: &PruneRequest,

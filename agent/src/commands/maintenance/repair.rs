@@ -34,7 +34,7 @@ impl<'a> Repairer<'a> {
         }
     }
 
-    /// Absent when nothing could be done but to say so.
+    /// Absent when locald can only report the damage.
     pub(super) async fn repair(&mut self, fault: &Finding) -> Result<Option<Repair>, Failure> {
         let repair = match fault.damage {
             Damage::Blob(digest) => self.repair_blob(&digest, fault).await?,

@@ -60,7 +60,7 @@ pub async fn verify(
     }
     if repairer.is_some() {
         match store.sweep() {
-            // It has been told by the fault that is behind it.
+            // The damage behind it has been reported.
             Err(StoreError::Doubt { .. }) => {}
             swept => drop(swept?),
         }
@@ -211,7 +211,7 @@ fn changed(store: &Store, diff_id: &DiffId) -> Option<Reason> {
 }
 
 /// What an image lacks and cannot simply fetch when it is used. Damage of one
-/// of its blobs may have been told already.
+/// of its blobs may have been reported already.
 fn missing(
     store: &Store,
     stored: &StoredImage,

@@ -59,7 +59,7 @@ pub(super) enum RunnerError {
     Runtime {
         #[source]
         source: Box<LibcontainerError>,
-        /// libcontainer tells the causes to its log only.
+        /// libcontainer writes the causes to its log only.
         log: Vec<String>,
     },
     #[error("the container's init does not answer")]

@@ -26,7 +26,7 @@ const NAMESPACES: [LinuxNamespaceType; 5] = [
     LinuxNamespaceType::Cgroup,
 ];
 
-/// What tells of, or changes, the whole machine.
+/// Files that describe, or change, the whole machine.
 const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",

@@ -44,7 +44,7 @@ pub(super) fn limit() {
 /// Moves this process, and so what it starts from now on, into a child of a
 /// cgroup, which is limited to what leaves the machine some for others. Returns
 /// bytes of memory. What has limited children may have no process of its own,
-/// but at the top of the hierarchy.
+/// except at the top of the hierarchy.
 pub(crate) fn move_into_child(cgroup: &Path) -> io::Result<u64> {
     let child = cgroup.join(CHILD);
     fs_err::create_dir(&child)?;

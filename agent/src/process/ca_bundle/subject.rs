@@ -61,7 +61,7 @@ fn text(value: &Any<'_>) -> Option<String> {
     }
 }
 
-/// Small letters, and one space where there is any white space, but at the ends.
+/// Small letters, one space for any white space, and none at the ends.
 fn fold(text: &str) -> String {
     let is_space = |letter: char| matches!(letter, ' ' | '\t'..='\r');
     let words = text.split(is_space).filter(|word| !word.is_empty());

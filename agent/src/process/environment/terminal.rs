@@ -15,8 +15,9 @@ const DATABASES: [&str; 4] = [
 /// What nearly all terminals understand, the better one first.
 const USUAL: [&str; 2] = ["xterm-256color", "xterm"];
 
-/// The host's words, but for a terminal that the image's programs have never
-/// heard of, when they know the usual ones: with its name they could do nothing.
+/// The variables of the host's terminal. `TERM` is another one if the image's
+/// programs know the usual terminals and not this one: with its name they could
+/// do nothing.
 pub(crate) fn known(said: &[EnvVar], image: Merged<'_>) -> Vec<EnvVar> {
     let mut variables = said.to_vec();
     if let Some(term) = variables.iter_mut().find(|it| it.name == TERM)

@@ -70,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Names the images of which there is nothing but their blobs.
+    /// Names the images of which only the blobs are left.
     fn add_unnamed(&self, document: &mut Document) -> Result<(), StoreError> {
         let named = document.images.iter().map(|image| image.descriptor.digest);
         let named: HashSet<Digest> = named.collect();

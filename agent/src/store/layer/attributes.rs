@@ -56,7 +56,7 @@ fn is_kept(name: &[u8]) -> bool {
     (is_users || name == CAPABILITY) && name.len() <= NAME_CAP && !name.contains(&0)
 }
 
-/// Gives a file its attributes, but those that its file system or this user
+/// Gives a file its attributes, except those that its file system or this user
 /// cannot have.
 pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry) -> Result<(), LayerError> {
     for (name, value) in &entry.xattrs {
@@ -97,7 +97,7 @@ fn text(name: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(name)
 }
 
-/// Gives a directory the attributes of another one, but that it is opaque.
+/// Gives a directory the attributes of another one, except that it is opaque.
 pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut buffer = vec![0; CAP];
     let length = match rustix::fs::llistxattr(from, &mut buffer) {

@@ -21,7 +21,7 @@ impl<R: BufRead> Members<R> {
         Ok(Self { data, is_ended })
     }
 
-    /// Goes on to the data of the next member; tells whether there is one.
+    /// Goes on to the data of the next member; says whether there is one.
     fn next(&mut self) -> io::Result<bool> {
         let size = self.data.total_out();
         let file = self.data.get_mut();

@@ -136,7 +136,7 @@ pub(super) fn set_link(
     rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// Gives a directory what another one has, but that it is opaque.
+/// Gives a directory the metadata of another one, except that it is opaque.
 pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let stat = rustix::fs::lstat(from)?;
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));

@@ -29,8 +29,8 @@ impl Layout {
         }
     }
 
-    /// Refuses pieces that overlap or are beyond the end. An empty one only tells
-    /// where a hole ends.
+    /// Refuses pieces that overlap or are beyond the end. An empty one only marks
+    /// the end of a hole.
     fn new(mut pieces: Vec<(u64, u64)>, size: u64) -> io::Result<Self> {
         let mut end = 0;
         for (offset, length) in &pieces {

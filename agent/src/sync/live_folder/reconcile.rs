@@ -107,7 +107,7 @@ fn has(either: &[Option<Version>; 2], version: Option<&Version>) -> bool {
 }
 
 impl Version {
-    /// Whether nothing but modes differ.
+    /// Whether the two differ in their modes at most.
     fn holds_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Directory { .. }, Self::Directory { .. }) => true,

@@ -22,7 +22,7 @@ use crate::images::digest::{Digest, Hasher};
 use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 use crate::sync::source::SourceError;
 
-/// A change that the host is told.
+/// A change for the host to make.
 struct Gift {
     change: Change,
     /// What is here.
@@ -31,7 +31,7 @@ struct Gift {
     host: Option<Version>,
 }
 
-/// A change that the host was told, with the content of a file.
+/// A change that the host is to make, with the content of a file.
 struct Given {
     gift: Gift,
     digest: Option<Digest>,
