@@ -43,45 +43,18 @@ pub async fn shell(
     let _use_lock = store_use::in_use(&agent.store, UseKind::Session, &stream).await?;
     let project = agent.store.project(&request.project.id.parse()?)?;
     let layout = ProjectLayout::new(project.path());
-    let record = BuildRecord::load(layout.root()).filter(|_| layout.layers().is_dir());
-    let built = record.and_then(|record| {
-        let app = agent.store.image(&record.image).ok()?;
-        Some((record, app))
-    });
-    let Some((record, app)) = built else {
-        let message = format!("{} has no built image", request.project.path);
-        return Err(Failure::new(FailureKind::NotBuilt, message).with_hint("`locald build`"));
-    };
+    let (record, app) = last_build(agent, &layout, &request)?;
     let registry = Registry::new(request.access.clone(), stream.clone());
     let builder = builder(agent, &record, &registry).await?;
     let cache = layout.build_cache();
     let cache_lock = cache.in_use().await?;
     let state = agent.store.temporary()?;
     let directory = |name: &str| directory(state.path(), name);
-    let layers = MountKind::Overlay {
-        lower: layout.layers(),
-        upper: directory("layers")?,
-        work: directory("layers-work")?,
-    };
-    let mount = |target: &str, access, kind| Mount {
-        target: target.into(),
-        access,
-        kind,
-    };
     let source = match &*request.folder {
         "" => crate::sync::live_folder::tree(project.path()),
         folder => folder.into(),
     };
-    let mut mounts = vec![
-        mount(LAYERS, Access::ReadWrite, layers),
-        mount(WORKSPACE, Access::ReadWrite, MountKind::Owned { source }),
-    ];
-    if cache.path().is_dir() {
-        // It belongs to the builder's user, who the shell's program is.
-        let source = cache.path();
-        let kind = MountKind::Bind { source };
-        mounts.push(mount(BUILD_CACHE, Access::ReadWrite, kind));
-    }
+    let mut mounts = mounts(&layout, source, state.path())?;
     mounts.extend(reused_layers(agent, &app, &layout.layers())?);
     let root = agent
         .store
@@ -124,6 +97,48 @@ pub async fn shell(
     drop(cache_lock);
     cache.sweep(&agent.store)?;
     reply
+}
+
+/// What the last build of the project left: its record and its image.
+fn last_build(
+    agent: &Agent,
+    layout: &ProjectLayout,
+    request: &ShellRequest,
+) -> Result<(BuildRecord, Image), Failure> {
+    let record = BuildRecord::load(layout.root()).filter(|_| layout.layers().is_dir());
+    let built = record.and_then(|record| {
+        let app = agent.store.image(&record.image).ok()?;
+        Some((record, app))
+    });
+    built.ok_or_else(|| {
+        let message = format!("{} has no built image", request.project.path);
+        Failure::new(FailureKind::NotBuilt, message).with_hint("`locald build`")
+    })
+}
+
+/// Mounts of the last build's layers, which the shell may change for itself, of
+/// the project's folder, and of the project's cache if a build has left one.
+fn mounts(layout: &ProjectLayout, source: PathBuf, state: &Path) -> Result<Vec<Mount>, Failure> {
+    let mount = |target: &str, kind| Mount {
+        target: target.into(),
+        access: Access::ReadWrite,
+        kind,
+    };
+    let layers = MountKind::Overlay {
+        lower: layout.layers(),
+        upper: directory(state, "layers")?,
+        work: directory(state, "layers-work")?,
+    };
+    let mut mounts = vec![
+        mount(LAYERS, layers),
+        mount(WORKSPACE, MountKind::Owned { source }),
+    ];
+    let cache = layout.build_cache().path();
+    if cache.is_dir() {
+        // It belongs to the builder's user, who the shell's program is.
+        mounts.push(mount(BUILD_CACHE, MountKind::Bind { source: cache }));
+    }
+    Ok(mounts)
 }
 
 /// The builder of the last build, with its layers extracted.

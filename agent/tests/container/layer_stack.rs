@@ -228,21 +228,7 @@ fn append(builder: &mut Builder<Vec<u8>>, path: &str, node: &Node) {
     header.set_gid(node.owner);
     header.set_mtime(node.modified);
     header.set_size(0);
-    let mut records = Vec::new();
-    if let Form::Pax = node.form {
-        header.set_mtime(0);
-        records.push(("mtime", node.modified.to_string().into_bytes()));
-    }
-    if let Kind::File { length, attribute } = &node.kind {
-        header.set_size(*length as u64);
-        if let Form::Pax = node.form {
-            header.set_size(0);
-            records.push(("size", length.to_string().into_bytes()));
-        }
-        if *attribute {
-            records.push(("SCHILY.xattr.user.mine", path.as_bytes().to_vec()));
-        }
-    }
+    let records = pax_records(&mut header, path, node);
     if !records.is_empty() {
         let records = records.iter().map(|(key, value)| (*key, &**value));
         builder.append_pax_extensions(records).unwrap();
@@ -281,6 +267,26 @@ fn append(builder: &mut Builder<Vec<u8>>, path: &str, node: &Node) {
             builder.append_data(&mut header, marker, &[][..]).unwrap();
         }
     }
+}
+
+/// What a header says in records before it; those of its own fields are zero.
+fn pax_records(header: &mut Header, path: &str, node: &Node) -> Vec<(&'static str, Vec<u8>)> {
+    let mut records = Vec::new();
+    if let Form::Pax = node.form {
+        header.set_mtime(0);
+        records.push(("mtime", node.modified.to_string().into_bytes()));
+    }
+    if let Kind::File { length, attribute } = &node.kind {
+        header.set_size(*length as u64);
+        if let Form::Pax = node.form {
+            header.set_size(0);
+            records.push(("size", length.to_string().into_bytes()));
+        }
+        if *attribute {
+            records.push(("SCHILY.xattr.user.mine", path.as_bytes().to_vec()));
+        }
+    }
+    records
 }
 
 fn plain() -> Header {

@@ -107,6 +107,7 @@ fn shell() -> ShellRequest {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a plain table")]
 pub(crate) fn requests() -> Vec<Request> {
     let image = || text("i");
     let all = vec![
@@ -194,6 +195,7 @@ pub(crate) fn requests() -> Vec<Request> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "a plain table")]
 pub(crate) fn inputs() -> Vec<Input> {
     let entry = |path: &[u8], kind| Entry {
         path: path.to_vec(),
@@ -519,6 +521,7 @@ fn place(event: &Event) -> usize {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a plain table")]
 pub(crate) fn events() -> Vec<Event> {
     let mut all = vec![
         Event::Outcome(Outcome::Done(Reply::Nothing)),

@@ -1,7 +1,7 @@
 //! Keys at a Windows console reach the process, and its output the console.
 
 use std::io::{Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 
 use harness::{App, DEADLINE, builder, setting, unique};
@@ -47,20 +47,12 @@ fn an_interactive_process_has_the_console() {
         .spawn()
         .unwrap();
     let mut keys = child.stdin.take().unwrap();
-    let mut shown = child.stdout.take().unwrap();
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = shown.read(&mut buffer) {
-            if tell.send(buffer[..count].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
+    let shown = child.stdout.take().unwrap();
+    let shown = read_in_background(shown);
     let mut screen = Vec::new();
     let mut await_words = |words: &str| {
         while !String::from_utf8_lossy(&screen).contains(words) {
-            match told.recv_timeout(DEADLINE) {
+            match shown.recv_timeout(DEADLINE) {
                 Ok(bytes) => screen.extend(bytes),
                 Err(error) => panic!("{words:?}: {error}: {}", String::from_utf8_lossy(&screen)),
             }
@@ -78,4 +70,17 @@ fn an_interactive_process_has_the_console() {
     keys.write_all(b"exit 7\r").unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(7));
+}
+
+fn read_in_background(mut stream: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            if sender.send(buffer[..count].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }

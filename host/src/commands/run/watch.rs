@@ -28,10 +28,7 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     let env = variables(&options.env)?;
     let Some(folder) = folder(options.target.as_deref()) else {
-        let target = options.target.unwrap_or_default();
-        let message = format!("{target:?} is no folder: there is nothing to watch");
-        let failure = Failure::new(FailureKind::Invalid, message);
-        return Err(failure.with_hint("`--watch` builds a folder again and again: name one"));
+        return Err(nothing_to_watch(&options.target.unwrap_or_default()));
     };
     let project = Project::find(options.target.as_ref().map(|_| folder))?;
     announce(&project, printer);
@@ -66,28 +63,34 @@ pub(super) fn run(
     };
     block_on(async {
         let session = Arc::new(start.setup.connect(printer).await?);
-        let digest = match build::build(prepared.clone(), &session, printer).await {
+        let built = match build::build(prepared.clone(), &session, printer).await {
             Ok(BuildEnd::Stopped(code)) => return Ok(code),
-            Ok(BuildEnd::Built(built)) => {
-                if !built.up_to_date {
-                    printer.note(&format!("Built {}", launch.name));
-                }
-                Some(built.digest)
-            }
+            Ok(BuildEnd::Built(built)) => Some(built),
+            // A change may mend it.
             Err(failure) => {
                 printer.failure(&failure);
                 None
             }
         };
+        if built.as_ref().is_some_and(|built| !built.up_to_date) {
+            printer.note(&format!("Built {}", launch.name));
+        }
+        let digest = built.map(|built| built.digest);
         printer.clear();
+        let root = inputs.root.display();
         printer.note(&format!(
-            "Watching {}: a change builds it again, Ctrl-C ends it",
-            inputs.root.display()
+            "Watching {root}: a change builds it again, Ctrl-C ends it"
         ));
         let mut background = printer.background();
         let rebuilder = Rebuilder::new(inputs, prepared, digest, &mut background);
         keep(launch, rebuilder, &session, printer).await
     })
+}
+
+fn nothing_to_watch(target: &str) -> Failure {
+    let message = format!("{target:?} is not a folder: there is nothing to watch");
+    Failure::new(FailureKind::Invalid, message)
+        .with_hint("`--watch` builds a folder again and again: name one")
 }
 
 /// Keeps the newest process running until a signal ends it.

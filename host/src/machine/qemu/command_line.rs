@@ -61,6 +61,7 @@ pub(super) fn run_config(
     RunConfig { device, qemu }
 }
 
+#[expect(clippy::too_many_lines, reason = "a plain table")]
 fn arguments(
     shape: &Shape,
     guest: &Guest,

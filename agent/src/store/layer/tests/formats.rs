@@ -208,6 +208,7 @@ fn archives_end_with_two_blocks_of_zeros_or_less() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a plain table")]
 fn kinds_and_prefixes_of_old_and_odd_programs() {
     let named = |block: &mut [u8; 512], name: &[u8]| block[..name.len()].copy_from_slice(name);
     let archive = [
