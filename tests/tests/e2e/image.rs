@@ -1,6 +1,6 @@
 //! `locald image`, `push` and `pull`; and what others read.
 
-use harness::{App, Reader, locald, registry, unique};
+use harness::{App, Reader, builder, busybox, locald, registry, unique};
 
 use super::{build, digest};
 
@@ -161,4 +161,37 @@ fn podman_takes_an_image() {
     load().fail(121, "`podman load` failed: no storage");
     let empty = locald(["image", "load", "podman", &name]).env("PATH", "/nowhere");
     empty.fail(121, "podman is not installed");
+}
+
+#[test]
+fn a_built_image_needs_its_registry_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let (app, name) = (App::web(), unique("complete"));
+    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
+        .home(home.path())
+        .succeed();
+    // From now on, the registry cannot be reached.
+    let mirror = format!(
+        "[registries.\"{}\"]\nmirror = \"http://localhost:1\"\n",
+        registry()
+    );
+    fs_err::write(home.path().join("config.toml"), mirror).unwrap();
+    locald(["pull", &busybox()])
+        .home(home.path())
+        .fail(113, "localhost:1");
+    let run = [
+        "run",
+        "--command",
+        &name,
+        "--",
+        "python3",
+        "-c",
+        "print(6*7)",
+    ];
+    let output = locald(run).home(home.path()).succeed();
+    assert_eq!(output.stdout, "42\n");
+    let layout = format!("oci:{}", home.path().join("layout").display());
+    locald(["image", "export", &name, &layout])
+        .home(home.path())
+        .succeed();
 }

@@ -97,3 +97,17 @@ fn a_terminal_is_a_terminal() {
     let said = harness::in_terminal(&line);
     assert!(said.contains("/dev/pts/0"), "{said}");
 }
+
+#[test]
+fn what_was_removed_is_built_again() {
+    let (app, name) = (App::web(), unique("removed"));
+    build(&app, &name);
+    locald(["image", "rm", &name]).succeed();
+    let output = locald(["shell", &app.text(), "--", "echo", "in the shell"]).succeed();
+    assert!(
+        output.stdout.ends_with("in the shell\n"),
+        "{}",
+        output.stdout
+    );
+    assert!(output.stderr.contains("built"), "{}", output.stderr);
+}
