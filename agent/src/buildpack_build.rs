@@ -232,23 +232,7 @@ impl Build<'_> {
             lowers,
             state,
         };
-        match publication {
-            None => {
-                // The layers of the run image come while the buildpacks work.
-                let completing = async {
-                    let completed = images.complete(store, &self.registry).await;
-                    Ok::<_, Failure>(completed.err())
-                };
-                let ((), error) = tokio::try_join!(phases.run(), completing)?;
-                self.tell_incomplete(error).await?;
-            }
-            // What cannot be published is not worth building. Whoever pulls the
-            // image finds all its layers in the registry.
-            Some(publication) => tokio::select! {
-                done = phases.run() => done?,
-                error = publication.refused() => return Err(error.into()),
-            },
-        }
+        self.run_phases(phases, images, publication).await?;
         crash::at(Point::PhasesEnded);
         let digest = self.publish_in_store(&registry.take_staged())?;
         crash::at(Point::BuildNamed);
@@ -257,6 +241,31 @@ impl Build<'_> {
             .map_err(|error| self.layout.failure("keep the layers of the build", &error))?;
         crash::at(Point::BuildKept);
         Ok(digest)
+    }
+
+    async fn run_phases(
+        &self,
+        phases: phases::Phases<'_>,
+        images: &Images,
+        publication: Option<&mut Publication>,
+    ) -> Result<(), Failure> {
+        match publication {
+            None => {
+                // The layers of the run image come while the buildpacks work.
+                let completing = async {
+                    let completed = images.complete(&self.agent.store, &self.registry).await;
+                    Ok::<_, Failure>(completed.err())
+                };
+                let ((), error) = tokio::try_join!(phases.run(), completing)?;
+                self.tell_incomplete(error).await
+            }
+            // What cannot be published is not worth building. Whoever pulls the
+            // image finds all its layers in the registry.
+            Some(publication) => tokio::select! {
+                done = phases.run() => done,
+                error = publication.refused() => Err(error.into()),
+            },
+        }
     }
 
     async fn tell_incomplete(&self, error: Option<RegistryError>) -> Result<(), Failure> {

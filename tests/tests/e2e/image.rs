@@ -1,6 +1,9 @@
 //! `locald image`, `push` and `pull`; and what others read.
 
-use harness::{App, Reader, builder, busybox, locald, registry, unique};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use harness::{App, Fault, FaultProxy, Reader, builder, busybox, locald, registry, unique};
 
 use super::{build, digest};
 
@@ -170,15 +173,22 @@ fn a_built_image_needs_its_registry_no_more() {
     locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
         .home(home.path())
         .succeed();
-    // From now on, the registry cannot be reached.
+    // From now on, each question to the registry is counted.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let proxy = FaultProxy::start(&registry(), move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Fault::None
+    });
     let mirror = format!(
-        "[registries.\"{}\"]\nmirror = \"http://localhost:1\"\n",
-        registry()
+        "[registries.\"{}\"]\nmirror = \"http://{}\"\n",
+        registry(),
+        proxy.address()
     );
     fs_err::write(home.path().join("config.toml"), mirror).unwrap();
-    locald(["pull", &busybox()])
-        .home(home.path())
-        .fail(113, "localhost:1");
+    locald(["pull", &busybox()]).home(home.path()).succeed();
+    let before = asked.load(Ordering::Relaxed);
+    assert!(before > 0);
     let run = [
         "run",
         "--command",
@@ -194,4 +204,5 @@ fn a_built_image_needs_its_registry_no_more() {
     locald(["image", "export", &name, &layout])
         .home(home.path())
         .succeed();
+    assert_eq!(asked.load(Ordering::Relaxed), before);
 }
