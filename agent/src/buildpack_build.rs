@@ -225,7 +225,7 @@ impl Build<'_> {
             directory: &directory,
             names: &names,
             authority: &identity.authority,
-            trusting: env,
+            ca_variables: env,
             registry_network,
             build_network,
             home: user::home(images.builder.uid, Merged(&lowers))?,

@@ -60,7 +60,7 @@ pub(super) struct Phases<'a> {
     pub(super) authority: &'a str,
     /// Tells buildpacks of the machine's authorities, where the builder lacks
     /// some.
-    pub(super) trusting: Vec<EnvVar>,
+    pub(super) ca_variables: Vec<EnvVar>,
     /// Where the phases reach the agent's registry, and nothing else.
     pub(super) registry_network: Network,
     /// What the build phase reaches.
@@ -96,7 +96,7 @@ impl Phases<'_> {
                 .iter()
                 .any(|own| own.name.as_str() == name)
         };
-        for EnvVar { name, value } in self.trusting.iter().filter(|it| !given(&it.name)) {
+        for EnvVar { name, value } in self.ca_variables.iter().filter(|it| !given(&it.name)) {
             write(&format!("platform/env/{name}"), value)?;
         }
         // The next phase's container is made ready while a phase runs.

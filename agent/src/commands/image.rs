@@ -92,7 +92,7 @@ pub async fn remove(
     }
     let removed = store.remove_images(&names)?;
     let freed = match store.collect_garbage() {
-        Err(error @ StoreError::Doubt { .. }) => {
+        Err(error @ StoreError::UnknownNeeds { .. }) => {
             store_use::warn(stream, "the names are gone", error).await?;
             0
         }

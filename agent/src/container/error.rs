@@ -12,7 +12,7 @@ use super::spec::SpecError;
 /// Why a container could not be started, or was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
-    /// The wish itself is wrong.
+    /// The specification is wrong.
     #[error("the container is refused")]
     Refused(#[from] SpecError),
     /// The agent's own directory for containers.

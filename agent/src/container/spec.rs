@@ -165,13 +165,13 @@ pub enum SpecError {
     #[error("the value of environment variable {0} holds a NUL byte")]
     VariableValue(String),
     /// A path in the container that is not absolute and plain.
-    #[error("{} is no absolute path without `..`", .0.display())]
+    #[error("{} is not an absolute path without `..`", .0.display())]
     Path(PathBuf),
     /// A mount that would hide what the container itself needs.
     #[error("nothing can be mounted at {}", .0.display())]
     MountTarget(PathBuf),
     /// Not a host name.
-    #[error("{0:?} is no host name")]
+    #[error("{0:?} is not a host name")]
     Hostname(String),
     /// A path that the agent cannot hand on.
     #[error("{} is not UTF-8", .0.display())]

@@ -128,7 +128,7 @@ impl From<Digest> for String {
 #[derive(Debug, Default)]
 pub struct Hasher {
     stream: Stream,
-    companion: Option<InterleavedHasher>,
+    interleaved: Option<InterleavedHasher>,
 }
 
 impl Hasher {
@@ -137,16 +137,19 @@ impl Hasher {
         Self::default()
     }
 
-    /// A hasher that has seen nothing, and takes a companion along.
-    pub fn beside(companion: InterleavedHasher) -> Self {
-        let (stream, companion) = (Stream::default(), Some(companion));
-        Self { stream, companion }
+    /// A hasher that has seen nothing, and computes another digest along the way.
+    pub fn beside(interleaved: InterleavedHasher) -> Self {
+        let (stream, interleaved) = (Stream::default(), Some(interleaved));
+        Self {
+            stream,
+            interleaved,
+        }
     }
 
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        match &self.companion {
-            Some(companion) => companion.update_with(&mut self.stream, bytes),
+        match &self.interleaved {
+            Some(interleaved) => interleaved.update_with(&mut self.stream, bytes),
             None => self.stream.update(bytes),
         }
     }

@@ -158,7 +158,7 @@ fn parse(text: &str) -> Result<ImageRef, &'static str> {
         other => other,
     };
     if !is_host(registry) {
-        return Err("its registry is no host and port");
+        return Err("its registry is not a host and port");
     }
     if !path.split('/').all(is_component) {
         return Err(

@@ -163,7 +163,7 @@ fn handle(
         Incoming::Input(_) | Incoming::Data(..) => Ok(()),
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "program cannot be told");
+        tracing::debug!(%error, "the program cannot be reached");
     }
     None
 }

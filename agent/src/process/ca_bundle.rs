@@ -73,9 +73,9 @@ pub(crate) fn behind_proxies(
     access: &RegistryAccess,
     scratch: &Path,
 ) -> io::Result<CaBundle> {
-    let mut trusting = add(lowers, access.extra_ca.as_deref(), scratch)?;
-    trusting.env.extend(proxies(access));
-    Ok(trusting)
+    let mut trusted = add(lowers, access.extra_ca.as_deref(), scratch)?;
+    trusted.env.extend(proxies(access));
+    Ok(trusted)
 }
 
 /// The variables of proxies, in both spellings: curl knows the small one alone.
@@ -280,9 +280,9 @@ mod tests {
         let image = layer(&[("etc/ssl/certs/ca-certificates.crt", &bundle)]);
         let scratch = tempfile::tempdir().unwrap();
         let certificates = [&*two, &one, "no certificate", BEGIN];
-        let trusting = add_certificates(lowers(&[&image]), &certificates, scratch.path()).unwrap();
-        assert_eq!(trusting.lowers, [image.path()]);
-        assert!(trusting.env.is_empty());
+        let trusted = add_certificates(lowers(&[&image]), &certificates, scratch.path()).unwrap();
+        assert_eq!(trusted.lowers, [image.path()]);
+        assert!(trusted.env.is_empty());
     }
 
     #[test]
@@ -296,8 +296,8 @@ mod tests {
         ]);
         let scratch = tempfile::tempdir().unwrap();
         let certificates = [&*known, &same, &other, &same];
-        let trusting = add_certificates(lowers(&[&image]), &certificates, scratch.path()).unwrap();
-        let merged = Merged(&trusting.lowers);
+        let trusted = add_certificates(lowers(&[&image]), &certificates, scratch.path()).unwrap();
+        let merged = Merged(&trusted.lowers);
         let read = |path: &str| merged.text(path, CAP).unwrap();
         let bundle = read("etc/ssl/certs/ca-certificates.crt");
         assert_eq!(bundle, format!("{known}{same}{other}"));
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(named(0), "another of that name");
         assert_eq!(named(1), same);
         assert_eq!(named(2), other);
-        let file = trusting.env.iter().find(|it| it.name == "SSL_CERT_FILE");
+        let file = trusted.env.iter().find(|it| it.name == "SSL_CERT_FILE");
         assert_eq!(file.unwrap().value, "/etc/ssl/certs/ca-certificates.crt");
     }
 
@@ -320,8 +320,8 @@ mod tests {
         fs_err::os::unix::fs::symlink("/etc/pki/ca-trust/bundle.pem", link).unwrap();
         let scratch = tempfile::tempdir().unwrap();
         let more = authority("more");
-        let trusting = add_certificates(lowers(&[&image]), &[&more], scratch.path()).unwrap();
-        let merged = Merged(&trusting.lowers);
+        let trusted = add_certificates(lowers(&[&image]), &[&more], scratch.path()).unwrap();
+        let merged = Merged(&trusted.lowers);
         for path in [
             "etc/pki/ca-trust/bundle.pem",
             "etc/pki/tls/certs/ca-bundle.crt",
@@ -339,8 +339,8 @@ mod tests {
         let image = layer(&[("etc/passwd", "")]);
         let scratch = tempfile::tempdir().unwrap();
         let machine = authority("machine");
-        let trusting = add_certificates(lowers(&[&image]), &[&machine], scratch.path()).unwrap();
-        let bundle = Merged(&trusting.lowers).text(PLACES[0].bundle, CAP);
+        let trusted = add_certificates(lowers(&[&image]), &[&machine], scratch.path()).unwrap();
+        let bundle = Merged(&trusted.lowers).text(PLACES[0].bundle, CAP);
         assert_eq!(bundle.unwrap(), machine);
     }
 }

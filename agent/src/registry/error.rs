@@ -71,7 +71,7 @@ pub enum RegistryError {
         what: String,
     },
     /// An answer that breaks the protocol.
-    #[error("registry {registry} answered nonsense to {what}: {reason}")]
+    #[error("registry {registry} gave an unusable answer to {what}: {reason}")]
     Protocol {
         /// As people write it.
         registry: String,

@@ -215,11 +215,11 @@ fn extract_verified(
     diff_id: &DiffId,
     chunks: Chunks,
 ) -> Result<(), LayerError> {
-    let companion = InterleavedHasher::default();
-    let hasher = Hasher::beside(companion.clone());
+    let interleaved = InterleavedHasher::default();
+    let hasher = Hasher::beside(interleaved.clone());
     let mut verified = Verified {
         chunks,
-        companion,
+        interleaved,
         expected: blob.digest,
     };
     let (compression, archive) =
@@ -234,7 +234,7 @@ fn extract_verified(
 /// Fails at its end when what was read has another digest.
 struct Verified {
     chunks: Chunks,
-    companion: InterleavedHasher,
+    interleaved: InterleavedHasher,
     expected: Digest,
 }
 
@@ -242,7 +242,7 @@ impl BufRead for Verified {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let bytes = self.chunks.fill_buf()?;
         if bytes.is_empty() {
-            let (expected, actual) = (self.expected, self.companion.digest());
+            let (expected, actual) = (self.expected, self.interleaved.digest());
             if actual != expected {
                 let mismatch = StoreError::Mismatch { expected, actual };
                 return Err(io::Error::new(io::ErrorKind::InvalidData, mismatch));
@@ -252,7 +252,7 @@ impl BufRead for Verified {
     }
 
     fn consume(&mut self, count: usize) {
-        self.companion.update(self.chunks.consume(count));
+        self.interleaved.update(self.chunks.consume(count));
     }
 }
 

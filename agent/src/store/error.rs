@@ -66,7 +66,7 @@ pub enum StoreError {
     Entry(String),
     /// It is not known what a reference needs.
     #[error("nothing is removed, because it is not known what {reference} needs")]
-    Doubt {
+    UnknownNeeds {
         /// An image, or another entry of the index.
         reference: String,
         /// Why.
@@ -88,7 +88,7 @@ impl StoreError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Io { source, .. } if is_full(source) => FailureKind::DiskFull,
-            Self::Io { .. } | Self::Index { .. } | Self::Entry(_) | Self::Doubt { .. } => {
+            Self::Io { .. } | Self::Index { .. } | Self::Entry(_) | Self::UnknownNeeds { .. } => {
                 FailureKind::Store
             }
             Self::Mismatch { .. } | Self::Size { .. } | Self::Document { .. } => {
@@ -102,7 +102,7 @@ impl StoreError {
     pub(crate) fn is_denied(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
-            Self::Doubt { source, .. } => source.is_denied(),
+            Self::UnknownNeeds { source, .. } => source.is_denied(),
             _ => false,
         }
     }
@@ -113,7 +113,7 @@ impl StoreError {
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Io { source, .. } | Self::Index { source, .. } => is_damage(source),
-            Self::Doubt { source, .. } => source.is_damage(),
+            Self::UnknownNeeds { source, .. } => source.is_damage(),
             _ => true,
         }
     }
@@ -129,8 +129,8 @@ impl StoreError {
                     .to_owned(),
             ),
             Self::Io { path, .. } if self.is_denied() => Some(owner_hint(path)),
-            Self::Doubt { source, .. } if source.is_denied() => source.hint(),
-            Self::Doubt { reference, .. } => Some(format!(
+            Self::UnknownNeeds { source, .. } if source.is_denied() => source.hint(),
+            Self::UnknownNeeds { reference, .. } => Some(format!(
                 "`locald store verify --repair` mends what can be mended, `locald image rm {reference}` gives it up"
             )),
             Self::Index { .. } => Some(

@@ -7,7 +7,7 @@ use std::path::Path;
 use protocol::event::Usage;
 
 use super::needs::Content;
-use super::temporary::grave;
+use super::temporary::discarded;
 use super::{Lock, Store, StoreError, remove_tree};
 use crate::crash::{self, Point};
 use crate::images::digest::{DiffId, Digest};
@@ -125,7 +125,7 @@ impl Store {
     /// which a part has gone would be taken for whole after a kill or a power
     /// cut.
     pub(super) fn remove_whole(&self, path: &Path) -> Result<(), StoreError> {
-        let moved = grave(self.root(), path);
+        let moved = discarded(self.root(), path);
         match fs_err::rename(path, &moved) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed.map_err(|source| StoreError::io("remove", path, source))?,

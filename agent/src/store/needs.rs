@@ -131,7 +131,7 @@ fn digests(document: &Value, found: &mut Vec<Digest>) {
 }
 
 fn doubt(reference: &str, source: StoreError) -> StoreError {
-    StoreError::Doubt {
+    StoreError::UnknownNeeds {
         reference: reference
             .parse::<crate::images::reference::ImageRef>()
             .map_or_else(|_| reference.to_owned(), |name| name.familiar()),
@@ -211,7 +211,7 @@ mod tests {
                 let garbage = store.write_blob(b"garbage").unwrap();
                 damage(&store.blob_path(&[manifest, config][which]));
                 let error = store.sweep().unwrap_err();
-                let StoreError::Doubt { reference, .. } = &error else {
+                let StoreError::UnknownNeeds { reference, .. } = &error else {
                     panic!("{error}");
                 };
                 assert_eq!(reference, "localhost:1/built");
@@ -263,6 +263,9 @@ mod tests {
         // An entry that is not understood may need anything.
         let odd = json!({"schemaVersion": 2, "manifests": [{"digest": "sha512:00"}]});
         fs_err::write(store.root().join("index.json"), odd.to_string()).unwrap();
-        assert!(matches!(store.sweep(), Err(StoreError::Doubt { .. })));
+        assert!(matches!(
+            store.sweep(),
+            Err(StoreError::UnknownNeeds { .. })
+        ));
     }
 }

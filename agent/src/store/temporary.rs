@@ -60,7 +60,7 @@ impl Drop for Temporary {
 
 /// Where a tree goes that loses its name before it is removed. No directory is
 /// made for it: there may be no space for one.
-pub(super) fn grave(root: &Path, path: &Path) -> PathBuf {
+pub(super) fn discarded(root: &Path, path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let own = std::process::id();
     root.join(format!("tmp/{REMOVED}{own}-{name}"))
@@ -110,7 +110,7 @@ fn sweep_entry(entry: &fs_err::DirEntry) -> Result<(), StoreError> {
 /// nothing that looks like the directory of a living process.
 fn remove_at_once(path: &Path) -> Result<(), StoreError> {
     let root = path.parent().and_then(Path::parent).unwrap_or(path);
-    let moved = grave(root, path);
+    let moved = discarded(root, path);
     match fs_err::rename(path, &moved) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(StoreError::io("remove", path, source)),

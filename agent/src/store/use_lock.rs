@@ -16,7 +16,7 @@ use super::{Lock, Store, StoreError};
 /// How often a lock that somebody else holds is tried again.
 const POLL: Duration = Duration::from_millis(10);
 /// A wait that is over sooner is not reported.
-const UNTOLD: Duration = Duration::from_millis(500);
+const SILENT_WAIT: Duration = Duration::from_millis(500);
 
 /// How long blobs and layers are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Store {
         on_wait: impl AsyncFnOnce() -> Result<(), E>,
     ) -> Result<UseLock, E> {
         let start = tokio::time::Instant::now();
-        while start.elapsed() < UNTOLD {
+        while start.elapsed() < SILENT_WAIT {
             if let Some(use_lock) = self.try_in_use(kind)? {
                 return Ok(use_lock);
             }

@@ -43,7 +43,7 @@ use base::Agreement;
 use copy::Copy;
 use scan::Found;
 pub(crate) use sessions::SyncSessions;
-use sessions::{SyncSession, Wish};
+use sessions::{SettleRequest, SyncSession};
 use watch::Watch;
 
 /// Where a project's copy is.
@@ -90,8 +90,8 @@ pub(crate) async fn folder(
         folder: Folder::open(project.path())?,
         stream: &stream,
         session: sessions.begin(&id, end_of_session),
-        wishes: Vec::new(),
-        is_told: false,
+        settle_requests: Vec::new(),
+        is_notified: false,
     };
     keeper.keep(&mut inputs).await
 }
@@ -144,12 +144,12 @@ struct Keeper<'a> {
     stream: &'a RequestStream,
     session: SyncSession,
     /// Of others, and how many rounds each has seen.
-    wishes: Vec<(Wish, u32)>,
+    settle_requests: Vec<(SettleRequest, u32)>,
     /// The host knows that a round is due.
-    is_told: bool,
+    is_notified: bool,
 }
 
-/// A round whose listing the host may have begun before a wish does not fulfil
+/// A round whose listing the host may have begun before a settle request does not fulfil
 /// it; the one after that does.
 const ROUNDS: u32 = 2;
 
@@ -162,13 +162,13 @@ impl Keeper<'_> {
         loop {
             let incoming = tokio::select! {
                 incoming = inputs.recv() => incoming.ok_or(HostGone)?,
-                () = watch.changed(), if !self.is_told => {
-                    self.tell().await?;
+                () = watch.changed(), if !self.is_notified => {
+                    self.notify().await?;
                     continue;
                 }
-                Some(wish) = self.session.wishes.recv() => {
-                    self.wishes.push((wish, 0));
-                    self.tell().await?;
+                Some(waiting_session) = self.session.settle_requests.recv() => {
+                    self.settle_requests.push((waiting_session, 0));
+                    self.notify().await?;
                     continue;
                 }
             };
@@ -184,7 +184,7 @@ impl Keeper<'_> {
                     }
                 }
                 Incoming::Input(Input::SourceListed) => {
-                    self.is_told = false;
+                    self.is_notified = false;
                     watch.reset();
                     self.round(inputs).await?;
                 }
@@ -201,23 +201,23 @@ impl Keeper<'_> {
         if again {
             return Ok(());
         }
-        for (wish, rounds) in std::mem::take(&mut self.wishes) {
+        for (waiting_session, rounds) in std::mem::take(&mut self.settle_requests) {
             if rounds + 1 < ROUNDS {
-                self.wishes.push((wish, rounds + 1));
+                self.settle_requests.push((waiting_session, rounds + 1));
             } else {
                 // Nobody may wait any more.
-                let _ = wish.send(());
+                let _ = waiting_session.send(());
             }
         }
-        if self.wishes.is_empty() {
+        if self.settle_requests.is_empty() {
             return Ok(());
         }
-        self.tell().await
+        self.notify().await
     }
 
     /// Tells the host that a round is due.
-    async fn tell(&mut self) -> Result<(), Failure> {
-        if !std::mem::replace(&mut self.is_told, true) {
+    async fn notify(&mut self) -> Result<(), Failure> {
+        if !std::mem::replace(&mut self.is_notified, true) {
             let changed = Event::Folder(FolderEvent::Changed);
             self.stream.event(changed).await?;
         }

@@ -88,7 +88,7 @@ pub fn with_around(
         }
         for group in groups {
             let members = group.get_mut("group").and_then(toml::Value::as_array_mut);
-            let members = members.ok_or("a group is no array")?;
+            let members = members.ok_or("a group is not an array")?;
             members.splice(0..0, first.iter().cloned());
             members.extend_from_slice(&last);
         }
@@ -106,7 +106,7 @@ fn change_groups(
     let groups = order
         .entry("order")
         .or_insert_with(|| toml::Value::Array(Vec::new()));
-    change(groups.as_array_mut().ok_or("`order` is no array")?)?;
+    change(groups.as_array_mut().ok_or("`order` is not an array")?)?;
     toml::to_string(&order).map_err(|error| error.to_string())
 }
 

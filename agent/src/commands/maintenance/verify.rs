@@ -61,7 +61,7 @@ pub async fn verify(
     if repairer.is_some() {
         match store.sweep() {
             // The damage behind it has been reported.
-            Err(StoreError::Doubt { .. }) => {}
+            Err(StoreError::UnknownNeeds { .. }) => {}
             swept => drop(swept?),
         }
     }

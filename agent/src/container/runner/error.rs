@@ -12,7 +12,7 @@ use crate::container::network::NetworkError;
 /// A failed step of a runner.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunnerError {
-    #[error("the runner is no fresh process")]
+    #[error("the runner is not a fresh process")]
     Threads(#[source] io::Error),
     #[error("the agent's configuration cannot be read")]
     RunnerConfig(#[source] io::Error),

@@ -147,31 +147,31 @@ mod tests {
             (0, 262_143),
         ];
         for skip in 0..cuts.len() {
-            let companion = InterleavedHasher::default();
-            let mut hasher = Hasher::beside(companion.clone());
+            let interleaved = InterleavedHasher::default();
+            let mut hasher = Hasher::beside(interleaved.clone());
             let (mut first, mut second) = (0, 0);
             for (more_first, more_second) in cuts.iter().cycle().skip(skip).take(20) {
                 let piece = first..first + more_first;
                 // In two pieces.
                 let middle = piece.start + more_first / 3;
                 for piece in [piece.start..middle, middle..piece.end] {
-                    companion.update(Bytes::copy_from_slice(&bytes[piece]));
+                    interleaved.update(Bytes::copy_from_slice(&bytes[piece]));
                 }
                 hasher.update(&bytes[second..second + more_second]);
                 (first, second) = (first + more_first, second + more_second);
             }
-            assert_eq!(companion.digest(), Digest::of(&bytes[..first]), "{skip}");
+            assert_eq!(interleaved.digest(), Digest::of(&bytes[..first]), "{skip}");
             assert_eq!(hasher.finish(), Digest::of(&bytes[..second]), "{skip}");
         }
     }
 
     #[test]
     fn little_waits() {
-        let companion = InterleavedHasher::default();
+        let interleaved = InterleavedHasher::default();
         let megabyte = Bytes::from(vec![0; 1_000_000]);
         for _ in 0..10 {
-            companion.update(megabyte.clone());
-            assert!(companion.state().length <= WAITING);
+            interleaved.update(megabyte.clone());
+            assert!(interleaved.state().length <= WAITING);
         }
     }
 }

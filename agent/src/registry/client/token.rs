@@ -49,7 +49,7 @@ impl<'a> TokenServer<'a> {
         let url: Url = bearer
             .realm
             .parse()
-            .map_err(|_| refuse("which is no address"))?;
+            .map_err(|_| refuse("which is not a URL"))?;
         if let Some(reason) = named_by.refusal_of(&url) {
             return Err(refuse(reason));
         }

@@ -69,7 +69,7 @@ impl Document {
             Value::Array(entries) => entries,
             // So Go writes a list without entries.
             Value::Null => Vec::new(),
-            _ => return Err(serde_json::Error::custom("its manifests are no list")),
+            _ => return Err(serde_json::Error::custom("its `manifests` is not a list")),
         };
         let (mut images, mut foreign) = (Vec::new(), Vec::new());
         for entry in entries {

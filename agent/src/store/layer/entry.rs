@@ -130,7 +130,7 @@ impl Entry {
     ) -> Result<(), LayerError> {
         match &mut self.kind {
             Kind::File(layout) => *layout = map,
-            _ => return Err(self.refuse("it has holes, but is no file")),
+            _ => return Err(self.refuse("it has holes and is not a file")),
         }
         if let Some(name) = name {
             name.clone_into(&mut self.path);

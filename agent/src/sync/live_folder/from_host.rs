@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::copy::{Copy, failed};
 use super::reconcile::{Decision, Underway, Version, reconcile};
-use super::round::{Give, Round, Touched};
+use super::round::{Round, ToHost, Touched};
 use super::scan::Found;
 use super::{ancestors, base, not_noted};
 use crate::images::digest::Digest;
@@ -64,7 +64,7 @@ impl Round<'_> {
             match (reconcile(&base, host.as_ref(), own.as_ref()), host) {
                 (Decision::Take, None) => emptied.push(it.path),
                 (Decision::Agree, _) => self.agree(&it.path, digest_of(own.as_ref()))?,
-                (Decision::Give, host) => self.gives.push(Give {
+                (Decision::ToHost, host) => self.to_host.push(ToHost {
                     path: it.path,
                     host,
                 }),
@@ -87,15 +87,15 @@ impl Round<'_> {
             if self.remove_own(&path)? {
                 continue;
             }
-            let is_in_it = |it: &Give| ancestors(&it.path).any(|it| it == path);
-            if self.gives.iter().any(is_in_it) {
-                self.gives.push(Give { path, host: None });
+            let is_in_it = |it: &ToHost| ancestors(&it.path).any(|it| it == path);
+            if self.to_host.iter().any(is_in_it) {
+                self.to_host.push(ToHost { path, host: None });
             } else {
                 self.forget(&path)?;
             }
         }
         // Parents first.
-        self.gives
+        self.to_host
             .sort_unstable_by(|one, other| one.path.cmp(&other.path));
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Round<'_> {
                 paths.extend(fetch.later.pop_front());
             }
             (fetch.asked, fetch.came) = (paths.len(), 0);
-            self.tell(FolderEvent::Wanted { paths }).await?;
+            self.notify(FolderEvent::Wanted { paths }).await?;
         }
         let mut kind = kind.clone();
         if let EntryKind::File { mode, .. } = &mut kind {
@@ -148,7 +148,7 @@ impl Round<'_> {
                 self.scan.remove(path);
                 self.again = true;
                 let path = path.to_vec();
-                Ok(self.tell(FolderEvent::Conflict { path, kept }).await?)
+                Ok(self.notify(FolderEvent::Conflict { path, kept }).await?)
             }
             // It has just gone.
             Err(Errno::NOENT) => Ok(()),
@@ -223,7 +223,7 @@ impl Round<'_> {
             }
             let made = self.folder.copy.directory(&parent, mode | 0o700);
             made.map_err(|errno| failed(&parent, errno, None))?;
-            self.gives.retain(|it| it.path != parent);
+            self.to_host.retain(|it| it.path != parent);
             self.agree(&parent, None)?;
         }
         Ok(())

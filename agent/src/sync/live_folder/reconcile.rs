@@ -35,7 +35,7 @@ pub(super) enum Decision {
     /// The agent's side gets the host's version.
     Take,
     /// The host's side gets the agent's version.
-    Give,
+    ToHost,
     /// Both have changed: the agent's version is put aside, then its side gets
     /// the host's.
     Conflict,
@@ -69,13 +69,13 @@ pub(super) fn reconcile(base: &Base, host: Option<&Version>, own: Option<&Versio
         return Decision::Agree;
     }
     if base.is_hosts(host) {
-        return Decision::Give;
+        return Decision::ToHost;
     }
     if base.is_own(own) {
         return Decision::Take;
     }
     match (host, own) {
-        (None, _) => Decision::Give,
+        (None, _) => Decision::ToHost,
         (_, None) => Decision::Take,
         (Some(host), Some(own)) if host.holds_the_same(own) => Decision::Take,
         _ => Decision::Conflict,
@@ -159,7 +159,7 @@ mod tests {
             match decision {
                 Decision::Agree => {}
                 Decision::Take => self.own = self.host.clone(),
-                Decision::Give => self.host = self.own.clone(),
+                Decision::ToHost => self.host = self.own.clone(),
                 Decision::Conflict => {
                     self.aside = self.own.take();
                     self.own = self.host.clone();
@@ -212,7 +212,7 @@ mod tests {
             let base = Base::Agreed(agreed.clone());
             let (agreed, made) = (agreed.as_ref(), made.as_ref());
             prop_assert_eq!(reconcile(&base, made, agreed), Decision::Take);
-            prop_assert_eq!(reconcile(&base, agreed, made), Decision::Give);
+            prop_assert_eq!(reconcile(&base, agreed, made), Decision::ToHost);
         }
 
         /// Whether the change had come before everything ended, or not: what
@@ -231,7 +231,7 @@ mod tests {
                 let taking = Base::Underway(Underway::Taking(either.clone()));
                 prop_assert_eq!(reconcile(&taking, now, behind), Decision::Take);
                 let giving = Base::Underway(Underway::Giving(either.clone()));
-                prop_assert_eq!(reconcile(&giving, behind, now), Decision::Give);
+                prop_assert_eq!(reconcile(&giving, behind, now), Decision::ToHost);
             }
         }
 
@@ -252,7 +252,7 @@ mod tests {
         let (old, new) = (file("old"), file("new"));
         let base = Base::Agreed(Some(old.clone()));
         let decide = |host, own| reconcile(&base, host, own);
-        assert_eq!(decide(None, Some(&new)), Decision::Give);
+        assert_eq!(decide(None, Some(&new)), Decision::ToHost);
         assert_eq!(decide(Some(&new), None), Decision::Take);
         assert_eq!(decide(None, None), Decision::Agree);
     }

@@ -27,12 +27,12 @@ pub(super) struct Round<'a> {
     /// There is something new to be remembered.
     pub(super) changed: bool,
     /// What the host is to get, parents first.
-    pub(super) gives: Vec<Give>,
+    pub(super) to_host: Vec<ToHost>,
 }
 
 /// A path of which the host is to get this side's version.
 #[derive(Debug)]
-pub(super) struct Give {
+pub(super) struct ToHost {
     pub(super) path: Vec<u8>,
     /// What the host has.
     pub(super) host: Option<Version>,
@@ -65,7 +65,7 @@ impl Folder {
             inputs,
             again: false,
             changed: false,
-            gives: Vec::new(),
+            to_host: Vec::new(),
         };
         round.run().await?;
         let (again, changed) = (round.again, round.changed);
@@ -201,7 +201,7 @@ impl Round<'_> {
         self.folder.agreement.forget(path).map_err(not_noted)
     }
 
-    pub(super) async fn tell(&self, event: FolderEvent) -> Result<(), HostGone> {
+    pub(super) async fn notify(&self, event: FolderEvent) -> Result<(), HostGone> {
         self.stream.event(Event::Folder(event)).await
     }
 }

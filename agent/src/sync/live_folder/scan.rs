@@ -59,7 +59,7 @@ pub(super) fn scan(root: &Path, is_agreed: impl Fn(&[u8]) -> bool) -> io::Result
             .filter_entry(|entry| entry.depth() == 0 || !is_in_flux(entry.file_name().as_bytes()));
         collect(root, &walk, &mut scan)?;
     }
-    leave_out_husks(root, is_agreed, &mut scan);
+    leave_out_ignored(root, is_agreed, &mut scan);
     Ok(scan)
 }
 
@@ -153,7 +153,7 @@ fn stamp(metadata: &Metadata) -> u64 {
 
 /// A directory that holds nothing but ignored files is this side's own: the
 /// host has removed it, or never had it.
-fn leave_out_husks(root: &Path, is_agreed: impl Fn(&[u8]) -> bool, scan: &mut Scan) {
+fn leave_out_ignored(root: &Path, is_agreed: impl Fn(&[u8]) -> bool, scan: &mut Scan) {
     let mut filled = std::collections::HashSet::new();
     let husk = |path: &[u8]| {
         let path = root.join(std::ffi::OsStr::from_bytes(path));

@@ -7,11 +7,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::request::stream::EndOfSession;
 
-/// Wishes that wait to be heard.
+/// Settle requests that may wait.
 const QUEUE: usize = 16;
 
 /// Somebody waits until the folder is in step.
-pub(super) type Wish = oneshot::Sender<()>;
+pub(super) type SettleRequest = oneshot::Sender<()>;
 
 /// All sessions that keep a project's folder in step; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct SyncSessions(Arc<Mutex<HashMap<String, SessionEntry>>>);
 #[derive(Debug, Clone)]
 struct SessionEntry {
     session: EndOfSession,
-    wishes: mpsc::Sender<Wish>,
+    settle_requests: mpsc::Sender<SettleRequest>,
 }
 
 /// One of them, until it is dropped.
@@ -28,19 +28,22 @@ pub(super) struct SyncSession {
     sessions: SyncSessions,
     project: String,
     /// Of other sessions.
-    pub(super) wishes: mpsc::Receiver<Wish>,
+    pub(super) settle_requests: mpsc::Receiver<SettleRequest>,
 }
 
 impl SyncSessions {
     /// The session of a project begins: it has the project's lock.
     pub(super) fn begin(&self, project: &str, session: EndOfSession) -> SyncSession {
-        let (wishes, heard) = mpsc::channel(QUEUE);
-        let entry = SessionEntry { session, wishes };
+        let (settle_requests, received) = mpsc::channel(QUEUE);
+        let entry = SessionEntry {
+            session,
+            settle_requests,
+        };
         self.change(|all| all.insert(project.to_owned(), entry));
         SyncSession {
             sessions: self.clone(),
             project: project.to_owned(),
-            wishes: heard,
+            settle_requests: received,
         }
     }
 
@@ -55,12 +58,15 @@ impl SyncSessions {
     /// Waits until a project's session has brought everything that is there
     /// now, if this process has one.
     pub(super) async fn settled(&self, project: &str) {
-        let Some(SessionEntry { wishes, .. }) = self.change(|all| all.get(project).cloned()) else {
+        let Some(SessionEntry {
+            settle_requests, ..
+        }) = self.change(|all| all.get(project).cloned())
+        else {
             return;
         };
-        let (wish, settled) = oneshot::channel();
+        let (waiting_session, settled) = oneshot::channel();
         // One that ends has settled before.
-        if wishes.send(wish).await.is_ok() {
+        if settle_requests.send(waiting_session).await.is_ok() {
             let _ = settled.await;
         }
     }

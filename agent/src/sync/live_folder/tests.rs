@@ -244,18 +244,18 @@ async fn play(batches: Vec<Vec<Step>>) {
         let all = host.tree.iter().chain(&own);
         let news = all.filter(|(path, node)| agreed.get(*path) != Some(node));
         let written: Vec<_> = news.filter_map(|(_, node)| node.clone()).collect();
-        let wishes = host.tree.clone();
+        let host_before = host.tree.clone();
         assert!(settle(&store, &mut folder, &mut host).await.is_ok());
         let after = own_tree(&root);
         assert_eq!(
             host.tree, after,
-            "the host had {wishes:?}, we {own:?}, both {agreed:?}"
+            "the host had {host_before:?}, we {own:?}, both {agreed:?}"
         );
         for text in written {
             let kept = after.values().flatten().any(|it| *it == text);
             assert!(
                 kept,
-                "{text} is lost: {after:?}; {wishes:?} {own:?} {agreed:?}"
+                "{text} is lost: {after:?}; {host_before:?} {own:?} {agreed:?}"
             );
         }
     }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::base::Agreement;
 use super::copy::{BUFFER, Copy};
 use super::reconcile::{Underway, Version};
-use super::round::{Give, Round};
+use super::round::{Round, ToHost};
 use super::scan::Found;
 use super::{Folder, ancestors, not_noted};
 use crate::images::digest::{Digest, Hasher};
@@ -23,7 +23,7 @@ use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 use crate::sync::source::SourceError;
 
 /// A change for the host to make.
-struct Gift {
+struct HostChange {
     change: Change,
     /// What is here.
     own: Option<Found>,
@@ -32,16 +32,16 @@ struct Gift {
 }
 
 /// A change that the host is to make, with the content of a file.
-struct Given {
-    gift: Gift,
+struct SentChange {
+    host_change: HostChange,
     digest: Option<Digest>,
 }
 
 impl Round<'_> {
     /// Tells the host all changes, and remembers which of them it has made.
     pub(super) async fn give(&mut self) -> Result<(), SourceError> {
-        let gifts = self.gifts();
-        let (sent, mut given) = mpsc::unbounded_channel();
+        let host_changes = self.host_changes();
+        let (sent, mut sent_changes) = mpsc::unbounded_channel();
         let Folder {
             copy,
             agreement,
@@ -51,29 +51,33 @@ impl Round<'_> {
         let agreement = RwLock::new(agreement);
         // The host answers while more is on its way to it.
         let receive = async {
-            while let Some(Given { gift, digest }) = given.recv().await {
+            while let Some(SentChange {
+                host_change,
+                digest,
+            }) = sent_changes.recv().await
+            {
                 let answer = answer(self.inputs).await?;
                 // Noted at once: the next answer may not come.
                 let mut agreement = agreement.write().unwrap_or_else(PoisonError::into_inner);
                 let noted = match answer {
                     Answer::Made(kind) => {
                         self.changed = true;
-                        made(&mut agreement, host, &gift, kind, digest)
+                        made(&mut agreement, host, &host_change, kind, digest)
                     }
                     Answer::Stale => {
                         self.again = true;
-                        agreement.abandon(&gift.change.path)
+                        agreement.abandon(&host_change.change.path)
                     }
-                    Answer::Refused { reason: _ } if gift.own.is_none() => {
+                    Answer::Refused { reason: _ } if host_change.own.is_none() => {
                         // It stays there, and so comes back here.
                         (self.changed, self.again) = (true, true);
-                        agreement.forget(&gift.change.path)
+                        agreement.forget(&host_change.change.path)
                     }
                     Answer::Refused { reason } => {
-                        let path = gift.change.path;
+                        let path = host_change.change.path;
                         tracing::info!(path = %path.escape_ascii(), reason, "refused");
                         let noted = agreement.abandon(&path);
-                        refused.insert(path, gift.own);
+                        refused.insert(path, host_change.own);
                         noted
                     }
                 };
@@ -81,15 +85,18 @@ impl Round<'_> {
             }
             Ok(())
         };
-        tokio::try_join!(send(gifts, self.stream, copy, &agreement, sent), receive)?;
+        tokio::try_join!(
+            send(host_changes, self.stream, copy, &agreement, sent),
+            receive
+        )?;
         Ok(())
     }
 
     /// Removals first, those in a directory before it; then the rest, parents
     /// first.
-    fn gifts(&mut self) -> Vec<Gift> {
-        let (mut gifts, mut made) = (Vec::new(), Vec::new());
-        for Give { path, host } in std::mem::take(&mut self.gives) {
+    fn host_changes(&mut self) -> Vec<HostChange> {
+        let (mut host_changes, mut made) = (Vec::new(), Vec::new());
+        for ToHost { path, host } in std::mem::take(&mut self.to_host) {
             let own = self.folder.copy.look(&path);
             if self.folder.is_refused(&path, own.as_ref()) {
                 continue;
@@ -107,7 +114,7 @@ impl Round<'_> {
                 },
             });
             let list = if wanted.is_none() {
-                &mut gifts
+                &mut host_changes
             } else {
                 &mut made
             };
@@ -117,11 +124,11 @@ impl Round<'_> {
                 expected,
                 wanted,
             };
-            list.push(Gift { change, own, host });
+            list.push(HostChange { change, own, host });
         }
-        gifts.reverse();
-        gifts.append(&mut made);
-        gifts
+        host_changes.reverse();
+        host_changes.append(&mut made);
+        host_changes
     }
 }
 
@@ -137,12 +144,12 @@ impl Folder {
 fn made(
     agreement: &mut Agreement,
     host: &mut BTreeMap<Vec<u8>, EntryKind>,
-    gift: &Gift,
+    host_change: &HostChange,
     kind: Option<EntryKind>,
     digest: Option<Digest>,
 ) -> io::Result<()> {
-    let path = &gift.change.path;
-    if let (Some(kind), Some(own)) = (kind, &gift.own) {
+    let path = &host_change.change.path;
+    if let (Some(kind), Some(own)) = (kind, &host_change.own) {
         agreement.agree(path, &kind, own, digest)?;
         host.insert(path.clone(), kind);
         Ok(())
@@ -164,23 +171,23 @@ async fn answer(inputs: &mut Inputs) -> Result<Answer, SourceError> {
 type Shared<'a> = RwLock<&'a mut Agreement>;
 
 async fn send(
-    gifts: Vec<Gift>,
+    host_changes: Vec<HostChange>,
     stream: &RequestStream,
     copy: &Copy,
     agreement: &Shared<'_>,
-    sent: mpsc::UnboundedSender<Given>,
+    sent: mpsc::UnboundedSender<SentChange>,
 ) -> Result<(), SourceError> {
-    let begin = |gift: &Gift, own: Option<Version>| {
+    let begin = |host_change: &HostChange, own: Option<Version>| {
         let agreement = agreement.read().unwrap_or_else(PoisonError::into_inner);
-        let underway = Underway::Giving([gift.host.clone(), own]);
-        let begun = agreement.begin(&gift.change.path, underway);
+        let underway = Underway::Giving([host_change.host.clone(), own]);
+        let begun = agreement.begin(&host_change.change.path, underway);
         begun.map_err(not_noted)
     };
-    for mut gift in gifts {
+    for mut host_change in host_changes {
         let mut digest = None;
-        if matches!(gift.own, Some(Found::File { .. })) {
+        if matches!(host_change.own, Some(Found::File { .. })) {
             // What has just vanished is seen by the next round.
-            let Ok(file) = copy.read(&gift.change.path) else {
+            let Ok(file) = copy.read(&host_change.change.path) else {
                 continue;
             };
             let Ok(metadata) = file.metadata() else {
@@ -188,27 +195,33 @@ async fn send(
             };
             let mode = metadata.permissions().mode() & 0o777;
             let (size, mode) = (metadata.len(), u16::try_from(mode).unwrap_or_default());
-            gift.change.wanted = Some(EntryKind::File {
+            host_change.change.wanted = Some(EntryKind::File {
                 size,
                 mode,
                 modified: 0,
                 stamp: 0,
             });
-            let begin = |digest| begin(&gift, Some(Version::File { digest, mode }));
+            let begin = |digest| begin(&host_change, Some(Version::File { digest, mode }));
             if size == 0 {
                 digest = Some(Digest::of(b""));
                 begin(Digest::of(b""))?;
             }
-            tell(stream, FolderEvent::Change(gift.change.clone())).await?;
+            notify(stream, FolderEvent::Change(host_change.change.clone())).await?;
             if size > 0 {
                 digest = send_file(file, size, stream, begin).await?;
             }
         } else {
-            begin(&gift, gift.own.as_ref().and_then(|own| own.version(None)))?;
-            tell(stream, FolderEvent::Change(gift.change.clone())).await?;
+            begin(
+                &host_change,
+                host_change.own.as_ref().and_then(|own| own.version(None)),
+            )?;
+            notify(stream, FolderEvent::Change(host_change.change.clone())).await?;
         }
         // The receiver lives until the last answer has come.
-        let _ = sent.send(Given { gift, digest });
+        let _ = sent.send(SentChange {
+            host_change,
+            digest,
+        });
     }
     Ok(())
 }
@@ -231,7 +244,7 @@ async fn send_file(
         buffer = vec![0; BUFFER.min(usize::try_from(left).unwrap_or(usize::MAX))];
         let count = tokio::task::block_in_place(|| file.read(&mut buffer));
         let Some(count) = count.ok().filter(|count| *count > 0) else {
-            tell(stream, FolderEvent::Torn).await?;
+            notify(stream, FolderEvent::Torn).await?;
             return Ok(None);
         };
         buffer.truncate(count);
@@ -244,6 +257,6 @@ async fn send_file(
     Ok(Some(digest))
 }
 
-async fn tell(stream: &RequestStream, event: FolderEvent) -> Result<(), HostGone> {
+async fn notify(stream: &RequestStream, event: FolderEvent) -> Result<(), HostGone> {
     stream.event(Event::Folder(event)).await
 }

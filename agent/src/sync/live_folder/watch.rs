@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 /// Changes come in company: how long to wait for more of them.
 const COMPANY: Duration = Duration::from_millis(50);
-/// How often to look when the system cannot tell.
+/// How often to look when the system cannot report changes.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches a directory until it is dropped.
 pub(super) struct Watch {
     changes: watch::Receiver<u64>,
-    /// Absent when the system cannot tell.
+    /// Absent when the system cannot report changes.
     watcher: Option<RecommendedWatcher>,
     looked: Instant,
 }
@@ -25,14 +25,14 @@ impl Watch {
     /// looked for instead.
     pub(super) fn start(root: &Path) -> Self {
         let (teller, changes) = watch::channel(0);
-        let tell = move |event: notify::Result<notify::Event>| {
+        let notify = move |event: notify::Result<notify::Event>| {
             // Reading is no change, and scans read.
             if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
                 teller.send_modify(|count| *count += 1);
             }
         };
         let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(tell, config).and_then(|mut watcher| {
+        let watcher = RecommendedWatcher::new(notify, config).and_then(|mut watcher| {
             watcher.watch(root, RecursiveMode::Recursive)?;
             Ok(watcher)
         });

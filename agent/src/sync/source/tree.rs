@@ -161,7 +161,9 @@ impl TreeDir {
     /// be in use as part of a running container.
     pub(super) fn file(&self, entry: &Entry) -> Result<NewFile, SourceError> {
         let EntryKind::File { mode, modified, .. } = entry.kind else {
-            return Err(SourceError::Protocol("content for what is no file"));
+            return Err(SourceError::Protocol(
+                "content for something that is not a file",
+            ));
         };
         let path = &entry.path;
         let first_mode = file_mode(mode, &[]);
