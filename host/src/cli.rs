@@ -36,8 +36,8 @@ pub(crate) use store::{PruneOptions, StoreCommand, StoreOptions, VerifyOptions};
 #[derive(Debug, Parser)]
 #[command(name = "locald", version, max_term_width = 100)]
 #[command(after_help = "\
-Exit codes: 0 as asked, 2 a wrong command line, 110 to 124 a kind of failure each, 130 Ctrl-C; a
-build that fails ends with the lifecycle's code, `run` and `shell` with that of their process.")]
+Exit codes: 0 success, 2 usage error, 110 to 124 one kind of failure each, 130 Ctrl-C. A failed
+build exits with the lifecycle's code, `run` and `shell` with the code of their process.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,
@@ -45,17 +45,17 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-/// Options that each command takes.
+/// The options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// Write one JSON object a line to standard output, and nothing else
+    /// Write only JSON to standard output, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say nothing but errors and the answer
+    /// Print only errors and the result
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Show all output of all phases
+    /// Show the full output of all phases
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// When to use colours
@@ -67,7 +67,7 @@ pub(crate) struct GlobalOptions {
         default_value = "auto"
     )]
     pub(crate) color: ColorChoice,
-    /// The machine that works: auto, in-process, qemu, lima, wsl2, or
+    /// Machine to work in: auto, in-process, qemu, lima, wsl2, or
     /// ssh://[USER@]HOST[:PORT]
     #[arg(long, global = true, value_name = "MACHINE")]
     pub(crate) machine: Option<MachineKind>,
@@ -104,7 +104,7 @@ pub(crate) enum ColorChoice {
     Never,
 }
 
-/// The verbs.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Build(BuildOptions),
@@ -134,7 +134,7 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "IMAGE")]
         images: Vec<String>,
     },
-    /// Give an image one more name, as `locald image tag`
+    /// Add a name to an image, as `locald image tag`
     #[command(hide = true)]
     Tag {
         /// Name or digest of a stored image
@@ -151,7 +151,7 @@ pub(crate) enum Command {
     Logout(LogoutOptions),
     Store(StoreOptions),
     Prune(PruneOptions),
-    /// Check what this machine lacks, and say how to mend it
+    /// Check what this system lacks, and show how to fix it
     Doctor,
     Completions(CompletionOptions),
     ManPages(ManPageOptions),

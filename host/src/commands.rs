@@ -209,8 +209,11 @@ fn announce(project: &Project, printer: &mut Printer) {
 fn confirm() -> Result<(), Failure> {
     let refused = |message: &str| Failure::new(FailureKind::Cancelled, message);
     if !std::io::stdin().is_terminal() {
-        let failure = Failure::new(FailureKind::Invalid, "nobody is there to be asked");
-        return Err(failure.with_hint("`--yes` removes it without a question"));
+        let failure = Failure::new(
+            FailureKind::Invalid,
+            "standard input is not a terminal, so locald cannot ask",
+        );
+        return Err(failure.with_hint("`--yes` goes on without a question"));
     }
     let failed = |error: std::io::Error| Failure::from_error(FailureKind::Machine, &error);
     let mut stderr = std::io::stderr();
@@ -289,6 +292,6 @@ fn pull(
 fn unexpected(reply: &Reply) -> Failure {
     Failure::new(
         FailureKind::Internal,
-        format!("the agent gave an answer of another kind: {reply:?}"),
+        format!("the agent sent an answer of another kind: {reply:?}"),
     )
 }

@@ -34,7 +34,7 @@ pub(crate) enum CredentialError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{} is not what docker and podman write", path.display())]
+    #[error("{} does not have the format of docker and podman", path.display())]
     Syntax {
         path: PathBuf,
         #[source]

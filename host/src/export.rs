@@ -28,7 +28,7 @@ pub(crate) enum ExportTarget {
 
 /// A target that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("neither oci:DIR, oci-archive:FILE, nor docker-archive:FILE")]
+#[error("it is not a valid target: use oci:DIR, oci-archive:FILE or docker-archive:FILE")]
 pub(crate) struct TargetError;
 
 impl FromStr for ExportTarget {
@@ -88,12 +88,12 @@ pub(crate) enum ExportError {
         #[source]
         source: io::Error,
     },
-    #[error("the program takes no more of the image")]
+    #[error("the program stopped reading the image")]
     Feed {
         #[source]
         source: io::Error,
     },
-    #[error("the agent sends the file {0:?}, which is no file of an export")]
+    #[error("the agent sent the file {0:?}, which does not belong to an export")]
     Path(String),
 }
 

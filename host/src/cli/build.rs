@@ -7,11 +7,11 @@ use clap::Args;
 use super::{CreationTime, ProjectFolder};
 use crate::settings::{BuildOverrides, EnvArgument, NetworkChoice, PullChoice};
 
-/// Make an image of a folder
+/// Build an image from a source folder
 ///
-/// What the flags leave open comes from `locald.toml` and `project.toml` in the
-/// folder, then from your own configuration. When nothing has changed since the
-/// last build, locald says so and starts nothing.
+/// Flags override `locald.toml` and `project.toml` in the folder, which override
+/// your own configuration. If nothing has changed since the last build, locald
+/// reports that and starts nothing.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,16 +24,16 @@ Examples:
 pub(crate) struct BuildOptions {
     #[command(flatten)]
     pub(crate) project: ProjectFolder,
-    /// Name of the image; the first of several is its main one [default: the
-    /// folder's name]
+    /// Name of the image; repeat it for more names, the first is the main one
+    /// [default: the folder's name]
     #[arg(short, long = "tag", value_name = "NAME")]
     pub(crate) tags: Vec<String>,
-    /// Builder image [default: the one named for this project last, then that
-    /// of config.toml, then heroku/builder:26]
+    /// Builder image [default: the project's last one, then that of config.toml,
+    /// then heroku/builder:26]
     #[arg(short = 'B', long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
-    /// Buildpack to use instead of the builder's choice: ID[@VERSION], a
-    /// folder, or `docker://IMAGE`; repeat for several, in their order
+    /// Buildpack to use instead of the builder's groups: ID[@VERSION], a folder,
+    /// or `docker://IMAGE`; repeat it for several, in their order
     #[arg(short, long = "buildpack", value_name = "BUILDPACK")]
     pub(crate) buildpacks: Vec<String>,
     /// Buildpack to put before those of each group, of the builder or of `-b`;
@@ -47,29 +47,29 @@ pub(crate) struct BuildOptions {
     /// project.toml to use instead of the folder's own
     #[arg(short, long, value_name = "FILE")]
     pub(crate) descriptor: Option<PathBuf>,
-    /// Build-time variable; a name alone takes the value of this shell, and is
-    /// left out where it has none
+    /// Build-time variable; a name alone takes its value from this shell, and is
+    /// left out if it has none
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<EnvArgument>,
     /// File of build-time variables, one NAME=VALUE or NAME a line
     #[arg(long = "env-file", value_name = "FILE")]
     pub(crate) env_files: Vec<PathBuf>,
-    /// Leave out the buildpacks that locald brings along
+    /// Do not use locald's own buildpacks
     #[arg(long)]
     pub(crate) no_embedded_buildpacks: bool,
     /// Run image to use instead of the builder's
     #[arg(long, value_name = "IMAGE")]
     pub(crate) run_image: Option<String>,
-    /// Forget what earlier builds of this project cached
+    /// Delete the caches of this project's earlier builds first
     #[arg(long, alias = "no-cache")]
     pub(crate) clear_cache: bool,
     /// Network of the buildpacks [default: host]
     #[arg(long, value_enum)]
     pub(crate) network: Option<NetworkChoice>,
-    /// Push the image under all its names afterwards
+    /// Push the image under all its names after the build
     #[arg(long, alias = "push")]
     pub(crate) publish: bool,
-    /// When to ask for newer builder and run images [default: daily]
+    /// When to check for newer builder and run images [default: daily]
     #[arg(long, alias = "pull-policy", value_enum, value_name = "WHEN")]
     pub(crate) pull: Option<PullChoice>,
     /// The image's creation date: now, seconds since 1970, or
@@ -79,10 +79,10 @@ pub(crate) struct BuildOptions {
     /// Process type that the image starts by default
     #[arg(short = 'D', long, value_name = "PROCESS")]
     pub(crate) default_process: Option<String>,
-    /// Build even when nothing has changed
+    /// Build even if nothing has changed
     #[arg(long)]
     pub(crate) force: bool,
-    /// Build your home folder, or one above it, without a question
+    /// Build your home folder, or one above it, without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
 }

@@ -16,7 +16,7 @@ pub(crate) enum CreationTime {
 /// A creation time that is neither form.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreationTimeError {
-    #[error("neither `now`, nor seconds since 1970, nor a date as 2026-01-31T12:00:00Z")]
+    #[error("it is not a valid time: use `now`, seconds since 1970, or 2026-01-31T12:00:00Z")]
     Syntax(#[source] jiff::Error),
     #[error("it is before 1970")]
     TooEarly,

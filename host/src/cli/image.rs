@@ -19,7 +19,7 @@ Examples:
         /// Name or digest; six digits of the digest are enough
         image: String,
     },
-    /// Give an image one more name
+    /// Add a name to an image
     #[command(after_help = "\
 Example:
   locald image tag shop ghcr.io/me/shop:1.2")]
@@ -29,7 +29,7 @@ Example:
         /// The new name
         name: String,
     },
-    /// Remove names, and the images that no other name keeps
+    /// Remove names, and images that have no other name
     #[command(alias = "remove")]
     Rm {
         /// Names or digests
@@ -40,14 +40,14 @@ Example:
     Load(LoadOptions),
 }
 
-/// Bring an image into Docker or Podman on this system
+/// Load an image into Docker or Podman on this system
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   locald image load docker shop
   locald image load podman shop && podman run shop")]
 pub(crate) struct LoadOptions {
-    /// Whose storage gets it, by its own `load` command
+    /// The tool, whose `load` command takes the image
     pub(crate) tool: Tool,
     /// Name or digest of a stored image
     pub(crate) image: String,
@@ -68,9 +68,9 @@ Examples:
 pub(crate) struct ExportOptions {
     /// Name or digest of a stored image
     pub(crate) image: String,
-    /// Where to, see below
+    /// Target, see below
     pub(crate) target: ExportTarget,
-    /// Replace what is there
+    /// Replace an existing file or folder
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -4,32 +4,32 @@ use clap::{Args, Subcommand};
 
 use crate::settings::Size;
 
-/// Look after the machine that builds
+/// Manage the machine in which locald works
 ///
-/// On Linux locald works in its own process, and there is nothing to look
-/// after. `--machine`, `LOCALD_MACHINE` or `[machine] kind` in the
-/// configuration name another machine: it is started when it is needed.
+/// On Linux locald works in its own process, and there is no machine to manage.
+/// `--machine`, `LOCALD_MACHINE` or `[machine] kind` in the configuration select
+/// another machine. locald starts it when a command needs it.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum MachineCommand {
     Status(StatusOptions),
-    /// Start the machine, unless it runs
+    /// Start the machine if it does not run
     Start,
     Stop(StopOptions),
     Restart(RestartOptions),
     Reset(ResetOptions),
-    /// Show what the machine itself has written
+    /// Show the machine's own log
     Logs,
     Resize(ResizeOptions),
-    /// Give the machine the agent of this locald
+    /// Install the agent of this locald in the machine
     ///
-    /// Any other command does the same when it finds an agent of another
-    /// build; what runs finishes first.
+    /// Every other command does this, too, if it finds an agent of another
+    /// build. Running work finishes first.
     Upgrade,
     /// Check what this system lacks for the machine, and the machine itself
     Doctor,
     /// Open a shell in the machine, or run a command there
     ///
-    /// Outside of any container: to look at the machine itself.
+    /// It runs outside of containers, to inspect the machine itself.
     Ssh {
         /// Command to run instead of a shell
         #[arg(last = true, value_name = "COMMAND")]
@@ -37,10 +37,10 @@ pub(crate) enum MachineCommand {
     },
 }
 
-/// Show the machine's state, and what it takes
+/// Show the machine's state and its use of memory and disk
 ///
-/// Changes nothing, and never waits long: what does not answer in two seconds
-/// is told as that.
+/// It changes nothing. If the machine does not answer within two seconds, it
+/// reports that.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct StatusOptions {
     /// Show how long each step of the last start took
@@ -53,10 +53,10 @@ pub(crate) struct StatusOptions {
 /// Waits for builds, shells and processes that run in it.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct StopOptions {
-    /// Interrupt what runs
+    /// Interrupt running work
     #[arg(long)]
     pub(crate) now: bool,
-    /// End a machine that does not answer
+    /// Kill a machine that does not answer
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -68,23 +68,24 @@ pub(crate) struct RestartOptions {
     pub(crate) stop: StopOptions,
 }
 
-/// Remove the machine and all that is in it
+/// Remove the machine with everything in it
 ///
-/// Says what will be lost, and asks. Your projects, settings and accounts are
-/// not in the machine, and stay.
+/// It lists what you lose, and asks. Your projects, settings and accounts stay:
+/// they are not in the machine.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ResetOptions {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Keep images; only sources, caches and last builds of projects go
+    /// Keep images; remove only sources, caches and last builds of projects
     #[arg(long)]
     pub(crate) keep_images: bool,
 }
 
 /// Change the size of a virtual machine
 ///
-/// A machine that runs is stopped, and started again. A disk can only grow.
+/// A running machine stops, and starts again with the next command. A disk can
+/// only grow.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = "\
 Example:
@@ -97,7 +98,7 @@ pub(crate) struct ResizeOptions {
     /// Memory
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<Size>,
-    /// The most that the disk may take
+    /// Maximum size of the disk
     #[arg(long, value_name = "SIZE")]
     pub(crate) disk: Option<Size>,
 }

@@ -13,7 +13,7 @@ Examples:
 pub(crate) struct PushOptions {
     /// Name or digest of a stored image
     pub(crate) image: String,
-    /// The name to push it to [default: IMAGE]
+    /// Name to push it to [default: IMAGE]
     pub(crate) target: Option<String>,
 }
 
@@ -25,15 +25,15 @@ Example:
 pub(crate) struct PullOptions {
     /// The image
     pub(crate) image: String,
-    /// When to ask the registry
+    /// When to check the registry for a newer image
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub(crate) pull: PullChoice,
 }
 
-/// Save the account to use at a registry
+/// Save an account for a registry
 ///
-/// What `docker login` and `podman login` saved is used as well, credential
-/// helpers included; this command is for machines that have neither.
+/// locald also uses accounts of `docker login` and `podman login`, and their
+/// credential helpers. This command is for systems that have neither.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +42,7 @@ Examples:
 pub(crate) struct LoginOptions {
     /// The registry: docker.io, ghcr.io, localhost:5000
     pub(crate) registry: String,
-    /// The account; asked for when left out
+    /// User name; locald asks for it if it is missing
     #[arg(short, long)]
     pub(crate) username: Option<String>,
     /// Read the password from standard input
@@ -50,7 +50,7 @@ pub(crate) struct LoginOptions {
     pub(crate) password_stdin: bool,
 }
 
-/// Forget the account that `locald login` saved
+/// Remove an account that `locald login` saved
 #[derive(Debug, Args)]
 pub(crate) struct LogoutOptions {
     /// The registry

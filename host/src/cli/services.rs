@@ -6,16 +6,16 @@ use clap::Args;
 
 /// Start the services of locald.toml
 ///
-/// What has changed is built, services start after those that they depend on,
-/// and are started again when they crash. Ctrl-C stops all of them, a second
-/// one at once. `locald ps`, `locald logs` and `locald stop` work meanwhile, in
-/// another terminal.
+/// locald builds changed sources, starts each service after its dependencies,
+/// and starts a crashed service again. Ctrl-C stops all services; a second
+/// Ctrl-C kills them. Meanwhile `locald ps`, `locald logs` and `locald stop`
+/// work in another terminal.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   locald up                  all services of this folder
-  locald up web              this one, and what it depends on
-  locald up --watch          build and restart what changes
+  locald up web              this service and its dependencies
+  locald up --watch          build and restart changed services
 
 In locald.toml:
   [services.web]
@@ -25,14 +25,14 @@ In locald.toml:
   [services.api]
   workdir = \"api\"")]
 pub(crate) struct UpOptions {
-    /// Services to start, with what they depend on [default: all]
+    /// Services to start, with their dependencies [default: all]
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
     /// When the source of a service changes, build it again and restart that
-    /// service; a build that fails leaves the old one running
+    /// service; after a failed build, the old process keeps running
     #[arg(short, long)]
     pub(crate) watch: bool,
-    /// Builder image for a build [default: as of `locald build`]
+    /// Builder image for a build [default: as for `locald build`]
     #[arg(short = 'B', long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
     #[command(flatten)]
@@ -46,26 +46,26 @@ pub(crate) struct PsOptions {
     pub(crate) project: ProjectOption,
 }
 
-/// Show what services have written since `locald up` began
+/// Show the output of services since `locald up` began
 ///
-/// It stays readable when `locald up` has ended. The last 8 to 16 MB are kept.
+/// The output stays after `locald up` has ended. locald keeps the last 8 to
+/// 16 MB.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogsOptions {
-    /// Only of these services
+    /// Show only these services
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
-    /// Go on until `locald up` ends
+    /// Follow the output until `locald up` ends
     #[arg(short, long)]
     pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) project: ProjectOption,
 }
 
-/// Stop services, or all of them and `locald up` itself
+/// Stop services, or `locald up` with all services
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServiceStopOptions {
-    /// Only these services; they stay stopped until `locald restart`, or until
-    /// `locald up` begins anew
+    /// Stop only these services, until `locald restart` or the next `locald up`
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
     #[command(flatten)]
@@ -74,11 +74,11 @@ pub(crate) struct ServiceStopOptions {
 
 /// Restart services of `locald up`, or all of them
 ///
-/// Nothing is built, and the services are those that `locald.toml` had when
-/// `locald up` began.
+/// It builds nothing. The services are those of `locald.toml` when `locald up`
+/// began.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServiceRestartOptions {
-    /// Only these services, also those that were stopped
+    /// Restart only these services, also stopped ones
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
     #[command(flatten)]

@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 
 use crate::settings::Size;
 
-/// Show what the store takes, and whether it is sound
+/// Show what takes space in the store, or verify it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   locald store                     what takes the space
-  locald store verify --repair     fetch again what is damaged")]
+  locald store verify --repair     fetch damaged data again")]
 pub(crate) struct StoreOptions {
     #[command(subcommand)]
     pub(crate) command: Option<StoreCommand>,
@@ -22,37 +22,37 @@ pub(crate) enum StoreCommand {
     Verify(VerifyOptions),
 }
 
-/// Read everything that is stored, and compare it with its digest
+/// Compare all stored data with its digests
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct VerifyOptions {
-    /// Mend what is damaged: fetch it again, make it again of what is there,
-    /// find the names of images again. Asks before an image is given up
+    /// Repair damage: fetch data again, extract layers again, restore the names
+    /// of images. Asks before it gives up an image
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Give up images that cannot be mended, without a question
+    /// Give up images that it cannot repair, without asking
     #[arg(short, long, requires = "repair")]
     pub(crate) yes: bool,
 }
 
-/// Remove what is not needed
+/// Remove unneeded data from the store
 ///
-/// Without a limit that is what no image needs. With one, also builders, run
-/// images and caches of projects, the longest unused first: a later build
-/// fetches or makes them again. Images that you built, tagged or pulled stay.
-/// What builds and containers use is never removed.
+/// Without a limit, it removes data that no image needs. With a limit, it also
+/// removes builders, run images and caches of projects, the longest unused
+/// first; a later build fetches or makes them again. Images that you built,
+/// tagged or pulled stay. It never removes data in use.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = "\
 Examples:
   locald prune --dry-run --unused-for 30d
   locald prune --keep 10GiB --yes")]
 pub(crate) struct PruneOptions {
-    /// Only tell what would go
+    /// Only show what it would remove
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Also what builds have not used for so long: 12h, 30d
+    /// Also remove data that no build has used for this time: 12h, 30d
     #[arg(long, value_name = "AGE")]
     pub(crate) unused_for: Option<Age>,
-    /// Also so much that the store takes no more than this
+    /// Also remove data until the store takes at most this size
     #[arg(long, value_name = "SIZE")]
     pub(crate) keep: Option<Size>,
     /// Do not ask
@@ -66,9 +66,9 @@ pub(crate) struct Age {
     pub(crate) seconds: u64,
 }
 
-/// A text is no age.
+/// A text is not an age.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no age: write it like 12h or 30d")]
+#[error("it is not a valid age: write it like 12h or 30d")]
 pub(crate) struct BadAge;
 
 impl FromStr for Age {

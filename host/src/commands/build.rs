@@ -136,7 +136,7 @@ impl PreparedBuild {
         if let Some(text) = &self.renamed_from {
             let name = self.name();
             printer.note(&format!(
-                "{text:?} is no image name: the image is called {name}"
+                "{text:?} is not a valid image name: the image is called {name}"
             ));
         }
         self.log(home, printer);

@@ -79,7 +79,7 @@ const FLAGS: [(&[&str], &[&str], &str); 14] = [
     (
         &["-p", "-P", "--publish", "--publish-all", "--port"],
         &["run", "up"],
-        "no port is mapped: what the process opens is on this system's localhost; `-e PORT=8080` tells most processes which port to open",
+        "locald maps no ports: a port that the process opens is on this system's localhost; `-e PORT=8080` sets the port of most processes",
     ),
     (
         &["-i", "-t", "-it", "-ti", "--interactive", "--tty"],

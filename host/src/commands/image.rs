@@ -122,7 +122,7 @@ async fn inspect(
     let document = |name: &str| {
         let bytes = documents.get(name).map_or(&[][..], Vec::as_slice);
         serde_json::from_slice(bytes).map_err(|error| {
-            let message = format!("the {name} of {digest} is no JSON document");
+            let message = format!("the {name} of {digest} is not a valid JSON document");
             let mut failure = Failure::new(FailureKind::Integrity, message);
             failure.causes.push(error.to_string());
             failure

@@ -110,10 +110,10 @@ impl Rebuilder {
                 Err(failure) => {
                     printer.failure(&failure);
                     let until = match self.digest {
-                        Some(_) => "What runs goes on running, until",
-                        None => "Nothing is started before",
+                        Some(_) => "The old process keeps running until",
+                        None => "Nothing starts until",
                     };
-                    printer.note(&format!("{until} a change of the source builds"));
+                    printer.note(&format!("{until} the source builds again"));
                 }
             }
             printer.clear();

@@ -99,7 +99,7 @@ pub(super) fn variables(arguments: &[EnvArgument]) -> Result<Vec<EnvVar>, Failur
 /// Standard output belongs to the process.
 pub(super) fn refuse_json(printer: &Printer) -> Result<(), Failure> {
     if printer.is_for_programs() {
-        let message = "standard output is the process's own: there is no --json here";
+        let message = "--json does not work here: standard output belongs to the process";
         return Err(Failure::new(FailureKind::Invalid, message));
     }
     Ok(())

@@ -81,8 +81,7 @@ fn told(answer: io::Result<services::ControlReply>) -> Result<Vec<String>, Failu
         )),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             let failure = Failure::new(FailureKind::Machine, "`locald up` does not answer");
-            Err(failure
-                .with_hint("it may be suspended (Ctrl-Z): `fg` in its terminal lets it go on"))
+            Err(failure.with_hint("it may be suspended (Ctrl-Z): `fg` in its terminal resumes it"))
         }
         Err(error) => Err(Failure::from_error(FailureKind::Machine, &error)),
     }

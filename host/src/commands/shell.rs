@@ -100,7 +100,7 @@ impl Shell<'_> {
             self.folder.to_owned(),
             sync_lock,
         );
-        let live = patiently(begin, "Bringing the folder into the machine", printer).await?;
+        let live = patiently(begin, "Copying the folder to the machine", printer).await?;
         let folder = String::new();
         let request = ShellRequest {
             folder,
@@ -128,9 +128,9 @@ async fn settle(live: LiveFolder, printer: &mut Printer) -> Result<(), Failure> 
     let mut signals =
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     let settled = tokio::select! {
-        settled = patiently(live.finish(), "Bringing the last changes here", printer) => settled,
+        settled = patiently(live.finish(), "Copying the last changes from the machine", printer) => settled,
         _ = signals::end(&mut signals) => {
-            let message = "the last changes of the shell have not been brought here";
+            let message = "the last changes of the shell were not copied to this system";
             Err(Failure::new(FailureKind::Cancelled, message))
         }
     };
@@ -139,7 +139,7 @@ async fn settle(live: LiveFolder, printer: &mut Printer) -> Result<(), Failure> 
             report.tell(printer);
             Ok(())
         }
-        Err(failure) => Err(failure.with_hint("the project's next shell brings them")),
+        Err(failure) => Err(failure.with_hint("the project's next shell copies them")),
     }
 }
 

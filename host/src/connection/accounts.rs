@@ -28,7 +28,7 @@ impl Accounts {
         let credential = found.unwrap_or_else(|error| {
             let failure = Failure::from(error);
             let text = [vec![failure.message], failure.causes].concat().join(": ");
-            let hint = format!("{registry} is asked without an account");
+            let hint = format!("locald asks {registry} without an account");
             printer.warning(&text, Some(&hint));
             None
         });

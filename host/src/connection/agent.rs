@@ -35,13 +35,13 @@ pub(crate) struct AgentConnection {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
     /// The first words failed.
-    #[error("cannot speak with the agent")]
+    #[error("cannot exchange greetings with the agent")]
     Hello(#[from] HelloError),
     /// The connection is gone.
     #[error("the connection to the agent broke")]
     Broken(#[from] Broken),
     /// What came is no message, or nothing comes any more.
-    #[error("the agent cannot be understood")]
+    #[error("the agent sent a message that is not valid")]
     Frame(#[from] FrameError),
     /// The stream ended before the outcome.
     #[error("the agent ended the request without an answer")]
@@ -53,7 +53,7 @@ impl From<AgentError> for Failure {
         let failure = Self::from_error(FailureKind::Machine, &error);
         match error {
             AgentError::Broken(_) | AgentError::NoOutcome => failure.with_hint(
-                "give the command again; `locald vm logs` may tell why, as may a lack of memory",
+                "run the command again; `locald vm logs` may show the cause, often a lack of memory",
             ),
             AgentError::Hello(HelloError::Version { .. }) => failure.with_hint(
                 "use the locald and the agent of one release; `locald vm upgrade` brings the agent of this locald",

@@ -22,7 +22,7 @@ const NOT_FOUND: [&str; 2] = ["credentials not found", "no credentials server UR
 /// Why a helper has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum HelperError {
-    #[error("credential helper {program:?} is no program name")]
+    #[error("credential helper {program:?} is not a valid program name")]
     Name { program: String },
     #[error("credential helper {program} is not on the PATH")]
     NotInstalled { program: String },
@@ -30,7 +30,7 @@ pub(crate) enum HelperError {
     Unusable { program: String, reason: String },
     #[error("credential helper {program} failed: {said}")]
     Failed { program: String, said: String },
-    #[error("credential helper {program} answered something else than an account")]
+    #[error("credential helper {program} did not answer with an account")]
     Nonsense { program: String },
     #[error("credential helper {program} did not answer in time")]
     Silent { program: String },

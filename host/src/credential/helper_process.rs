@@ -53,7 +53,7 @@ impl HelperProcess {
             reason,
         };
         let Some(child) = self.child.clone() else {
-            return Err(unusable("nobody was started to run it".to_owned()));
+            return Err(unusable("the helper process was not started".to_owned()));
         };
         let request = HelperRequest {
             helper: helper.to_owned(),

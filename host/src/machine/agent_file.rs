@@ -27,7 +27,7 @@ pub(super) enum AgentFileError {
     #[error("no locald-agent is in {}", .0.display())]
     Missing(PathBuf),
     /// A file is no agent.
-    #[error("{} is no agent for Linux", .0.display())]
+    #[error("{} is not a locald-agent for Linux", .0.display())]
     NoAgent(PathBuf),
     /// A file cannot be read.
     #[error("an agent cannot be read")]

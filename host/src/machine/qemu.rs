@@ -79,7 +79,7 @@ impl Qemu {
             clock::set(&agent).await?;
             return Ok(agent);
         }
-        printer.note("The machine has the agent of another locald: it is started again");
+        printer.note("The machine has the agent of another locald: locald restarts it");
         self.switch_off(agent, Running::Finish).await?;
         let agent = self.running_agent(&guest, printer).await?;
         if agent.build != guest.agent {
@@ -114,7 +114,7 @@ impl Qemu {
     async fn ensure_running(&self, guest: &Guest, printer: &mut Printer) -> Result<(), Failure> {
         match self.folder.run_state() {
             RunState::Suspended { qemu } => {
-                printer.note("The machine was suspended: it goes on");
+                printer.note("The machine was suspended: locald resumes it");
                 Ok(run_state::resume(qemu)?)
             }
             RunState::Running => Ok(()),

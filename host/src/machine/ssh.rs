@@ -52,16 +52,16 @@ pub(super) enum SshError {
     #[error("ssh cannot be started")]
     Program(#[source] io::Error),
     /// ssh ended before anything of ours ran.
-    #[error("ssh does not get to {destination}{}", colon(reason))]
+    #[error("ssh cannot reach {destination}{}", colon(reason))]
     Unreachable { destination: String, reason: String },
     /// No agent is there for such a machine.
     #[error("{destination} is {system}, for which this locald has no agent")]
     NoAgent { destination: String, system: String },
     /// The agent was not stored.
-    #[error("the agent cannot be brought to {destination}{}", colon(reason))]
+    #[error("the agent cannot be copied to {destination}{}", colon(reason))]
     Push { destination: String, reason: String },
     /// It was stored, and is not there.
-    #[error("the agent was brought to {destination}, and is not there")]
+    #[error("the agent was copied to {destination}, but is missing there")]
     Lost { destination: String },
     /// What it kept cannot be removed.
     #[error("the agents on {destination} cannot be removed{}", colon(reason))]
@@ -175,7 +175,7 @@ impl Ssh {
                     destination: self.name.clone(),
                     system,
                 })?;
-                printer.note(&format!("Bringing the agent to {}", self.name));
+                printer.note(&format!("Copying the agent to {}", self.name));
                 self.push(agent).await?;
                 Ok(None)
             }
@@ -340,7 +340,7 @@ impl From<SshError> for Failure {
             SshError::Program(_) => "install the OpenSSH client",
             SshError::NoAgent { .. } => "put locald-agent-ARCHITECTURE beside locald",
             SshError::Unreachable { .. } | SshError::Push { .. } => {
-                "`ssh` with the same destination tells more"
+                "run `ssh` with the same destination for details"
             }
             SshError::Lost { .. } | SshError::Remove { .. } | SshError::Agent(_) => {
                 return Self::from_error(FailureKind::Machine, &error);

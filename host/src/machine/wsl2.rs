@@ -80,7 +80,7 @@ impl Wsl2 {
         let Some(wanted) = wanted.filter(|wanted| wanted.build != agent.build) else {
             return Ok(agent);
         };
-        printer.note("The machine has the agent of another locald: it is replaced");
+        printer.note("The machine has the agent of another locald: locald replaces it");
         drop(agent);
         push(&program, &wanted).await?;
         let agent = self.reach(&program).await?;
@@ -108,7 +108,7 @@ impl Wsl2 {
         match program.execute(&["/bin/busybox", "true"], BOOT).await {
             Ok(_) => {
                 let agent = agent.ok_or(WslError::NoAgent)?;
-                printer.note("The machine's agent does not answer: it is replaced");
+                printer.note("The machine's agent does not answer: locald replaces it");
                 push(program, agent).await
             }
             Err(WslError::Refused {

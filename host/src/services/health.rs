@@ -44,7 +44,7 @@ async fn look(launch: &Launch, session: &Session, printer: &mut Printer) -> Foun
     match &launch.health.probe {
         Probe::Started => Ok(()),
         Probe::Tcp { port } if is_open(session, *port).await => Ok(()),
-        Probe::Tcp { port } => Err(format!("nobody listens on port {port}")),
+        Probe::Tcp { port } => Err(format!("no program listens on port {port}")),
         Probe::Http { port, path } => http(session, *port, path).await,
         Probe::Command(command) => {
             let request = launch.beside(command.words(), session);
@@ -64,7 +64,7 @@ pub(super) async fn is_open(session: &Session, port: u16) -> bool {
 
 async fn http(session: &Session, port: u16, path: &str) -> Found {
     let call = Call::to(&session.agent, port).await;
-    let mut call = call.ok_or_else(|| format!("nobody listens on port {port}"))?;
+    let mut call = call.ok_or_else(|| format!("no program listens on port {port}"))?;
     let told = |error: hyper::Error| format!("no HTTP on port {port}: {error}");
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(&mut call.stream));
     let (mut sender, connection) = handshake.await.map_err(told)?;

@@ -32,8 +32,8 @@ impl Supervisor {
             FailureKind::Invalid,
             format!("{name} is not healthy {time} after its start: {last}"),
         );
-        let failure = failure
-            .with_hint("`health_check` in locald.toml says how it is looked at, and how long");
+        let failure =
+            failure.with_hint("`health_check` in locald.toml sets the check and its timeout");
         self.printer.failure(&failure);
     }
 

@@ -63,12 +63,12 @@ pub(crate) struct Size(pub(crate) u64);
 
 /// A text is no size.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no size: write it like 4GiB or 512MiB")]
+#[error("{0:?} is not a valid size: write it like 4GiB or 512MiB")]
 pub(crate) struct BadSize(String);
 
 /// The guest must be downloaded, and the kind of machine cannot do that.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this kind of machine starts from files of this system, not from {0}")]
+#[error("this kind of machine needs a guest on this system, not {0}")]
 pub(crate) struct RemoteGuest(String);
 
 impl Shape {

@@ -42,7 +42,7 @@ pub(crate) struct SshDestination {
 /// A text names no kind of machine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no machine: there are auto, in-process, qemu, lima, wsl2 and ssh://[USER@]HOST[:PORT]"
+    "{0:?} is not a valid machine: use auto, in-process, qemu, lima, wsl2 or ssh://[USER@]HOST[:PORT]"
 )]
 pub(crate) struct BadMachineKind(String);
 

@@ -138,7 +138,7 @@ pub(crate) enum SourceError {
     },
     /// A name is no text.
     #[cfg_attr(unix, expect(dead_code, reason = "names are bytes here"))]
-    #[error("the name of {} is no Unicode: Linux cannot have it", .0.display())]
+    #[error("the name of {} is not valid Unicode, which Linux needs", .0.display())]
     Name(PathBuf),
     /// A link names a place that only this system has.
     #[cfg_attr(unix, expect(dead_code, reason = "links are bytes here"))]
@@ -166,10 +166,10 @@ pub(crate) enum SourceError {
     #[error("cannot list the source")]
     Walk(#[from] ignore::Error),
     /// The folder is locald's own.
-    #[error("{} is where locald keeps what it has made: it is no source", .0.display())]
+    #[error("{} is a folder of locald itself and cannot be a source", .0.display())]
     Own(PathBuf),
     /// The folder is hardly a project.
-    #[error("{} is no project, but holds your whole home folder", .0.display())]
+    #[error("{} is not a project: it contains your whole home folder", .0.display())]
     Home(PathBuf),
     /// Ignore files leave nothing.
     #[error("`.gitignore` files leave nothing of {}", .0.display())]
@@ -187,13 +187,13 @@ impl From<SourceError> for Failure {
             SourceError::LinkOutside { .. } => {
                 "make it a link within the folder, or leave it out by .gitignore"
             }
-            SourceError::Rule { .. } => "mend or remove the line: what it names may be a secret",
+            SourceError::Rule { .. } => "correct or remove the line: it may name a secret",
             SourceError::Boundary(error) => error
                 .hint()
-                .unwrap_or("make it a readable file, or remove it: what it names may be a secret"),
+                .unwrap_or("make it a readable file, or remove it: it may name a secret"),
             SourceError::Home(_) => "build a folder in it, or all of it with `locald build --yes`",
             SourceError::NothingLeft(_) => {
-                "name what belongs to it in a project.toml in it: `include` beats .gitignore"
+                "list its files as `include` in its project.toml, which overrides .gitignore"
             }
             _ => return Self::from_error(FailureKind::Source, &error),
         };

@@ -267,7 +267,7 @@ fn a_change_restarts_the_service_that_it_concerns() {
     up.await_output("own is up");
 
     shop.app.write("own/app.py", "def (\n");
-    up.await_output("What runs goes on running");
+    up.await_output("The old process keeps running");
     let own = port.to_string();
     assert!(harness::page(&own).contains("GREETING from own"));
     shop.app

@@ -74,7 +74,7 @@ fn a_build_that_fails_is_shown_and_the_old_process_stays() {
 
     app.write("app.py", "def (\n");
     running.await_output("SyntaxError");
-    running.await_output("What runs goes on running");
+    running.await_output("The old process keeps running");
     assert!(harness::page(&port).contains("Hello from"));
 
     // The same again is the same image, and the same process.
@@ -182,5 +182,5 @@ fn where_nothing_can_be_watched_changes_are_looked_for() {
 
 #[test]
 fn an_image_cannot_be_watched() {
-    locald(["run", "shop:1", "--watch"]).fail(111, "there is nothing to watch");
+    locald(["run", "shop:1", "--watch"]).fail(111, "--watch needs one");
 }

@@ -47,7 +47,7 @@ fn a_suspended_machine_goes_on_with_the_right_time() {
     if std::env::var_os("LOCALD_TEST_ALL").is_some() {
         std::thread::sleep(Duration::from_mins(1));
     }
-    assert!(works(&vm).contains("it goes on"));
+    assert!(works(&vm).contains("locald resumes it"));
     assert!(offset(&vm).abs() < 500);
     let output = running.wait();
     assert_eq!(output.code, 0, "{}", output.stderr);

@@ -16,13 +16,13 @@ fn an_agent_is_brought_builds_and_goes() {
     let build = ["build", &app.text(), "-t", "web", "--builder", &builder()];
     let first = remote.locald(build).succeed();
     assert!(
-        first.stderr.contains("Bringing the agent"),
+        first.stderr.contains("Copying the agent"),
         "{}",
         first.stderr
     );
     let again = remote.locald(build).succeed();
     assert!(again.stdout.contains("up to date"), "{}", again.stdout);
-    assert!(!again.stderr.contains("Bringing"), "{}", again.stderr);
+    assert!(!again.stderr.contains("Copying"), "{}", again.stderr);
 
     let port = free_port().to_string();
     let mut running = remote
@@ -117,7 +117,7 @@ fn an_agent_that_was_cut_off_is_brought_again() {
     fs_err::remove_file(build.path().join("locald-agent")).unwrap();
     let again = remote.locald(["image", "ls"]).succeed();
     assert!(
-        again.stderr.contains("Bringing the agent"),
+        again.stderr.contains("Copying the agent"),
         "{}",
         again.stderr
     );

@@ -100,7 +100,7 @@ fn a_guest_is_downloaded_once_and_only_the_right_one() {
     refused("guest.tar.gz", &wrong, &format!("is {digest}, not {wrong}"));
     refused("nothing.tar.gz", &digest, "404");
     refused("lacking.tar.gz", &lacking, "has no initramfs");
-    refused("text", &no_archive, "is no .tar.gz of a guest");
+    refused("text", &no_archive, "is not a .tar.gz of a guest");
 
     let vm = vm_from(&url("guest.tar.gz"), &digest);
     let start = vm.locald(["vm", "start"]).succeed();

@@ -52,6 +52,6 @@ fn one_changed_line_is_compiled_and_answers() {
     // The compiler's own words, and the old answer.
     project.app.write("src/main.rs", "fn main() { nonsense }");
     running.await_output("cannot find value `nonsense`");
-    running.await_output("What runs goes on running");
+    running.await_output("The old process keeps running");
     assert!(harness::page(&port).contains("good night"));
 }

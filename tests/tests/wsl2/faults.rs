@@ -20,7 +20,7 @@ fn what_wsl_refuses_comes_with_a_remedy() {
         assert!(output.stderr.contains(fault), "{}", output.stderr);
     }
     let bad = windows.locald(["vm", "start"]).env("WINEPATH", "");
-    bad.fail(121, "there is no wsl.exe here");
+    bad.fail(121, "wsl.exe is not installed");
     let lost = windows
         .locald(["vm", "start"])
         .env("LOCALD_GUEST", "Z:\\nowhere");
@@ -66,7 +66,7 @@ fn an_agent_that_is_broken_or_of_another_build_is_replaced() {
     windows.wsl_with(&inside(&store), b"broken");
     let mended = windows.locald(["vm", "start"]).succeed();
     assert!(
-        mended.stderr.contains("it is replaced"),
+        mended.stderr.contains("locald replaces it"),
         "{}",
         mended.stderr
     );

@@ -26,9 +26,10 @@ fn a_machine_is_made_looked_at_stopped_and_removed() {
     windows.locald(["vm", "restart"]).succeed();
     windows.locald(["vm", "stop", "--now"]).succeed();
     assert_eq!(status(), "stopped");
-    windows
-        .locald(["vm", "reset"])
-        .fail(111, "nobody is there to be asked");
+    windows.locald(["vm", "reset"]).fail(
+        111,
+        "standard input is not a terminal, so locald cannot ask",
+    );
     windows.locald(["vm", "reset", "--yes"]).succeed();
     windows.locald(["vm", "reset", "--yes"]).succeed();
     assert_eq!(windows.wsl(&["--list", "--quiet"]), "");

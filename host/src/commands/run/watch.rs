@@ -88,9 +88,9 @@ pub(super) fn run(
 }
 
 fn nothing_to_watch(target: &str) -> Failure {
-    let message = format!("{target:?} is not a folder: there is nothing to watch");
+    let message = format!("{target:?} is not a folder: --watch needs one");
     Failure::new(FailureKind::Invalid, message)
-        .with_hint("`--watch` builds a folder again and again: name one")
+        .with_hint("name a folder: `--watch` builds it again after each change")
 }
 
 /// Keeps the newest process running until a signal ends it.

@@ -32,7 +32,7 @@ impl SelectedServices {
             let message = if file.exists() {
                 format!("{} names no service", file.display())
             } else {
-                format!("there is no {}, which names services", file.display())
+                format!("there is no {}, which lists the services", file.display())
             };
             let failure = Failure::new(FailureKind::Invalid, message);
             return Err(failure.with_hint(

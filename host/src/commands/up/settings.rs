@@ -47,7 +47,10 @@ impl ServiceSettings {
                     "locald.toml says something else of {} now",
                     names.join(", ")
                 );
-                printer.warning(&text, Some("that counts from the next `locald up` on"));
+                printer.warning(
+                    &text,
+                    Some("the change takes effect at the next `locald up`"),
+                );
             }
             told = now;
             watch.changed().await;

@@ -65,7 +65,7 @@ fn disk_alone(options: ResizeOptions) -> Result<u64, Failure> {
         return Err(failure.with_hint("set them in .wslconfig; `--disk` is the machine's own"));
     }
     options.disk.map(|size| size.0).ok_or_else(|| {
-        let failure = Failure::new(protocol::FailureKind::Invalid, "there is no size to be set");
+        let failure = Failure::new(protocol::FailureKind::Invalid, "no size is given");
         failure.with_hint("`locald vm resize --disk 200GiB`")
     })
 }

@@ -17,7 +17,7 @@ pub(super) fn run(setup: Setup, command: &[String], printer: &mut Printer) -> Re
         return ended;
     }
     if !setup.machine.is_remote() {
-        let message = format!("the agent is {}: there is no other machine", setup.machine);
+        let message = format!("the agent is {}: it has no other machine", setup.machine);
         return Err(Failure::new(FailureKind::Invalid, message));
     }
     let stdio = terminal::stdio();

@@ -51,7 +51,7 @@ impl Child {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let program = format!("docker-credential-{}", request.helper);
         let Some(open) = stream.as_mut() else {
-            let reason = "whoever runs it is gone".to_owned();
+            let reason = "the helper process has ended".to_owned();
             return Err(HelperError::Unusable { program, reason });
         };
         exchange(open, request).unwrap_or_else(|error| {

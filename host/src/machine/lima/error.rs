@@ -12,7 +12,7 @@ use crate::machine::ssh::SshError;
 #[derive(Debug, thiserror::Error)]
 pub(in crate::machine) enum LimaError {
     /// There is no limactl.
-    #[error("lima is not installed: there is no limactl in PATH")]
+    #[error("lima is not installed: limactl is not on the PATH")]
     Missing,
     /// It is of an earlier time.
     #[error("limactl is version {version}, and locald needs 2.0.0 or newer")]
@@ -40,7 +40,7 @@ pub(in crate::machine) enum LimaError {
         reason: String,
     },
     /// limactl says nothing.
-    #[error("limactl {command} has not ended within {} s", limit.as_secs())]
+    #[error("limactl {command} did not end within {} s", limit.as_secs())]
     NoAnswer {
         /// Its first argument.
         command: String,
@@ -48,7 +48,7 @@ pub(in crate::machine) enum LimaError {
         limit: Duration,
     },
     /// limactl says what nobody knows.
-    #[error("limactl list says what cannot be read")]
+    #[error("the output of limactl list is not valid")]
     Malformed {
         /// Why.
         #[source]
@@ -63,13 +63,13 @@ pub(in crate::machine) enum LimaError {
         log: Vec<String>,
     },
     /// The guest runs, and its agent says nothing.
-    #[error("the machine has not answered within {} s", limit.as_secs())]
+    #[error("the machine did not answer within {} s", limit.as_secs())]
     Silent {
         /// How long was waited.
         limit: Duration,
     },
     /// lima has found something wrong.
-    #[error("lima says: {errors}")]
+    #[error("lima reports: {errors}")]
     Broken {
         /// All that it says.
         errors: String,

@@ -33,17 +33,17 @@ pub(super) async fn ensure_running(
     match instance.as_ref().map(|instance| instance.status.as_str()) {
         Some("Running") if machine.ssh().find_status().await.agent.is_some() => return Ok(()),
         Some("Running") => {
-            printer.note("The machine does not answer: it is started again");
+            printer.note("The machine does not answer: locald starts it again");
             limactl.stop_at_once().await?;
         }
         Some("Stopped") | None => {}
         Some("Installing" | "") => {
-            printer.note("The machine was left half made: it is made anew");
+            printer.note("The machine is incomplete: locald makes it again");
             limactl.delete().await?;
             return start(limactl, machine, None, printer).await;
         }
         Some(_) => {
-            printer.note("The machine has crashed: it is started again");
+            printer.note("The machine has crashed: locald starts it again");
             limactl.stop_at_once().await?;
         }
     }
@@ -59,7 +59,7 @@ async fn start(
 ) -> Result<(), LimaError> {
     match boot(limactl, machine, existing, printer).await {
         Err(error) if limactl.may_use_kvm() && error.is_of_kvm() => {
-            printer.note("KVM does not work here: the machine is emulated, which is slower");
+            printer.note("KVM does not work here: QEMU emulates the machine, which is slower");
             fs_err::write(machine.home.join(NO_KVM), "").map_err(LimaError::Folder)?;
             let limactl = machine.limactl().await?;
             limactl.stop_at_once().await?;

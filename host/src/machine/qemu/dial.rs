@@ -78,5 +78,5 @@ async fn call(mut stream: UnixStream) -> Result<UnixStream, QemuError> {
 
 fn answered(bytes: &[u8]) -> QemuError {
     let text = String::from_utf8_lossy(bytes);
-    QemuError::Dial(format!("is somebody else's: it answers {text:?}"))
+    QemuError::Dial(format!("belongs to another program: it answers {text:?}"))
 }

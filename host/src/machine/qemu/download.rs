@@ -24,7 +24,7 @@ const LIMIT: u64 = 1 << 30;
 /// Why a guest could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DownloadError {
-    #[error("the guest at {url} has no guest-digest: only a known guest is started")]
+    #[error("the guest at {url} has no guest-digest, which locald needs")]
     NoDigest { url: String },
     #[error("guest-digest is not valid")]
     BadDigest(#[from] BadGuestDigest),
@@ -42,7 +42,7 @@ pub(super) enum DownloadError {
         found: GuestDigest,
         wanted: GuestDigest,
     },
-    #[error("the guest from {url} is no .tar.gz of a guest")]
+    #[error("the guest from {url} is not a .tar.gz of a guest")]
     NoArchive {
         url: String,
         #[source]

@@ -32,13 +32,13 @@ pub(super) enum QemuError {
     EndedAtStart { log: Vec<String> },
     #[error("the machine's agent did not listen within {} s{}", time.as_secs(), of_log(log))]
     StartDeadline { time: Duration, log: Vec<String> },
-    #[error("the machine ended without having been asked to: {how}")]
+    #[error("the machine crashed: {how}")]
     Crashed { how: String },
-    #[error("the machine runs, and does not answer within {} s", time.as_secs())]
+    #[error("the machine runs but did not answer within {} s", time.as_secs())]
     Hung { time: Duration },
-    #[error("the machine was asked to stop, and still runs after {} s", time.as_secs())]
+    #[error("the machine still runs {} s after the request to stop", time.as_secs())]
     StillRunning { time: Duration },
-    #[error("the machine's agent is {found} also after a new start")]
+    #[error("the machine still has the agent {found} after a restart")]
     OtherAgent { found: String },
     #[error("the machine's socket {}", .0)]
     Dial(String),

@@ -75,7 +75,7 @@ impl Start<'_> {
                     self.folder.kill().await?;
                     probe::note_broken_kvm(self.folder);
                     self.printer
-                        .note("KVM does not work here: the machine is emulated, which is slower");
+                        .note("KVM does not work here: QEMU emulates the machine, which is slower");
                 }
             }
         }
@@ -203,7 +203,7 @@ fn virtual_size(disk: &Path) -> Result<u64, QemuError> {
     if header.starts_with(b"QFI\xfb") {
         Ok(size)
     } else {
-        let said = format!("{} is no qcow2 file", disk.display());
+        let said = format!("{} is not a qcow2 file", disk.display());
         Err(QemuError::Program {
             program: "qemu-img",
             said,

@@ -15,7 +15,7 @@ use crate::machine::colon;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WslError {
     /// Windows without WSL, or no Windows.
-    #[error("there is no wsl.exe here")]
+    #[error("wsl.exe is not installed")]
     NoProgram,
     /// It is there and cannot be started.
     #[error("wsl.exe cannot be started")]
@@ -37,7 +37,7 @@ pub(super) enum WslError {
     #[error("there is no {}, the machine's root file system", .0.display())]
     NoRoot(PathBuf),
     /// WSL takes no such path.
-    #[error("the path {} is no Unicode", .0.display())]
+    #[error("the path {} is not Unicode", .0.display())]
     Path(PathBuf),
     /// The distribution's agent is of no use, and there is no other.
     #[error("the machine's agent does not answer, and no other came with this locald")]
@@ -69,7 +69,7 @@ impl WslError {
             Self::NoProgram => {
                 "on Windows, as administrator: `wsl --install --no-distribution`; then restart"
             }
-            Self::Start(_) => "`wsl --status` in a console tells more",
+            Self::Start(_) => "run `wsl --status` in a console for details",
             Self::Silent { .. } => Code::Timeout.remedy(),
             Self::Refused { code, .. } => code.remedy(),
             Self::NoRoot(_) | Self::NoAgent => "unpack the archive of locald again, all of it",

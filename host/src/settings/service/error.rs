@@ -26,7 +26,7 @@ pub(crate) enum ServiceError {
     ImageAnd(&'static str),
     #[error("has `build = false` and no `image`")]
     NothingToRun,
-    #[error("depends on `{name}`, which is no service here")]
+    #[error("depends on `{name}`, which is not a service of this file")]
     UnknownDependency { name: String, known: Vec<String> },
     #[error("depends on itself: {}", .0.join(" needs "))]
     Circle(Vec<String>),
@@ -38,11 +38,11 @@ pub(crate) enum ServiceError {
     HealthPort,
     #[error("has an empty command")]
     Command,
-    #[error("has {text:?} for `{key}`, which is no time")]
+    #[error("has {text:?} for `{key}`, which is not a valid duration")]
     Time { key: &'static str, text: String },
     #[error("has the stop signal {0:?}, which locald does not know")]
     Signal(String),
-    #[error("has the variable {0:?}, which is no name")]
+    #[error("has the variable {0:?}, which is not a valid name")]
     Variable(String),
 }
 

@@ -79,7 +79,7 @@ pub(in crate::sync::source) fn stamp(metadata: &Metadata) -> u64 {
 pub(crate) fn refusal(name: &[u8]) -> Option<String> {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     let Ok(text) = std::str::from_utf8(name) else {
-        return Some("its name is no Unicode".to_owned());
+        return Some("its name is not valid Unicode".to_owned());
     };
     let is_special = |it: char| it < ' ' || "<>:\"|?*\\".contains(it);
     if let Some(special) = text.chars().find(|it| is_special(*it)) {
