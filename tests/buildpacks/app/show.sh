@@ -1,0 +1,10 @@
+# Prints the environment of a process.
+echo "user: $(id -u):$(id -g), groups $(id -G | tr ' ' '\n' | sort -n | xargs)"
+echo "home: $HOME, host: $HOSTNAME, folder: $PWD, umask $(umask)"
+echo "modules: $(cat modules/greeting.txt) $(readlink modules) $(readlink modules/application) $MODULES"
+echo "limits: memory $MEMORY_LIMIT, processors $PROCESSOR_LIMIT"
+echo "options: $OPTIONS"
+echo "surroundings: $SURROUNDINGS"
+echo "node: $(node --version) in $NODE_HOME"
+echo "home in bills of materials: $(cd /layers/sbom/launch && grep -rlF "$HOME/" . | sort | xargs)"
+env | cut -d= -f1 | sort | xargs echo "variables:"
