@@ -1,11 +1,12 @@
 //! Runs the five phases of the lifecycle, each in a container of its own.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod container;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use protocol::event::Phase;
-use protocol::request::{EnvVar, Stdio};
+use protocol::request::EnvVar;
 use protocol::{Channel, Event, Failure, FailureKind};
 use rustix::process::{Resource, getrlimit};
 
@@ -18,12 +19,8 @@ use super::{layer_env, libraries};
 use crate::Agent;
 use crate::buildpack_build::lifecycle;
 use crate::buildpack_build::lifecycle_registry::Names;
-use crate::container::{
-    Access, Container, ContainerSpec, Created, Mount, MountKind, Network, Upper, User,
-};
+use crate::container::{Container, Created, Network};
 use crate::process::attach::pass_on;
-use crate::process::ca_bundle;
-use crate::process::environment::{self, Environment, HOME};
 use crate::registry::Registry;
 use crate::request::stream::RequestStream;
 use crate::store::Temporary;
@@ -38,16 +35,6 @@ const ALL: [Phase; 5] = [
     Phase::Build,
     Phase::Export,
 ];
-/// Where phases that speak to the registry find who vouches for it.
-const AUTHORITY: &str = "/platform/locald-registry.pem";
-const AUTHORITY_FILE: &str = "authority.pem";
-/// The lifecycle parses all certificates that it finds whenever it starts, for
-/// 10 ms, whether it will need one or not. Buildpacks are not handed the
-/// variables that say where they are.
-const NO_CERTIFICATES: &str = "/dev/null";
-/// A directory that no image has: one that is there would be read.
-const NO_DIRECTORY: &str = "/nonexistent";
-
 pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
     pub(super) stream: &'a RequestStream,
@@ -87,7 +74,7 @@ impl Phases<'_> {
             let written = fs_err::write(self.directory.path(name), text);
             written.map_err(|error| Failure::from_error(FailureKind::Store, &error))
         };
-        write(AUTHORITY_FILE, self.authority)?;
+        write(container::AUTHORITY_FILE, self.authority)?;
         // The user's own variables come first.
         let given = |name: &str| {
             self.resolved
@@ -175,155 +162,6 @@ impl Phases<'_> {
         out.and(err)?;
         Ok(container.wait().await?.0)
     }
-
-    fn spec(&self, phase: Phase) -> Result<ContainerSpec, Failure> {
-        let options = self.options();
-        let (upper, work) = self
-            .directory
-            .scratch(phase)
-            .map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
-        Ok(ContainerSpec {
-            lowers: self.lowers.clone(),
-            upper: Upper::Directory { upper, work },
-            directories: Vec::new(),
-            mounts: self.mounts(phase),
-            args: lifecycle::arguments(phase, &options),
-            env: self.environment(phase, &options),
-            cwd: lifecycle::LAYERS.into(),
-            user: User {
-                uid: self.images.builder.uid,
-                gid: self.images.builder.gid,
-                groups: Vec::new(),
-            },
-            hostname: "locald".to_owned(),
-            network: self.network(phase),
-            stdio: Stdio::Pipes,
-            extra_hosts: self.extra_hosts(phase),
-        })
-    }
-
-    fn options(&self) -> lifecycle::Options {
-        let request = &self.resolved.request;
-        lifecycle::Options {
-            api: self.images.builder.api,
-            image: self.resolved.name().to_string(),
-            tags: self.resolved.tags(),
-            run_image: self.images.run_name_as_written.clone(),
-            clear_cache: request.clear_cache,
-            process_type: request.default_process.clone(),
-            creation_time: request.creation_time,
-            verbosity: request.verbosity,
-            uid: self.images.builder.uid,
-            gid: self.images.builder.gid,
-        }
-    }
-
-    fn mounts(&self, phase: Phase) -> Vec<Mount> {
-        let directory = self.directory;
-        let bind = |source: PathBuf, target: &str, access| Mount {
-            target: target.into(),
-            access,
-            kind: MountKind::Bind { source },
-        };
-        let mut mounts = vec![
-            bind(
-                directory.path("layers"),
-                lifecycle::LAYERS,
-                Access::ReadWrite,
-            ),
-            bind(directory.path("tmp"), "/tmp", Access::ReadWrite),
-        ];
-        match phase {
-            Phase::Detect | Phase::Build => {
-                mounts.push(bind(
-                    directory.path("platform"),
-                    lifecycle::PLATFORM,
-                    Access::ReadOnly,
-                ));
-            }
-            Phase::Analyze => {}
-            Phase::Restore | Phase::Export => {
-                mounts.push(bind(directory.cache(), lifecycle::CACHE, Access::ReadWrite));
-            }
-        }
-        if phase == Phase::Build {
-            let cache = directory.build_cache();
-            mounts.push(bind(cache, lifecycle::BUILD_CACHE, Access::ReadWrite));
-        }
-        if speaks_to_registry(phase) {
-            let authority = directory.path(AUTHORITY_FILE);
-            mounts.push(bind(authority, AUTHORITY, Access::ReadOnly));
-        }
-        for tree in self.buildpack_trees {
-            mounts.push(Mount {
-                target: tree.target.clone(),
-                access: Access::ReadOnly,
-                kind: MountKind::Bind {
-                    source: tree.path.clone(),
-                },
-            });
-        }
-        if !matches!(phase, Phase::Analyze | Phase::Restore) {
-            mounts.push(self.workspace());
-        }
-        mounts
-    }
-
-    /// The application's source, with what the phases have changed of it.
-    fn workspace(&self) -> Mount {
-        Mount {
-            target: lifecycle::WORKSPACE.into(),
-            access: Access::ReadWrite,
-            kind: MountKind::Overlay {
-                lower: self.directory.source.clone(),
-                upper: self.directory.path("workspace/upper"),
-                work: self.directory.path("workspace/work"),
-            },
-        }
-    }
-
-    fn environment(&self, phase: Phase, options: &lifecycle::Options) -> Vec<(String, String)> {
-        let mut env = Environment::from(self.images.builder.env.clone());
-        env.set_default("PATH", environment::PATH);
-        env.set_default(HOME, &self.home);
-        env.extend(lifecycle::environment(phase, options));
-        let certificates = if speaks_to_registry(phase) {
-            AUTHORITY
-        } else {
-            NO_CERTIFICATES
-        };
-        env.set("SSL_CERT_FILE", certificates);
-        env.set("SSL_CERT_DIR", NO_DIRECTORY);
-        if phase == Phase::Build || phase == Phase::Detect {
-            // The lifecycle hands these, and only these, on to buildpacks.
-            for EnvVar { name, value } in ca_bundle::proxies(&self.resolved.request.access) {
-                env.set(&name, value);
-            }
-        }
-        env.into_pairs()
-    }
-
-    fn network(&self, phase: Phase) -> Network {
-        match phase {
-            Phase::Build => self.build_network.clone(),
-            Phase::Detect => Network::None,
-            _ => self.registry_network.clone(),
-        }
-    }
-
-    fn extra_hosts(&self, phase: Phase) -> Vec<(String, IpAddr)> {
-        if !speaks_to_registry(phase) {
-            return Vec::new();
-        }
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let foreign = self.names.foreign();
-        foreign.map(|host| (host.clone(), here)).collect()
-    }
-}
-
-/// No buildpack runs in these.
-fn speaks_to_registry(phase: Phase) -> bool {
-    matches!(phase, Phase::Analyze | Phase::Restore | Phase::Export)
 }
 
 /// Why a phase has failed. A program in Go reserves far more address space than

@@ -25,6 +25,7 @@ use crate::request::stream::{Inputs, RequestStream};
 use crate::store::layer::LayerError;
 use crate::store::layer::merged::Merged;
 use crate::store::{Image, UseKind};
+use crate::sync::live_folder;
 
 mod launch;
 
@@ -50,11 +51,8 @@ pub async fn shell(
     let cache_lock = cache.in_use().await?;
     let state = agent.store.temporary()?;
     let directory = |name: &str| directory(state.path(), name);
-    let source = match &*request.folder {
-        "" => crate::sync::live_folder::tree(project.path()),
-        folder => folder.into(),
-    };
-    let mut mounts = mounts(&layout, source, state.path())?;
+    let folder = folder(&request, project.path());
+    let mut mounts = mounts(&layout, folder, state.path())?;
     mounts.extend(reused_layers(agent, &app, &layout.layers())?);
     let root = agent
         .store
@@ -68,7 +66,7 @@ pub async fn shell(
         app: &app,
         state: state.path(),
     };
-    let given = environment(&request, &record, &builder, &root)?;
+    let given = given_environment(&request, &record, &builder, &root)?;
     let env = launch.environment(given).await?;
     let env = with_build_layers(&env, &layout.layers(), &request)?;
     let spec = ContainerSpec {
@@ -97,6 +95,15 @@ pub async fn shell(
     drop(cache_lock);
     cache.sweep(&agent.store)?;
     reply
+}
+
+/// The project's folder: the host's own, or the copy of the live folder if the
+/// host is on another machine.
+fn folder(request: &ShellRequest, project: &Path) -> PathBuf {
+    match &*request.folder {
+        "" => live_folder::tree(project),
+        folder => folder.into(),
+    }
 }
 
 /// What the last build of the project left: its record and its image.
@@ -211,8 +218,8 @@ fn arguments(request: &ShellRequest) -> Vec<String> {
     request.command.clone()
 }
 
-/// What the launcher begins with.
-fn environment(
+/// The environment that the launcher gets.
+fn given_environment(
     request: &ShellRequest,
     record: &BuildRecord,
     builder: &Image,

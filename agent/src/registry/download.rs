@@ -77,22 +77,7 @@ pub(super) async fn download(
     let mut done = 0;
     let mut breaks = 0;
     while done < blob.size {
-        let mut response = ask(client, repository, blob, done, &what).await?;
-        let mut skip = match begin(&response) {
-            Some(begin) if begin <= done => done - begin,
-            // What is in between would be missing: from the beginning, then.
-            _ => {
-                response = ask(client, repository, blob, 0, &what).await?;
-                match begin(&response) {
-                    Some(0) => done,
-                    _ => {
-                        return Err(
-                            client.protocol_error(&what, "another range than it was asked for")
-                        );
-                    }
-                }
-            }
-        };
+        let (mut response, mut skip) = resume(client, repository, blob, done, &what).await?;
         let (mut body_timeout, mut reason) = (client.body_timeout(), String::new());
         loop {
             let chunk = match body_timeout.next(response.chunk()).await {
@@ -135,7 +120,29 @@ pub(super) async fn download(
     Ok(())
 }
 
-async fn ask(
+/// Asks for the bytes after the first `done`; returns the response, and how many
+/// of its bytes are to be skipped.
+async fn resume(
+    client: &RegistryClient,
+    repository: &str,
+    blob: &Descriptor,
+    done: u64,
+    what: &str,
+) -> Result<(Response, u64), RegistryError> {
+    let response = get(client, repository, blob, done, what).await?;
+    match begin(&response) {
+        Some(begin) if begin <= done => return Ok((response, done - begin)),
+        // What is in between would be missing: from the beginning, then.
+        _ => {}
+    }
+    let response = get(client, repository, blob, 0, what).await?;
+    match begin(&response) {
+        Some(0) => Ok((response, done)),
+        _ => Err(client.protocol_error(what, "another range than it was asked for")),
+    }
+}
+
+async fn get(
     client: &RegistryClient,
     repository: &str,
     blob: &Descriptor,
