@@ -28,7 +28,7 @@ use crate::report::MachineState;
 use crate::settings::SshDestination;
 
 pub(super) use doctor::checks;
-use remote::{Greeting, Service};
+use remote::{AgentScope, Greeting};
 
 /// A whole connection, when a machine is only looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ pub(crate) struct Ssh {
     name: String,
     /// What ssh is told besides our own options, the machine's name last.
     arguments: Vec<String>,
-    service: Service,
+    scope: AgentScope,
 }
 
 /// The machine cannot be used.
@@ -92,7 +92,7 @@ impl Ssh {
         Self {
             name: format!("ssh://{destination}"),
             arguments,
-            service: Service::OwnAgent,
+            scope: AgentScope::OwnAgent,
         }
     }
 
@@ -106,7 +106,7 @@ impl Ssh {
             arguments: ["-F", &configuration, "-o", "ControlMaster=no", host]
                 .map(str::to_owned)
                 .to_vec(),
-            service: Service::MachinesAgent,
+            scope: AgentScope::MachinesAgent,
         }
     }
 
@@ -154,7 +154,7 @@ impl Ssh {
         manner: Manner,
         printer: Option<&mut Printer>,
     ) -> Result<Option<AgentConnection>, SshError> {
-        let mut command = self.command(manner, &remote::start(agents, self.service));
+        let mut command = self.command(manner, &remote::start(agents, self.scope));
         if manner == Manner::Quiet {
             command.stderr(Stdio::null());
         }

@@ -24,7 +24,7 @@ const NO_WRAP: &str = "\u{1b}[?7l";
 const WRAP: &str = "\u{1b}[?7h";
 
 /// What is known of a terminal.
-pub(super) trait Window: Send {
+pub(super) trait TerminalWindow: Send {
     /// Columns and rows; nothing while others have the terminal.
     fn size(&self) -> Option<(usize, usize)>;
     /// Whether standard output is the same terminal.
@@ -38,7 +38,7 @@ pub(super) struct Region(usize);
 /// A terminal.
 pub(super) struct Display {
     writer: Box<dyn Write + Send>,
-    window: Box<dyn Window>,
+    window: Box<dyn TerminalWindow>,
     regions: usize,
     live: BTreeMap<Region, Vec<String>>,
     /// The live lines as they are on the screen.
@@ -47,7 +47,7 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub(super) fn new(writer: Box<dyn Write + Send>, window: Box<dyn Window>) -> Self {
+    pub(super) fn new(writer: Box<dyn Write + Send>, window: Box<dyn TerminalWindow>) -> Self {
         Self {
             writer,
             window,

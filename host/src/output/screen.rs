@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::live::{Display, Region, Window};
+use super::live::{Display, Region, TerminalWindow};
 use super::shared::Shared;
 
 /// Standard error, with or without live lines.
@@ -18,7 +18,7 @@ pub(super) enum Screen {
 }
 
 impl Screen {
-    pub(super) fn terminal(writer: Box<dyn Write + Send>, window: Box<dyn Window>) -> Self {
+    pub(super) fn terminal(writer: Box<dyn Write + Send>, window: Box<dyn TerminalWindow>) -> Self {
         let mut display = Display::new(writer, window);
         let region = display.region();
         Self::Terminal {

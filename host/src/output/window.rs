@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use super::live::Window;
+use super::live::TerminalWindow;
 use crate::platform::terminal;
 
 /// Columns and rows of a terminal that does not know its size, as a serial
@@ -21,7 +21,7 @@ impl StandardError {
     }
 }
 
-impl Window for StandardError {
+impl TerminalWindow for StandardError {
     fn size(&self) -> Option<(usize, usize)> {
         if !terminal::is_in_foreground() {
             return None;

@@ -49,7 +49,7 @@ pub(crate) struct RuntimeFolder {
 
 /// Held by the one that runs, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(crate) struct RuntimeLock {
     _file: File,
 }
 
@@ -104,11 +104,11 @@ impl RuntimeFolder {
     }
 
     /// Makes the folder, private to its user, and takes the lock.
-    pub(crate) fn lock(&self) -> Result<Lock, RuntimeFolderError> {
+    pub(crate) fn lock(&self) -> Result<RuntimeLock, RuntimeFolderError> {
         imp::create(&self.path).map_err(self.failed())?;
         let file = self.open_lock().map_err(self.failed())?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(RuntimeLock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(RuntimeFolderError::Runs),
             Err(TryLockError::Error(source)) => Err(self.failed()(source)),
         }

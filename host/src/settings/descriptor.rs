@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::inline::InlineBuildpack;
 use super::{SettingsError, SourceFilter, document, variable};
-use tables::{File, Member, Table};
+use tables::{File, GroupMember, Table};
 
 /// What locald takes from the file.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,7 @@ fn is_ours(key: &str, is_old: bool) -> bool {
 fn from_table(path: &Path, table: Table) -> Result<Descriptor, SettingsError> {
     let variables = table.env.build.into_iter().chain(table.build.env);
     let variables = variables.filter(|it| counts(&it.exec_env));
-    let entries = |members: Vec<Member>, list| {
+    let entries = |members: Vec<GroupMember>, list| {
         let members = members.into_iter().filter(|it| counts(&it.exec_env));
         let entries = members.map(|member| entry(path, member, list));
         entries.collect::<Result<Vec<_>, _>>()
@@ -116,8 +116,8 @@ fn filter(
     }
 }
 
-fn entry(path: &Path, member: Member, list: List) -> Result<Entry, SettingsError> {
-    let Member {
+fn entry(path: &Path, member: GroupMember, list: List) -> Result<Entry, SettingsError> {
+    let GroupMember {
         id,
         version,
         uri,

@@ -165,7 +165,7 @@ fn a_home_is_no_source_and_locald_is_in_none() {
             .env("HOME", &text)
             .home(&home)
     };
-    let output = build(&[]).fail(118, "holds your whole home folder");
+    let output = build(&[]).fail(118, "contains your whole home folder");
     assert!(output.stderr.contains("--yes"), "{}", output.stderr);
     assert_eq!(files(&build(&["--yes"]).succeed()), ["a"]);
 }

@@ -364,7 +364,7 @@ health_check = {{ command = "exit 4", timeout = "300ms" }}
 fn what_cannot_work_is_said() {
     let app = App::web();
     let run = || locald(["up"]).current_dir(app.path());
-    run().fail(111, "which names services");
+    run().fail(111, "which lists the services");
     app.write("locald.toml", "[services.web]\nprot = 80\n");
     run().fail(111, "locald.toml:2: unknown key `prot`");
     let shop = Shop::new("");

@@ -45,14 +45,7 @@ pub(super) fn run(
     let launch = Launch {
         name: prepared.name().to_owned(),
         image: prepared.name().to_owned(),
-        program: if options.command {
-            ServiceProgram::Command(options.args)
-        } else {
-            ServiceProgram::Process {
-                process: options.process,
-                args: options.args,
-            }
-        },
+        program: program(options.command, options.process, options.args),
         env,
         proxies: proxies(options.proxy),
         port: None,
@@ -85,6 +78,15 @@ pub(super) fn run(
         let rebuilder = Rebuilder::new(inputs, prepared, digest, &mut background);
         keep(launch, rebuilder, &session, printer).await
     })
+}
+
+/// A command, or a process of the image.
+fn program(is_command: bool, process: Option<String>, args: Vec<String>) -> ServiceProgram {
+    if is_command {
+        ServiceProgram::Command(args)
+    } else {
+        ServiceProgram::Process { process, args }
+    }
 }
 
 fn nothing_to_watch(target: &str) -> Failure {

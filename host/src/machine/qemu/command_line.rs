@@ -61,7 +61,6 @@ pub(super) fn run_config(
     RunConfig { device, qemu }
 }
 
-#[expect(clippy::too_many_lines, reason = "a plain table")]
 fn arguments(
     shape: &Shape,
     guest: &Guest,
@@ -115,6 +114,13 @@ fn arguments(
             &format!("console={console} quiet panic=-1{clock}"),
         )
         .option("-serial", "file:serial.log");
+    devices(&mut line, transport);
+    settings(&mut line, shape);
+    line.0
+}
+
+/// Disk, network, memory balloon and vsock.
+fn devices(line: &mut Line, transport: Transport) {
     line.option(
         "-drive",
         "file=../data.qcow2,format=qcow2,if=none,id=data,discard=unmap,detect-zeroes=unmap",
@@ -132,6 +138,11 @@ fn arguments(
             line.option("-device", &format!("vhost-vsock-pci,guest-cid={cid}"))
         }
     };
+}
+
+/// The files and values that the agent reads from QEMU's firmware
+/// configuration.
+fn settings(line: &mut Line, shape: &Shape) {
     line.option("-fw_cfg", "name=opt/locald/token,file=../token");
     line.option(
         "-fw_cfg",
@@ -141,7 +152,6 @@ fn arguments(
         let idle = idle.as_secs();
         line.option("-fw_cfg", &format!("name=opt/locald/idle,string={idle}"));
     }
-    line.0
 }
 
 #[derive(Debug, Default)]

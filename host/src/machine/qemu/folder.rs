@@ -42,7 +42,7 @@ pub(super) struct MachineFolder {
 
 /// A lock that ends with its holder.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct StartLock {
     _file: std::fs::File,
 }
 
@@ -94,7 +94,7 @@ impl MachineFolder {
 
     /// Waits until nobody else starts or removes the machine; `on_wait` is
     /// called when it must wait.
-    pub(super) async fn lock(&self, on_wait: impl FnOnce()) -> Result<Lock, QemuError> {
+    pub(super) async fn lock(&self, on_wait: impl FnOnce()) -> Result<StartLock, QemuError> {
         let path = self.root.join("start.lock");
         let step = || QemuError::io(format!("lock {}", path.display()));
         let mut on_wait = Some(on_wait);
@@ -116,7 +116,7 @@ impl MachineFolder {
             };
             // The folder may have been removed meanwhile, and made again.
             if !waited || is_file(&file, &path) {
-                return Ok(Lock { _file: file });
+                return Ok(StartLock { _file: file });
             }
         }
     }

@@ -65,14 +65,14 @@ fn directory(agent: &AgentFile) -> String {
 
 /// What the agent is to the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(super) enum AgentScope {
     /// One of this host, with the rights of who logs in.
     OwnAgent,
     /// The machine's, with all rights.
     MachinesAgent,
 }
 
-impl Service {
+impl AgentScope {
     fn command(self) -> &'static str {
         match self {
             Self::OwnAgent => "exec \"$a\" stdio",
@@ -85,13 +85,13 @@ impl Service {
 }
 
 /// Executes the agent that fits the machine, or says that it is not there.
-pub(super) fn start(agents: &[AgentFile], service: Service) -> String {
+pub(super) fn start(agents: &[AgentFile], scope: AgentScope) -> String {
     let case = |agent: &AgentFile| {
         let patterns = patterns(agent.architecture);
         format!("{patterns}) b={};; ", directory(agent))
     };
     let cases: String = agents.iter().map(case).collect();
-    let command = service.command();
+    let command = scope.command();
     format!(
         "b=; case \"$(uname -s)-$(uname -m)\" in {cases}esac; a=\"{AGENTS}/$b/locald-agent\"; \
          if [ -n \"$b\" ] && [ -x \"$a\" ]; then echo \"{READY}\"; {command}; fi; \
@@ -154,7 +154,7 @@ mod tests {
     fn an_agent_is_stored_whole_and_then_executed() {
         let home = tempfile::tempdir().unwrap();
         let program = b"#!/bin/sh\necho agent \"$@\"\n";
-        let first = run(&start(&[agent()], Service::OwnAgent), home.path(), b"");
+        let first = run(&start(&[agent()], AgentScope::OwnAgent), home.path(), b"");
         let said = String::from_utf8(first.stdout).unwrap();
         let Some(Greeting::Missing { system }) = Greeting::parse(said.trim_end()) else {
             unreachable!("{said}")
@@ -163,11 +163,11 @@ mod tests {
         let size = program.len() as u64;
         let half = run(&store(&agent(), size), home.path(), &program[..9]);
         assert!(!half.status.success());
-        let still = run(&start(&[agent()], Service::OwnAgent), home.path(), b"");
+        let still = run(&start(&[agent()], AgentScope::OwnAgent), home.path(), b"");
         assert!(still.stdout.starts_with(MISSING.as_bytes()));
         let whole = run(&store(&agent(), size), home.path(), program);
         assert!(whole.status.success(), "{whole:?}");
-        let started = run(&start(&[agent()], Service::OwnAgent), home.path(), b"");
+        let started = run(&start(&[agent()], AgentScope::OwnAgent), home.path(), b"");
         assert_eq!(started.stdout, b"locald: ready\nagent stdio\n");
         let removed = run(REMOVE, home.path(), b"");
         assert!(removed.status.success());

@@ -63,7 +63,7 @@ impl io::Write for Emulator {
     }
 }
 
-impl Window for Emulator {
+impl TerminalWindow for Emulator {
     fn size(&self) -> Option<(usize, usize)> {
         Some(self.0.lock().unwrap().size())
     }

@@ -54,10 +54,10 @@ pub(super) struct Table {
     pub(super) builder: Option<String>,
     pub(super) include: Option<Vec<String>>,
     pub(super) exclude: Option<Vec<String>>,
-    pub(super) group: Vec<Member>,
+    pub(super) group: Vec<GroupMember>,
     pub(super) pre: Around,
     pub(super) post: Around,
-    pub(super) build: BuildTable,
+    pub(super) build: IoBuildTable,
     pub(super) env: EnvTable,
 }
 
@@ -65,12 +65,12 @@ pub(super) struct Table {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Around {
-    pub(super) group: Vec<Member>,
+    pub(super) group: Vec<GroupMember>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(super) struct BuildTable {
+pub(super) struct IoBuildTable {
     pub(super) env: Vec<Variable>,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct OldTable {
     builder: Option<String>,
     include: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
-    buildpacks: Vec<Member>,
+    buildpacks: Vec<GroupMember>,
     pre: Around,
     post: Around,
     env: Vec<Variable>,
@@ -96,7 +96,7 @@ pub(super) struct OldTable {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(super) struct Member {
+pub(super) struct GroupMember {
     pub(super) id: Option<String>,
     pub(super) version: Option<String>,
     pub(super) uri: Option<String>,
@@ -116,7 +116,7 @@ pub(super) struct Variable {
 impl OldTable {
     /// A file without a version may be meant as either.
     pub(super) fn with(self, new: Table) -> Table {
-        let both = |mut old: Vec<Member>, new: Vec<Member>| {
+        let both = |mut old: Vec<GroupMember>, new: Vec<GroupMember>| {
             old.extend(new);
             old
         };
@@ -132,7 +132,7 @@ impl OldTable {
             group: both(self.buildpacks, new.group),
             pre: around(self.pre, new.pre),
             post: around(self.post, new.post),
-            build: BuildTable { env },
+            build: IoBuildTable { env },
             env: new.env,
         }
     }
