@@ -67,7 +67,7 @@ pub enum BuilderError {
     Unusable {
         /// Familiar name.
         image: String,
-        /// Why.
+        /// The reason, as a clause.
         reason: String,
     },
     /// No common Platform API.

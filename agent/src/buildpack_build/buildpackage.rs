@@ -40,7 +40,7 @@ pub enum BuildpackageError {
     Malformed {
         /// Familiar name.
         image: String,
-        /// Why.
+        /// The reason, as a clause.
         reason: String,
     },
 }

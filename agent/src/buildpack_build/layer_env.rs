@@ -39,7 +39,7 @@ pub enum LayerEnvError {
     Read {
         /// Below the layers directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -48,7 +48,7 @@ pub enum LayerEnvError {
     Toml {
         /// Below the layers directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<toml::de::Error>,
     },

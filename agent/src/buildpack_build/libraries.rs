@@ -29,7 +29,7 @@ const USUAL: [&str; 9] = [
     "libresolv.so.",
     "ld-linux",
 ];
-/// Where the dynamic linker looks without being told.
+/// Where the dynamic linker looks by default.
 const DIRECTORIES: [&str; 6] = [
     "lib",
     "usr/lib",

@@ -44,18 +44,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Brings a blob of the run image into the store.
 pub type Fetch = Arc<dyn Fn(Digest) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// Is told of each blob that was written, and its size.
+/// Gets each blob that the lifecycle has written, with its size in bytes.
 pub type BlobForwarder = Box<dyn Fn(Digest, u64) + Send + Sync>;
 
 /// What the registry serves.
 pub struct RegistryContent {
-    /// Where blobs are, and go.
+    /// Holds the blobs that are read, and gets those that are written.
     pub store: Store,
-    /// Which images.
+    /// The images that the lifecycle may read and write.
     pub scope: Scope,
     /// For blobs that the store lacks.
     pub fetch: Fetch,
-    /// For blobs that are to go on.
+    /// Pushes blobs on, in a build with `--publish`.
     pub blob_forwarder: Option<BlobForwarder>,
 }
 

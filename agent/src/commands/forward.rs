@@ -20,7 +20,7 @@ pub(crate) async fn forward(
     stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    // Whoever finds no place waits for one.
+    // A connection that finds no place waits for one.
     let _place = agent.forwarded.acquire().await;
     let connection = connect(port).await?;
     // What is small is not to wait for more.

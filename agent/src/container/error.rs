@@ -18,9 +18,9 @@ pub enum ContainerError {
     /// The agent's own directory for containers.
     #[error("the state directory {} cannot be used", path.display())]
     State {
-        /// Which.
+        /// The path in the container.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -50,7 +50,7 @@ pub enum ContainerError {
     WorkingDirectory {
         /// Path in the container.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -70,7 +70,7 @@ pub enum ContainerError {
         program: String,
         /// Behind `#!` in a script, or the dynamic linker.
         interpreter: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

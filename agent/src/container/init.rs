@@ -141,7 +141,7 @@ fn identity(own: &str) -> String {
     ranges.collect()
 }
 
-/// After this, whoever breaks into init has won nothing.
+/// After this, an attacker who takes over init gains nothing.
 fn give_up() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;

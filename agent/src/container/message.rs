@@ -134,7 +134,7 @@ pub(super) enum SetupError {
     /// The image has something else than a directory at one of the
     /// container's own mount points.
     ReservedPath {
-        /// Which.
+        /// The path in the container.
         path: PathBuf,
     },
     /// The working directory cannot be entered.

@@ -32,9 +32,9 @@ pub enum NetworkError {
     /// The agent cannot listen in it.
     #[error("port {port} of a new network namespace cannot be listened on")]
     Listen {
-        /// Which.
+        /// The port.
         port: u16,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

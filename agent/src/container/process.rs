@@ -78,8 +78,8 @@ fn hand_over<T>(thread: &Thread<T>, job: T) -> io::Result<()> {
     }
 }
 
-/// Runs on the thread that lasts. Whoever asked may have gone meanwhile; then
-/// what was started goes, too.
+/// Runs on the thread that lasts. If the caller has gone meanwhile, the new
+/// process ends, too.
 async fn spawn<T: Send + 'static>(
     start: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

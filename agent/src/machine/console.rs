@@ -1,5 +1,5 @@
-//! Runs a program of the machine itself, outside of any container, for whoever
-//! maintains the machine.
+//! Runs a program of the machine itself, outside of any container, for
+//! maintenance of the machine.
 
 use std::fs::File;
 use std::io;

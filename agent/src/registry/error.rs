@@ -17,23 +17,23 @@ pub enum RegistryError {
     Settings {
         /// As people write it.
         registry: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No answer, after all attempts.
     #[error("{server} does not answer")]
     Unreachable {
-        /// Who.
+        /// The server that did not answer, or answered so.
         server: Server,
-        /// Why.
+        /// The cause.
         #[source]
         source: TransportError,
     },
     /// An answer that is an error, after all attempts.
     #[error("{server} answered {status} to {what}{}", detail(message))]
     Status {
-        /// Who.
+        /// The server that did not answer, or answered so.
         server: Server,
         /// HTTP status.
         status: u16,
@@ -100,7 +100,7 @@ pub enum RegistryError {
         image: String,
         /// Digest of the blob.
         digest: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: LayerError,
     },
@@ -109,7 +109,7 @@ pub enum RegistryError {
     Content {
         /// What was fetched.
         what: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: StoreError,
     },

@@ -166,8 +166,8 @@ impl Publication {
         }
     }
 
-    /// Uploads the rest of the image, now that it is complete and whoever
-    /// called the forwarder has gone.
+    /// Uploads the rest of the image, now that it is complete and the
+    /// caller has dropped the forwarder.
     pub async fn finish(
         self,
         store: &Store,

@@ -80,8 +80,9 @@ impl RegistryHost {
         Ok(credential)
     }
 
-    /// Why a token server is not to be trusted: it must be as safe as who names
-    /// it, and who is in the internet names none in the network of who asks.
+    /// Why a token server is not trusted; absent if it is. It must use https,
+    /// unless the registry itself uses http. A public registry may not name a
+    /// token server in the caller's private network.
     pub(super) fn refusal_of(&self, realm: &Url) -> Option<&'static str> {
         let is_safe = match realm.scheme() {
             "https" => true,

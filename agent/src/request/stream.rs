@@ -146,7 +146,7 @@ impl RequestStream {
 }
 
 impl SessionEnds {
-    /// Hands an input to the request, or a credential to whoever waits for it.
+    /// Hands an input to the request, or a credential to the caller that waits for it.
     pub async fn deliver(&self, incoming: Incoming) -> Result<(), HostGone> {
         if let Incoming::Input(Input::Credential {
             repository,

@@ -23,7 +23,7 @@ pub enum JoinError {
     Io {
         /// A verb and its object.
         action: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -32,7 +32,7 @@ pub enum ServeError {
     Listen {
         /// Path or port.
         address: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -17,7 +17,7 @@ pub enum StoreError {
         action: &'static str,
         /// Which file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -44,9 +44,9 @@ pub enum StoreError {
     Document {
         /// "manifest" or "configuration".
         what: &'static str,
-        /// Which.
+        /// The digest of the document.
         digest: Digest,
-        /// Why.
+        /// The reason, as a clause.
         reason: String,
     },
     /// A digest prefix fits more than one image.
@@ -57,7 +57,7 @@ pub enum StoreError {
     Index {
         /// The index file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -69,7 +69,7 @@ pub enum StoreError {
     UnknownNeeds {
         /// An image, or another entry of the index.
         reference: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<StoreError>,
     },

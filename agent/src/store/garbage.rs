@@ -51,7 +51,7 @@ impl Store {
 
     /// Removes what nothing references; returns the bytes freed. Fails, and
     /// removes nothing, when it is not known what some reference needs. Only
-    /// for who is [`alone`](Self::alone).
+    /// for a caller that is [`alone`](Self::alone).
     pub fn sweep(&self) -> Result<u64, StoreError> {
         let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
         for content in self.needs_of_all()? {

@@ -32,7 +32,7 @@ pub struct Descriptor {
     pub media_type: String,
     /// Address of the content.
     pub digest: Digest,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 

@@ -68,7 +68,7 @@ pub enum LayerError {
     Write {
         /// The entry's path.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -83,7 +83,7 @@ pub enum LayerError {
         length: usize,
         /// The entry's path.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

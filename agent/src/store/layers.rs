@@ -184,7 +184,7 @@ mod tests {
         extract().unwrap();
         assert!(!store.has_layer(&diff_id));
         assert!(store.is_extracted(&diff_id).unwrap());
-        // Whoever waits for it does not extract it again.
+        // A process that waits for it does not extract it again.
         store
             .extract_layer(&diff_id, Compression::None, &b"not read"[..], Hasher::new())
             .unwrap();

@@ -94,7 +94,7 @@ fn is_denied<T>(result: &io::Result<T>) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// Whoever removes the same tree may have been faster.
+/// Another process that removes the same tree may have been faster.
 fn unless_gone(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::NotFound => Ok(()),

@@ -73,7 +73,7 @@ pub enum SourceError {
     Write {
         /// In the tree.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -20,7 +20,7 @@ const USUAL_PERIOD: u64 = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
     layout: Layout,
-    /// Bytes.
+    /// Memory in bytes.
     memory: Option<u64>,
     cpu: Option<Quota>,
     processes: Option<u64>,
