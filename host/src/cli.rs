@@ -107,7 +107,7 @@ pub(crate) enum ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Build(BuildOptions),
+    Build(Box<BuildOptions>),
     Run(RunOptions),
     Shell(ShellOptions),
     Up(UpOptions),

@@ -32,7 +32,7 @@ mod variable;
 
 pub(crate) use build_table::BuildTable;
 pub(crate) use buildpack::BuildpackChoice;
-pub(crate) use choice::{NetworkChoice, PullChoice};
+pub(crate) use choice::{GitIgnoreChoice, NetworkChoice, PullChoice};
 pub(crate) use environment::EnvArgument;
 pub(crate) use error::SettingsError;
 pub(crate) use inline::{BuildpackFile, InlineBuildpack};
@@ -101,6 +101,7 @@ pub(crate) struct BuildSettings {
     pub(crate) pull: PullChoice,
     pub(crate) default_process: Option<String>,
     pub(crate) filter: SourceFilter,
+    pub(crate) gitignore: GitIgnoreChoice,
     /// The file that the filter comes from.
     pub(crate) descriptor: PathBuf,
     /// Keys of it that mean nothing.
@@ -250,7 +251,16 @@ impl Settings {
                 .unwrap_or(NetworkChoice::Host),
             pull: (flags.pull.or(table.pull).or(self.user.build.pull)).unwrap_or(PullChoice::Daily),
             default_process: first([&flags.default_process, &table.default_process, &none, &none]),
-            filter: self.descriptor.filter.clone(),
+            filter: if flags.include.is_empty() {
+                self.descriptor.filter.clone()
+            } else {
+                SourceFilter::Include(flags.include.clone())
+            },
+            gitignore: if flags.leaves_out_gitignore || table.gitignore == Some(false) {
+                GitIgnoreChoice::LeftOut
+            } else {
+                GitIgnoreChoice::Count
+            },
             descriptor: match &self.elsewhere {
                 Some(elsewhere) => elsewhere.file.clone(),
                 None => folder.join("project.toml"),

@@ -225,6 +225,8 @@ pub struct BuildRequest {
     pub force: bool,
     /// Whether locald's own buildpacks take part.
     pub embedded: EmbeddedBuildpacks,
+    /// Where the application's files come from.
+    pub origin: SourceOrigin,
 }
 
 impl BuildRequest {
@@ -274,6 +276,16 @@ pub enum EmbeddedBuildpacks {
     LeftOut,
     /// They are tried after all groups of the builder's order.
     Last,
+}
+
+/// Where the application's files come from. The mode of `/workspace` in the
+/// image depends on it, as with pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum SourceOrigin {
+    /// A folder: mode `0o777`.
+    Folder,
+    /// An archive: mode `0o755`, which the builder's directory has.
+    Archive,
 }
 
 /// The network of the build phase. No other phase has one, except for the

@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::event::Phase;
+use protocol::request::SourceOrigin;
 use protocol::{BuildVariable, Failure, FailureKind};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
 
@@ -141,8 +142,12 @@ impl Prepare<'_> {
         }
         // The application's own directory has this mode in the image, whatever
         // its folder has, as with pack.
-        let everybody = std::fs::Permissions::from_mode(0o777);
-        fs_err::set_permissions(root.join("workspace/upper"), everybody)?;
+        let mode = match self.resolved.request.origin {
+            SourceOrigin::Folder => 0o777,
+            SourceOrigin::Archive => 0o755,
+        };
+        let mode = std::fs::Permissions::from_mode(mode);
+        fs_err::set_permissions(root.join("workspace/upper"), mode)?;
         fs_err::create_dir_all(self.layout.cache())?;
         self.layout.build_cache().make()?;
         write_variables(&root.join("platform/env"), &self.resolved.request.env)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::BuildVariable;
-use protocol::request::{BuildRequest, Buildpack};
+use protocol::request::{BuildRequest, Buildpack, SourceOrigin};
 use serde::{Deserialize, Serialize};
 
 use crate::images::digest::{Digest, Hasher};
@@ -133,6 +133,9 @@ pub(super) fn fingerprint(inputs: &BuildInputs<'_>) -> Digest {
     }
     hasher.field("network", &format!("{:?}", request.network));
     hasher.field("created", &format!("{:?}", request.creation_time));
+    if request.origin == SourceOrigin::Archive {
+        hasher.field("origin", "archive");
+    }
     hasher.field("process", request.default_process.as_deref().unwrap_or(""));
     hasher.0.finish()
 }

@@ -47,6 +47,13 @@ pub(crate) struct BuildOptions {
     /// project.toml to use instead of the folder's own
     #[arg(short, long, value_name = "FILE")]
     pub(crate) descriptor: Option<PathBuf>,
+    /// Only files that match belong to the source, even if .gitignore excludes
+    /// them; repeat for several patterns, each as in .gitignore
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) include: Vec<String>,
+    /// Do not read .gitignore files, as pack does not
+    #[arg(long)]
+    pub(crate) no_gitignore: bool,
     /// Build-time variable; a name alone takes its value from this shell, and is
     /// left out if it has none
     #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
@@ -98,6 +105,8 @@ impl BuildOptions {
             pre_buildpacks: Vec::new(),
             post_buildpacks: Vec::new(),
             descriptor: None,
+            include: Vec::new(),
+            no_gitignore: false,
             env: Vec::new(),
             env_files: Vec::new(),
             no_embedded_buildpacks: false,
@@ -123,6 +132,8 @@ impl BuildOptions {
             buildpacks: self.buildpacks.clone(),
             pre_buildpacks: self.pre_buildpacks.clone(),
             post_buildpacks: self.post_buildpacks.clone(),
+            include: self.include.clone(),
+            leaves_out_gitignore: self.no_gitignore,
             env: self.env.clone(),
             env_files: self.env_files.clone(),
             leaves_out_embedded: self.no_embedded_buildpacks,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::event::Built;
-use protocol::request::{BuildRequest, Verbosity};
+use protocol::request::{BuildRequest, SourceOrigin, Verbosity};
 use protocol::{Event, Failure, FailureKind, Request};
 
 use super::{Start, announce, block_on, confirm, unexpected};
@@ -117,7 +117,13 @@ impl PreparedBuild {
         let builder_origin = build.builder_origin;
         let unknown_keys = build.unknown_keys.clone();
         let descriptor = build.descriptor.clone();
-        let request = request(build, options, identity, buildpacks, detail);
+        let request = BuildRequest {
+            origin: match project.archive {
+                None => SourceOrigin::Folder,
+                Some(_) => SourceOrigin::Archive,
+            },
+            ..request(build, options, identity, buildpacks, detail)
+        };
         let uploader = Arc::new(Uploader::new(trees));
         Ok(Self {
             request,
@@ -348,5 +354,6 @@ fn request(
         },
         force: options.force,
         embedded: build.embedded,
+        origin: SourceOrigin::Folder,
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct BuildTable {
     pub(super) network: Option<NetworkChoice>,
     pub(super) pull: Option<PullChoice>,
     pub(super) default_process: Option<String>,
+    /// Whether `.gitignore` files count.
+    pub(super) gitignore: Option<bool>,
 }
 
 impl BuildTable {
@@ -43,6 +45,7 @@ impl BuildTable {
             network: self.network.or(base.network),
             pull: self.pull.or(base.pull),
             default_process: or(&self.default_process, &base.default_process),
+            gitignore: self.gitignore.or(base.gitignore),
         }
     }
 }

@@ -26,6 +26,16 @@ impl From<NetworkChoice> for BuildNetwork {
     }
 }
 
+/// Whether `.gitignore` files say what does not belong to the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum GitIgnoreChoice {
+    /// They do.
+    #[default]
+    Count,
+    /// They say nothing, as with pack.
+    LeftOut,
+}
+
 /// When a registry is asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]

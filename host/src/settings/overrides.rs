@@ -17,6 +17,10 @@ pub(crate) struct BuildOverrides {
     pub(crate) pre_buildpacks: Vec<String>,
     /// Those that come last in each group.
     pub(crate) post_buildpacks: Vec<String>,
+    /// Patterns of the only files that belong to the source.
+    pub(crate) include: Vec<String>,
+    /// Whether `.gitignore` files are left out of account.
+    pub(crate) leaves_out_gitignore: bool,
     pub(crate) env: Vec<EnvArgument>,
     pub(crate) env_files: Vec<PathBuf>,
     /// Whether locald's own buildpacks are left out.

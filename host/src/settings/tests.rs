@@ -18,6 +18,7 @@ fn overrides(words: &[&str]) -> BuildOverrides {
             "-B" => overrides.builder = Some(value),
             "-b" => overrides.buildpacks.push(value),
             "-e" => overrides.env.push(value.parse().unwrap()),
+            "--include" => overrides.include.push(value),
             "--pre-buildpack" => overrides.pre_buildpacks.push(value),
             other => unreachable!("not the flag {other}"),
         }
@@ -257,6 +258,25 @@ fn buildpacks_go_around_a_group_as_pack_puts_them() {
     let resolved = build(&settings, &flags);
     assert_eq!(resolved.pre_buildpacks, [named("b"), named("a")]);
     assert_eq!(resolved.post_buildpacks, [named("last@2")]);
+}
+
+#[test]
+fn flags_say_which_files_belong_to_the_source() {
+    let exclude = "[build]\nexclude = [\"docs\"]";
+    let all = settings("[build]\ngitignore = false", exclude, "").unwrap();
+    let resolved = build(&all, &["--include", "dist/"]);
+    let include = SourceFilter::Include(vec!["dist/".to_owned()]);
+    assert_eq!(resolved.filter, include);
+    assert_eq!(resolved.gitignore, GitIgnoreChoice::LeftOut);
+    let resolved = build(&settings("", exclude, "").unwrap(), &[]);
+    assert_eq!(resolved.gitignore, GitIgnoreChoice::Count);
+    let overrides = BuildOverrides {
+        leaves_out_gitignore: true,
+        ..BuildOverrides::default()
+    };
+    let resolved = settings("", "", "").unwrap();
+    let resolved = resolved.build(Path::new("/src"), &overrides).unwrap();
+    assert_eq!(resolved.gitignore, GitIgnoreChoice::LeftOut);
 }
 
 #[test]

@@ -193,7 +193,7 @@ impl From<SourceError> for Failure {
                 .unwrap_or("make it a readable file, or remove it: it may name a secret"),
             SourceError::Home(_) => "build a folder in it, or all of it with `locald build --yes`",
             SourceError::NothingLeft(_) => {
-                "list its files as `include` in its project.toml, which overrides .gitignore"
+                "`--no-gitignore` builds all of it; `include` in its project.toml, or `--include PATTERN`, names a part"
             }
             _ => return Self::from_error(FailureKind::Source, &error),
         };

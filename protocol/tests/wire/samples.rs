@@ -10,7 +10,7 @@ use protocol::input::{Credential, Signal};
 use protocol::request::{
     BuildNetwork, BuildRequest, Buildpack, EmbeddedBuildpacks, EnvVar, ExportFormat,
     ProcessProxies, Project, PruneRequest, PullPolicy, RegistryAccess, RegistrySettings,
-    RunRequest, Running, ShellRequest, Stdio, Verbosity,
+    RunRequest, Running, ShellRequest, SourceOrigin, Stdio, Verbosity,
 };
 use protocol::source::{Entry, EntryKind, Tree};
 use protocol::{BuildVariable, Event, Failure, FailureKind, Input, Outcome, Reply, Request};
@@ -78,6 +78,7 @@ fn build() -> BuildRequest {
         verbosity: Verbosity::Debug,
         force: true,
         embedded: EmbeddedBuildpacks::Last,
+        origin: SourceOrigin::Archive,
     }
 }
 

@@ -153,6 +153,28 @@ fn ignored_files_are_in_no_image() {
 }
 
 #[test]
+fn what_git_ignores_can_be_built() {
+    let app = App::probe(LIST);
+    for path in ["dist/app.jar", "src/x", "node_modules/y"] {
+        app.write(path, "");
+    }
+    app.write(".gitignore", "dist\nnode_modules\n");
+    let (text, builder) = (app.text(), builder());
+    let built = |more: &[&str]| {
+        let name = unique("ignored");
+        let command = ["build", &text, "-v", "-B", &builder, "-t", &name];
+        files(&locald([&command[..], more].concat()).succeed())
+    };
+    assert_eq!(built(&[]), [".gitignore", "src/x"]);
+    let all = [".gitignore", "dist/app.jar", "node_modules/y", "src/x"];
+    assert_eq!(built(&["--no-gitignore"]), all);
+    let include = ["--include", "dist/", "--include", "/probe.sh"];
+    assert_eq!(built(&include), ["dist/app.jar"]);
+    app.write("locald.toml", "[build]\ngitignore = false\n");
+    assert!(built(&[]).contains(&"dist/app.jar".to_owned()));
+}
+
+#[test]
 fn a_home_is_no_source_and_locald_is_in_none() {
     let app = App::probe(LIST);
     let (text, builder) = (app.text(), builder());

@@ -37,6 +37,7 @@ pub(super) fn application(
         return Err(SourceError::Own(project.folder.clone()).into());
     }
     let rules = Rules::new(&project.folder, &build.filter, &build.descriptor, boundary)?;
+    let rules = rules.with_gitignore(build.gitignore);
     let scope = Scope {
         rules: &rules,
         boundary,

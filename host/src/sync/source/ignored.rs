@@ -17,7 +17,7 @@ pub(super) use git::GitIgnores;
 use super::SourceError;
 use crate::platform::control_file;
 use crate::project::Boundary;
-use crate::settings::SourceFilter;
+use crate::settings::{GitIgnoreChoice, SourceFilter};
 
 /// Rules beside `.gitignore`.
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ pub(crate) struct Rules {
     exclude: Patterns,
     /// When there are any, only these belong to the source.
     include: Option<Patterns>,
+    gitignore: GitIgnoreChoice,
 }
 
 /// What becomes of a path.
@@ -111,16 +112,21 @@ impl Rules {
             SourceFilter::Exclude(lines) => (None, own(lines)?),
         };
         Ok(Self {
-            docker: Patterns::default(),
             exclude,
             include,
+            ..Self::default()
         })
+    }
+
+    /// The same, with or without `.gitignore` files.
+    pub(crate) fn with_gitignore(self, gitignore: GitIgnoreChoice) -> Self {
+        Self { gitignore, ..self }
     }
 
     /// Whether `.gitignore` files count: `include` says better what belongs to
     /// the source, such as what a build has made.
     pub(super) const fn heeds_git(&self) -> bool {
-        self.include.is_none()
+        self.include.is_none() && matches!(self.gitignore, GitIgnoreChoice::Count)
     }
 
     /// Judges a path in a directory that matches some patterns.
