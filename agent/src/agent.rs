@@ -1,5 +1,5 @@
-//! Holds what all requests of an agent share: the store, the active requests,
-//! the sessions of live folders.
+//! The state of the agent process: the store, the active requests, the sessions
+//! of live folders.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

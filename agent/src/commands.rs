@@ -1,4 +1,5 @@
-//! Serves all requests except builds; one module for each.
+//! Serves the requests about images, processes, shells, the store and forwarded
+//! ports. `server/handler.rs` maps each request to its code.
 
 pub mod doctor;
 pub(crate) mod forward;

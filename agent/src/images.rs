@@ -1,5 +1,6 @@
-//! Parses the formats of the Open Container Initiative (OCI): references,
-//! digests and media types.
+//! Image references, digests and media types, as the Open Container Initiative
+//! (OCI) and Docker write them. `store::image` parses manifests, and
+//! `registry::index` image indexes.
 
 pub mod digest;
 pub(crate) mod media_type;

@@ -1,5 +1,6 @@
 //! Serves the requests about the machine that the agent runs on: state, clock,
-//! disk, console, stop.
+//! disk, console, stop. In a guest of locald, the agent is also `/init`: see
+//! [`guest`].
 
 mod console;
 pub mod guest;

@@ -1,5 +1,5 @@
-//! Holds what every request's code shares: the stream to the host, the list of
-//! active requests, and the use of the store beside other requests.
+//! One request's stream to its host, the list of the active requests, and the
+//! use of the store beside other requests.
 
 pub(crate) mod abridged_list;
 pub(crate) mod active;

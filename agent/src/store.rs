@@ -1,5 +1,5 @@
 //! Keeps all data of locald: a valid OCI image layout, extracted layers, and a
-//! directory for each project.
+//! directory for each project. [`layer`] extracts the layers.
 //!
 //! ```text
 //! oci-layout, index.json, blobs/sha256/HEX   OCI image layout

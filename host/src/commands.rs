@@ -1,5 +1,7 @@
 //! Runs the commands. Each module takes the options of one command, connects
-//! with the agent, sends requests, and gives the result to the printer.
+//! with the agent, sends requests, and gives the result to the printer. For all
+//! of them, `setup` connects, `rebuild` builds after changes, and `job` handles
+//! Ctrl-Z.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;

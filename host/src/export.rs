@@ -1,4 +1,4 @@
-//! Exports images as folders and archives for other tools.
+//! Exports images as folders and archives, and loads them into Docker or Podman.
 
 use std::fmt;
 use std::io;

@@ -50,7 +50,7 @@ pub(crate) use status::Status;
 /// How long a question may wait for its answer when a machine is looked at.
 pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Work of a machine, in the order in which it is awaited.
+/// A future of an operation on a machine.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// What locald keeps of a machine, and may remove.

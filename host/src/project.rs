@@ -1,4 +1,5 @@
-//! A project's folder, and the identity that its caches have at the agent.
+//! Finds a project, identifies it to the agent, and decides which files its
+//! settings may name.
 
 mod archive;
 mod boundary;

@@ -1,5 +1,6 @@
-//! Merges the settings. Precedence: command line, `locald.toml`,
-//! `project.toml`, `config.toml`, defaults.
+//! Merges the settings. Precedence: command line, variables such as
+//! `LOCALD_MACHINE`, `locald.toml`, `project.toml`, the builder that the project
+//! remembers, `config.toml`, defaults. `service` reads the services.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
-//! Names of builds. The name of a program's build is `locald/VERSION+ID`: the
-//! version of its package, and the start of the build id that the linker puts
-//! into an ELF file. Two programs whose builds have the same name are the same
-//! program.
+//! Identifies the builds of locald's own programs. The name of such a build is
+//! `locald/VERSION+ID`: the version of its package, and the start of the build
+//! id that the linker puts into an ELF file. Two programs whose builds have the
+//! same name are the same program.
 
 /// The build of this package's programs.
 const PREFIX: &str = concat!("locald/", env!("CARGO_PKG_VERSION"));

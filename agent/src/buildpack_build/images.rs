@@ -93,8 +93,8 @@ impl Images {
     }
 
     /// Fetches the layers of the run image that are not here, with which the new
-    /// image is complete. An image without them is good where its registry can
-    /// be reached; why it has none is returned.
+    /// image is complete. Without them it still works while its registry can
+    /// be reached. Returns the error, if there is one.
     pub(super) async fn complete(
         &self,
         store: &Store,

@@ -60,8 +60,8 @@ pub(super) struct Phases<'a> {
     pub(super) state: Temporary,
 }
 
-/// The buildpack that was the last to run, where that is certain: one that
-/// already had a directory of layers may or may not have been started.
+/// The buildpack that ran last, if that is certain. A directory of layers that
+/// was there before proves nothing.
 fn culprit<'a>(before: &[(String, bool)], after: &'a [(String, bool)]) -> Option<&'a str> {
     let last = after.iter().rposition(|(_, is_there)| *is_there)?;
     let was_there = before.get(last).is_some_and(|(_, is_there)| *is_there);

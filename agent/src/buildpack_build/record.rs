@@ -77,7 +77,7 @@ impl BuildRecord {
     pub fn used(project: &Path) -> u64 {
         let modified = |path: &Path| fs_err::metadata(path)?.modified();
         let modified = modified(&project.join(FILE)).or_else(|_| modified(project));
-        // Of what cannot be looked at, nobody knows that it is old.
+        // A record whose time cannot be read counts as recent.
         let since = modified.unwrap_or_else(|_| SystemTime::now());
         let since = since.duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_secs())

@@ -23,7 +23,7 @@ pub(crate) async fn forward(
     // A connection that finds no place waits for one.
     let _place = agent.forwarded.acquire().await;
     let connection = connect(port).await?;
-    // What is small is not to wait for more.
+    // Small writes must not wait for more: no Nagle's algorithm.
     let _ = connection.set_nodelay(true);
     let (reader, writer) = connection.into_split();
     stream.event(Event::Started).await?;

@@ -16,8 +16,8 @@ use tokio::net::unix::pipe;
 use super::message::TerminalSize;
 use crate::kernel::syscall;
 
-/// What the container reads. Its end is what dropping it means for a pipe;
-/// for a terminal, dropping it means nothing.
+/// What the container reads. Dropping it closes a pipe, and has no effect on a
+/// terminal.
 #[derive(Debug)]
 pub struct ContainerInput(Input);
 

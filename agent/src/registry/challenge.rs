@@ -10,7 +10,7 @@ pub(super) enum Challenge {
     Basic,
 }
 
-/// Where a token is had, and for what.
+/// The token server and the scope that a registry demands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Bearer {
     pub(super) realm: String,

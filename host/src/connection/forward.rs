@@ -40,8 +40,8 @@ impl Forwards {
         }
     }
 
-    /// Opens a port of the machine here; returns the port that it has got,
-    /// which is another one where its own is taken.
+    /// Listens on this system for a port of the machine. Returns the port of this
+    /// system: a free one if the same one is taken.
     pub(crate) async fn open(&mut self, port: u16) -> io::Result<u16> {
         let listener = match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => listener,
@@ -147,7 +147,7 @@ async fn pass_on(
     port: u16,
     dialing: &Semaphore,
 ) -> Result<(), AgentError> {
-    // What is small is not to wait for more.
+    // Small writes must not wait for more: no Nagle's algorithm.
     let _ = stream.set_nodelay(true);
     let place = dialing.acquire().await;
     let dialed = dial(agent, port).await;

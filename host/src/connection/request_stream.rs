@@ -190,7 +190,7 @@ async fn send(mut sender: Sender, mut queue: mpsc::Receiver<Outgoing>) {
             Outgoing::Data(channel, bytes) => sender.data(channel, &bytes).await,
             Outgoing::Upload(upload) => upload(&mut sender).await,
         };
-        // Why the agent listens no more is what it says last.
+        // The agent's last message explains why it reads no more.
         if sent.is_err() {
             return;
         }

@@ -30,7 +30,7 @@ use crate::settings::SshDestination;
 pub(super) use doctor::checks;
 use remote::{AgentScope, Greeting};
 
-/// A whole connection, when a machine is only looked at.
+/// The most that a connection may take if only the status is wanted.
 const LOOK: Duration = Duration::from_secs(10);
 /// What a login shell may say before our own words.
 const NOISE: usize = 64 * 1024;

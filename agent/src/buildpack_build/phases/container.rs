@@ -20,7 +20,7 @@ pub(super) const AUTHORITY_FILE: &str = "authority.pem";
 /// 10 ms, whether it will need one or not. Buildpacks are not handed the
 /// variables that say where they are.
 const NO_CERTIFICATES: &str = "/dev/null";
-/// A directory that no image has: one that is there would be read.
+/// A directory that no image may have: if it existed, it would be read.
 const NO_DIRECTORY: &str = "/nonexistent";
 
 impl Phases<'_> {

@@ -48,7 +48,7 @@ impl Tree {
                 self.whiteouts.push(place);
                 Ok(())
             }
-            // The layer itself brings what it hides in those below.
+            // The layer also holds the name that it whites out.
             Err(Errno::EXIST) => match openat(parent, hidden, DIRECTORY_FLAGS, Mode::empty()) {
                 Ok(directory) => self.make_opaque(directory.as_fd()).map_err(failed),
                 Err(_) => Ok(()),
@@ -98,7 +98,7 @@ impl Tree {
         }
     }
 
-    /// What a link leads to is not looked at.
+    /// Does not follow links.
     fn is_opaque(&self, directory: &Path) -> bool {
         let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
         let path = in_root(directory.as_os_str());

@@ -15,8 +15,8 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// Of the `PATH`. Where that is rustup's, the one that rustup has for the
-    /// project.
+    /// The toolchain on `PATH`. If that is rustup's, the one that rustup selects
+    /// for the project.
     pub(super) fn find(app: &Path) -> Option<Self> {
         // Both at once: a compiler takes its time to start.
         let (version, sysroot) = (ask(app, &["-vV"]), ask(app, &["--print", "sysroot"]));

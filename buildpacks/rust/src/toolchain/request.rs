@@ -59,7 +59,7 @@ struct Section {
     others: BTreeMap<String, toml::Value>,
 }
 
-/// All of them hold what a build needs.
+/// Every profile has what a build needs: rustc, cargo and the standard library.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Profile {

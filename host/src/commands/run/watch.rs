@@ -119,7 +119,7 @@ async fn keep(
     let mut tasks = JoinSet::new();
     tasks.spawn(supervisor.run());
     let mut background = printer.background();
-    // Nobody to tell is left only when the agent has gone, which is told last.
+    // Sending fails only if the agent is gone, which is reported below.
     if rebuilder.has_image() {
         let _ = order.send(Order::Start);
     }

@@ -161,7 +161,8 @@ fn not_removed(error: io::Error) -> NotMade {
     }
 }
 
-/// Whether what the agent was told is still so. Nobody was told a stamp of zero.
+/// Whether a path is still as the agent last had it listed. A stamp of zero
+/// matches nothing.
 fn is_same(told: &EntryKind, now: &EntryKind) -> bool {
     match (told, now) {
         (EntryKind::Directory { .. }, EntryKind::Directory { .. }) => true,

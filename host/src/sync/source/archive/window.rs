@@ -1,4 +1,4 @@
-//! A reader that may be told to seek to where it is: what is buffered stays.
+//! A buffered reader that keeps its buffer on a seek to the current position.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
