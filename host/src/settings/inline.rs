@@ -82,14 +82,14 @@ impl Script {
         if !is_path(&id) || !is_path(&version) || version.contains('/') {
             return Err(wrong(
                 &id,
-                "has an `id` or `version` that is no folder's name",
+                "has an `id` or `version` that is not a valid folder name",
             ));
         }
         let Some(api) = self.api.filter(|api| !api.is_empty()) else {
             return Err(wrong(&id, "has no `api`"));
         };
         if !is_api(&api) {
-            return Err(wrong(&id, "has an `api` that is no version"));
+            return Err(wrong(&id, "has an `api` that is not a valid version"));
         }
         let shell = self.shell.filter(|shell| !shell.is_empty());
         let shell = shell.unwrap_or_else(|| SHELL.to_owned());

@@ -149,7 +149,7 @@ fn what_is_wrong_with_a_descriptor_is_one_error() {
     );
     refused(
         &inline("group", "../../x"),
-        "the inline buildpack `../../x` has an `id` or `version` that is no folder's name",
+        "the inline buildpack `../../x` has an `id` or `version` that is not a valid folder name",
     );
     let many = "[[io.buildpacks.post.group]]\nid = \"test/probe\"\n".repeat(10_000);
     refused(&many, "10000 buildpacks are named for one build");

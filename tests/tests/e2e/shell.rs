@@ -101,6 +101,8 @@ fn a_terminal_is_a_terminal() {
 #[test]
 fn what_was_removed_is_built_again() {
     let (app, name) = (App::web(), unique("removed"));
+    // An image that no other test has.
+    app.write("name", &name);
     build(&app, &name);
     locald(["image", "rm", &name]).succeed();
     let output = locald(["shell", &app.text(), "--", "echo", "in the shell"]).succeed();

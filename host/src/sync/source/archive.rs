@@ -224,7 +224,7 @@ impl Archive {
         number: usize,
     ) -> Result<(), AgentError> {
         let Some(Some(entry)) = self.files.get(number) else {
-            let message = "the agent asks for what is no file";
+            let message = "the agent asks for a path that is not a file";
             return lost(sender, tree, index, message).await;
         };
         let size = entry.size();
