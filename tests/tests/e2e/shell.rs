@@ -100,12 +100,16 @@ fn a_terminal_is_a_terminal() {
 
 #[test]
 fn what_was_removed_is_built_again() {
+    // Its own store: what is removed stays there while others use theirs.
+    let home = tempfile::tempdir().unwrap();
     let (app, name) = (App::web(), unique("removed"));
-    // An image that no other test has.
-    app.write("name", &name);
-    build(&app, &name);
-    locald(["image", "rm", &name]).succeed();
-    let output = locald(["shell", &app.text(), "--", "echo", "in the shell"]).succeed();
+    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
+        .home(home.path())
+        .succeed();
+    locald(["image", "rm", &name]).home(home.path()).succeed();
+    let output = locald(["shell", &app.text(), "--", "echo", "in the shell"])
+        .home(home.path())
+        .succeed();
     assert!(
         output.stdout.ends_with("in the shell\n"),
         "{}",
