@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::{Locald, builder, locald};
+
 /// A temporary source folder.
 #[derive(Debug)]
 pub struct App {
@@ -31,6 +33,11 @@ impl App {
         let app = Self::empty("probe");
         app.write("probe.sh", script);
         app
+    }
+
+    /// `locald build` of it with the builder of the tests.
+    pub fn build(&self, name: &str) -> Locald {
+        locald(["build", &self.text(), "-t", name, "--builder", &builder()])
     }
 
     /// Where it is.

@@ -79,7 +79,7 @@ impl CargoProject {
     /// Builds, with all that the buildpack says.
     pub fn build(&self, arguments: &[&str]) -> String {
         let output = self.locald(&[&["-v"], arguments].concat()).succeed();
-        format!("{}{}", output.stdout, output.stderr)
+        output.all()
     }
 
     /// Runs a process of the image.
@@ -91,7 +91,7 @@ impl CargoProject {
     pub fn develop(&self, program: &[&str]) -> String {
         let folder = self.app.text();
         let output = locald([&["shell", &folder, "--"], program].concat()).succeed();
-        format!("{}{}", output.stdout, output.stderr)
+        output.all()
     }
 
     /// Runs a command in the image.

@@ -76,6 +76,15 @@ impl Locald {
         set.collect()
     }
 
+    /// Further arguments.
+    #[must_use]
+    pub fn args<S: AsRef<str>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        for argument in arguments {
+            self.command.arg(argument.as_ref());
+        }
+        self
+    }
+
     /// Another directory for all that locald keeps.
     #[must_use]
     pub fn home(mut self, home: &Path) -> Self {
@@ -287,6 +296,11 @@ fn collect(mut stream: impl std::io::Read + Send + 'static) -> mpsc::Receiver<Ve
 }
 
 impl Output {
+    /// Standard output, then standard error.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
     /// Standard output as JSON objects, one a line.
     pub fn json(&self) -> Vec<serde_json::Value> {
         let parse = |line: &str| serde_json::from_str(line);

@@ -68,7 +68,7 @@ impl Archive {
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", output.stdout, output.stderr)
+    output.all()
 }
 
 /// Lists modes and paths.

@@ -11,7 +11,7 @@ fn a_web_application_becomes_an_image_that_is_then_up_to_date() {
     assert!(!first.stdout.contains("up to date") && !first.stderr.contains("up to date"));
     let before = digest(&name);
     let second = build(&app, &name);
-    let said = format!("{}{}", second.stdout, second.stderr);
+    let said = second.all();
     assert!(said.contains("up to date"), "{said}");
     assert!(said.contains(&before["sha256:".len()..][..12]), "{said}");
     app.write("app.py", "print('other')\n");
@@ -24,17 +24,9 @@ fn cached_layers_are_restored_and_launch_layers_reused() {
     let (app, name) = (App::web(), unique("cached"));
     build(&app, &name);
     app.write("notes.txt", "changed");
-    let second = locald([
-        "build",
-        &app.text(),
-        "-t",
-        &name,
-        "--builder",
-        &builder(),
-        "-v",
-    ]);
+    let second = app.build(&name).args(["-v"]);
     let said = second.succeed();
-    let said = format!("{}{}", said.stdout, said.stderr);
+    let said = said.all();
     assert!(said.contains("Reusing the compiled code"), "{said}");
     assert!(
         said.contains("Reusing layer 'demo/python-web:bytecode'"),
@@ -51,7 +43,7 @@ fn cached_layers_are_restored_and_launch_layers_reused() {
         "--clear-cache",
     ];
     let said = locald(cleared).succeed();
-    let said = format!("{}{}", said.stdout, said.stderr);
+    let said = said.all();
     assert!(!said.contains("Reusing the compiled code"), "{said}");
 }
 
@@ -64,17 +56,8 @@ fn ignored_files_do_not_reach_the_image() {
     app.write("left-out/file", "");
     app.write("kept", "");
     std::os::unix::fs::symlink("kept", app.path().join("link")).unwrap();
-    let said = locald([
-        "build",
-        &app.text(),
-        "-t",
-        &name,
-        "--builder",
-        &builder(),
-        "-v",
-    ])
-    .succeed();
-    let said = format!("{}{}", said.stdout, said.stderr);
+    let said = app.build(&name).args(["-v"]).succeed();
+    let said = said.all();
     assert!(said.contains("kept") && said.contains("link"), "{said}");
     assert!(
         !said.contains("a.secret") && !said.contains("left-out"),
@@ -103,7 +86,7 @@ fn user_environment_reaches_the_buildpacks() {
         file.to_str().unwrap(),
     ];
     let said = locald(arguments).succeed();
-    let said = format!("{}{}", said.stdout, said.stderr);
+    let said = said.all();
     assert!(
         said.contains("hello there") && said.contains("from-a-file"),
         "{said}"
@@ -142,7 +125,7 @@ fn a_buildpack_can_be_named_or_given_as_a_folder() {
         "-v",
     ];
     let named = locald([&base[..], &["-b", "test/probe@1.0.0"]].concat()).succeed();
-    assert!(format!("{}{}", named.stdout, named.stderr).contains("test/probe"));
+    assert!(named.all().contains("test/probe"));
     let own = App::empty("own");
     own.write(
         "buildpack.toml",
@@ -156,7 +139,7 @@ fn a_buildpack_can_be_named_or_given_as_a_folder() {
         fs_err::set_permissions(own.path().join(program), mode).unwrap();
     }
     let folder = locald([&base[..], &["-b", &own.text()]].concat()).succeed();
-    let said = format!("{}{}", folder.stdout, folder.stderr);
+    let said = folder.all();
     assert!(said.contains("own buildpack here"), "{said}");
 }
 
@@ -177,7 +160,7 @@ fn a_buildpack_can_be_an_image() {
         &image,
     ];
     let said = locald(arguments).succeed();
-    let said = format!("{}{}", said.stdout, said.stderr);
+    let said = said.all();
     assert!(
         said.contains("greetings from the image of a buildpack"),
         "{said}"
@@ -185,7 +168,7 @@ fn a_buildpack_can_be_an_image() {
     let run = locald(["run", &name]).succeed();
     assert_eq!(run.stdout.trim(), "greetings at launch");
     let again = locald(arguments).succeed();
-    let said = format!("{}{}", again.stdout, again.stderr);
+    let said = again.all();
     assert!(said.contains("up to date"), "{said}");
     let listed = locald(["image", "ls"]).succeed().stdout;
     assert!(listed.contains("test/buildpackage"), "{listed}");
@@ -238,7 +221,7 @@ fn publish_uploads_and_others_read_it() {
 #[test]
 fn two_builds_of_one_project_wait_for_each_other() {
     let (app, name) = (App::probe("sleep 1"), unique("twice"));
-    let start = || locald(["build", &app.text(), "-t", &name, "--builder", &builder()]).start();
+    let start = || app.build(&name).start();
     let running = [start(), start()];
     for running in running {
         let output = running.wait();
@@ -251,17 +234,7 @@ fn different_projects_build_at_once() {
     let apps = [App::web(), App::probe("true"), App::web()];
     let builds: Vec<_> = apps
         .iter()
-        .map(|app| {
-            locald([
-                "build",
-                &app.text(),
-                "-t",
-                &unique("many"),
-                "--builder",
-                &builder(),
-            ])
-            .start()
-        })
+        .map(|app| app.build(&unique("many")).start())
         .collect();
     for running in builds {
         let output = running.wait();
@@ -292,16 +265,7 @@ fn the_creation_time_can_be_set() {
 #[test]
 fn events_are_json_lines() {
     let (app, name) = (App::web(), unique("json"));
-    let output = locald([
-        "build",
-        &app.text(),
-        "-t",
-        &name,
-        "--builder",
-        &builder(),
-        "--json",
-    ])
-    .succeed();
+    let output = app.build(&name).args(["--json"]).succeed();
     let events = output.json();
     assert!(events.len() > 5, "{events:?}");
     let last = events.last().unwrap().to_string();

@@ -9,7 +9,7 @@ fn inside(script: &str, options: &[&str]) -> String {
     let builder = builder();
     let base = ["build", &text, "-t", &name, "--builder", &builder, "-v"];
     let output = locald([&base[..], options].concat()).succeed();
-    format!("{}{}", output.stdout, output.stderr)
+    output.all()
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn build(app: &App, name: &str, more: &[&str]) -> Output {
 
 /// What inline buildpacks, and the probe, said.
 fn said(output: &Output) -> Vec<String> {
-    let text = format!("{}{}", output.stdout, output.stderr);
+    let text = output.all();
     let said = text.lines().filter_map(|line| line.split_once("SAYS "));
     said.map(|(_, words)| words.trim().to_owned()).collect()
 }
@@ -74,7 +74,7 @@ TOML
     let run = locald(["run", &name]).succeed();
     assert_eq!(run.stdout.trim(), "from a script");
     let again = build(&app, &name, &[]);
-    let text = format!("{}{}", again.stdout, again.stderr);
+    let text = again.all();
     assert!(text.contains("up to date"), "{text}");
     descriptor(&app, &inline("group", "me/greeting"));
     assert_eq!(said(&build(&app, &name, &[])), ["me/greeting"]);

@@ -19,16 +19,8 @@ fn the_lifecycles_exit_codes_are_passed_on_and_explained() {
     );
     let broken = App::probe("echo the reason is here >&2; exit 1");
     let name = unique("broken");
-    let output = locald([
-        "build",
-        &broken.text(),
-        "-t",
-        &name,
-        "--builder",
-        &builder(),
-    ])
-    .fail(51, "a buildpack failed");
-    let said = format!("{}{}", output.stdout, output.stderr);
+    let output = broken.build(&name).fail(51, "a buildpack failed");
+    let said = output.all();
     assert!(said.contains("the reason is here"), "{said}");
     let detect = App::probe("true");
     detect.write("detect.sh", "echo odd; exit 3");
@@ -115,7 +107,7 @@ fn a_failed_build_keeps_the_earlier_image() {
     super::build(&app, &name);
     let before = super::digest(&name);
     app.write("probe.sh", "exit 1");
-    locald(["build", &app.text(), "-t", &name, "--builder", &builder()]).fail(51, "");
+    app.build(&name).fail(51, "");
     assert_eq!(super::digest(&name), before);
     app.write("probe.sh", "true");
     super::build(&app, &name);

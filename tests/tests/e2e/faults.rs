@@ -76,6 +76,6 @@ fn a_hundred_thousand_files() {
         "-v",
     ];
     let output = locald(arguments).succeed();
-    let said = format!("{}{}", output.stdout, output.stderr);
+    let said = output.all();
     assert!(said.contains("100001"), "{said}");
 }

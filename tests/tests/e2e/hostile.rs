@@ -129,7 +129,7 @@ pub(super) const SHARED: [(&str, &str); 2] = [
 fn a_hostile_buildpack_gains_nothing() {
     let (hostile, name) = (Hostile::new(&[]), unique("hostile"));
     let built = hostile.build(&name, &[]).succeed();
-    let said = format!("{}{}", built.stdout, built.stderr);
+    let said = built.all();
     let runs = outcomes(&said);
     assert_eq!(runs.len(), 2, "detect and build: {said}");
     assert_nothing_gained(&runs[0], &[]);
@@ -145,7 +145,7 @@ fn a_hostile_buildpack_gains_nothing() {
     let inside = |command: &[&str]| {
         let app = hostile.app.text();
         let output = locald([&["shell", &app, "--"], command].concat()).succeed();
-        format!("{}{}", output.stdout, output.stderr)
+        output.all()
     };
     let runs = outcomes(&inside(&["python3", "attempts.py", "shell"]));
     let [port, socket] = SHARED;
@@ -167,7 +167,7 @@ fn a_hostile_buildpack_gains_nothing() {
 fn without_a_network_a_hostile_buildpack_reaches_nothing() {
     let (hostile, name) = (Hostile::new(&[]), unique("hostile"));
     let built = hostile.build(&name, &["--network", "none"]).succeed();
-    let runs = outcomes(&format!("{}{}", built.stdout, built.stderr));
+    let runs = outcomes(&built.all());
     assert_nothing_gained(&runs[1], &[]);
 }
 

@@ -128,7 +128,7 @@ fn a_hostile_lifecycle_finds_no_account_and_no_image_of_others() {
         build.env("DOCKER_CONFIG", docker.path().to_str().unwrap())
     };
     let built = publish(&[]).succeed();
-    let said = format!("{}{}", built.stdout, built.stderr);
+    let said = built.all();
 
     let runs = outcomes(&said);
     assert_eq!(runs.len(), 5, "each phase tries: {said}");
@@ -156,7 +156,7 @@ fn a_hostile_lifecycle_finds_no_account_and_no_image_of_others() {
     hostile.app.write("changed", "");
     let traced = publish(&["--clear-cache"]).env("LOCALD_LOG", "trace");
     let traced = traced.succeed();
-    let log = format!("{}{}", traced.stdout, traced.stderr);
+    let log = traced.all();
     assert!(log.contains("TRACE"), "{log}");
     for secret in secrets {
         assert!(!said.contains(secret), "the account is in what is said");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::{App, Fault, FaultProxy, Reader, builder, busybox, locald, registry, unique};
+use harness::{App, Fault, FaultProxy, Reader, busybox, locald, registry, unique};
 
 use super::{build, digest};
 
@@ -170,9 +170,7 @@ fn podman_takes_an_image() {
 fn a_built_image_needs_its_registry_no_more() {
     let home = tempfile::tempdir().unwrap();
     let (app, name) = (App::web(), unique("complete"));
-    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
-        .home(home.path())
-        .succeed();
+    app.build(&name).home(home.path()).succeed();
     // From now on, each question to the registry is counted.
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);

@@ -3,21 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{App, Running, await_that, builder, locald, processes, unique};
+use harness::{App, Running, await_that, processes, unique};
 use rustix::process::Signal;
 
 /// A build that has come to a point where it waits.
 fn waiting(app: &App, name: &str, sleep: &str) -> Running {
-    let running = locald([
-        "build",
-        &app.text(),
-        "-t",
-        name,
-        "--builder",
-        &builder(),
-        "-v",
-    ])
-    .start();
+    let running = app.build(name).args(["-v"]).start();
     // The lifecycle shows what a detection says when it has ended.
     await_that("the script sleeps", || !processes(sleep).is_empty());
     running

@@ -30,11 +30,11 @@ mod together;
 mod up;
 mod watch;
 
-use harness::{App, Output, builder, locald};
+use harness::{App, Output, locald};
 
 /// Builds an application under a name.
 fn build(app: &App, name: &str) -> Output {
-    locald(["build", &app.text(), "-t", name, "--builder", &builder()]).succeed()
+    app.build(name).succeed()
 }
 
 /// The digest of a stored image.

@@ -12,7 +12,7 @@ const PRIVATE: [&str; 2] = ["--network", "private"];
 fn nothing_of_the_machine_is_in_it() {
     let (hostile, name) = (Hostile::new(&[]), unique("private"));
     let built = hostile.build(&name, &PRIVATE).succeed();
-    let runs = outcomes(&format!("{}{}", built.stdout, built.stderr));
+    let runs = outcomes(&built.all());
     assert_nothing_gained(&runs[1], &[]);
 }
 

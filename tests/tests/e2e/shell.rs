@@ -103,9 +103,7 @@ fn what_was_removed_is_built_again() {
     // Its own store: what is removed stays there while others use theirs.
     let home = tempfile::tempdir().unwrap();
     let (app, name) = (App::web(), unique("removed"));
-    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
-        .home(home.path())
-        .succeed();
+    app.build(&name).home(home.path()).succeed();
     locald(["image", "rm", &name]).home(home.path()).succeed();
     let output = locald(["shell", &app.text(), "--", "echo", "in the shell"])
         .home(home.path())

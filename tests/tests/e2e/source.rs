@@ -85,7 +85,7 @@ fn devices_and_fifos_are_no_settings() {
 
 /// Files that a build sees, without those of the probe.
 fn files(output: &harness::Output) -> Vec<String> {
-    let said = format!("{}{}", output.stdout, output.stderr);
+    let said = output.all();
     let names = said
         .lines()
         .filter_map(|line| Some(line.split_once("FILE ./")?.1.trim().to_owned()));

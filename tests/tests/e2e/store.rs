@@ -174,9 +174,7 @@ fn what_cannot_be_had_again_is_kept_until_its_user_gives_it_up() {
     assert_eq!(given_up["remaining"], 0, "{given_up}");
     locald(["store", "verify"]).home(home.path()).succeed();
     assert!(!listed().contains(&name));
-    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
-        .home(home.path())
-        .succeed();
+    app.build(&name).home(home.path()).succeed();
 }
 
 #[test]
@@ -203,9 +201,7 @@ fn an_image_whose_trees_are_whole_still_runs_and_is_built_again() {
     locald(export)
         .home(home.path())
         .fail(115, "it runs, but cannot be exported");
-    locald(["build", &app.text(), "-t", &name, "--builder", &builder()])
-        .home(home.path())
-        .succeed();
+    app.build(&name).home(home.path()).succeed();
     locald(export).home(home.path()).succeed();
 }
 

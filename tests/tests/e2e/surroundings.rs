@@ -13,7 +13,7 @@ fn home_and_host_name_are_those_of_the_image() {
     app.write("detect.sh", "echo detect: $HOME $HOSTNAME");
     let name = unique("home");
     let built = locald(["build", &app.text(), "-t", &name, "-B", &builder(), "-v"]).succeed();
-    let said = format!("{}{}", built.stdout, built.stderr);
+    let said = built.all();
     for phase in ["detect", "build"] {
         assert!(
             said.contains(&format!("{phase}: /home/cnb locald")),
@@ -204,7 +204,7 @@ fn whom_the_machine_trusts_the_programs_of_builds_shells_and_runs_trust() {
     ];
     let run = server.locald(&run);
     for said in [built, shell.succeed(), run.succeed()] {
-        let said = format!("{}{}", said.stdout, said.stderr);
+        let said = said.all();
         for what in [
             "python trusts",
             "curl trusts",

@@ -12,10 +12,10 @@ fn a_windows_folder_becomes_an_image_that_runs() {
     let folder = path(app.path());
     let arguments = ["build", &folder, "-t", &name, "--builder", &builder()];
     let first = windows.locald(arguments).succeed();
-    let said = format!("{}{}", first.stdout, first.stderr);
+    let said = first.all();
     assert!(said.contains("WSL2 distribution locald"), "{said}");
     let second = windows.locald(arguments).succeed();
-    let said = format!("{}{}", second.stdout, second.stderr);
+    let said = second.all();
     assert!(said.contains("up to date"), "{said}");
     let run = ["run", &name, "--command", "--", "cat", "app.py"];
     let output = windows.locald(run).succeed();
@@ -45,7 +45,7 @@ fn scripts_are_executable_and_other_files_are_not() {
     let name = unique("modes");
     let arguments = ["build", &folder, "-t", &name, "--builder", &builder(), "-v"];
     let output = windows.locald(arguments).succeed();
-    let said = format!("{}{}", output.stdout, output.stderr);
+    let said = output.all();
     assert!(said.contains("-rwxr-xr-x"), "{said}");
     assert!(said.contains("-rw-r--r--"), "{said}");
     assert!(said.contains("with umlauts: ü"), "{said}");
