@@ -41,7 +41,7 @@ mod vm;
 
 use setup::Setup;
 
-/// Does what the command line asks for; returns the exit code.
+/// Parses and runs the command line. Returns the exit code.
 pub(crate) fn run() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -65,16 +65,17 @@ pub(crate) fn run() -> u8 {
     printer.finish().err().unwrap_or(code)
 }
 
-/// What was typed after the program's name.
+/// Returns the arguments after the program's name.
 fn words() -> impl Iterator<Item = String> {
     let words = std::env::args_os().skip(1);
     words.map(|word| word.to_string_lossy().into_owned())
 }
 
-/// Help and version are such errors, too.
+/// Prints a clap error; help and version are such errors, too. Returns the exit
+/// code.
 fn say(error: &clap::Error) -> u8 {
     match error.print() {
-        // A closed output has no reader to tell.
+        // A closed pipe is not an error: its reader needs no more output.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => exit_code::STORE,
         _ => u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE),
     }
@@ -89,7 +90,7 @@ fn front_page(printer: &mut Printer) -> Result<u8, Failure> {
     Ok(exit_code::SUCCESS)
 }
 
-/// `LOCALD_LOG=debug` shows what happens inside, on standard error.
+/// Logs to standard error. `LOCALD_LOG=debug` selects the events.
 fn trace() {
     if std::env::var_os("LOCALD_LOG").is_some() {
         tracing_subscriber::fmt()
@@ -137,7 +138,7 @@ fn dispatch(
     }
 }
 
-/// What commands that concern a folder begin with.
+/// The state with which every command on a folder starts.
 struct Start {
     home: Home,
     settings: Settings,
@@ -156,8 +157,8 @@ impl Start {
         Self::with(home, settings, machine, printer)
     }
 
-    /// The same for a build, of which the user may name another project.toml.
-    /// An archive has no settings of its own, as with pack.
+    /// Like [`at`](Self::at), for a build. The user may name another
+    /// project.toml. An archive has no settings of its own, as with pack.
     fn of_build(
         project: &Project,
         descriptor: Option<&Path>,
@@ -192,22 +193,23 @@ impl Start {
         })
     }
 
-    /// The same for commands that concern no project: the current folder's
-    /// settings say how registries are reached.
+    /// Like [`at`](Self::at), for commands without a project. The current
+    /// folder's settings decide how to reach registries.
     fn here(machine: Option<&MachineKind>, printer: &mut Printer) -> Result<Self, Failure> {
         let folder = Project::find(None).map(|project| project.folder);
         Self::at(&folder.unwrap_or_default(), machine, printer)
     }
 }
 
-/// Says which project it is, where that is not the current folder.
+/// Prints the project's folder if it is not the current folder.
 fn announce(project: &Project, printer: &mut Printer) {
     if project.is_above() {
         printer.note(&format!("Project: {}", project.folder.display()));
     }
 }
 
-/// Asks whether to go on with what has just been told.
+/// Asks the user whether to continue. Fails if the user refuses, or if standard
+/// input is not a terminal.
 fn confirm() -> Result<(), Failure> {
     let refused = |message: &str| Failure::new(FailureKind::Cancelled, message);
     if !std::io::stdin().is_terminal() {
@@ -229,18 +231,19 @@ fn confirm() -> Result<(), Failure> {
     }
 }
 
-/// Runs what waits. Call it when no other thread is to be started before.
+/// Runs a future to its end. Call it after all work that needs a process with
+/// one thread.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     machine::check_threads()?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
     let result = runtime.block_on(work);
-    // Nobody waits for work that is cancelled.
+    // Do not wait for threads of cancelled work.
     runtime.shutdown_background();
     result
 }
 
-/// Connects, and does one thing.
+/// Connects, sends one request, and returns its reply.
 fn ask(
     setup: Setup,
     printer: &mut Printer,
@@ -290,7 +293,7 @@ fn pull(
     Ok(exit_code::SUCCESS)
 }
 
-/// An answer of the agent's that does not belong to the request.
+/// The failure for a reply that does not belong to the request.
 fn unexpected(reply: &Reply) -> Failure {
     Failure::new(
         FailureKind::Internal,

@@ -24,15 +24,15 @@ use crate::settings::{BuildSettings, BuilderOrigin, ImageName, MachineKind, Reme
 use crate::sync::source::{ProjectKind, SourceError, SourceTree, Uploader};
 use trees::Buildpacks;
 
-/// How a build ended.
+/// The end of a build that did not fail.
 pub(super) enum BuildEnd {
-    /// With an image.
+    /// The build made an image, or found it up to date.
     Built(Built),
-    /// By a signal, for which this is the exit code.
+    /// A signal stopped the build. This is the exit code for the signal.
     Stopped(u8),
 }
 
-/// A build that is ready to be asked for.
+/// A build request with its source trees.
 #[derive(Clone)]
 pub(super) struct PreparedBuild {
     request: BuildRequest,
@@ -82,7 +82,8 @@ pub(super) fn run(
 }
 
 impl PreparedBuild {
-    /// Decides what is built, and lists the source.
+    /// Resolves the settings, lists the source, and prints the notes and
+    /// warnings.
     pub(super) fn new(
         project: &Project,
         home: &Home,
@@ -95,7 +96,7 @@ impl PreparedBuild {
         Ok(prepared)
     }
 
-    /// The same without a word.
+    /// Like [`new`](Self::new), without notes and warnings.
     pub(super) fn prepare(
         project: &Project,
         home: &Home,
@@ -137,7 +138,8 @@ impl PreparedBuild {
         })
     }
 
-    /// Says what is odd about it, and where the log of its build is.
+    /// Prints notes and warnings about the settings and the source, and opens
+    /// the log.
     pub(super) fn announce(&self, home: &Home, printer: &mut Printer) {
         if let Some(text) = &self.renamed_from {
             let name = self.name();
@@ -170,7 +172,8 @@ impl PreparedBuild {
         }
     }
 
-    /// The file of settings that is only read in a folder.
+    /// Returns the settings file that an archive contains. locald reads such a
+    /// file in folders only.
     fn unread(&self) -> Option<&'static str> {
         let tree = self.trees().first().filter(|tree| !tree.is_folder())?;
         let mut paths = tree.entries.iter().map(|entry| &entry.path[..]);
@@ -181,7 +184,7 @@ impl PreparedBuild {
         })
     }
 
-    /// Where the log of its build is.
+    /// Writes the output of the build to its log file, too.
     pub(super) fn log(&self, home: &Home, printer: &mut Printer) {
         let folder = self.folder.file_name().unwrap_or_default();
         let name = ImageName::from_text(&folder.to_string_lossy());
@@ -189,20 +192,20 @@ impl PreparedBuild {
         printer.log_to(home.logs.join(log));
     }
 
-    /// The image's name.
+    /// Returns the image's first name.
     pub(super) fn name(&self) -> &str {
         self.request.names.first().map_or("", String::as_str)
     }
 
-    /// The builder, and why it is that one, unless the project or the command
-    /// line says so.
+    /// Returns the builder and the source of that setting. Returns `None` if
+    /// the project or the command line names the builder.
     fn builder(&self) -> Option<String> {
         let explained = self.builder_origin.explained()?;
         Some(format!("{}, {explained}", self.request.builder))
     }
 
-    /// Remembers the builder that the command line names, once it is known to
-    /// be one.
+    /// Stores the builder of the command line for later commands. Does so only
+    /// after a result that shows that the image is a builder.
     fn remember(&self, ended: Result<(), FailureKind>) {
         let is_builder = matches!(ended, Ok(()) | Err(FailureKind::Lifecycle { .. }));
         if is_builder && self.builder_origin == BuilderOrigin::Flag {
@@ -210,8 +213,8 @@ impl PreparedBuild {
         }
     }
 
-    /// Adds what only the host knows to a failure: whose choice the builder
-    /// was, and what the source looks like.
+    /// Adds to a failure: the source of the builder setting, and the kind of
+    /// project that the source looks like.
     fn explain(&self, mut failure: Failure) -> Failure {
         let builder = &self.request.builder;
         match failure.kind {
@@ -256,7 +259,8 @@ impl PreparedBuild {
         failure
     }
 
-    /// The paths of what has changed since an earlier plan, settings included.
+    /// Returns the paths that differ from an earlier listing, or a phrase if
+    /// only the settings differ.
     pub(super) fn changes(&self, before: &Self) -> Vec<String> {
         let (trees, old) = (self.trees(), before.trees());
         let pairs = trees.iter().zip(old);
@@ -267,13 +271,13 @@ impl PreparedBuild {
         changes
     }
 
-    /// What is listed.
+    /// Returns the source trees, the application's first.
     pub(super) fn trees(&self) -> &[SourceTree] {
         self.uploader.trees()
     }
 }
 
-/// Asks for a build and follows it, unless a signal ends it.
+/// Requests a build and follows it until it ends or a signal arrives.
 pub(super) async fn build(
     prepared: PreparedBuild,
     session: &Session,
@@ -290,7 +294,7 @@ pub(super) async fn build(
     }
 }
 
-/// Asks for a build and follows it.
+/// Requests a build and follows it until it ends.
 pub(super) async fn follow(
     prepared: PreparedBuild,
     session: &Session,

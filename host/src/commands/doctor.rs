@@ -16,14 +16,14 @@ pub(super) fn run(machine: Option<&MachineKind>, printer: &mut Printer) -> Resul
     let mut checks = helpers();
     match Start::here(machine, printer).and_then(|start| ask(start.setup, printer)) {
         Ok(found) => checks.extend(found),
-        // Without an agent there is nobody else to ask.
+        // Only the agent can run the other checks.
         Err(failure) if failure.kind == FailureKind::Machine => checks.push(no_agent(failure)),
         Err(failure) => return Err(failure),
     }
     Ok(tell(checks, printer))
 }
 
-/// Shows checks; returns the exit code.
+/// Prints the checks. Returns the exit code.
 pub(super) fn tell(checks: Vec<Check>, printer: &mut Printer) -> u8 {
     let is_bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
     printer.answer(&Answer::Checks(checks));
@@ -58,7 +58,7 @@ fn no_agent(failure: Failure) -> Check {
     }
 }
 
-/// The programs that keep accounts, where there are any.
+/// Checks the credential helpers that the configuration names.
 fn helpers() -> Vec<Check> {
     let Ok(home) = Home::find() else {
         return Vec::new();

@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::Cli;
 
-/// Commands that there are not, and what to use.
+/// Commands of other tools, and the locald command to use instead.
 const COMMANDS: [(&[&str], &str); 17] = [
     (
         &["exec"],
@@ -73,8 +73,8 @@ const COMMANDS: [(&[&str], &str); 17] = [
     (&["machine"], "`locald vm` looks after the machine"),
 ];
 
-/// Flags that there are not, of which commands (of all, when none is named),
-/// and what to use.
+/// Flags of other tools, the commands that they belong to (none means every
+/// command), and what to use instead.
 const FLAGS: [(&[&str], &[&str], &str); 14] = [
     (
         &["-p", "-P", "--publish", "--publish-all", "--port"],
@@ -149,7 +149,7 @@ const FLAGS: [(&[&str], &[&str], &str); 14] = [
     ),
 ];
 
-/// The error of a command line, with the tip that helps.
+/// Adds a hint to a usage error, if this module has one.
 pub(super) fn add(mut error: clap::Error, words: &[String]) -> clap::Error {
     let said = |error: &clap::Error, kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -181,7 +181,7 @@ pub(super) fn add(mut error: clap::Error, words: &[String]) -> clap::Error {
     error
 }
 
-/// Hidden commands are not recommended.
+/// Removes hidden commands from clap's suggestions.
 fn forget_hidden(error: &mut clap::Error) {
     let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) else {
         return;

@@ -15,7 +15,7 @@ use crate::export::{Loader, Writer};
 use crate::output::{Answer, ImageDetails, Printer};
 use crate::settings::MachineKind;
 
-/// The most bytes that an image's documents may have.
+/// The maximum size of an image's documents, in bytes.
 const DOCUMENT_CAP: u64 = 16 * 1024 * 1024;
 
 pub(super) fn run(
@@ -28,7 +28,7 @@ pub(super) fn run(
     }
     let setup = Start::here(machine, printer)?.setup;
     let answer = match command {
-        // It came first.
+        // The caller has handled `load`.
         ImageCommand::Load(_) => return Ok(exit_code::SUCCESS),
         ImageCommand::Ls => {
             let images = block_on(async {
@@ -148,8 +148,9 @@ async fn export(
     Ok(digest)
 }
 
-/// The program is the user's own: it is started before this process enters the
-/// agent's namespaces, and reads what comes from then on.
+/// Runs `locald image load`. Docker or Podman must run as the user. So locald
+/// starts it before this process enters the agent's namespaces, and feeds it
+/// afterwards.
 fn load(
     options: &LoadOptions,
     machine: Option<&MachineKind>,
@@ -169,11 +170,12 @@ fn load(
                 .await
                 .map(|()| digest)
                 .map_err(Failure::from),
-            // Nothing is wrong with the program, which is ended.
+            // The program reported no error. Dropping it kills it.
             Err(failure) if !writer.has_ended() => return Err(failure),
             Err(failure) => Err(failure),
         };
-        // A program that took no more says why.
+        // If the program closed its input early, its own error explains the
+        // failure.
         loader.finish().map_err(|error| match too_many {
             Some(hint) => Failure::from(error).with_hint(hint),
             None => error.into(),
@@ -189,7 +191,8 @@ fn load(
     Ok(exit_code::SUCCESS)
 }
 
-/// Tells of more layers than the program takes; returns what to do then.
+/// Warns if the image has more layers than the program accepts. Returns a hint
+/// for that case.
 async fn warn_of_layers(
     options: &LoadOptions,
     session: &Session,

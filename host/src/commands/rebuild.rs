@@ -15,17 +15,18 @@ use crate::project::Project;
 use crate::settings::{BuildTable, Settings};
 use crate::sync::watch::{Grown, Watch};
 
-/// How a plan is made, again and again: settings may change as files do.
+/// The inputs of a build. Each rebuild reads the settings and lists the source
+/// again.
 #[derive(Debug, Clone)]
 pub(super) struct BuildInputs {
     pub(super) home: Home,
-    /// The folder whose `locald.toml` counts.
+    /// The folder whose `locald.toml` applies.
     pub(super) root: PathBuf,
-    /// What is built.
+    /// The source to build.
     pub(super) source: Project,
-    /// What a service says itself, and the name of its image.
+    /// The build table of the service, and the name of its image.
     pub(super) own: Option<(BuildTable, String)>,
-    /// What the command line says.
+    /// The builder that the command line names.
     pub(super) builder: Option<String>,
 }
 
@@ -42,19 +43,20 @@ impl BuildInputs {
     }
 }
 
-/// Keeps an image as new as its source.
+/// Rebuilds an image whenever its source changes.
 pub(super) struct Rebuilder {
     inputs: BuildInputs,
     prepared: PreparedBuild,
-    /// Of the last build that went well.
+    /// Digest of the last successful build.
     digest: Option<String>,
-    /// Why the source could not be listed, or its settings be read.
+    /// The last failure to list the source or to read its settings.
     trouble: Option<Failure>,
     watch: Watch,
 }
 
 impl Rebuilder {
-    /// Watches the source of a plan, which was built just now, or is not yet.
+    /// Watches the source of a build. `digest` is the digest of its image;
+    /// absent if it is not built yet.
     pub(super) fn new(
         inputs: BuildInputs,
         prepared: PreparedBuild,
@@ -74,20 +76,22 @@ impl Rebuilder {
         rebuilder
     }
 
-    /// Whether something was built.
+    /// Whether a build has succeeded.
     pub(super) const fn has_image(&self) -> bool {
         self.digest.is_some()
     }
 
-    /// Waits until the source has become another image; a build that fails is
-    /// told, and the next change waited for.
+    /// Waits until a change of the source results in another image. Returns the
+    /// image's name. Prints the failure of a build, and then waits for the next
+    /// change.
     pub(super) async fn next(&mut self, session: &Session, printer: &mut Printer) -> String {
         loop {
             self.watch.changed().await;
             let changes = match self.look(printer) {
                 Ok(changes) => changes,
                 Err(failure) => {
-                    // It may be looked at again before anything has changed.
+                    // The watch may wake without a change. Print the same
+                    // failure only once.
                     if self.trouble.as_ref() != Some(&failure) {
                         printer.failure(&failure);
                     }
@@ -120,7 +124,8 @@ impl Rebuilder {
         }
     }
 
-    /// Lists the source again; returns what has changed since the last time.
+    /// Lists the source again. Returns the paths that have changed since the
+    /// last listing.
     fn look(&mut self, printer: &mut Printer) -> Result<Vec<String>, Failure> {
         let prepared = tokio::task::block_in_place(|| self.inputs.prepare(printer.detail()))?;
         let changes = prepared.changes(&self.prepared);
@@ -135,14 +140,15 @@ impl Rebuilder {
         let roots = trees.clone().map(|tree| &*tree.root);
         let folders = trees.flat_map(|tree| &tree.folders);
         match self.watch.set(roots, folders.map(PathBuf::as_path)) {
-            // What came into them before they were watched is seen by looking.
+            // Files may have changed before the watch began. Look again.
             Ok(Grown::Yes) => self.watch.wake(),
             Ok(Grown::No) => {}
             Err(polling) => polling.tell(printer),
         }
     }
 
-    /// Tells what was built; returns its name when it is another image.
+    /// Prints the result of a build. Returns the image's name if its digest is
+    /// new.
     fn finish(
         &mut self,
         built: &Built,

@@ -69,7 +69,8 @@ pub(super) fn run(
     })
 }
 
-/// A target that is a folder or an archive, or spelled as one.
+/// Returns the path if the target is a folder or an archive, or is spelled like
+/// a path.
 fn folder(target: Option<&str>) -> Option<&Path> {
     let Some(target) = target else {
         return Some(Path::new("."));
@@ -87,7 +88,7 @@ fn proxies(wanted: bool) -> ProcessProxies {
     }
 }
 
-/// The variables that have a value.
+/// Resolves the variables, and leaves out those without a value.
 pub(super) fn variables(arguments: &[EnvArgument]) -> Result<Vec<EnvVar>, Failure> {
     let mut variables = Vec::new();
     for argument in arguments {
@@ -96,7 +97,7 @@ pub(super) fn variables(arguments: &[EnvArgument]) -> Result<Vec<EnvVar>, Failur
     Ok(variables)
 }
 
-/// Standard output belongs to the process.
+/// Refuses `--json`: the process owns standard output.
 pub(super) fn refuse_json(printer: &Printer) -> Result<(), Failure> {
     if printer.is_for_programs() {
         let message = "--json does not work here: standard output belongs to the process";

@@ -19,12 +19,12 @@ use crate::report::Statuses;
 use crate::services::{self, ControlRequest, LogEntry, Reader, RuntimeFolder, RuntimeFolderError};
 use crate::settings::nearest;
 
-/// How often a journal is looked at for more.
+/// How often `logs --follow` reads the journal.
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn ps(options: &PsOptions, printer: &mut Printer) -> Result<u8, Failure> {
     let statuses = match folder(&options.project)?.statuses() {
-        // That nothing runs is an answer.
+        // No running `locald up` is a valid answer: no services.
         Err(RuntimeFolderError::Absent) => Statuses::new(),
         statuses => statuses?,
     };
@@ -44,7 +44,7 @@ pub(super) fn stop(options: &ServiceStopOptions, printer: &mut Printer) -> Resul
     let request = ControlRequest::Stop(options.services.clone());
     let names = block_on(async {
         match services::ask(&folder.control(), &request).await {
-            // It ended in this moment, and that is what was wanted.
+            // `locald up` has ended meanwhile, as the user wanted.
             Err(_) if options.services.is_empty() && !folder.is_locked()? => {
                 Ok(statuses.into_keys().collect())
             }
@@ -60,7 +60,7 @@ pub(super) fn restart(
     printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let folder = folder(&options.project)?;
-    // It fails when nothing runs.
+    // Fails if `locald up` does not run.
     folder.statuses()?;
     let request = ControlRequest::Restart(options.services.clone());
     let names = block_on(async { told(services::ask(&folder.control(), &request).await) })?;
@@ -68,7 +68,7 @@ pub(super) fn restart(
     Ok(exit_code::SUCCESS)
 }
 
-/// The services that a running `locald up` has answered about.
+/// Returns the services that the reply of `locald up` names.
 fn told(answer: io::Result<services::ControlReply>) -> Result<Vec<String>, Failure> {
     match answer {
         Ok(services::ControlReply::Stopped(names) | services::ControlReply::Restarted(names)) => {
@@ -104,7 +104,7 @@ pub(super) fn logs(options: &LogsOptions, printer: &mut Printer) -> Result<u8, F
     block_on(async {
         let mut signals = Signals::listen().map_err(failed)?;
         loop {
-            // Asked first: what was written before the end is still read.
+            // Check the lock first, so that the last read includes all output.
             let goes_on = folder.is_locked()?;
             page.rest(&mut reader, printer).map_err(failed)?;
             if !goes_on {
@@ -127,8 +127,8 @@ fn folder(project: &ProjectOption) -> Result<RuntimeFolder, Failure> {
     ))
 }
 
-/// Refuses a service that `locald up` did not have. Before it has written how
-/// they are, it may have any.
+/// Refuses a service that `locald up` does not run. Before `locald up` has
+/// written its services, any name is valid.
 fn check(service: &String, known: &[String]) -> Result<(), Failure> {
     if known.is_empty() || known.contains(service) {
         return Ok(());
@@ -144,11 +144,11 @@ fn check(service: &String, known: &[String]) -> Result<(), Failure> {
     })
 }
 
-/// Shows lines of a journal.
+/// Prints the lines of a journal.
 struct Page {
-    /// Only of these services; of all, when there is none.
+    /// The services to show. Empty means all.
     only: Vec<String>,
-    /// Services in the order in which they first wrote.
+    /// Services in the order of their first line. The order decides on colours.
     names: Vec<String>,
 }
 
@@ -158,7 +158,7 @@ impl Page {
         Self { only, names }
     }
 
-    /// All that is there to be read.
+    /// Prints all lines that the journal has now.
     fn rest(&mut self, reader: &mut Reader, printer: &mut Printer) -> io::Result<()> {
         while let Some(entry) = reader.next()? {
             self.show(&entry, printer);
@@ -174,7 +174,7 @@ impl Page {
         if !self.only.is_empty() && !self.only.contains(&entry.service) {
             return;
         }
-        // Who asks for one service knows whose lines these are.
+        // A label is not needed for a single service.
         if self.only.len() == 1 {
             return printer.service_line(None, channel, &entry.line);
         }

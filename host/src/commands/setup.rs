@@ -17,10 +17,10 @@ use crate::platform::descriptors;
 use crate::platform::home::Home;
 use crate::settings::{self, MachineKind, Settings};
 
-/// Everything that must be done while the process has one thread.
+/// Everything that must happen while the process has one thread.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    /// What the command line and the settings name.
+    /// The machine that the command line or the settings name.
     pub(crate) machine: Box<dyn Machine>,
     accounts: Accounts,
     access: RegistryAccess,
@@ -61,11 +61,12 @@ impl Setup {
         })
     }
 
-    /// Reaches the agent.
+    /// Connects with the agent.
     pub(crate) async fn connect(self, printer: &mut Printer) -> Result<Session, Failure> {
         job::follow(printer.live_lines());
         let agent = Arc::new(self.machine.connect(printer).await?);
-        // What a machine has started keeps the usual limit.
+        // Raise the limit after the machine has started: its processes keep the
+        // usual one.
         descriptors::raise();
         Ok(Session {
             agent,

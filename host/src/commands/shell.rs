@@ -20,7 +20,7 @@ use crate::project::Project;
 use crate::settings::MachineKind;
 use crate::sync::live_folder::{LiveFolder, SyncLock};
 
-/// What takes longer is told.
+/// locald prints a note about copying that takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(
@@ -78,7 +78,7 @@ pub(super) fn run(
     })
 }
 
-/// A shell that is ready to be asked for.
+/// A prepared shell request.
 struct Shell<'a> {
     session: &'a Session,
     home: &'a Home,
@@ -87,8 +87,8 @@ struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    /// A machine elsewhere shows its own copy of the folder, which is kept in
-    /// step.
+    /// Runs the shell. A remote machine has a copy of the folder, which locald
+    /// keeps in step while the shell runs.
     async fn run(&self, printer: &mut Printer) -> Result<u8, Failure> {
         if !self.session.is_remote {
             return self.attach(self.request.clone(), printer).await;
@@ -108,7 +108,8 @@ impl Shell<'_> {
         };
         let ended = self.attach(request, printer).await;
         let settled = settle(live, printer).await;
-        // Why the shell ended says more than what followed from it.
+        // The error of the shell explains more than an error of the copy that
+        // follows from it.
         let code = ended?;
         settled?;
         Ok(code)
@@ -122,8 +123,7 @@ impl Shell<'_> {
     }
 }
 
-/// Brings over what the shell has changed last, unless somebody is out of
-/// patience.
+/// Copies the last changes of the shell to this system. Ctrl-C interrupts that.
 async fn settle(live: LiveFolder, printer: &mut Printer) -> Result<(), Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::from_error(FailureKind::Machine, &error))?;
@@ -143,7 +143,7 @@ async fn settle(live: LiveFolder, printer: &mut Printer) -> Result<(), Failure> 
     }
 }
 
-/// Says what takes so long, when it does.
+/// Waits for `work`. Prints `what` if that takes longer than [`PATIENCE`].
 async fn patiently<T>(work: impl Future<Output = T>, what: &str, printer: &mut Printer) -> T {
     tokio::pin!(work);
     tokio::select! {

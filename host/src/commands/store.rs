@@ -91,7 +91,7 @@ async fn look(
     }
 }
 
-/// The images that must be given up, so that what they need can be removed.
+/// Returns the images to give up, so that a repair can remove damaged content.
 fn lost_images(faults: &[StoreFault]) -> Vec<String> {
     let refused = faults.iter().filter(|fault| is_refused(fault));
     let images: BTreeSet<&String> = refused.flat_map(|fault| &fault.images).collect();
@@ -102,7 +102,7 @@ fn is_refused(fault: &StoreFault) -> bool {
     matches!(fault.repair, Some(Repair::Refused { .. }))
 }
 
-/// Notes that the images have gone, and the damage with them.
+/// Records that these images, and the faults that they had, are gone.
 fn give_up(faults: &mut [StoreFault], verified: &mut Verified) {
     for fault in faults {
         if let Some(Repair::Refused { reason }) = &fault.repair {

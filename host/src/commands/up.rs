@@ -91,7 +91,8 @@ fn no_control(error: &std::io::Error) -> Failure {
     failure
 }
 
-/// Writes down how the services are, whenever that changes.
+/// Writes the states of the services to the runtime folder whenever they
+/// change.
 async fn publish(
     folder: RuntimeFolder,
     mut look: watch::Receiver<Statuses>,
@@ -107,7 +108,7 @@ async fn publish(
     }
 }
 
-/// Services that run, and everybody who may have a say.
+/// The running services, and the sources of events that affect them.
 struct Up {
     services: SelectedServices,
     session: Arc<Session>,
@@ -121,13 +122,13 @@ struct Up {
     settings: ServiceSettings,
 }
 
-/// Why all services are to stop.
+/// Why all services stop.
 enum Cause {
-    /// A signal, with the exit code for it.
+    /// A signal arrived. This is the exit code for it.
     Signal(u8),
-    /// `locald stop`, which waits for it.
+    /// `locald stop` requested it, and waits for this reply.
     Asked(oneshot::Sender<ControlReply>),
-    /// Nothing is left that runs.
+    /// No service runs any more.
     Over,
 }
 
@@ -151,7 +152,8 @@ impl Up {
         Ok(finish(cause, stopped, printer))
     }
 
-    /// Makes the images ready, unless there is a cause to end before.
+    /// Builds and pulls the images. Returns a cause if the command must end
+    /// before that.
     async fn build(
         &mut self,
         images: &mut Images,
@@ -176,7 +178,7 @@ impl Up {
         }
     }
 
-    /// Gives each service its supervisor.
+    /// Starts a supervisor for each service.
     fn start(&mut self, images: &Images, printer: &Printer) {
         let width = self.services.all.iter().map(|it| it.name.len()).max();
         let width = width.unwrap_or_default();
@@ -207,7 +209,7 @@ impl Up {
         }
     }
 
-    /// Lets the services run until there is a cause to stop them all.
+    /// Handles events until all services must stop. Returns the cause.
     async fn supervise(&mut self) -> Result<Cause, Failure> {
         let mut look = self.status_table.look();
         loop {
@@ -237,7 +239,8 @@ impl Up {
         }
     }
 
-    /// Stops or restarts services; returns who waits for all to stop.
+    /// Handles a control request. If it stops all services, returns the sender
+    /// for its reply.
     fn answer(&self, call: ControlCall) -> Option<oneshot::Sender<ControlReply>> {
         let names = match &call.request {
             ControlRequest::Stop(names) if names.is_empty() => return Some(call.reply),
@@ -262,7 +265,8 @@ impl Up {
         for order in orders {
             let (done, stopped) = oneshot::channel();
             let _ = order.send(Order::Stop(done));
-            // A service that is killed meanwhile does not answer.
+            // A supervisor that receives `Kill` meanwhile drops the sender,
+            // which ends this wait, too.
             stopping.spawn(stopped);
         }
         tokio::spawn(async move {
@@ -272,7 +276,8 @@ impl Up {
         None
     }
 
-    /// Stops what depends on others before those; a signal meanwhile kills.
+    /// Stops each service before its dependencies. A signal meanwhile kills
+    /// all. Returns the names of the stopped services.
     async fn stop_all(&mut self) -> Vec<String> {
         let mut names = Vec::new();
         let mut killed = false;
@@ -309,7 +314,7 @@ fn finish(cause: Cause, stopped: Vec<String>, printer: &mut Printer) -> u8 {
     match cause {
         Cause::Signal(code) => code,
         Cause::Asked(reply) => {
-            // Who asked may not wait any more.
+            // `locald stop` may have ended already.
             let _ = reply.send(ControlReply::Stopped(stopped));
             exit_code::SUCCESS
         }

@@ -15,7 +15,7 @@ use crate::machine::Machine;
 use crate::output::{Answer, Printer};
 use crate::settings::MachineKind;
 
-/// The machine that a command is about.
+/// The machine of a command.
 struct Subject {
     machine: Box<dyn Machine>,
     name: String,
@@ -47,7 +47,7 @@ pub(super) fn run(
             MachineCommand::Resize(options) => resize::run(&subject, *options, printer).await,
             MachineCommand::Upgrade => upgrade(&subject, printer).await,
             MachineCommand::Doctor => check(&subject, printer).await,
-            // It came first.
+            // The caller has handled `ssh`.
             MachineCommand::Ssh { .. } => Ok(exit_code::SUCCESS),
         }
     })
@@ -60,7 +60,7 @@ async fn start(subject: &Subject, printer: &mut Printer) -> Result<u8, Failure> 
     Ok(exit_code::SUCCESS)
 }
 
-/// Connecting replaces an agent of another build.
+/// Replaces an agent of another build. Connecting already does this.
 async fn upgrade(subject: &Subject, printer: &mut Printer) -> Result<u8, Failure> {
     start(subject, printer).await
 }
@@ -94,7 +94,7 @@ async fn check(subject: &Subject, printer: &mut Printer) -> Result<u8, Failure> 
     Ok(doctor::tell(checks, printer))
 }
 
-/// What only a machine has that locald keeps.
+/// The failure for a machine that another program manages.
 fn nothing(subject: &Subject, what: &str) -> Failure {
     let message = format!("{}: {what}", subject.name);
     let hint = "`--machine`, LOCALD_MACHINE or [machine] in config.toml name a machine of locald's";

@@ -21,7 +21,7 @@ pub(super) struct Buildpacks {
     pub(super) post: Vec<Buildpack>,
 }
 
-/// What the project's folder, or its archive, has of the source.
+/// Lists the application's source: the project's folder, or its archive.
 pub(super) fn application(
     project: &Project,
     build: &BuildSettings,
@@ -47,7 +47,8 @@ pub(super) fn application(
     Ok(source::walk(&project.folder, scope)?)
 }
 
-/// The application's tree, and those of buildpacks that are not in the builder.
+/// Returns the application's tree followed by the trees of buildpacks, and the
+/// buildpacks of the request.
 pub(super) fn with_buildpacks(
     application: SourceTree,
     build: &BuildSettings,
@@ -67,7 +68,8 @@ pub(super) fn with_buildpacks(
     Ok((trees, buildpacks))
 }
 
-/// What is no name becomes a tree of its own.
+/// Translates one buildpack of the settings. A folder or an inline script adds
+/// a source tree.
 fn buildpack(
     choice: &BuildpackChoice,
     build: &BuildSettings,
@@ -79,14 +81,14 @@ fn buildpack(
         BuildpackChoice::Folder(path) => folder(path)?,
         BuildpackChoice::Inline(buildpack) => inline(buildpack, &build.descriptor)?,
     };
-    // Settings name far fewer.
+    // Settings cannot name this many buildpacks.
     let number = u16::try_from(trees.len()).unwrap_or(u16::MAX);
     trees.push(tree);
     Ok(Buildpack::Tree(number))
 }
 
-/// A repository around a buildpack does not say what is in it: it may ignore
-/// the programs.
+/// Lists a buildpack's folder. Ignore files of a repository around it do not
+/// apply: they may exclude the buildpack's programs.
 fn folder(folder: &Path) -> Result<SourceTree, Failure> {
     let boundary = Boundary::of(folder);
     let nowhere = folder.join("project.toml");
@@ -99,7 +101,7 @@ fn folder(folder: &Path) -> Result<SourceTree, Failure> {
     Ok(source::walk(folder, scope)?)
 }
 
-/// The files of a buildpack that is a script in a project.toml.
+/// Returns the files of an inline buildpack (a script in a project.toml).
 fn inline(buildpack: &InlineBuildpack, descriptor: &Path) -> Result<SourceTree, Failure> {
     let files = buildpack.files();
     let files = files.map_err(|error| Failure::from_error(FailureKind::Internal, &error))?;

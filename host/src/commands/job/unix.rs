@@ -8,11 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::machine;
 use crate::output::LiveLines;
 
-/// From now on, containers stop when this process is suspended, and live lines
-/// make room for the shell.
+/// Installs the handler of Ctrl-Z. When the shell suspends this process, the
+/// containers stop, and the live lines disappear.
 pub(crate) fn follow(lines: LiveLines) {
     tokio::spawn(async move {
-        // Without a handler the process is suspended all the same.
+        // Without a handler, Ctrl-Z still suspends this process.
         let _ = suspensions(&lines).await;
     });
 }
@@ -34,8 +34,8 @@ async fn suspensions(lines: &LiveLines) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether somebody could let this process go on: as the kernel does it, what
-/// no shell looks after is not suspended.
+/// Whether a shell in this session can resume this process. If there is none,
+/// the kernel ignores Ctrl-Z (an orphaned process group), and so does locald.
 fn has_shell() -> bool {
     let session = |of: Option<Pid>| getsid(of).ok();
     getppid().is_some_and(|parent| session(Some(parent)) == session(None))

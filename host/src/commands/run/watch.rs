@@ -59,7 +59,7 @@ pub(super) fn run(
         let built = match build::build(prepared.clone(), &session, printer).await {
             Ok(BuildEnd::Stopped(code)) => return Ok(code),
             Ok(BuildEnd::Built(built)) => Some(built),
-            // A change may mend it.
+            // A later change of the source may fix the failure.
             Err(failure) => {
                 printer.failure(&failure);
                 None
@@ -80,7 +80,7 @@ pub(super) fn run(
     })
 }
 
-/// A command, or a process of the image.
+/// Returns a command, or a process type of the image with arguments.
 fn program(is_command: bool, process: Option<String>, args: Vec<String>) -> ServiceProgram {
     if is_command {
         ServiceProgram::Command(args)
@@ -95,7 +95,7 @@ fn nothing_to_watch(target: &str) -> Failure {
         .with_hint("name a folder: `--watch` builds it again after each change")
 }
 
-/// Keeps the newest process running until a signal ends it.
+/// Runs the process of the newest image until a signal arrives.
 async fn keep(
     launch: Launch,
     mut rebuilder: Rebuilder,
@@ -119,7 +119,7 @@ async fn keep(
     let mut tasks = JoinSet::new();
     tasks.spawn(supervisor.run());
     let mut background = printer.background();
-    // Sending fails only if the agent is gone, which is reported below.
+    // Sending fails only if the agent is gone. The code below reports that.
     if rebuilder.has_image() {
         let _ = order.send(Order::Start);
     }

@@ -20,27 +20,27 @@ use crate::project::Project;
 use crate::services::{Launch, Order, ServiceProgram};
 use crate::settings::{BuildTable, Origin, Service, ServiceKind, Settings};
 
-/// All of them.
+/// The images of all services.
 pub(super) struct Images {
     builds: Vec<Build>,
-    /// Names of ready-made images.
+    /// References of images to pull.
     pulls: Vec<String>,
 }
 
-/// An image that is built, for one service or several.
+/// An image that one or more services build.
 struct Build {
     services: Vec<String>,
     workdir: Option<PathBuf>,
     table: Option<BuildTable>,
     inputs: BuildInputs,
     prepared: PreparedBuild,
-    /// Of the image, when its build went well.
+    /// The image's digest. Absent until a build succeeds.
     digest: Option<String>,
 }
 
 impl Images {
-    /// Decides what is built; services of one source and one way of building
-    /// share their image.
+    /// Lists the sources to build. Services with the same source and the same
+    /// build table share an image.
     pub(super) fn prepare(
         services: &SelectedServices,
         project: &Project,
@@ -81,8 +81,8 @@ impl Images {
         Ok(Self { builds, pulls })
     }
 
-    /// Builds and pulls them. With `goes_on`, a build that fails is told, and
-    /// its services wait for a better one.
+    /// Builds and pulls the images. If `goes_on` is true, prints the failure of
+    /// a build, and its services wait until a later build succeeds.
     pub(super) async fn build(
         &mut self,
         session: &Session,
@@ -121,7 +121,7 @@ impl Images {
         Ok(())
     }
 
-    /// Builds again what changes, and has its services started anew.
+    /// Rebuilds an image when its source changes, and restarts its services.
     pub(super) fn watch(
         self,
         session: &Arc<Session>,
@@ -139,7 +139,7 @@ impl Images {
                 loop {
                     rebuilder.next(&session, &mut printer).await;
                     for order in &told {
-                        // A supervisor that has gone has told why.
+                        // A supervisor that has ended has reported its failure.
                         let _ = order.send(Order::Start);
                     }
                 }
@@ -147,12 +147,12 @@ impl Images {
         }
     }
 
-    /// Whether a service's image is there.
+    /// Whether the image of a service exists. Always true for a pulled image.
     pub(super) fn is_ready(&self, service: &Service) -> bool {
         self.of(service).is_none_or(|build| build.digest.is_some())
     }
 
-    /// What a service starts.
+    /// Describes the process of a service.
     pub(super) fn launch(&self, service: &Service, stdio: Stdio) -> Launch {
         let build = self.of(service);
         let image = match (&service.origin, build) {
@@ -197,8 +197,8 @@ impl Images {
     }
 }
 
-/// Where a Procfile has the command of a service: under its own name, or, of
-/// what is no worker, under `web`.
+/// Returns the process types of a Procfile that may hold the command of a
+/// service: its own name, and `web` except for a worker.
 fn declared_under(service: &Service) -> Vec<String> {
     let web = (service.kind != ServiceKind::Worker).then(|| "web".to_owned());
     [service.name.clone()].into_iter().chain(web).collect()
@@ -239,13 +239,13 @@ fn inputs(
     })
 }
 
-/// Says whose build has failed.
+/// Puts the services' names before a failure's message.
 fn of_services(services: &[String], mut failure: Failure) -> Failure {
     failure.message = format!("{}: {}", services.join(", "), failure.message);
     failure
 }
 
-/// Says which service a failure is about.
+/// Returns a function that puts the service's name before a failure's message.
 fn about(service: &Service) -> impl Fn(Failure) -> Failure {
     move |mut failure| {
         failure.message = format!("service `{}`: {}", service.name, failure.message);

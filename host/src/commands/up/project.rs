@@ -7,20 +7,21 @@ use protocol::{Failure, FailureKind, OPENED};
 use crate::project::Project;
 use crate::settings::{Service, Settings, levels, nearest};
 
-/// Services at a time: each has a stream of the agent's connection, and another
-/// one while it is looked at.
+/// The maximum number of services. Each has a stream of the agent's connection,
+/// and a second one during a health check.
 const MOST: usize = OPENED / 5;
 
-/// Services that are to run.
+/// The services to run.
 pub(super) struct SelectedServices {
-    /// What is depended on comes first.
+    /// Dependencies come before the services that need them.
     pub(super) all: Vec<Service>,
-    /// Their names; each level depends on earlier ones only.
+    /// Names of services by level. Each level depends on earlier levels only.
     pub(super) levels: Vec<Vec<String>>,
 }
 
 impl SelectedServices {
-    /// Those of these names, and what they depend on; all, without names.
+    /// Selects the named services and their dependencies. No names select all
+    /// services.
     pub(super) fn choose(
         project: &Project,
         settings: &Settings,
@@ -59,7 +60,7 @@ impl SelectedServices {
             return Err(failure.with_hint("name some of them: `locald up SERVICE…`"));
         }
         let needs = chosen.iter().map(|(name, it)| (*name, &it.depends_on[..]));
-        // The settings were refused if there were a circle.
+        // The settings have no dependency cycle: their parser refuses one.
         let levels = levels(&needs.collect()).unwrap_or_default();
         let in_order = levels.iter().flatten();
         let all = in_order

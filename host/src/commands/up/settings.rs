@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::settings::{self, Settings};
 use crate::sync::watch::Watch;
 
-/// As it was when `locald up` began.
+/// The services' settings at the start of `locald up`.
 #[derive(Clone)]
 pub(super) struct ServiceSettings {
     folder: PathBuf,
@@ -29,15 +29,17 @@ impl ServiceSettings {
         }
     }
 
-    /// Tells when the file says something else.
+    /// Warns when the services in `locald.toml` differ from those that run.
     pub(super) async fn watch(self, mut printer: Printer) -> Result<(), Failure> {
         let (mut watch, _) = Watch::new();
         let mut told = BTreeSet::new();
         loop {
             let folder = || std::iter::once(self.folder.as_path());
-            // Where nothing can be watched, the sources' watches have said so.
+            // If the system cannot watch files, the watches of the sources have
+            // already warned about it.
             let _ = watch.set(folder(), folder());
-            // A file with an error in it is told by whoever builds with it.
+            // Ignore a file with an error: the next build of a source reports
+            // it.
             let settings = tokio::task::block_in_place(|| Settings::load(&self.folder, &self.home));
             let now = settings.map(|it| changed(&self.services, it.services()));
             let now = now.unwrap_or_else(|_| told.clone());
@@ -58,7 +60,7 @@ impl ServiceSettings {
     }
 }
 
-/// Services that are new, gone, or other ones.
+/// Returns the names of services that are new, removed or changed.
 fn changed(old: &settings::Services, new: &settings::Services) -> BTreeSet<String> {
     let all = old.keys().chain(new.keys());
     all.filter(|name| old.get(*name) != new.get(*name))

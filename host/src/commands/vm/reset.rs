@@ -40,7 +40,7 @@ pub(super) async fn run(
     Ok(exit_code::SUCCESS)
 }
 
-/// What will be gone, and what stays.
+/// Describes what the user loses and what stays, one item each.
 async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
     let agent = subject.machine.status().await.agent;
     let mut lines = Vec::new();
@@ -82,7 +82,7 @@ async fn loss(subject: &Subject, options: ResetOptions) -> Vec<String> {
     lines
 }
 
-/// What a machine that does not run takes.
+/// Describes the disk space of a stopped machine.
 fn disk(subject: &Subject) -> String {
     let size = disk_usage(&*subject.machine);
     if size == 0 {

@@ -9,10 +9,10 @@ use crate::exit_code;
 use crate::output::{Answer, Printer, bytes};
 use crate::settings::Shape;
 
-/// Less is not enough for a kernel and a build.
+/// The minimum memory for a kernel and a build, in bytes.
 const LEAST_MEMORY: u64 = 256 << 20;
 
-/// Whoever works there may finish.
+/// A restart lets running work finish.
 const FINISH: StopOptions = StopOptions {
     now: false,
     force: false,
@@ -57,7 +57,8 @@ pub(super) async fn run(
     Ok(exit_code::SUCCESS)
 }
 
-/// WSL2 gives all distributions the same processors and memory.
+/// Returns the new disk size in bytes. WSL2 has one setting of processors and
+/// memory for all distributions, so locald refuses those.
 fn disk_alone(options: ResizeOptions) -> Result<u64, Failure> {
     if options.cpus.is_some() || options.memory.is_some() {
         let message = "processors and memory of WSL2 belong to all distributions together";

@@ -9,8 +9,7 @@ use crate::connection::attach::attach;
 use crate::output::Printer;
 use crate::platform::terminal;
 
-/// A program of the machine: by ssh, or by the agent of a machine that is its
-/// own.
+/// Runs a program in the machine: by ssh, or else by the agent.
 pub(super) fn run(setup: Setup, command: &[String], printer: &mut Printer) -> Result<u8, Failure> {
     refuse_json(printer)?;
     if let Some(ended) = setup.machine.shell(command) {

@@ -39,7 +39,7 @@ pub(super) async fn run(
     Ok(exit_code::SUCCESS)
 }
 
-/// All questions, each under its own deadline.
+/// Sends all questions at once. Each has its own deadline.
 async fn ask(agent: &AgentConnection) -> AgentReport {
     let (status, usage) = tokio::join!(
         question(agent, Request::AgentStatus),
@@ -74,7 +74,7 @@ async fn question(agent: &AgentConnection, request: Request) -> Option<Reply> {
     answer.ok()?.ok()
 }
 
-/// How far the machine's clock is before this system's.
+/// Returns how many milliseconds the machine's clock is ahead of this system's.
 fn offset(clock: u64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX));

@@ -13,19 +13,19 @@ use crate::machine::{Kept, disk_usage};
 use crate::output::{Answer, Printer};
 use crate::report::MachineState;
 
-/// A disk that takes longer is trimmed at another stop.
+/// The time limit for trimming the disk. A later stop trims the rest.
 const TRIM: Duration = Duration::from_secs(20);
 
 /// How a machine was stopped.
 pub(super) enum Stopped {
     /// It did not run.
     Already,
-    /// By its agent.
+    /// The agent stopped it.
     Asked {
         /// Bytes by which its disk's file became smaller.
         given_back: u64,
     },
-    /// At once.
+    /// locald killed it.
     Killed,
 }
 
@@ -51,7 +51,8 @@ pub(super) async fn run(
     Ok(exit_code::SUCCESS)
 }
 
-/// Stops a machine that locald keeps; of others, nothing is to be stopped.
+/// Stops a machine that locald manages. For another machine, there is nothing
+/// to stop.
 pub(super) async fn stop(
     subject: &Subject,
     options: StopOptions,
@@ -99,7 +100,7 @@ pub(super) async fn stop(
     }
 }
 
-/// Asks the agent to end its machine; returns when it is about to.
+/// Asks the agent to stop its machine. Returns when the agent has accepted.
 async fn switch_off(
     agent: &AgentConnection,
     options: StopOptions,
@@ -125,7 +126,7 @@ async fn switch_off(
             Ok(Message::Event(event)) => printer.event(&event),
             Ok(Message::Data(..)) => {}
             Ok(Message::Outcome(Outcome::Failed(failure))) => return Err(failure),
-            // The answer may be lost with the machine.
+            // The machine may stop before its answer arrives.
             Ok(Message::Outcome(Outcome::Done(_)))
             | Err(AgentError::NoOutcome | AgentError::Broken(_) | AgentError::Frame(_)) => {
                 return Ok(());
