@@ -25,7 +25,7 @@ pub(crate) use saved::SavedAccounts;
 
 use config_file::{ConfigFile, Source};
 
-/// Why an account cannot be had.
+/// Why the account of a registry cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialError {
     #[error("{} cannot be read", path.display())]
@@ -58,15 +58,15 @@ impl From<CredentialError> for Failure {
     }
 }
 
-/// All files that may name accounts, read once.
+/// The files that may name accounts. locald reads each once.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     files: Vec<ConfigFile>,
 }
 
 impl Credentials {
-    /// Reads locald's own file, then podman's, then docker's. One that cannot
-    /// be used is reported and skipped: most pulls need no account.
+    /// Reads locald's own file, then podman's, then docker's. Returns the
+    /// errors of unusable files beside the others: most pulls need no account.
     pub(crate) fn load(home: &Home) -> (Self, Vec<CredentialError>) {
         let mut files = Vec::new();
         let mut errors = Vec::new();
@@ -81,12 +81,12 @@ impl Credentials {
         (Self { files }, errors)
     }
 
-    /// Whether a credential helper may have to be asked.
+    /// Whether a file names a credential helper.
     pub(crate) fn name_helpers(&self) -> bool {
         self.files.iter().any(ConfigFile::names_helper)
     }
 
-    /// The programs that the files name.
+    /// Returns the names of the credential helpers, sorted, each once.
     pub(crate) fn helpers(&self) -> Vec<&str> {
         let mut helpers: Vec<_> = self.files.iter().flat_map(ConfigFile::helpers).collect();
         helpers.sort_unstable();
@@ -94,8 +94,8 @@ impl Credentials {
         helpers
     }
 
-    /// The account of a registry or a repository, of the first file that knows
-    /// one.
+    /// Returns the account of a registry or a repository. The first file that
+    /// has one decides.
     pub(crate) async fn find(
         &self,
         key: &AccountKey,
@@ -117,7 +117,8 @@ impl Credentials {
         Ok(None)
     }
 
-    /// Files, but locald's own, that know an account without asking anybody.
+    /// Returns the files, except locald's own, that contain an account of the
+    /// registry or name a helper for it.
     pub(crate) fn places_of(&self, registry: &str, home: &Home) -> Vec<PathBuf> {
         let key = AccountKey::new(registry);
         let knows = |file: &&ConfigFile| !matches!(file.find(&key), Ok(Source::Nothing));
@@ -126,7 +127,7 @@ impl Credentials {
     }
 }
 
-/// What locald does with the content of a file that others write.
+/// Parses a configuration file as locald does, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn read(bytes: &[u8], registry: &str) -> Result<Option<Credential>, CredentialError> {
     let file = ConfigFile::parse("config.json".as_ref(), bytes)?;

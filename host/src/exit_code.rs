@@ -3,29 +3,29 @@
 
 use protocol::FailureKind;
 
-/// As asked.
+/// The command succeeded.
 pub(crate) const SUCCESS: u8 = 0;
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 2;
-/// A bug, or something that nobody thought of.
+/// A bug, or an unexpected condition.
 pub(crate) const INTERNAL: u8 = 110;
-/// A reference, a name, a setting or a value is wrong.
+/// A reference, a name, a setting or a value is not valid.
 pub(crate) const INVALID: u8 = 111;
-/// No such image, in the store or in the registry.
+/// The image is neither in the store nor in the registry.
 pub(crate) const NOT_FOUND: u8 = 112;
-/// The registry wants other credentials.
+/// The registry demands other credentials.
 pub(crate) const UNAUTHORIZED: u8 = 113;
 /// The registry does not answer, or answers with an error.
 pub(crate) const REGISTRY: u8 = 114;
-/// Content is not what its digest or size says, or is unsafe to unpack.
+/// Content does not match its digest or size, or is unsafe to unpack.
 pub(crate) const INTEGRITY: u8 = 115;
 /// The image is for another operating system or architecture.
 pub(crate) const PLATFORM: u8 = 116;
-/// The image is no usable builder or run image.
+/// The image cannot be used as a builder or run image.
 pub(crate) const BUILDER: u8 = 117;
 /// The project's files cannot be used.
 pub(crate) const SOURCE: u8 = 118;
-/// The store, or a file to be written, cannot be read or written.
+/// The store, or an output file, cannot be read or written.
 pub(crate) const STORE: u8 = 119;
 /// A file system is full.
 pub(crate) const DISK_FULL: u8 = 120;
@@ -33,17 +33,17 @@ pub(crate) const DISK_FULL: u8 = 120;
 pub(crate) const MACHINE: u8 = 121;
 /// A container could not be started.
 pub(crate) const CONTAINER: u8 = 122;
-/// There is no build to start from.
+/// The project has no build yet.
 pub(crate) const NOT_BUILT: u8 = 123;
 /// The agent does not know this kind of request.
 pub(crate) const UNSUPPORTED: u8 = 124;
-/// Ctrl-C.
+/// Ctrl-C interrupted the command.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// The exit code of a failure.
+/// Returns the exit code of a failure.
 pub(crate) const fn of(kind: FailureKind) -> u8 {
     match kind {
-        // A lifecycle that fails with code 0 contradicts itself.
+        // A lifecycle that fails with exit code 0 is an internal error.
         FailureKind::Internal | FailureKind::Lifecycle { code: 0 } => INTERNAL,
         FailureKind::Invalid => INVALID,
         FailureKind::NotFound => NOT_FOUND,
@@ -64,7 +64,7 @@ pub(crate) const fn of(kind: FailureKind) -> u8 {
     }
 }
 
-/// The name of a failure's class in JSON.
+/// Returns the name of a failure's class in JSON.
 pub(crate) const fn name(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Internal => "internal",
@@ -115,7 +115,8 @@ mod tests {
         FailureKind::Unsupported,
     ];
 
-    /// Code and class of each row of the page's tables.
+    /// Returns the exit code and class of each row of the documentation's
+    /// tables.
     fn documented() -> BTreeMap<u8, String> {
         let rows = PAGE.lines().filter_map(|line| {
             let mut cells = line.split('|').map(str::trim).skip(1);
@@ -136,7 +137,7 @@ mod tests {
             assert!(documented.contains_key(&code), "{code}");
         }
         let own = documented.keys().filter(|code| **code >= INTERNAL).count();
-        // All but the lifecycle's, which are its own.
+        // All classes except the lifecycle's, which has exit codes of its own.
         assert_eq!(own, KINDS.len() - 1, "the page lists a code too many");
     }
 

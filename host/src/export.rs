@@ -14,19 +14,19 @@ mod writer;
 pub(crate) use loader::{Loader, Tool};
 pub(crate) use writer::Writer;
 
-/// Where to, and as what: `oci:DIR`, `oci-archive:FILE`,
+/// The format and path of an export: `oci:DIR`, `oci-archive:FILE`,
 /// `docker-archive:FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ExportTarget {
     /// An OCI image layout.
     OciLayout(PathBuf),
-    /// The same in a tar file.
+    /// A tar file of an OCI image layout.
     OciArchive(PathBuf),
-    /// What `docker load` reads.
+    /// An archive for `docker load`.
     DockerArchive(PathBuf),
 }
 
-/// A target that is none.
+/// The text is not a valid export target.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not a valid target: use oci:DIR, oci-archive:FILE or docker-archive:FILE")]
 pub(crate) struct TargetError;
@@ -57,7 +57,7 @@ impl fmt::Display for ExportTarget {
 }
 
 impl ExportTarget {
-    /// What the agent is asked for.
+    /// Returns the format to request from the agent.
     pub(crate) const fn format(&self) -> ExportFormat {
         match self {
             Self::OciLayout(_) | Self::OciArchive(_) => ExportFormat::OciLayout,
@@ -77,7 +77,7 @@ impl ExportTarget {
     }
 }
 
-/// Why an export cannot be written.
+/// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
     #[error("{} already exists", .0.display())]

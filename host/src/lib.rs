@@ -22,9 +22,9 @@ mod sync;
 
 use std::process::ExitCode;
 
-/// The whole program.
+/// Runs the program. Returns its exit code.
 pub fn main() -> ExitCode {
-    // Hidden tasks of this same program come first.
+    // This process may be a helper process of locald.
     if machine::dispatch() || credential::helper_process::dispatch() {
         return ExitCode::SUCCESS;
     }

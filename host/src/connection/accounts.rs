@@ -10,7 +10,7 @@ use crate::credential::helper_process::HelperProcess;
 use crate::credential::{AccountKey, Credentials, RegistryKey};
 use crate::output::Printer;
 
-/// Who may be told which account.
+/// The accounts of the user, and the rules that limit their use.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     pub(crate) credentials: Credentials,
@@ -20,7 +20,8 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// The account of a repository, if there is one and it may be used.
+    /// Returns the account of a repository. Returns `None`, with a warning, if
+    /// reading it fails or if a project's file redirects the registry.
     pub(crate) async fn find(&self, repository: &str, printer: &mut Printer) -> Option<Credential> {
         let key = AccountKey::new(repository);
         let registry = key.registry.as_str();

@@ -16,34 +16,35 @@ use tokio::io::{
 };
 use tokio::sync::Semaphore;
 
-/// Connections to all forwarded ports at a time.
+/// The maximum number of connections to forwarded ports, at a time.
 const FORWARDED: usize = OPENED / 2;
-/// After its last message an agent ends the stream in this time.
+/// The agent ends a stream within this time after its last message.
 const END: Duration = Duration::from_secs(1);
 
-/// An agent that understands us.
+/// A connection with an agent that uses the same protocol.
 #[derive(Debug)]
 pub(crate) struct AgentConnection {
     connection: Connection,
-    /// Places of forwarded connections, which leave some for everything else.
+    /// Permits for forwarded connections. They leave streams for everything
+    /// else.
     pub(crate) forwarded: Arc<Semaphore>,
-    /// Which build it is.
+    /// The name of the agent's build, as in [`protocol::build_id`].
     pub(crate) build: String,
 }
 
-/// The agent cannot be spoken to.
+/// Why the agent cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
-    /// The first words failed.
+    /// The exchange of hellos failed.
     #[error("cannot exchange greetings with the agent")]
     Hello(#[from] HelloError),
-    /// The connection is gone.
+    /// The connection ended.
     #[error("the connection to the agent broke")]
     Broken(#[from] Broken),
-    /// What came is no message, or nothing comes any more.
+    /// The agent sent an invalid frame, or the stream failed.
     #[error("the agent sent a message that is not valid")]
     Frame(#[from] FrameError),
-    /// The stream ended before the outcome.
+    /// The stream ended before its outcome.
     #[error("the agent ended the request without an answer")]
     NoOutcome,
 }
@@ -63,36 +64,36 @@ impl From<AgentError> for Failure {
     }
 }
 
-/// What the agent says within a request.
+/// A message of the agent within a request.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// An event that is not the last.
+    /// An event other than the outcome.
     Event(Event),
     /// Bytes of a channel.
     Data(Channel, Bytes),
-    /// The last message.
+    /// The outcome: the last message.
     Outcome(Outcome),
 }
 
-/// One request: dropping both halves cancels it.
+/// One request. Dropping both halves cancels it.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// What the host says.
+    /// Sends to the agent.
     pub(crate) sender: Sender,
-    /// What the agent says.
+    /// Receives from the agent.
     pub(crate) receiver: Receiver,
 }
 
-/// The half that speaks.
+/// The sending half of a request.
 #[derive(Debug)]
 pub(crate) struct Sender(BufWriter<WriteHalf<Stream>>);
 
-/// The half that listens.
+/// The receiving half of a request.
 #[derive(Debug)]
 pub(crate) struct Receiver(ReadHalf<Stream>);
 
 impl AgentConnection {
-    /// Greets an agent at the other end of a byte stream.
+    /// Exchanges hellos over a byte stream, and makes a connection of it.
     pub(crate) async fn connect(
         mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         token: &Token,
@@ -109,7 +110,7 @@ impl AgentConnection {
         })
     }
 
-    /// Starts a request.
+    /// Sends a request on a new stream.
     pub(crate) async fn request(&self, request: &Request) -> Result<Exchange, AgentError> {
         let stream = self.connection.open().await?;
         let (read, write) = tokio::io::split(stream);
@@ -122,7 +123,7 @@ impl AgentConnection {
         })
     }
 
-    /// Asks something that needs nothing but an answer.
+    /// Sends a request that needs no input, and returns its reply.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Reply, Failure> {
         let mut exchange = self.request(request).await?;
         loop {
@@ -136,25 +137,25 @@ impl AgentConnection {
 }
 
 impl Sender {
-    /// Sends a message.
+    /// Sends a message, and flushes.
     pub(crate) async fn input(&mut self, input: &Input) -> Result<(), AgentError> {
         self.queue_input(input).await?;
         self.flush().await
     }
 
-    /// Sends bytes of a channel.
+    /// Sends bytes of a channel, and flushes.
     pub(crate) async fn data(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), AgentError> {
         self.queue_data(channel, bytes).await?;
         self.flush().await
     }
 
-    /// Sends a message with what is sent next, at the latest by [`Self::flush`].
+    /// Queues a message. [`Self::flush`] or a later message sends it.
     pub(crate) async fn queue_input(&mut self, input: &Input) -> Result<(), AgentError> {
         Ok(frame::write_message(&mut self.0, input).await?)
     }
 
-    /// Sends bytes of a channel with what is sent next, at the latest by
-    /// [`Self::flush`].
+    /// Queues bytes of a channel. [`Self::flush`] or a later message sends
+    /// them.
     pub(crate) async fn queue_data(
         &mut self,
         channel: Channel,
@@ -163,14 +164,15 @@ impl Sender {
         Ok(frame::write_data(&mut self.0, channel, bytes).await?)
     }
 
-    /// Sends what is queued.
+    /// Sends all queued messages.
     pub(crate) async fn flush(&mut self) -> Result<(), AgentError> {
         Ok(self.0.flush().await.map_err(FrameError::from)?)
     }
 }
 
 impl Receiver {
-    /// The next message. Not safe to cancel: half a frame would be lost.
+    /// Returns the next message. Not cancel safe: dropping the future may lose
+    /// a part of a frame.
     pub(crate) async fn next(&mut self) -> Result<Message, AgentError> {
         match frame::read::<Event>(&mut self.0).await? {
             Some(Frame::Message(Event::Outcome(outcome))) => {
@@ -183,9 +185,9 @@ impl Receiver {
         }
     }
 
-    /// Waits until the agent has said that this was all. A connection must not
-    /// be closed while the other side still writes: `vhost-device-vsock` 0.3
-    /// then never tells the guest that it is closed.
+    /// Waits until the agent ends the stream. Closing the connection while the
+    /// agent still writes triggers a bug of `vhost-device-vsock` 0.3: the guest
+    /// does not learn that the connection is closed.
     async fn end(&mut self) {
         let _ = tokio::time::timeout(END, self.0.read(&mut [0])).await;
     }

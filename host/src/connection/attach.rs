@@ -17,9 +17,9 @@ use crate::platform::terminal;
 
 /// Bytes of input sent at a time.
 const BUFFER: usize = 32 * 1024;
-/// Of Ctrl-C: then the process is not asked any more.
+/// locald ends without waiting for the process at this number of Ctrl-C.
 const PATIENCE: usize = 3;
-/// 128 + SIGPIPE: nobody reads the output.
+/// 128 + SIGPIPE: the reader of the output has closed it.
 const NO_READER: u8 = 141;
 
 /// Connects a process with the standard streams and signals until it ends;
@@ -61,7 +61,7 @@ pub(crate) async fn attach(
             }
             Incoming::Event(Event::PortOpened { port }) => {
                 let text = forward::opened(port, forwards.open(port).await);
-                // A raw terminal does not know where a line begins.
+                // In raw mode, a line feed does not return to the first column.
                 let was_raw = raw.take().is_some();
                 stream.printer.note(&text);
                 if was_raw {
@@ -83,7 +83,8 @@ pub(crate) async fn attach(
     }
 }
 
-/// Sends the event to the process. False: a signal could not be sent.
+/// Sends the event to the process. Returns false if the request does not take a
+/// signal.
 fn pass_on(event: SignalEvent, stdio: Stdio, sender: &RequestSender) -> bool {
     match (event, stdio) {
         (SignalEvent::Signal(signal), _) => sender.try_input(Input::Signal(signal)),
@@ -97,8 +98,8 @@ fn pass_on(event: SignalEvent, stdio: Stdio, sender: &RequestSender) -> bool {
     }
 }
 
-/// Sends standard input until it ends. The thread may wait for a key when the
-/// process is long gone: it ends with this process.
+/// Sends standard input until it ends. The thread may still wait for input
+/// after the process has ended; it ends with locald.
 fn feed(sender: &RequestSender) {
     let mut input = terminal::Input::new();
     let mut buffer = Vec::new();

@@ -15,17 +15,17 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::connection::agent::{AgentConnection, AgentError, Exchange, Message};
 
-/// Bytes that are passed on at a time.
+/// Bytes per read of a forwarded connection.
 const BUFFER: usize = 64 * 1024;
-/// Connections to one port at a time: a program that answers none of them
-/// leaves places for other ports.
+/// The maximum number of connections to one port. A program that answers none
+/// of them leaves permits for other ports.
 const AT_A_PORT: usize = 512;
-/// Of those, so many may wait at a time for the program to accept them.
+/// The maximum number of them that the program has not accepted yet.
 const DIALING: usize = 16;
-/// After the system could not accept a connection, until the next attempt.
+/// The pause after the system fails to accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The ports that are forwarded; they close when this is dropped.
+/// The forwarded ports. Dropping this closes them.
 #[derive(Debug)]
 pub(crate) struct Forwards {
     agent: Arc<AgentConnection>,
@@ -59,7 +59,7 @@ impl Forwards {
         Ok(own)
     }
 
-    /// Nobody listens there any more.
+    /// Stops listening for a port of the machine.
     pub(crate) fn close(&mut self, port: u16) {
         if let Some(serving) = self.open.remove(&port) {
             serving.abort();
@@ -73,7 +73,7 @@ impl Drop for Forwards {
     }
 }
 
-/// What is said of a port of the machine that was opened here.
+/// The message about a forwarded port of the machine, or about the failure.
 pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
     match here {
         Ok(own) if own == port => format!("Port {port} is at http://localhost:{port}"),
@@ -82,8 +82,8 @@ pub(crate) fn opened(port: u16, here: io::Result<u16>) -> String {
     }
 }
 
-/// Passes connections on. Where there is no place for one more, those that
-/// have come wait, and later ones wait in the system's queue.
+/// Forwards the connections of a listener. Without a free permit, the accepted
+/// connection waits, and later ones wait in the system's queue.
 async fn serve(listener: TcpListener, agent: Arc<AgentConnection>, port: u16, most: usize) {
     let dialing = Arc::new(Semaphore::new(DIALING));
     let here = Arc::new(Semaphore::new(most));
@@ -103,8 +103,8 @@ async fn serve(listener: TcpListener, agent: Arc<AgentConnection>, port: u16, mo
     }
 }
 
-/// The next connection. A system that has no descriptor or memory left for it
-/// may have some later.
+/// Accepts the next connection. Tries again after an error: the system may lack
+/// descriptors or memory for a while.
 async fn accept(listener: &TcpListener, port: u16) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -117,8 +117,8 @@ async fn accept(listener: &TcpListener, port: u16) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// A connection to a port of the machine, for locald itself. It ends when this
-/// is dropped.
+/// A connection of locald's own to a port of the machine. Dropping it ends the
+/// connection.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// The bytes of both sides.
@@ -127,7 +127,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Nothing when nobody listens there.
+    /// Connects. Returns `None` if no program listens on the port.
     pub(crate) async fn to(agent: &AgentConnection, port: u16) -> Option<Self> {
         let exchange = dial(agent, port).await.ok().flatten()?;
         let (stream, other) = tokio::io::duplex(BUFFER);
@@ -140,21 +140,21 @@ impl Call {
     }
 }
 
-/// One connection, until both sides have ended it.
+/// Forwards one connection until both sides have ended it.
 async fn pass_on(
     stream: TcpStream,
     agent: &AgentConnection,
     port: u16,
     dialing: &Semaphore,
 ) -> Result<(), AgentError> {
-    // Small writes must not wait for more: no Nagle's algorithm.
+    // Nagle's algorithm delays small writes.
     let _ = stream.set_nodelay(true);
     let place = dialing.acquire().await;
     let dialed = dial(agent, port).await;
     drop(place);
     match dialed? {
         Some(exchange) => carry(stream, exchange).await,
-        // Nobody listens: the connection ends here, too.
+        // No program listens on the port: close the connection.
         None => Ok(()),
     }
 }
@@ -183,11 +183,11 @@ async fn carry(stream: impl AsyncRead + AsyncWrite, exchange: Exchange) -> Resul
     let back = async {
         loop {
             match receiver.next().await? {
-                // A reader that has gone is no fault of the program's.
+                // A closed reader is not an error of the program.
                 Message::Data(_, bytes) => {
                     let _ = writer.write_all(&bytes).await;
                 }
-                // The program has said all.
+                // The program sends no more data.
                 Message::Event(Event::EndOfData) => {
                     let _ = writer.shutdown().await;
                 }
@@ -211,7 +211,7 @@ mod tests {
 
     const MOST: usize = 8;
 
-    /// Stands in for an agent: what comes for a port goes back.
+    /// An agent that sends the data of a forwarded connection back.
     async fn echo(mut stream: Stream) -> Result<(), protocol::FrameError> {
         frame::read::<Request>(&mut stream).await?;
         frame::write_message(&mut stream, &Event::Started).await?;
@@ -255,7 +255,8 @@ mod tests {
         for client in clients.iter_mut().take(MOST) {
             assert!(is_answered(client).await);
         }
-        // locald's own looks go on, and whoever waits comes in his turn.
+        // locald's own connections do not need a permit. A waiting client gets
+        // the next free one.
         assert!(Call::to(&agent, 80).await.is_some());
         assert!(clients[MOST].try_read(&mut [0]).is_err());
         let mut clients = clients.into_iter();

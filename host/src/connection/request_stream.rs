@@ -13,9 +13,9 @@ use crate::connection::accounts::Accounts;
 use crate::connection::agent::{AgentError, Exchange, Message, Receiver, Sender};
 use crate::output::Printer;
 
-/// Messages in flight in each direction.
+/// The maximum number of queued messages in each direction.
 const QUEUE: usize = 64;
-/// How often live lines are drawn while nothing comes.
+/// The interval between updates of live lines.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A request in progress; dropping it cancels the request.
@@ -24,15 +24,15 @@ pub(crate) struct RequestStream<'a> {
     sender: RequestSender,
     tasks: [JoinHandle<()>; 2],
     accounts: &'a Accounts,
-    /// Where the command reports.
+    /// Prints the progress of the request.
     pub(crate) printer: &'a mut Printer,
 }
 
-/// Sends messages to the agent; cheap to clone.
+/// Sends messages of one request. Clones are cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSender(mpsc::Sender<Outgoing>);
 
-/// Writes a part of a request that consists of many messages.
+/// Sends a sequence of messages without other messages between them.
 pub(crate) type Upload = Box<
     dyn for<'a> FnOnce(
             &'a mut Sender,
@@ -40,21 +40,21 @@ pub(crate) type Upload = Box<
         + Send,
 >;
 
-/// What a task writes to the stream.
+/// An item of the send queue.
 enum Outgoing {
     Input(Input),
     Data(Channel, Bytes),
     Upload(Upload),
 }
 
-/// What the command of a request handles itself.
+/// A message that the command handles.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// An event of this kind of request.
+    /// An event that belongs to this kind of request.
     Event(Event),
     /// Bytes of a channel.
     Data(Channel, Bytes),
-    /// The request is done.
+    /// The reply: the request succeeded.
     Reply(Reply),
 }
 
@@ -79,13 +79,13 @@ impl<'a> RequestStream<'a> {
         }
     }
 
-    /// A sender of this request.
+    /// Returns a sender for this request.
     pub(crate) fn sender(&self) -> RequestSender {
         self.sender.clone()
     }
 
-    /// The next thing that only the command can deal with. A request that
-    /// fails is an error.
+    /// Returns the next message for the command. Prints progress and answers
+    /// questions for credentials on the way. Fails if the request fails.
     pub(crate) async fn next(&mut self) -> Result<Incoming, Failure> {
         loop {
             let message = tokio::select! {
@@ -114,7 +114,7 @@ impl<'a> RequestStream<'a> {
         }
     }
 
-    /// The reply of a request that has nothing special to say.
+    /// Returns the reply of a request, and ignores its other messages.
     pub(crate) async fn reply(&mut self) -> Result<Reply, Failure> {
         loop {
             if let Incoming::Reply(reply) = self.next().await? {
@@ -124,7 +124,7 @@ impl<'a> RequestStream<'a> {
     }
 }
 
-/// A cancelled request must not wait for a task that waits for the agent.
+/// A task of a cancelled request may wait for the agent forever.
 impl Drop for RequestStream<'_> {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -132,34 +132,34 @@ impl Drop for RequestStream<'_> {
 }
 
 impl RequestSender {
-    /// Sends a message. One that comes too late is lost, as the request is
-    /// over.
+    /// Sends a message. A message after the end of the request is lost.
     pub(crate) async fn input(&self, input: Input) {
         let _ = self.0.send(Outgoing::Input(input)).await;
     }
 
-    /// Sends a message, unless that would wait for bytes that nobody reads.
+    /// Sends a message if the queue has room for it. Returns false if not.
     pub(crate) fn try_input(&self, input: Input) -> bool {
         self.0.try_send(Outgoing::Input(input)).is_ok()
     }
 
-    /// Sends bytes from a thread that may wait. False: the request is over.
+    /// Sends bytes from a blocking thread. Returns false if the request has
+    /// ended.
     pub(crate) fn data_blocking(&self, channel: Channel, bytes: Bytes) -> bool {
         self.0.blocking_send(Outgoing::Data(channel, bytes)).is_ok()
     }
 
-    /// Sends a message from a thread that may wait.
+    /// Sends a message from a blocking thread.
     pub(crate) fn input_blocking(&self, input: Input) {
         let _ = self.0.blocking_send(Outgoing::Input(input));
     }
 
-    /// Sends a part of many messages.
+    /// Sends a sequence of messages.
     pub(crate) async fn upload(&self, upload: Upload) {
         let _ = self.0.send(Outgoing::Upload(upload)).await;
     }
 }
 
-/// Whether an event is the same in all requests, and only to be told.
+/// Whether the printer handles the event, the same way in all requests.
 fn is_reported(event: &Event) -> bool {
     matches!(
         event,
@@ -190,7 +190,7 @@ async fn send(mut sender: Sender, mut queue: mpsc::Receiver<Outgoing>) {
             Outgoing::Data(channel, bytes) => sender.data(channel, &bytes).await,
             Outgoing::Upload(upload) => upload(&mut sender).await,
         };
-        // The agent's last message explains why it reads no more.
+        // The agent's last message explains why it stopped reading.
         if sent.is_err() {
             return;
         }

@@ -11,20 +11,21 @@ use crate::connection::agent::AgentConnection;
 use crate::connection::request_stream::RequestStream;
 use crate::output::Printer;
 
-/// A connected agent.
+/// A connected agent, and what its requests need.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Where requests go.
+    /// The connection.
     pub(crate) agent: Arc<AgentConnection>,
     pub(crate) accounts: Accounts,
-    /// Whether ports that open there do not open here.
+    /// Whether the agent has another network than this system, so that ports
+    /// must be forwarded.
     pub(crate) is_remote: bool,
-    /// How registries are reached.
+    /// How the agent reaches registries.
     pub(crate) access: RegistryAccess,
 }
 
 impl Session {
-    /// Starts a request.
+    /// Sends a request.
     pub(crate) async fn request<'a>(
         &'a self,
         request: &Request,

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use protocol::input::Credential;
 use serde::{Deserialize, Serialize};
 
-/// The name with which helpers mark an identity token.
+/// The user name with which helpers mark an identity token.
 const TOKEN_NAME: &str = "<token>";
 
-/// Text that no output shows.
+/// A secret. Its debug output does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
@@ -32,7 +32,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// The text itself, for those who must decode or compare it.
+    /// Returns the secret, to decode or compare it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
@@ -48,7 +48,7 @@ pub(crate) enum Account {
 }
 
 impl Account {
-    /// Helpers tell tokens from passwords by the name alone.
+    /// Makes an account of a helper's answer. Its user name marks a token.
     pub(crate) fn new(username: String, secret: Secret) -> Self {
         if username == TOKEN_NAME {
             return Self::Identity(secret);
@@ -59,17 +59,18 @@ impl Account {
         }
     }
 
-    /// Reads the `auth` field of a configuration file.
+    /// Decodes the `auth` field of a configuration file.
     pub(super) fn decode(auth: &str) -> Option<Self> {
         let bytes = STANDARD.decode(auth.trim()).ok()?;
         let text = String::from_utf8(bytes).ok()?;
         let (username, password) = text.split_once(':')?;
-        // Some programs pad with zero bytes, as docker itself expects.
+        // Docker accepts zero bytes after the password, which some programs
+        // write.
         let password = password.trim_end_matches('\0').to_owned();
         Some(Self::new(username.to_owned(), Secret(password)))
     }
 
-    /// Writes the `auth` field.
+    /// Encodes the `auth` field.
     pub(super) fn encode(&self) -> String {
         let (username, secret) = match self {
             Self::Basic { username, password } => (username.as_str(), password),

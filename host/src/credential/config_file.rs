@@ -10,14 +10,14 @@ use serde::Deserialize;
 use super::{Account, AccountKey, CredentialError, RegistryKey, Secret};
 use crate::platform::control_file;
 
-/// One file, as far as it concerns accounts.
+/// The parts of a configuration file that concern accounts.
 #[derive(Debug)]
 pub(super) struct ConfigFile {
     pub(super) path: PathBuf,
     content: Content,
 }
 
-/// Any part may be null, as docker's own reader has it.
+/// The file's content. Docker accepts null for any field.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Content {
@@ -35,19 +35,19 @@ struct Entry {
     identitytoken: Option<Secret>,
 }
 
-/// Where a file says that a registry's account is.
+/// Where a file keeps the account of a registry.
 #[derive(Debug)]
 pub(super) enum Source<'a> {
     /// In the file itself.
     Account(Account),
-    /// With this helper: the part of its name after `docker-credential-`.
+    /// In this helper. The name is without `docker-credential-`.
     Helper(&'a str),
     /// The file does not know the registry.
     Nothing,
 }
 
 impl ConfigFile {
-    /// Reads a file; nothing when it does not exist.
+    /// Reads a file. Returns `None` if it does not exist.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
         let bytes = match control_file::read(path) {
             Ok(bytes) => bytes,
@@ -67,7 +67,7 @@ impl ConfigFile {
         } else {
             bytes
         };
-        // As an object: a list would be taken for fields without names.
+        // Parse an object first: serde would accept an array as a struct.
         let object = serde_json::from_slice::<serde_json::Map<_, _>>(bytes);
         let content =
             object.and_then(|object| Content::deserialize(serde_json::Value::from(object)));
@@ -94,8 +94,8 @@ impl ConfigFile {
         helpers.filter_map(|(name, helper)| Some((name, helper.as_deref()?)))
     }
 
-    /// A registry's own helper comes before its entries, and an entry before
-    /// the helper of all registries.
+    /// Finds an account. Precedence: the helper of the registry, an entry of
+    /// the file, the helper of all registries.
     pub(super) fn find(&self, key: &AccountKey) -> Result<Source<'_>, CredentialError> {
         let own = |(name, helper): &(&String, &str)| {
             RegistryKey::new(name) == key.registry && !helper.is_empty()
@@ -112,7 +112,7 @@ impl ConfigFile {
             .map_or(Source::Nothing, Source::Helper))
     }
 
-    /// Of several entries, the one with the longest path counts.
+    /// Returns the entry with the longest matching path.
     fn entry(&self, key: &AccountKey) -> Result<Option<Account>, CredentialError> {
         let entries = self.content.auths.iter().flatten();
         let mut entries: Vec<_> = entries
@@ -133,11 +133,12 @@ impl ConfigFile {
     }
 }
 
-/// An `auth` field that holds no name and password.
+/// An `auth` field that does not decode to a name and a password.
 struct Invalid;
 
 impl Entry {
-    /// Nothing for the empty entry that docker leaves for a helper's registry.
+    /// Returns the account. Returns `None` for an empty entry: docker leaves
+    /// one for a registry with a helper.
     fn account(&self) -> Result<Option<Account>, Invalid> {
         let filled = |secret: &&Secret| !secret.is_empty();
         if let Some(token) = self.identitytoken.as_ref().filter(filled) {

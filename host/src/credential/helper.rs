@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, Secret};
 
-/// How long a helper may take; some ask their user first.
+/// The time limit of a helper. Some ask the user first.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The most bytes that an answer may have.
+/// The maximum size of an answer, in bytes.
 const ANSWER_CAP: u64 = 64 * 1024;
 
-/// What helpers say when they know nothing, next to a failing exit code.
+/// The output of a helper that has no account. Its exit code is not 0 then.
 const NOT_FOUND: [&str; 2] = ["credentials not found", "no credentials server URL"];
 
-/// Why a helper has no answer.
+/// Why a helper gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum HelperError {
     #[error("credential helper {program:?} is not a valid program name")]
@@ -39,9 +39,9 @@ pub(crate) enum HelperError {
 /// A helper's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HelperAnswer {
-    /// It knows an account.
+    /// It has an account.
     Found { username: String, secret: Secret },
-    /// It knows none.
+    /// It has no account.
     Unknown,
 }
 
@@ -54,7 +54,7 @@ impl HelperAnswer {
     }
 }
 
-/// What a helper writes.
+/// The JSON object that a helper prints.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Output {
@@ -62,7 +62,7 @@ struct Output {
     secret: Secret,
 }
 
-/// Runs `docker-credential-NAME get` for a server. Blocks.
+/// Runs `docker-credential-NAME get` for a server. Blocks the thread.
 pub(crate) fn ask(name: &str, server: &str) -> Result<HelperAnswer, HelperError> {
     let program = format!("docker-credential-{name}");
     if name.is_empty() || name.contains(['/', '\\', '\0']) {
@@ -116,7 +116,7 @@ fn run(program: &str, server: &str) -> Result<(bool, Vec<u8>, Vec<u8>), HelperEr
         .spawn()
         .map_err(unusable)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A helper that needs no input may have closed it already.
+        // A helper may close its standard input without reading it.
         let _ = stdin.write_all(server.as_bytes());
     }
     let stdout = child.stdout.take().map(read_aside);
@@ -138,8 +138,8 @@ fn run(program: &str, server: &str) -> Result<(bool, Vec<u8>, Vec<u8>), HelperEr
     Ok((status.success(), stdout, stderr))
 }
 
-/// Reads a pipe in a thread, which ends with whoever holds the pipe's other
-/// end: that may be a child of the helper's.
+/// Reads a pipe in a thread. The thread may outlive the helper: a child of the
+/// helper may hold the pipe open.
 fn read_aside(pipe: impl io::Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {

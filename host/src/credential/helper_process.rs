@@ -21,13 +21,13 @@ mod child;
 use child::Child;
 pub(crate) use child::dispatch;
 
-/// Somebody who can run helpers.
+/// A handle of the process that runs helpers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HelperProcess {
     child: Option<Arc<Child>>,
 }
 
-/// Which helper is to be asked for which server.
+/// A request to run a helper for a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct HelperRequest {
     helper: String,

@@ -7,8 +7,8 @@ use directories::BaseDirs;
 
 use crate::platform::home::Home;
 
-/// All files that may name accounts, the first one that knows a registry
-/// counts: locald's own, podman's, docker's.
+/// Returns the files that may name accounts, in order of precedence: locald's
+/// own, podman's, docker's.
 pub(super) fn all(home: &Home, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let path = |name: &str| {
         let value = variable(name).filter(|value| !value.is_empty());

@@ -1,15 +1,15 @@
 //! Normalises the names of registries and accounts, so that all spellings of
 //! one registry are equal.
 
-/// What docker's own files call docker.io.
+/// The key of docker.io in docker's own files.
 const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
 
-/// A registry by its host and port; all names of Docker Hub are one.
+/// A registry by its host and port. All names of Docker Hub are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RegistryKey(String);
 
 impl RegistryKey {
-    /// Reads any spelling: `docker.io`, `https://index.docker.io/v1/`,
+    /// Normalises a name: `docker.io`, `https://index.docker.io/v1/`,
     /// `https://gcr.io`, `localhost:5000`.
     pub(crate) fn new(text: &str) -> Self {
         let text = text.trim().to_lowercase();
@@ -29,7 +29,7 @@ impl RegistryKey {
         &self.0
     }
 
-    /// The name under which credential helpers know the registry.
+    /// Returns the name that credential helpers use for the registry.
     pub(crate) fn server(&self) -> &str {
         match self.0.as_str() {
             "docker.io" => DOCKER_HUB_SERVER,
@@ -38,23 +38,23 @@ impl RegistryKey {
     }
 }
 
-/// A registry, or a part of its repositories, as keys of an `auths` table name
-/// them: `quay.io`, and with podman `quay.io/me` and `quay.io/me/app`.
+/// A key of an `auths` table: a registry, or with podman a part of its
+/// repositories (`quay.io`, `quay.io/me`, `quay.io/me/app`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccountKey {
     /// The registry.
     pub(crate) registry: RegistryKey,
-    /// Parts of the path of its repositories; all of them when it is empty.
+    /// Components of the repositories' path. Empty means all repositories.
     path: Vec<String>,
 }
 
 impl AccountKey {
-    /// Reads any spelling, as [`RegistryKey::new`].
+    /// Normalises a name, as [`RegistryKey::new`] does.
     pub(crate) fn new(text: &str) -> Self {
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
         let parts = rest.trim().split('/').skip(1);
         let mut path: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
-        // The address of a registry's API.
+        // `/v1` and `/v2` are addresses of the registry's API.
         if matches!(*path, ["v1" | "v2"]) {
             path.clear();
         }
@@ -64,12 +64,12 @@ impl AccountKey {
         }
     }
 
-    /// Whether what this key names holds what the other one names.
+    /// Whether this key includes all repositories of the other one.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.registry == other.registry && other.path.starts_with(&self.path)
     }
 
-    /// How exact it is.
+    /// Returns the number of path components.
     pub(super) fn depth(&self) -> usize {
         self.path.len()
     }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Account, CredentialError, RegistryKey, Secret};
 use crate::platform::control_file;
 
-/// Saved accounts, in docker's format, readable by their owner only.
+/// The accounts of `locald login`, in docker's format. Only the user can read
+/// the file.
 #[derive(Debug)]
 pub(crate) struct SavedAccounts {
     path: PathBuf,
@@ -27,7 +28,7 @@ struct Entry {
     auth: Secret,
 }
 
-/// As other programs' readers of this format have it.
+/// Accepts null for a missing table, as other readers of this format do.
 fn or_null<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Entry>, D::Error> {
@@ -35,7 +36,7 @@ fn or_null<'de, D: serde::Deserializer<'de>>(
 }
 
 impl SavedAccounts {
-    /// Reads the file, which need not exist.
+    /// Reads the file. A missing file has no accounts.
     pub(crate) fn open(path: &Path) -> Result<Self, CredentialError> {
         let owned = path.to_owned();
         let content = match control_file::read(path) {
@@ -53,7 +54,7 @@ impl SavedAccounts {
         Ok(Self { path, content })
     }
 
-    /// Saves an account in place of an earlier one.
+    /// Saves an account, and replaces an earlier one.
     pub(crate) fn set(
         &mut self,
         key: &RegistryKey,
@@ -66,7 +67,7 @@ impl SavedAccounts {
         self.write()
     }
 
-    /// Forgets an account; tells whether there was one.
+    /// Removes an account. Returns whether the file had one.
     pub(crate) fn remove(&mut self, key: &RegistryKey) -> Result<bool, CredentialError> {
         if self.content.auths.remove(key.as_str()).is_none() {
             return Ok(false);
@@ -83,7 +84,7 @@ impl SavedAccounts {
             })
     }
 
-    /// Temporary files of this kind are made with mode 0600.
+    /// Temporary files of `tempfile` have mode 0600.
     fn try_write(&self) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs_err::create_dir_all(folder)?;

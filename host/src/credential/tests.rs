@@ -1,4 +1,4 @@
-//! Which account is found where.
+//! Tests of the order in which files and helpers provide an account.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,7 +17,7 @@ fn basic(username: &str, password: &str) -> Account {
     Account::new(username.to_owned(), Secret::from(password.to_owned()))
 }
 
-/// What the file says of a registry, as text.
+/// Returns the source of a registry's account as text.
 fn found(file: &ConfigFile, registry: &str) -> String {
     match file.find(&AccountKey::new(registry)) {
         Ok(Source::Account(account)) => match Credential::from(account) {

@@ -9,10 +9,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use clap::ValueEnum;
 use protocol::{Failure, FailureKind};
 
-/// The most bytes of what the program says.
+/// The maximum size of the program's output in an error, in bytes.
 const SAID: u64 = 4096;
 
-/// Which program.
+/// The program that loads an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tool {
     /// Docker
@@ -21,7 +21,8 @@ pub(crate) enum Tool {
     Podman,
 }
 
-/// The program, while it waits for an archive; killed when it is dropped.
+/// A running program that reads an archive from its standard input. Dropping
+/// this kills it.
 #[derive(Debug)]
 pub(crate) struct Loader {
     tool: Tool,
@@ -29,7 +30,7 @@ pub(crate) struct Loader {
     said: File,
 }
 
-/// Why an image is not loaded.
+/// Why the program did not load the image.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error("{0} is not installed")]
@@ -45,8 +46,8 @@ pub(crate) enum LoadError {
 }
 
 impl Loader {
-    /// Starts the program. Call it before the agent's namespaces are entered:
-    /// it is the user's own.
+    /// Starts the program. Call it before this process enters the agent's
+    /// namespaces: the program must run as the user.
     pub(crate) fn start(tool: Tool) -> Result<(Self, ChildStdin), LoadError> {
         let failed = |source| LoadError::Start { tool, source };
         let program = which::which(tool.name()).map_err(|_| LoadError::NotInstalled(tool))?;
@@ -63,7 +64,7 @@ impl Loader {
         Ok((Self { tool, child, said }, input))
     }
 
-    /// Waits for its end, once its input is closed.
+    /// Waits until the program ends. Close its standard input first.
     pub(crate) fn finish(mut self) -> Result<(), LoadError> {
         let tool = self.tool;
         let failed = |source| LoadError::Start { tool, source };
@@ -71,7 +72,7 @@ impl Loader {
             return Ok(());
         }
         let mut bytes = Vec::new();
-        // Less is told when even this cannot be read.
+        // If reading the output fails, the error is shorter.
         let _ = self.said.rewind();
         let _ = (&self.said).take(SAID).read_to_end(&mut bytes);
         let said = match String::from_utf8_lossy(&bytes).trim() {
@@ -90,8 +91,8 @@ impl Drop for Loader {
 }
 
 impl Tool {
-    /// The most layers of an image that it takes: Docker's own limit, which its
-    /// newer store of containerd's does not have.
+    /// Returns the maximum number of layers. Docker has a limit, except with
+    /// its containerd image store.
     pub(crate) const fn most_layers(self) -> usize {
         match self {
             Self::Docker => 125,

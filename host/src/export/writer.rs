@@ -13,12 +13,12 @@ use tokio::task::JoinHandle;
 
 use super::{ExportError, ExportTarget};
 
-/// Chunks in flight between the agent and the disk.
+/// The maximum number of chunks between the agent and the disk.
 const QUEUE: usize = 16;
 const PREFIX: &str = ".locald-";
 
-/// An export that arrives. Nothing is visible before it is
-/// [finished](Self::finish), and what is dropped before leaves no trace.
+/// Writes an export. The target appears when [`finish`](Self::finish) succeeds.
+/// Dropping the writer before that leaves nothing on disk.
 #[derive(Debug)]
 pub(crate) struct Writer {
     parts: mpsc::Sender<Part>,
@@ -33,7 +33,8 @@ enum Part {
 }
 
 impl Writer {
-    /// Begins an export; with `replace`, what is there gives way at the end.
+    /// Starts an export. If `replace` is true, the export replaces an existing
+    /// target at the end.
     pub(crate) fn create(target: &ExportTarget, replace: bool) -> Result<Self, ExportError> {
         let path = target.path();
         if !target.is_stdout() && !replace && fs_err::symlink_metadata(path).is_ok() {
@@ -47,7 +48,7 @@ impl Writer {
         }))
     }
 
-    /// Begins an archive that a program reads as it comes.
+    /// Starts an archive that goes to a program's standard input.
     pub(crate) fn feed(input: ChildStdin) -> Self {
         Self::run(move |parts| {
             let written = write_archive(io::BufWriter::new(input), parts);
@@ -61,7 +62,7 @@ impl Writer {
         Self { parts, task }
     }
 
-    /// The next file; exactly its bytes follow.
+    /// Starts the next file. Exactly `size` bytes must follow.
     pub(crate) async fn file(&mut self, path: String, size: u64) -> Result<(), ExportError> {
         if !is_plain(&path) {
             return Err(ExportError::Path(path));
@@ -69,23 +70,24 @@ impl Writer {
         self.send(Part::File { path, size }).await
     }
 
-    /// Bytes of the file.
+    /// Adds bytes of the file.
     pub(crate) async fn bytes(&mut self, bytes: Bytes) -> Result<(), ExportError> {
         self.send(Part::Bytes(bytes)).await
     }
 
-    /// All files are there: shows the export under its name.
+    /// Completes the export, and gives it its name.
     pub(crate) async fn finish(mut self) -> Result<(), ExportError> {
         self.send(Part::End).await?;
         self.joined().await
     }
 
-    /// Whether nothing more is taken.
+    /// Whether the writing task has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// When the task takes nothing more, it says why.
+    /// Sends a part to the writing task. If the task has failed, returns its
+    /// error.
     async fn send(&mut self, part: Part) -> Result<(), ExportError> {
         match self.parts.send(part).await {
             Ok(()) => Ok(()),
@@ -111,13 +113,13 @@ fn failed(target: &ExportTarget, source: io::Error) -> ExportError {
     }
 }
 
-/// Only paths below the export's own root.
+/// Whether a path stays below the root of the export.
 fn is_plain(path: &str) -> bool {
     let mut components = Path::new(path).components();
     !path.is_empty() && components.all(|component| matches!(component, Component::Normal(_)))
 }
 
-/// Where an export is written before it has its name.
+/// The place of an export until it has its name.
 enum Place {
     Folder(TempDir),
     Archive(NamedTempFile<File>),
@@ -125,7 +127,7 @@ enum Place {
 }
 
 impl Place {
-    /// Beside the target, so that it needs no copy in the end.
+    /// Uses the target's folder, so that a rename is enough at the end.
     fn make(target: &ExportTarget) -> io::Result<Self> {
         if target.is_stdout() {
             return Ok(Self::Stdout);
@@ -138,7 +140,7 @@ impl Place {
         names.prefix(PREFIX);
         Ok(match target {
             ExportTarget::OciLayout(_) => Self::Folder(names.tempdir_in(parent)?),
-            // With the mode that any new file has.
+            // A temporary file that has the mode of a new file, not 0600.
             _ => Self::Archive(names.make_in(parent, |path| File::create_new(path))?),
         })
     }
@@ -156,7 +158,7 @@ impl Place {
                 let layout = folder.path().join("layout");
                 write_folder(&layout, parts)?;
                 if fs_err::symlink_metadata(path).is_ok() {
-                    // Goes with the temporary folder.
+                    // The temporary folder is removed with the old content.
                     fs_err::rename(path, folder.path().join("replaced"))?;
                 }
                 fs_err::rename(layout, path)
@@ -186,7 +188,8 @@ fn write_archive(output: impl Write, parts: &mut Parts) -> io::Result<()> {
     while let Some((path, size)) = parts.next_file()? {
         let parents = Path::new(&path).ancestors().skip(1);
         let mut parents: Vec<_> = parents.filter(|it| !it.as_os_str().is_empty()).collect();
-        // skopeo gives folders that are not listed to root, or fails to.
+        // For a folder without an entry, skopeo uses root as the owner, or
+        // fails.
         while let Some(parent) = parents.pop() {
             if folders.insert(parent.to_owned()) {
                 let mut header = tar::Header::new_ustar();
@@ -204,7 +207,7 @@ fn write_archive(output: impl Write, parts: &mut Parts) -> io::Result<()> {
     archive.into_inner()?.flush()
 }
 
-/// What arrives, as the bytes of one file after the other.
+/// Reads the received files as a sequence of bytes.
 struct Parts {
     received: mpsc::Receiver<Part>,
     bytes: Bytes,
@@ -218,8 +221,8 @@ impl Parts {
         }
     }
 
-    /// The next file; absent when all are complete. An export whose end does
-    /// not come is an error.
+    /// Returns the path and size of the next file. Returns `None` at the end of
+    /// the export. Fails if the sender stops before the end.
     fn next_file(&mut self) -> io::Result<Option<(String, u64)>> {
         match self.received.blocking_recv() {
             Some(Part::File { path, size }) if self.bytes.is_empty() => Ok(Some((path, size))),
@@ -299,7 +302,7 @@ mod tests {
             .unwrap()
             .map(|it| it.unwrap().size())
             .collect();
-        // With the folder of the first file.
+        // Includes the entry of the first file's folder.
         assert_eq!(sizes, [0, 5, 0]);
         assert_eq!(visible(folder.path()), 1);
     }

@@ -17,17 +17,17 @@ use crate::credential::{self, HelperAnswer, HelperError};
 /// The hidden first argument.
 const WORD: &str = "__locald-outside";
 
-/// The child itself ends a helper that does not answer; this is what telling
-/// so may take.
+/// How much longer than a helper's time limit the child may take to report it.
 const DELAY: Duration = Duration::from_secs(10);
 
-/// The most bytes that a line may have: an answer's cap, quoted.
+/// The maximum length of a line, in bytes. It has room for a quoted answer.
 const LINE_CAP: u64 = 256 * 1024;
 
 /// The parent's side.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// Absent after a fault: then requests and answers may be out of step.
+    /// Absent after an error, because requests and answers may not match any
+    /// more.
     stream: Mutex<Option<UnixStream>>,
     process: std::process::Child,
 }
@@ -46,7 +46,8 @@ impl Child {
         Ok(Self { stream, process })
     }
 
-    /// Blocks until there is an answer, or patience ends.
+    /// Sends a request, and blocks until the answer arrives or the time is
+    /// over.
     pub(super) fn ask(&self, request: &HelperRequest) -> Result<HelperAnswer, HelperError> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let program = format!("docker-credential-{}", request.helper);
@@ -75,7 +76,7 @@ impl Drop for Child {
             .stream
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner) = None;
-        // It may wait for a helper that waits for its user.
+        // The child may wait for a helper that waits for the user.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -102,17 +103,17 @@ fn write_line(mut stream: &UnixStream, value: &impl serde::Serialize) -> io::Res
     stream.write_all(&line)
 }
 
-/// Returns false, unless this process was started as the child: then it serves
-/// until its parent is gone.
+/// Runs the child, if this process was started as the child, until the parent
+/// ends. Returns whether it did.
 ///
 /// Call it first in `main`.
 pub(crate) fn dispatch() -> bool {
     if std::env::args_os().nth(1).is_none_or(|word| word != WORD) {
         return false;
     }
-    // A parent that is killed must not leave this process waiting for a helper.
+    // The child must not outlive a killed parent.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // Without an open socket there is nobody to serve.
+    // Without an open socket, there is no parent to serve.
     if let Ok(socket) = rustix::io::dup(rustix::stdio::stdin()) {
         let _ = serve(&UnixStream::from(socket));
     }
@@ -141,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Both ends in this process, the served one in a thread.
+    /// Runs both ends in this process, the child's end in a thread.
     fn child() -> (Child, std::thread::JoinHandle<io::Result<()>>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let server = std::thread::spawn(move || serve(&theirs));

@@ -6,7 +6,7 @@ use std::io;
 use super::HelperRequest;
 use crate::credential::{self, HelperAnswer, HelperError};
 
-/// Nobody else is needed.
+/// No child is needed on this system.
 #[derive(Debug)]
 pub(super) struct Child;
 
@@ -25,7 +25,7 @@ impl Child {
     }
 }
 
-/// There is no hidden task.
+/// This system has no child process to run. Returns false.
 pub(crate) fn dispatch() -> bool {
     false
 }
