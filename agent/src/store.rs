@@ -71,13 +71,13 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    /// Temporary files of this process, when there are any: what only reads or
-    /// removes works on a full file system.
+    /// Temporary files of this process. The store makes them on first use, so
+    /// that a process that only reads or removes works on a full file system.
     scratch: OnceLock<Temporary>,
 }
 
 impl Store {
-    /// Opens the store in a directory, which is made when it is missing.
+    /// Opens the store in a directory. Makes the directory if it is missing.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         error::create_private(root)?;
         for directory in [
@@ -105,7 +105,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Writes what belongs to an image layout. A lost index is not replaced.
+    /// Writes the files that an image layout needs. Does not replace a lost
+    /// index.
     fn complete(&self) -> Result<(), StoreError> {
         let index = self.root().join("index.json");
         if !index.exists() && self.read_index().is_ok() {
@@ -119,7 +120,7 @@ impl Store {
         fs_err::write(&layout, LAYOUT).map_err(|source| StoreError::io("write", &layout, source))
     }
 
-    /// Where the store is.
+    /// The directory of the store.
     pub fn root(&self) -> &Path {
         &self.inner.root
     }

@@ -1,4 +1,5 @@
-//! Reads and writes blobs: each is verified before it gets its name.
+//! Reads and writes blobs. A blob gets its name only after its digest is
+//! verified.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use crate::images::digest::{Digest, Hasher};
 /// An open blob.
 pub type BlobReader = fs_err::File;
 
-/// A blob that is being written; nothing of it is visible before
+/// A blob that is being written. No reader sees it before
 /// [`commit`](Self::commit).
 #[derive(Debug)]
 pub struct BlobWriter {
@@ -23,17 +24,17 @@ pub struct BlobWriter {
 }
 
 impl Store {
-    /// Where a blob is, or would be.
+    /// The path of a blob, whether or not it is in the store.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.root().join("blobs/sha256").join(digest.hex())
     }
 
-    /// Whether a blob is here.
+    /// Whether the store has a blob. Does not verify the digest.
     pub fn has_blob(&self, digest: &Digest) -> bool {
         self.blob_path(digest).is_file()
     }
 
-    /// Bytes of a blob; absent when it is not here.
+    /// The size of a blob in bytes; absent if the store lacks the blob.
     pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
         let metadata = fs_err::metadata(self.blob_path(digest)).ok()?;
         metadata.is_file().then_some(metadata.len())
@@ -66,7 +67,8 @@ impl Store {
         Ok(bytes)
     }
 
-    /// The digest of what a blob holds, which may not be what its name says.
+    /// Computes the digest of a blob's content. It differs from the blob's name
+    /// if the blob is damaged.
     pub fn hash_blob(&self, digest: &Digest) -> Result<Digest, StoreError> {
         let path = self.blob_path(digest);
         let file = self.open_blob(digest)?;
@@ -92,7 +94,7 @@ impl Store {
         })
     }
 
-    /// Stores a small blob, also in the place of one that is damaged.
+    /// Stores a small blob. Replaces a damaged blob of the same name.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         if self
@@ -115,7 +117,7 @@ impl BlobWriter {
         self.size
     }
 
-    /// Starts again from nothing.
+    /// Discards the bytes written so far.
     pub fn restart(&mut self) -> io::Result<()> {
         io::Seek::rewind(self.file.as_file_mut())?;
         self.file.as_file().set_len(0)?;
@@ -124,24 +126,25 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Verifies the blob against an announced digest, if there is one, and makes
-    /// it visible. Returns its digest, and its size in bytes. The blob's name
-    /// survives a power cut only after [`Store::set_images`].
+    /// Verifies the blob against an announced digest, if there is one, and
+    /// makes it visible. Returns its digest and its size in bytes. The blob's
+    /// name survives a power cut only after [`Store::set_images`].
     ///
     /// # Errors
     ///
-    /// [`StoreError::Mismatch`] if the digest is another one; then nothing of
-    /// the blob is left.
+    /// [`StoreError::Mismatch`] if the blob has another digest. The blob is
+    /// then removed.
     pub fn commit(mut self, expected: Option<&Digest>) -> Result<(Digest, u64), StoreError> {
         let digest = self.verify(expected)?;
-        // One that has another size is damaged.
+        // A stored blob of another size is damaged.
         if self.store.blob_size(&digest) == Some(self.size) {
             return Ok((digest, self.size));
         }
         self.publish(digest)
     }
 
-    /// The same, in the place of a blob that is damaged.
+    /// Like [`commit`](Self::commit), but replaces a stored blob that is
+    /// damaged.
     pub fn replace(mut self, expected: &Digest) -> Result<(Digest, u64), StoreError> {
         let digest = self.verify(Some(expected))?;
         self.publish(digest)
@@ -208,7 +211,7 @@ mod tests {
         fs_err::write(store.blob_path(&digest), "{ }").unwrap();
         let error = store.read_blob(&digest, 2).unwrap_err();
         assert!(matches!(error, StoreError::Size { .. }), "{error}");
-        // Written again, it takes the place of what is there.
+        // A new write replaces the damaged blob.
         for damaged in ["[]", "{ }", ""] {
             fs_err::write(store.blob_path(&digest), damaged).unwrap();
             store.write_blob(b"{}").unwrap();

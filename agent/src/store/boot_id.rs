@@ -4,10 +4,10 @@
 use std::io;
 use std::sync::OnceLock;
 
-/// Where the kernel names it: random(4).
+/// The file in which the kernel publishes the id: random(4).
 pub(crate) const ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Its name, which no other start has.
+/// The id of this boot. No other boot has the same id.
 pub(crate) fn id() -> io::Result<&'static str> {
     static KNOWN: OnceLock<String> = OnceLock::new();
     if let Some(known) = KNOWN.get() {

@@ -1,4 +1,4 @@
-//! Lists what can fail in the store.
+//! Defines the errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use protocol::{Failure, FailureKind, is_full};
 
 use crate::images::digest::Digest;
 
-/// The store cannot do what it was asked.
+/// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file operation failed.
@@ -15,31 +15,31 @@ pub enum StoreError {
     Io {
         /// A verb, to be followed by the path.
         action: &'static str,
-        /// Which file or directory.
+        /// The file or directory.
         path: PathBuf,
         /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A blob is not what was announced.
+    /// The digest of a blob is not the announced one.
     #[error("content has the digest {actual}, not {expected}")]
     Mismatch {
-        /// What was announced.
+        /// The announced digest.
         expected: Digest,
-        /// What came.
+        /// The digest of the content.
         actual: Digest,
     },
-    /// A blob is longer or shorter than announced.
+    /// The size of a blob is not the announced one.
     #[error("{digest} has {actual} bytes, not {expected}")]
     Size {
-        /// Which blob.
+        /// The digest of the blob.
         digest: Digest,
-        /// What was announced.
+        /// The announced size in bytes.
         expected: u64,
-        /// What is there.
+        /// The actual size in bytes.
         actual: u64,
     },
-    /// A manifest or configuration is not usable.
+    /// A manifest or configuration is malformed or not supported.
     #[error("{what} {digest} is not usable: {reason}")]
     Document {
         /// "manifest" or "configuration".
@@ -49,7 +49,7 @@ pub enum StoreError {
         /// The reason, as a clause.
         reason: String,
     },
-    /// A digest prefix fits more than one image.
+    /// More than one image has a digest with this prefix.
     #[error("{0} fits more than one image")]
     Ambiguous(String),
     /// The index is lost or damaged.
@@ -61,10 +61,10 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// An entry of the index has no digest that locald understands.
+    /// An entry of the index has no digest that locald can parse.
     #[error("an entry of index.json is not understood: {0}")]
     Entry(String),
-    /// It is not known what a reference needs.
+    /// locald cannot determine which content a reference needs.
     #[error("nothing is removed, because it is not known what {reference} needs")]
     UnknownNeeds {
         /// An image, or another entry of the index.
@@ -76,7 +76,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// An I/O error of some path.
+    /// An I/O error at a path. `action` is a verb, such as "read".
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,
@@ -98,7 +98,7 @@ impl StoreError {
         }
     }
 
-    /// Whether this user may not read what others wrote.
+    /// Whether this user lacks the permission to read a file of another user.
     pub(crate) fn is_denied(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
@@ -107,9 +107,9 @@ impl StoreError {
         }
     }
 
-    /// Whether the content is not what it should be, as far as can be known:
-    /// what could not be read, for want of a permission or of a descriptor, may
-    /// be whole.
+    /// Whether the content is damaged. Returns false if the content could not
+    /// be read for lack of a permission or of a descriptor, because it may be
+    /// intact.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Io { source, .. } | Self::Index { source, .. } => is_damage(source),
@@ -141,7 +141,7 @@ impl StoreError {
     }
 }
 
-/// Whether a file is lost, or its content cannot be understood.
+/// Whether a file is missing, or its content cannot be parsed.
 pub(super) fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
     matches!(
@@ -150,7 +150,8 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
     )
 }
 
-/// The folder to be given back to its user: a whole store, when it is in one.
+/// The folder whose owner the user must restore. If the path is in a store,
+/// this is the store's folder.
 fn owner_hint(path: &Path) -> String {
     let is_store = |folder: &&Path| folder.join("oci-layout").exists();
     let store = path.ancestors().skip(1).find(is_store);
@@ -173,8 +174,8 @@ pub(super) fn create_dir_all(path: &Path) -> Result<(), StoreError> {
     fs_err::create_dir_all(path).map_err(|source| StoreError::io("make", path, source))
 }
 
-/// Makes a directory, when it is missing, that only its owner can enter: what
-/// is in it has the modes that it has in images.
+/// Makes a directory, if it is missing, that only its owner can enter. The
+/// files in it keep the modes that they have in images.
 pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new()

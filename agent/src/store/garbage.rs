@@ -16,21 +16,21 @@ use crate::kernel::walk::{Step, Walk, is_directory};
 /// The unit of `st_blocks`: stat(3type).
 const BLOCK: u64 = 512;
 
-/// What a file system has left, and what it has.
+/// The free and the total space of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes that are left.
+    /// Free bytes.
     pub free: u64,
-    /// All bytes.
+    /// Total bytes.
     pub all: u64,
-    /// Files that can still be made.
+    /// Free inodes.
     pub free_files: u64,
-    /// All files that can be made; zero when there is no such limit.
+    /// Total inodes; zero if the file system has no limit.
     pub all_files: u64,
 }
 
 impl Space {
-    /// Whether files come to their end before bytes.
+    /// Whether the file system runs out of inodes before it runs out of bytes.
     pub fn files_are_scarcer(&self) -> bool {
         let product = |left: u64, all: u64| u128::from(left) * u128::from(all);
         self.all_files > 0
@@ -39,9 +39,9 @@ impl Space {
 }
 
 impl Store {
-    /// Removes what nothing references. Returns the bytes freed, or nothing
-    /// when the store is in use, and so may hold content that is not
-    /// referenced yet.
+    /// Removes the content that no reference needs. Returns the number of bytes
+    /// freed. Returns nothing if another request uses the store, because the
+    /// store may then hold content that no reference names yet.
     pub fn collect_garbage(&self) -> Result<Option<u64>, StoreError> {
         let Some(_lock) = self.try_alone()? else {
             return Ok(None);
@@ -49,9 +49,10 @@ impl Store {
         self.sweep().map(Some)
     }
 
-    /// Removes what nothing references; returns the bytes freed. Fails, and
-    /// removes nothing, when it is not known what some reference needs. Only
-    /// for a caller that is [`alone`](Self::alone).
+    /// Removes the content that no reference needs. Returns the number of bytes
+    /// freed. Fails, and removes nothing, if locald cannot determine which
+    /// content a reference needs. The caller must hold the lock of
+    /// [`alone`](Self::alone).
     pub fn sweep(&self) -> Result<u64, StoreError> {
         let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
         for content in self.needs_of_all()? {
@@ -66,7 +67,8 @@ impl Store {
         Ok(freed + self.sweep_directory("trees", &layers)?)
     }
 
-    /// Nobody extracts a layer, or waits to, while somebody is alone.
+    /// Removes the locks of layers. The caller holds the store exclusively, so
+    /// no process extracts a layer or waits for one.
     fn sweep_layer_locks(&self) -> Result<(), StoreError> {
         let directory = self.root().join("locks");
         let entries = fs_err::read_dir(&directory)
@@ -81,8 +83,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes everything, or everything except for the images. Returns false,
-    /// and removes nothing, when the store is in use.
+    /// Removes everything, or everything except the images. Returns false, and
+    /// removes nothing, if another request uses the store.
     pub fn clear(&self, keep_images: bool) -> Result<bool, StoreError> {
         let Some(_lock) = self.try_alone()? else {
             return Ok(false);
@@ -98,7 +100,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes all entries that are not kept; returns the bytes freed.
+    /// Removes all entries that are not in `keep`. Returns the number of bytes
+    /// freed.
     fn sweep_directory(&self, name: &str, keep: &HashSet<String>) -> Result<u64, StoreError> {
         let directory = self.root().join(name);
         let entries = fs_err::read_dir(&directory)
@@ -121,9 +124,8 @@ impl Store {
         Ok(freed)
     }
 
-    /// Removes a tree that has a name in the store: all of it at once. One of
-    /// which a part has gone would be taken for whole after a kill or a power
-    /// cut.
+    /// Removes a tree from its place in the store in one step. After a crash,
+    /// locald would use a partly removed tree as if it were complete.
     pub(super) fn remove_whole(&self, path: &Path) -> Result<(), StoreError> {
         let moved = discarded(self.root(), path);
         match fs_err::rename(path, &moved) {
@@ -134,7 +136,7 @@ impl Store {
         remove_tree(&moved)
     }
 
-    /// Bytes that each part of the store takes.
+    /// The bytes that each part of the store occupies.
     pub fn usage_by_part(&self) -> Usage {
         let part = |path: &str| disk_usage(&self.root().join(path));
         Usage {
@@ -144,12 +146,12 @@ impl Store {
         }
     }
 
-    /// Bytes that the store takes on its file system.
+    /// The bytes that the store occupies on its file system.
     pub fn usage(&self) -> u64 {
         disk_usage(self.root())
     }
 
-    /// What the file system has left.
+    /// The free and the total space of the store's file system.
     pub fn space(&self) -> Result<Space, StoreError> {
         let found = rustix::fs::statvfs(self.root());
         let found = found.map_err(|errno| StoreError::io("examine", self.root(), errno.into()))?;
@@ -161,12 +163,12 @@ impl Store {
         })
     }
 
-    /// All blobs, with the bytes that they take.
+    /// All blobs, each with the bytes that it occupies.
     pub fn blobs(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
         by_digest(&self.root().join("blobs/sha256"))
     }
 
-    /// All extracted layers, with the bytes that they take.
+    /// All extracted layers, each with the bytes that it occupies.
     pub fn layers(&self) -> Result<Vec<(DiffId, u64)>, StoreError> {
         let layers = by_digest(&self.root().join("layers"))?.into_iter();
         Ok(layers
@@ -175,7 +177,7 @@ impl Store {
     }
 }
 
-/// Entries that are named by a digest; others are nobody's.
+/// The entries of a directory whose name is a digest. Skips all others.
 fn by_digest(directory: &Path) -> Result<Vec<(Digest, u64)>, StoreError> {
     let entries =
         fs_err::read_dir(directory).map_err(|source| StoreError::io("list", directory, source))?;
@@ -187,7 +189,8 @@ fn by_digest(directory: &Path) -> Result<Vec<(Digest, u64)>, StoreError> {
     Ok(named.collect())
 }
 
-/// Bytes that a tree takes on its file system. What cannot be read is left out.
+/// The bytes that a tree occupies on its file system. Skips files that cannot
+/// be read.
 pub fn disk_usage(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(metadata) = fs_err::symlink_metadata(path) else {

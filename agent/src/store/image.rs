@@ -10,10 +10,10 @@ use crate::images::digest::{DiffId, Digest};
 use crate::images::media_type;
 use crate::store::layer::Compression;
 
-/// The most layers that an image may have; overlayfs takes 500 at the most.
+/// The most layers that an image may have. overlayfs supports at most 500.
 const LAYER_CAP: usize = 500;
 const MANIFEST_TYPES: [&str; 2] = [media_type::MANIFEST, media_type::DOCKER_MANIFEST];
-/// The last four are what old registries made of it, and Docker takes.
+/// The last four are types that old registries wrote. Docker accepts them, too.
 const CONFIG_TYPES: [&str; 6] = [
     media_type::CONFIG,
     media_type::DOCKER_CONFIG,
@@ -23,14 +23,14 @@ const CONFIG_TYPES: [&str; 6] = [
     "",
 ];
 
-/// What a document says about some content.
+/// A descriptor: OCI image specification, "OCI Content Descriptors".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// Kind of the content.
+    /// Media type of the content.
     #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
-    /// Address of the content.
+    /// Digest of the content.
     pub digest: Digest,
     /// Size in bytes.
     pub size: u64,
@@ -45,10 +45,11 @@ pub struct Manifest {
     pub media_type: Option<String>,
     /// The configuration.
     pub config: Descriptor,
-    /// Base layer first.
+    /// The layers, base first.
     #[serde(deserialize_with = "or_default")]
     pub layers: Vec<Descriptor>,
-    /// Set by an image index only: a document that is both is refused.
+    /// Only an image index has this member. locald refuses a document that is
+    /// both.
     #[serde(default)]
     manifests: Option<serde_json::Value>,
 }
@@ -56,13 +57,13 @@ pub struct Manifest {
 /// The parts of an image configuration that locald uses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ImageConfig {
-    /// `linux`
+    /// The operating system: `linux`.
     #[serde(default, deserialize_with = "or_default")]
     pub os: String,
-    /// `amd64`, `arm64`, …
+    /// The processor architecture, as Go names it: `amd64`, `arm64`, …
     #[serde(default, deserialize_with = "or_default")]
     pub architecture: String,
-    /// How a container is started.
+    /// The settings for a container of the image.
     #[serde(default)]
     pub config: Option<RuntimeConfig>,
     rootfs: RootFs,
@@ -80,7 +81,7 @@ struct RootFs {
 pub struct RuntimeConfig {
     /// `user`, `uid`, `user:group` or `uid:gid`.
     pub user: Option<String>,
-    /// `NAME=value`
+    /// Environment variables, each as `NAME=value`.
     #[serde(deserialize_with = "list")]
     pub env: Option<Vec<String>>,
     /// The program and its first arguments.
@@ -89,9 +90,9 @@ pub struct RuntimeConfig {
     /// Further arguments.
     #[serde(deserialize_with = "words")]
     pub cmd: Option<Vec<String>>,
-    /// Where the program starts.
+    /// The working directory of the program.
     pub working_dir: Option<String>,
-    /// Directories that a container has, by path.
+    /// Mount points of volumes, as the keys of a map.
     pub volumes: Option<BTreeMap<String, serde_json::Value>>,
     /// Labels.
     #[serde(deserialize_with = "labels")]
@@ -100,8 +101,8 @@ pub struct RuntimeConfig {
     pub stop_signal: Option<serde_json::Value>,
 }
 
-/// Null is the empty value, as Go's readers have it, for which most documents
-/// were written.
+/// Reads null as the empty value. Go's parsers do this, and most documents were
+/// written for them.
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -121,7 +122,7 @@ fn labels<'de, D: Deserializer<'de>>(
     Ok(labels.map(|labels| labels.into_iter().map(filled).collect()))
 }
 
-/// A list, or one word, which Docker takes for a list of one.
+/// Reads a list of words. Like Docker, reads a single word as a list of one.
 fn words<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -135,14 +136,14 @@ fn words<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::E
     }))
 }
 
-/// A checked image: each layer has its diffID.
+/// A validated image. Each layer has a diffID.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// Digest of the manifest.
     pub digest: Digest,
-    /// The manifest as it is.
+    /// The bytes of the manifest, unchanged.
     pub manifest_bytes: Vec<u8>,
-    /// The configuration as it is.
+    /// The bytes of the configuration, unchanged.
     pub config_bytes: Vec<u8>,
     /// The manifest.
     pub manifest: Manifest,
@@ -150,7 +151,7 @@ pub struct Image {
     pub config: ImageConfig,
 }
 
-/// The only one that OCI and Docker still have.
+/// The only schema version that OCI and Docker still use.
 const SCHEMA_VERSION: u64 = 2;
 
 impl Manifest {
@@ -205,7 +206,7 @@ impl ImageConfig {
         self.rootfs.diff_ids.as_deref().unwrap_or_default()
     }
 
-    /// How a container is started.
+    /// The settings for a container of the image.
     pub fn runtime(&self) -> RuntimeConfig {
         self.config.clone().unwrap_or_default()
     }
@@ -217,7 +218,8 @@ impl RuntimeConfig {
         self.labels.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// The environment as pairs; what is no pair is left out.
+    /// The environment variables as pairs of name and value. Skips entries
+    /// without `=`.
     pub fn environment(&self) -> impl Iterator<Item = (String, String)> {
         self.env
             .iter()
@@ -226,7 +228,8 @@ impl RuntimeConfig {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 
-    /// The value of a variable: the last one counts.
+    /// The value of a variable. If the variable occurs twice, the last value
+    /// applies.
     pub fn variable(&self, name: &str) -> Option<String> {
         let pairs = self.environment().filter(|(other, _)| other == name);
         pairs.last().map(|(_, value)| value)
@@ -234,7 +237,7 @@ impl RuntimeConfig {
 }
 
 impl Image {
-    /// Puts together and checks the documents of an image.
+    /// Combines and validates the documents of an image.
     pub fn new(
         digest: Digest,
         manifest_bytes: Vec<u8>,
@@ -264,7 +267,7 @@ impl Image {
         self.manifest.layers.iter().zip(self.config.diff_ids())
     }
 
-    /// Bytes of the compressed layers and the configuration.
+    /// The size of the compressed layers and the configuration in bytes.
     pub fn size(&self) -> u64 {
         let layers = self.manifest.layers.iter().map(|layer| layer.size);
         layers.fold(self.manifest.config.size, u64::saturating_add)

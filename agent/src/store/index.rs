@@ -16,7 +16,7 @@ use crate::crash::{self, Point};
 
 pub use restore::Restored;
 
-/// The fewest hexadecimal digits by which an image is found.
+/// The fewest hexadecimal digits of a digest that [`Store::find`] accepts.
 const PREFIX: usize = 6;
 
 /// A reference and the image that it names.
@@ -35,7 +35,7 @@ pub struct StoredImage {
 }
 
 impl StoredImage {
-    /// A reference that was set, and confirmed, now.
+    /// A reference whose times of update and confirmation are now.
     pub fn now(name: impl Into<String>, descriptor: Descriptor, role: ImageRole) -> Self {
         let now = seconds_since_epoch();
         Self {
@@ -48,24 +48,25 @@ impl StoredImage {
     }
 }
 
-/// The current time.
+/// The current time in seconds since the epoch.
 pub fn seconds_since_epoch() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
 
 impl Store {
-    /// All references, by name.
+    /// All references, sorted by name.
     pub fn images(&self) -> Result<Vec<StoredImage>, StoreError> {
         Ok(self.read_index()?.images)
     }
 
-    /// The image of a canonical reference (`docker.io/library/app:latest`), of a
-    /// digest (`sha256:…`), or of the first six or more digits of one.
+    /// Finds an image by its canonical reference
+    /// (`docker.io/library/app:latest`), by its digest (`sha256:…`), or by at
+    /// least six first digits of the digest.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Ambiguous`] if digits fit several images;
+    /// [`StoreError::Ambiguous`] if several digests begin with the digits;
     /// [`StoreError::Index`] if the index cannot be read.
     pub fn find(&self, wanted: &str) -> Result<Option<StoredImage>, StoreError> {
         let images = self.images()?;
@@ -86,9 +87,9 @@ impl Store {
         }
     }
 
-    /// Sets references, all in one step. Before, it syncs the directory of the
-    /// blobs, so that no reference outlives its blobs in a power cut. The caller
-    /// has written all blobs that the images need.
+    /// Sets references, all in one step. First syncs the directory of the
+    /// blobs, so that no reference survives a power cut without its blobs. The
+    /// caller must have written all blobs of the images.
     pub fn set_images(&self, images: &[StoredImage]) -> Result<(), StoreError> {
         let blobs = self.root().join("blobs/sha256");
         fs_err::File::open(&blobs)
@@ -105,7 +106,7 @@ impl Store {
         self.change_index(Vec::clear)
     }
 
-    /// Removes references; says which of them there were.
+    /// Removes references. Returns the names that were in the index.
     pub fn remove_images(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
         let mut removed = Vec::new();
         self.change_index(|stored| {
@@ -121,7 +122,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Notes that a registry has confirmed a reference just now.
+    /// Records that a registry has confirmed a reference now.
     pub fn touch_checked(&self, name: &str) -> Result<(), StoreError> {
         self.change_index(|stored| {
             for image in stored.iter_mut().filter(|image| image.name == name) {
@@ -130,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Writes an index without images, when there is none.
+    /// Writes an empty index if there is none.
     pub(super) fn make_index(&self) -> Result<(), StoreError> {
         self.change_index(|_| {})
     }

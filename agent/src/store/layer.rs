@@ -38,11 +38,11 @@ pub(crate) const BUFFER: usize = 256 * 1024;
 /// How a layer's archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not.
+    /// No compression.
     None,
-    /// RFC 1952, one or more members.
+    /// gzip: RFC 1952, one or more members.
     Gzip,
-    /// RFC 8878, one or more frames.
+    /// Zstandard: RFC 8878, one or more frames.
     Zstd,
 }
 
@@ -52,15 +52,15 @@ pub enum LayerError {
     /// The archive cannot be read.
     #[error("the layer's archive is damaged")]
     Archive(#[source] io::Error),
-    /// An entry is refused.
+    /// locald refuses an entry, because it is dangerous or malformed.
     #[error("entry {path:?} is refused: {reason}")]
     Refused {
         /// The entry's path.
         path: String,
-        /// Why it is dangerous or impossible.
+        /// The reason, as a clause.
         reason: &'static str,
     },
-    /// The archive holds more than locald takes.
+    /// The archive exceeds a limit on entries or bytes.
     #[error("the layer is too large: {0}")]
     Quota(&'static str),
     /// An entry cannot be written.
@@ -72,14 +72,14 @@ pub enum LayerError {
         #[source]
         source: io::Error,
     },
-    /// An extended attribute cannot be kept.
+    /// The file system cannot store an extended attribute.
     #[error(
         "{path:?} of the layer has the extended attribute {name:?} of {length} bytes, which cannot be kept"
     )]
     Attribute {
-        /// Its name.
+        /// Name of the attribute.
         name: String,
-        /// Bytes of its value.
+        /// Size of its value in bytes.
         length: usize,
         /// The entry's path.
         path: String,
@@ -87,35 +87,37 @@ pub enum LayerError {
         #[source]
         source: io::Error,
     },
-    /// The content is not what the image announced.
+    /// The diffID of the content is not the one in the image's configuration.
     #[error("the layer has the diffID {actual}, not {expected}")]
     Mismatch {
-        /// What the image says.
+        /// The diffID in the image's configuration.
         expected: DiffId,
-        /// What came.
+        /// The digest of the decompressed archive.
         actual: DiffId,
     },
-    /// The store has failed.
+    /// An operation of the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Compression {
-    /// The compression of an archive, by how it begins, and the archive: what a
-    /// media type says of it is often wrong.
+    /// Detects the compression from the first bytes of an archive, because the
+    /// media type of a layer is often wrong. Returns the compression and the
+    /// whole archive.
     pub fn of_archive(mut archive: impl BufRead + Send) -> io::Result<(Self, impl BufRead + Send)> {
         let mut head = Vec::new();
         archive.by_ref().take(4).read_to_end(&mut head)?;
         let compression = match *head {
             [0x1f, 0x8b, ..] => Self::Gzip,
-            // A frame, or one that is to be skipped.
+            // A Zstandard frame, or a skippable frame.
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
             _ => Self::None,
         };
         Ok((compression, io::Cursor::new(head).chain(archive)))
     }
 
-    /// What a layer's media type says; absent when it is no layer.
+    /// The compression that a layer's media type names; absent if the media
+    /// type is not that of a layer.
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             media_type::LAYER | media_type::FOREIGN_LAYER | media_type::DOCKER_LAYER => {
@@ -143,17 +145,19 @@ impl Compression {
     }
 }
 
-/// What an archive was.
+/// The result of an extraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extraction {
-    /// The digest of what was in it.
+    /// The digest of the decompressed archive.
     pub diff_id: DiffId,
-    /// Directories that it has, but does not list: see [`stack`].
+    /// Directories that contain entries and have no entry of their own: see
+    /// [`stack`].
     pub implied: Vec<PathBuf>,
 }
 
-/// Extracts an archive into a directory that does not exist yet; `hasher` gets
-/// what is in the archive. The directory is of no use after an error.
+/// Extracts an archive into a new directory. Passes the decompressed bytes to
+/// `hasher`. After an error the directory is incomplete, and the caller removes
+/// it.
 pub fn extract(
     archive: impl BufRead + Send,
     compression: Compression,
@@ -170,7 +174,7 @@ pub fn extract(
     Ok(Extraction { diff_id, implied })
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes the bytes that pass through it.
 struct Hashed<R> {
     plain: R,
     hasher: Hasher,

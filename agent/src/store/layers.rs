@@ -85,8 +85,8 @@ impl Store {
         self.extract_layer(diff_id, compression, archive, Hasher::new())
     }
 
-    /// Extracts a layer once more, of its blob, in the place of a tree that has
-    /// changed; that tree stays until the new one is whole.
+    /// Extracts a layer again from its blob, to replace a tree that has
+    /// changed. The old tree stays in place until the new one is complete.
     pub fn extract_again(
         &self,
         blob: &super::Descriptor,
@@ -125,7 +125,8 @@ impl Store {
         for diff_id in waiting {
             let path = self.layer_path(diff_id);
             match fs_err::rename(self.waiting_path(diff_id)?, &path) {
-                // Somebody who waited for the same sync was faster.
+                // Another process that waited for the same sync has renamed it
+                // first.
                 Err(_) if self.has_layer(diff_id) => {}
                 renamed => renamed.map_err(|source| StoreError::io("publish", &path, source))?,
             }
@@ -134,13 +135,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a layer is extracted, though perhaps not on the disk yet.
+    /// Whether a layer is extracted. It may not be on the disk yet.
     pub fn is_extracted(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
-        // In this order: a tree goes from the first place to the second.
+        // The order matters: a tree moves from the first place to the second.
         Ok(self.waiting_path(diff_id)?.is_dir() || self.has_layer(diff_id))
     }
 
-    /// Where a tree waits for the sync.
+    /// The path where a tree waits for the sync.
     fn waiting_path(&self, diff_id: &DiffId) -> Result<PathBuf, StoreError> {
         let boot =
             boot_id::id().map_err(|source| StoreError::io("read", boot_id::ID.as_ref(), source))?;
@@ -246,7 +247,7 @@ mod tests {
         store.publish_layers(&[diff_id]).unwrap();
         let file = store.layer_path(&diff_id).join("file");
         assert_eq!(fs_err::read_to_string(file).unwrap(), "whole");
-        // Nothing needs either, and nobody is at work.
+        // No reference needs either layer, and no process uses the store.
         store.collect_garbage().unwrap().unwrap();
         assert_eq!(names(&store), [""; 0]);
     }

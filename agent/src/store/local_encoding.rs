@@ -5,12 +5,12 @@ use std::io;
 
 use bincode::{Decode, Encode};
 
-/// Grows with every change of what is noted.
+/// The format number. Increase it with every change of an encoded type.
 const FORMAT: u32 = 2;
-/// What reading a note may allocate: it is no larger than what it was made of.
+/// The most bytes that decoding may allocate.
 const CAP: usize = 1024 * 1024 * 1024;
 
-/// What a file says; absent when that cannot be understood.
+/// Decodes the content of a file; absent if that fails.
 pub(crate) fn decode<T: Decode<()>>(bytes: &[u8]) -> Option<T> {
     let config = bincode::config::standard().with_limit::<CAP>();
     match bincode::decode_from_slice(bytes, config) {
@@ -19,7 +19,7 @@ pub(crate) fn decode<T: Decode<()>>(bytes: &[u8]) -> Option<T> {
     }
 }
 
-/// The bytes of a file that says something.
+/// Encodes a value as the content of a file.
 pub(crate) fn encode<T: Encode>(noted: &T) -> io::Result<Vec<u8>> {
     bincode::encode_to_vec((FORMAT, noted), bincode::config::standard()).map_err(io::Error::other)
 }

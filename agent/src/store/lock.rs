@@ -1,5 +1,5 @@
-//! Takes advisory locks on files (`flock`). They end with the process that
-//! holds them.
+//! Takes advisory locks on files (`flock`). The kernel releases a lock when its
+//! holder ends.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,29 @@ use rustix::io::Errno;
 
 use super::{StoreError, remove_file};
 
-/// How often a lock that somebody else holds is tried again. `flock` has no
-/// asynchronous form, and a thread that blocks in it could not be cancelled.
+/// The interval between attempts to take a lock that another process holds.
+/// `flock` has no asynchronous form, and a thread that blocks in it could not
+/// be cancelled.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A held lock.
+/// A held lock. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct Lock {
     _file: OwnedFd,
 }
 
 impl Lock {
-    /// Takes a lock alone, waiting for others; blocks the thread.
+    /// Takes an exclusive lock. Blocks the thread until the lock is free.
     pub fn exclusive(path: &Path) -> Result<Self, StoreError> {
         Self::take(path, FlockOperation::LockExclusive)
     }
 
-    /// Takes a lock together with others; blocks the thread.
+    /// Takes a shared lock. Blocks the thread while an exclusive lock is held.
     pub fn shared(path: &Path) -> Result<Self, StoreError> {
         Self::take(path, FlockOperation::LockShared)
     }
 
-    /// Takes a lock together with others, on a thread that may block.
+    /// Takes a shared lock, on a thread that may block.
     pub async fn shared_in_background(path: PathBuf) -> Result<Self, StoreError> {
         let name = path.clone();
         match tokio::task::spawn_blocking(move || Self::shared(&path)).await {
@@ -40,24 +41,24 @@ impl Lock {
         }
     }
 
-    /// Takes a lock alone, unless somebody holds it.
+    /// Takes an exclusive lock; absent if any lock is held.
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, StoreError> {
         Self::attempt(path, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// Takes a lock together with others, unless somebody holds it alone.
+    /// Takes a shared lock; absent if an exclusive lock is held.
     pub(super) fn try_shared(path: &Path) -> Result<Option<Self>, StoreError> {
         Self::attempt(path, FlockOperation::NonBlockingLockShared)
     }
 
-    /// Ends a lock that is held alone, and removes its file.
+    /// Releases an exclusive lock and removes its file.
     pub(super) fn remove(self, path: &Path) -> Result<(), StoreError> {
         let removed = remove_file(path);
         drop(self);
         removed.map_err(|source| StoreError::io("remove", path, source))
     }
 
-    /// Takes a lock alone; `on_wait` is called once when it must wait.
+    /// Takes an exclusive lock. Calls `on_wait` once if it has to wait.
     pub async fn wait_exclusive<E: From<StoreError>>(
         path: &Path,
         on_wait: impl AsyncFnOnce() -> Result<(), E>,
@@ -77,7 +78,7 @@ impl Lock {
     fn take(path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
         match Self::attempt(path, operation)? {
             Some(lock) => Ok(lock),
-            // Only an operation that does not block comes to this.
+            // Only a non-blocking attempt returns no lock.
             None => Err(StoreError::io("lock", path, Errno::WOULDBLOCK.into())),
         }
     }
@@ -86,7 +87,8 @@ impl Lock {
         loop {
             let file = open(path)?;
             match rustix::fs::flock(&file, operation) {
-                // A file that was removed meanwhile is nobody else's lock.
+                // Another process has removed the file, so this lock excludes
+                // no process.
                 Ok(()) if !is_at(&file, path) => {}
                 Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(Errno::WOULDBLOCK) => return Ok(None),
@@ -97,7 +99,7 @@ impl Lock {
     }
 }
 
-/// Whether an open file still has its path.
+/// Whether the path still names the open file.
 fn is_at(file: &OwnedFd, path: &Path) -> bool {
     let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
     let (held, named) = (rustix::fs::fstat(file), rustix::fs::stat(path));

@@ -197,7 +197,7 @@ mod tests {
             |path| fs_err::write(path, "other").unwrap(),
             |path| fs_err::write(path, "").unwrap(),
             |path| fs_err::remove_file(path).unwrap(),
-            // As if the disk failed: nobody can read a directory.
+            // Stands in for a failed disk: a read of a directory fails.
             |path| {
                 fs_err::remove_file(path).unwrap();
                 fs_err::create_dir(path).unwrap();

@@ -109,8 +109,8 @@ impl ProjectDir {
         Ok(true)
     }
 
-    /// Waits until nobody else keeps the project's folder in step; `on_wait` is
-    /// called when somebody does.
+    /// Waits until no other process keeps the project's folder in step. Calls
+    /// `on_wait` if it has to wait.
     pub async fn lock_folder<E: From<StoreError>>(
         &self,
         on_wait: impl AsyncFnOnce() -> Result<(), E>,

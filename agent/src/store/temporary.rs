@@ -28,8 +28,8 @@ pub struct Temporary {
 impl Temporary {
     pub(super) fn new(root: &Path) -> Result<Self, StoreError> {
         let parent = root.join("tmp");
-        // The directory gets its final name only when it is locked: nobody
-        // can take it for one whose owner is dead.
+        // The directory gets its final name only after it is locked. So no
+        // process treats it as one whose owner has died.
         let made = tempfile::Builder::new()
             .prefix(UNBORN)
             .tempdir_in(&parent)

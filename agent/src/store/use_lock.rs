@@ -1,9 +1,9 @@
 //! Keeps users of blobs and layers apart from garbage collection.
 //!
 //! Every request that makes or uses blobs and layers shares `use.lock`; garbage
-//! collection holds it exclusively. A lock that somebody always shares would
-//! never be free. So a process that wants it exclusively closes `turn.lock`,
-//! which every request passes, and later requests wait.
+//! collection holds it exclusively. If requests overlapped without a gap, the
+//! lock would never be free. So a process that wants it exclusively closes
+//! `turn.lock`, which every request passes, and later requests wait.
 //!
 //! `turn.lock` stays open while a process, a shell or a live folder runs
 //! (`sessions.lock`): such a session may last for days, and a later request may
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::{Lock, Store, StoreError};
 
-/// How often a lock that somebody else holds is tried again.
+/// The interval between attempts to take a lock that another process holds.
 const POLL: Duration = Duration::from_millis(10);
 /// A wait that is over sooner is not reported.
 const SILENT_WAIT: Duration = Duration::from_millis(500);
@@ -21,13 +21,13 @@ const SILENT_WAIT: Duration = Duration::from_millis(500);
 /// How long blobs and layers are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UseKind {
-    /// Until some work is done.
+    /// Until a piece of work is finished.
     Work,
-    /// As long as somebody likes.
+    /// For an unlimited time, such as a running process or a shell.
     Session,
 }
 
-/// Keeps garbage from being collected.
+/// Prevents garbage collection while it is held.
 #[derive(Debug)]
 pub struct UseLock {
     _in_use: Lock,
@@ -76,8 +76,8 @@ impl Store {
         }))
     }
 
-    /// Waits until nobody makes or uses blobs and layers; `on_wait` is called
-    /// when somebody does.
+    /// Waits until no request makes or uses blobs and layers. Calls `on_wait`
+    /// if it has to wait.
     pub async fn alone<E: From<StoreError>>(
         &self,
         on_wait: impl AsyncFnOnce() -> Result<(), E>,
@@ -101,12 +101,14 @@ impl Store {
         }
     }
 
-    /// The same, unless somebody uses blobs and layers now.
+    /// Like [`alone`](Self::alone), but returns nothing if it would have to
+    /// wait.
     pub(super) fn try_alone(&self) -> Result<Option<Lock>, StoreError> {
         Lock::try_exclusive(&self.lock_path("use.lock"))
     }
 
-    /// Only for who has closed the way in.
+    /// Whether a session holds the store. The caller must hold `turn.lock`
+    /// exclusively, so that no new session begins.
     fn has_sessions(&self) -> Result<bool, StoreError> {
         let sessions = Lock::try_exclusive(&self.lock_path("sessions.lock"))?;
         Ok(sessions.is_none())
@@ -135,7 +137,7 @@ mod tests {
             let soon = tokio::time::timeout(4 * POLL, use_lock(store, UseKind::Work));
             let next = soon.await.ok();
             drop(std::mem::replace(&mut held, next));
-            // A lock that is granted at once lets nobody else run.
+            // A lock that is granted at once does not yield to other tasks.
             tokio::task::yield_now().await;
         }
     }

@@ -49,7 +49,7 @@ struct Entry {
 }
 
 impl Document {
-    /// One without entries.
+    /// A document without entries.
     pub(super) fn empty() -> Self {
         let fields = [
             ("schemaVersion".to_owned(), json!(2)),
@@ -67,7 +67,7 @@ impl Document {
         let raw: Raw = serde_json::from_slice(bytes)?;
         let entries = match raw.manifests {
             Value::Array(entries) => entries,
-            // So Go writes a list without entries.
+            // Go writes an empty list as null.
             Value::Null => Vec::new(),
             _ => return Err(serde_json::Error::custom("its `manifests` is not a list")),
         };

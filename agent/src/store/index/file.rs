@@ -1,7 +1,7 @@
 //! Reads and writes the file `index.json` and its copy.
 //!
-//! Only the index has the names of images. So a copy has the same content;
-//! locald writes it after the index.
+//! Only the index holds the names of images. So locald also writes a copy of
+//! it, after each write of the index.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use crate::store::{Store, StoreError, error, remove_file};
 
 /// The copy.
 const COPY: &str = "index-copy.json";
-/// New content, which only the holder of `index.lock` writes.
+/// The new content before the rename. Only the holder of `index.lock` writes
+/// it.
 const NEW: &str = "index-new.json";
 
 impl Store {
@@ -26,7 +27,7 @@ impl Store {
         self.root().join(COPY)
     }
 
-    /// The index; one without entries when there are no blobs yet.
+    /// Reads the index. Returns an empty one if there are no blobs yet.
     pub(in crate::store) fn read_index(&self) -> Result<Document, StoreError> {
         let path = self.index_path();
         match read(&path) {
@@ -44,14 +45,15 @@ impl Store {
         read(&self.copy_path())
     }
 
-    /// Replaces the index in one step that survives a power cut, then its copy.
+    /// Replaces the index in one step that survives a power cut, then writes
+    /// the copy.
     pub(super) fn write_index(&self, document: &Document) -> Result<(), StoreError> {
         let path = self.index_path();
         let bytes = document.to_bytes();
         self.replace_index(&bytes)
             .map_err(|source| StoreError::io("write", &path, source))?;
         crash::at(Point::IndexReplaced);
-        // The index itself is on the disk: the copy need not be yet.
+        // The index is already on the disk, so the copy does not need a sync.
         if let Err(error) = self.replace_copy(&bytes) {
             tracing::debug!(%error, "the copy of the index is not written");
         }
@@ -68,8 +70,8 @@ impl Store {
             }
             Err(error) if protocol::is_full(&error) => {
                 remove_file(&new)?;
-                // What is removed frees space: that must need none. The copy
-                // has its space already, and changes places with the index.
+                // A removal must work on a full disk. The copy already has its
+                // space, so it changes places with the index.
                 let copy = self.copy_path();
                 overwrite(&copy, bytes)?.then_some(()).ok_or(error)?;
                 rustix::fs::renameat_with(CWD, &copy, CWD, &path, RenameFlags::EXCHANGE)?;
@@ -107,7 +109,8 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Writes over what a file has; false when it has less space.
+/// Overwrites the bytes of a file in place. Returns false if the file is too
+/// small.
 fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut file = fs_err::OpenOptions::new().write(true).open(path)?;
     let length = bytes.len() as u64;

@@ -1,7 +1,7 @@
 //! Restores the names of images if the index is lost or damaged.
 //!
-//! The copy of the index has them. Images that it does not name are found among
-//! the blobs; they get names that say so.
+//! The names come from the copy of the index. locald finds further images among
+//! the blobs and gives them generated names.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,18 +16,18 @@ use crate::images::media_type;
 use crate::images::reference::DOCKER_HUB;
 use crate::store::{DOCUMENT_CAP, Descriptor, Image, Lock, Store, StoreError, error};
 
-/// What an index was made of that is damaged or lost.
+/// The result of restoring an index that was lost or damaged.
 #[derive(Debug)]
 pub struct Restored {
-    /// What was wrong with the old one.
+    /// Why the old index could not be read.
     pub reason: StoreError,
-    /// The names that it has now.
+    /// The names in the new index.
     pub names: Vec<String>,
 }
 
 impl Store {
-    /// Makes the index again when it is lost or damaged. What is there of it is
-    /// kept beside it.
+    /// Restores the index if it is lost or damaged. Keeps the damaged file
+    /// beside the new one.
     pub fn restore_index(&self) -> Result<Option<Restored>, StoreError> {
         let _lock = Lock::exclusive(&self.lock_path("index.lock"))?;
         let reason = match self.read_index() {
@@ -70,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Names the images of which only the blobs are left.
+    /// Adds the images that have blobs and no name.
     fn add_unnamed(&self, document: &mut Document) -> Result<(), StoreError> {
         let named = document.images.iter().map(|image| image.descriptor.digest);
         let named: HashSet<Digest> = named.collect();
@@ -105,7 +105,7 @@ fn descriptor(image: &Image) -> Descriptor {
     }
 }
 
-/// Why an image is here, by what it says of itself.
+/// The role of an image, derived from its labels.
 fn role(image: &Image) -> ImageRole {
     let runtime = image.config.runtime();
     if runtime.label("io.buildpacks.lifecycle.metadata").is_some() {

@@ -16,14 +16,14 @@ use super::tree::Tree;
 const EXTENSION_CAP: u64 = 1024 * 1024;
 /// The most entries of a layer.
 const ENTRY_CAP: u64 = 5_000_000;
-/// The most bytes that a layer's files may have, and what else its archive
-/// holds.
+/// The most bytes of a layer's files and of all else in its archive.
 pub(crate) const SIZE_CAP: u64 = 64 * 1024 * 1024 * 1024;
-/// The most bytes that may follow the end of an archive, of which tools fill
-/// its last block.
+/// The most bytes that may follow the end of an archive. Tools pad the last
+/// block.
 const PADDING_CAP: u64 = 64 * 1024 * 1024;
 
-/// What extension headers said about the next entry. An empty name says nothing.
+/// Values of extension headers for the next entry. An empty name means no
+/// value.
 #[derive(Default)]
 struct Extensions {
     path: Vec<u8>,
@@ -31,7 +31,7 @@ struct Extensions {
     records: Records,
 }
 
-/// What is left of what an archive may hold.
+/// The entries and bytes that an archive may still hold.
 struct Quota {
     entries: u64,
     bytes: u64,
@@ -51,7 +51,7 @@ impl Quota {
     }
 }
 
-/// Reads an archive to its end, and puts its entries into a tree.
+/// Reads an archive to its end and writes its entries into a tree.
 pub(super) fn apply(archive: &mut impl Read, tree: &mut Tree) -> Result<(), LayerError> {
     let mut extensions = Extensions::default();
     let mut quota = Quota {
@@ -65,7 +65,8 @@ pub(super) fn apply(archive: &mut impl Read, tree: &mut Tree) -> Result<(), Laye
             EntryType::GNULongName => extensions.path = until_nul(&extension()?).to_vec(),
             EntryType::GNULongLink => extensions.link = until_nul(&extension()?).to_vec(),
             EntryType::XHeader => extensions.records = Records::parse(&extension()?)?,
-            // As Docker does. Git writes the name of a commit there.
+            // Ignores it, as Docker does. Git writes the name of a commit
+            // there.
             EntryType::XGlobalHeader => drop(extension()?),
             _ => {
                 let extensions = std::mem::take(&mut extensions);
@@ -76,7 +77,7 @@ pub(super) fn apply(archive: &mut impl Read, tree: &mut Tree) -> Result<(), Laye
     Ok(())
 }
 
-/// Reads what follows the end of an archive: it belongs to the digest.
+/// Reads the bytes after the end of an archive, because the digest covers them.
 pub(super) fn read_padding(rest: &mut impl Read) -> Result<(), LayerError> {
     let read = io::copy(&mut rest.take(PADDING_CAP + 1), &mut io::sink());
     if read.map_err(LayerError::Archive)? > PADDING_CAP {
@@ -138,16 +139,18 @@ fn read_entry(
         .map_err(LayerError::Archive)
 }
 
-/// Bytes that the archive holds of an entry, by its header.
+/// The bytes that the archive stores for an entry, by its header.
 fn stored(header: &Header) -> Result<u64, LayerError> {
     let size = header::number(&header.as_old().size).and_then(|it| u64::try_from(it).ok());
     size.ok_or_else(|| LayerError::Archive(damaged("the size in a header is malformed")))
 }
 
-/// The same by its records, which count: a header has no room for 8 GiB.
+/// The same by the entry's PAX records, which take precedence. A header cannot
+/// express 8 GiB or more.
 fn stored_with(header: &Header, records: &Records) -> Result<u64, LayerError> {
     match (header.entry_type(), records.get("size")) {
-        // Some programs give these a size. Nothing of them is stored.
+        // Some programs set a size for these entries. The archive stores no
+        // content.
         (
             EntryType::Directory
             | EntryType::Symlink
@@ -171,15 +174,16 @@ fn skip_rest(mut content: io::Take<impl Read>) -> io::Result<()> {
     }
 }
 
-/// After the last entry it may be missing.
+/// Skips the padding after an entry's content. It may be missing after the last
+/// entry.
 fn skip_padding(archive: &mut impl Read, size: u64) -> io::Result<()> {
     let padding = size.next_multiple_of(BLOCK as u64) - size;
     io::copy(&mut archive.take(padding), &mut io::sink())?;
     Ok(())
 }
 
-/// Puts a header and its extensions together. A PAX value beats a GNU one,
-/// which beats the header, as in GNU tar.
+/// Combines a header and its extensions into an entry. Precedence, as in GNU
+/// tar: PAX record, GNU extension, header.
 fn describe(header: &Header, extensions: &Extensions, stored: u64) -> Result<Entry, LayerError> {
     let fields = header.as_old();
     let mut entry = Entry::new(

@@ -17,20 +17,22 @@ use rustix::io::Errno;
 use super::LayerError;
 use super::entry::Entry;
 
-/// What an attribute, or the names of all, may have in bytes: `XATTR_SIZE_MAX`.
+/// The most bytes of a value, or of all names together: `XATTR_SIZE_MAX`.
 const CAP: usize = 65_536;
-/// What a name may have: `XATTR_NAME_MAX`.
+/// The most bytes of a name: `XATTR_NAME_MAX`.
 const NAME_CAP: usize = 255;
 /// The most warnings of a layer.
 const WARNINGS: usize = 20;
-/// What marks an opaque directory of overlayfs, for root and for others.
+/// The attributes that mark an opaque directory of overlayfs: for root, and for
+/// other users.
 pub(super) const OPAQUE_ATTRIBUTES: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
-/// What overlayfs has of its own in the namespace of users.
+/// The prefix of overlayfs's own attributes in the `user` namespace.
 const OVERLAY: &[u8] = b"user.overlay.";
 const USER: &[u8] = b"user.";
 const CAPABILITY: &[u8] = b"security.capability";
 
-/// Drops what an archive must not write; warns once of each of the first names.
+/// Drops the attributes that an archive must not write. Warns once for each of
+/// the first `WARNINGS` names.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     dropped: HashSet<Vec<u8>>,
@@ -56,8 +58,8 @@ fn is_kept(name: &[u8]) -> bool {
     (is_users || name == CAPABILITY) && name.len() <= NAME_CAP && !name.contains(&0)
 }
 
-/// Gives a file its attributes, except those that its file system or this user
-/// cannot have.
+/// Sets the attributes of a file. Skips those that the file system does not
+/// support or this user may not set.
 pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry) -> Result<(), LayerError> {
     for (name, value) in &entry.xattrs {
         match rustix::fs::fsetxattr(file, &**name, value, XattrFlags::empty()) {
@@ -83,7 +85,8 @@ pub(super) fn set(file: BorrowedFd<'_>, entry: &Entry) -> Result<(), LayerError>
     Ok(())
 }
 
-/// A file system says the same when one attribute is longer than it can be.
+/// Whether the disk is full. A file system reports the same error for an
+/// attribute that is too long.
 fn is_full(file: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatvfs(file).is_ok_and(|it| it.f_bavail == 0)
 }
@@ -97,7 +100,8 @@ fn text(name: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(name)
 }
 
-/// Gives a directory the attributes of another one, except that it is opaque.
+/// Copies the attributes of a directory to another one, except the mark of an
+/// opaque directory.
 pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut buffer = vec![0; CAP];
     let length = match rustix::fs::llistxattr(from, &mut buffer) {

@@ -7,7 +7,7 @@ use super::LayerError;
 use super::entry::Entry;
 use super::sparse::Layout;
 
-/// Puts each piece where it belongs; what is between them stays a hole.
+/// Writes each piece at its offset. The gaps between the pieces stay holes.
 pub(super) fn write(
     file: &mut File,
     entry: &Entry,

@@ -9,14 +9,14 @@ use super::{LayerError, header, pax};
 /// How PAX records name extended attributes.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// What an archive says about a path.
+/// The metadata of one path in an archive.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// As it stands in the archive.
+    /// The path as the archive has it.
     pub(super) path: Vec<u8>,
     /// Target of a link.
     pub(super) link: Vec<u8>,
-    /// Permission bits, with set-id and sticky.
+    /// Permission bits, including set-user-id, set-group-id and sticky.
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -27,7 +27,7 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
 }
 
-/// What is at a path.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     File(Layout),
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 }
 
 impl Entry {
-    /// An entry of which nothing more is known.
+    /// An entry with default metadata.
     pub(super) fn new(path: Vec<u8>, link: Vec<u8>) -> Self {
         Self {
             path,
@@ -54,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// The path, as people read it.
+    /// The path as text, for messages.
     pub(super) fn name(&self) -> String {
         String::from_utf8_lossy(&self.path).into_owned()
     }
@@ -65,7 +65,7 @@ impl Entry {
         LayerError::Refused { path, reason }
     }
 
-    /// This entry cannot be written.
+    /// An error for a failure to write this entry.
     pub(super) fn write_error(&self, errno: Errno) -> LayerError {
         LayerError::Write {
             path: self.name(),
@@ -73,7 +73,7 @@ impl Entry {
         }
     }
 
-    /// Takes what a header says of modes, owners and times.
+    /// Sets mode, owner and time from a header.
     pub(super) fn apply_header(&mut self, fields: &OldHeader) -> Result<(), LayerError> {
         let mode = self.checked(header::number(&fields.mode))?;
         self.mode = u32::try_from(mode & 0o7777).unwrap_or_default();
@@ -87,7 +87,7 @@ impl Entry {
         number.ok_or_else(|| self.refuse("a number in its header is malformed"))
     }
 
-    /// Components of a path of the archive, below the root.
+    /// The components of a path in the archive, relative to the root.
     pub(super) fn components<'a>(&self, path: &'a [u8]) -> Result<Vec<&'a [u8]>, LayerError> {
         if path.is_empty() || path.contains(&0) {
             return Err(self.refuse("its name is empty or holds a NUL byte"));
@@ -102,8 +102,8 @@ impl Entry {
         Ok(components)
     }
 
-    /// Applies a PAX record. One without a value takes nothing away from the
-    /// header, but an attribute may be empty.
+    /// Applies a PAX record. A record with an empty value leaves the header's
+    /// value in place, except that an extended attribute may be empty.
     pub(super) fn apply_pax(&mut self, key: &[u8], value: &[u8]) -> Result<(), LayerError> {
         if let Some(name) = key.strip_prefix(XATTR) {
             self.xattrs.push((name.to_owned(), value.to_owned()));
@@ -121,8 +121,8 @@ impl Entry {
         Ok(())
     }
 
-    /// Puts the content where the map of a sparse file says, and gives the file
-    /// its own name, for which an archive may have another.
+    /// Sets the layout and the name of a sparse file. The archive may store the
+    /// file under another name.
     pub(super) fn make_sparse(
         &mut self,
         map: Layout,
@@ -139,8 +139,9 @@ impl Entry {
     }
 }
 
-/// An id of 32 bits: some programs write -2 for "nobody". What is none is root's,
-/// as is the highest, which means "no change" to the kernel.
+/// Converts a user or group id to 32 bits. Some programs write -2 for the user
+/// `nobody`. An id that does not fit becomes root's. So does the highest id,
+/// which means "no change" to the kernel.
 fn id(number: i64) -> u32 {
     let negative = || i32::try_from(number).map(i32::cast_unsigned).ok();
     let id = u32::try_from(number).ok().or_else(negative);

@@ -7,27 +7,27 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 
-/// Decompresses a file.
+/// A reader that decompresses all members of a file.
 pub(super) struct Members<R> {
     data: DeflateDecoder<R>,
     is_ended: bool,
 }
 
 impl<R: BufRead> Members<R> {
-    /// Begins with the header of the first member.
+    /// Reads the header of the first member.
     pub(super) fn new(mut file: R) -> io::Result<Self> {
         skip_header(&mut file)?;
         let (data, is_ended) = (DeflateDecoder::new(file), false);
         Ok(Self { data, is_ended })
     }
 
-    /// Goes on to the data of the next member; says whether there is one.
+    /// Advances to the next member. Returns false if there is none.
     fn next(&mut self) -> io::Result<bool> {
         let size = self.data.total_out();
         let file = self.data.get_mut();
         let mut trailer = [0; 8];
         file.read_exact(&mut trailer)?;
-        // CRC-32, and the size modulo 2^32.
+        // The trailer holds the CRC-32 and the size modulo 2^32.
         if trailer[4..] != size.to_le_bytes()[..4] {
             let message = "a gzip member has another size than it says";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
@@ -55,7 +55,7 @@ impl<R: BufRead> Read for Members<R> {
 }
 
 fn skip_header(file: &mut impl BufRead) -> io::Result<()> {
-    // It reads the header at once, and no more than that.
+    // The decoder reads the header at once, and no further byte.
     let mut member = GzDecoder::new(file);
     match member.header() {
         Some(_) => Ok(()),
@@ -89,7 +89,7 @@ mod tests {
             member("", b"last"),
         ]
         .concat();
-        // However little of it is there at a time.
+        // The reader supplies one byte at a time.
         let mut members = Members::new(io::BufReader::with_capacity(1, &*file)).unwrap();
         let mut content = String::new();
         members.read_to_string(&mut content).unwrap();
@@ -116,7 +116,8 @@ mod tests {
             if let Ok(content) = checked(&damaged) {
                 assert_eq!(read(&damaged).unwrap(), content, "bit {bit}");
             } else {
-                // It ends, in one way or the other: the diffID decides.
+                // Decompression ends with or without an error. The diffID
+                // detects the damage.
                 let _ = read(&damaged);
             }
         }

@@ -1,26 +1,29 @@
 //! Parses the header of an entry: one block of an archive.
 //!
-//! Many programs write headers, and not all as POSIX specifies. This module
-//! accepts what Go's reader accepts, which Docker and most other tools use.
+//! Not all programs write headers as POSIX specifies. This module accepts the
+//! headers that Go's reader accepts. Docker and most other tools use that
+//! reader.
 
 use std::io::{self, Read};
 
 use tar::Header;
 
-/// Bytes of a header; what is in an archive is padded to a multiple of it.
+/// Bytes of a header. The content of each entry is padded to a multiple of it.
 pub(super) const BLOCK: usize = 512;
-/// What the field of the checksum itself counts as.
+/// The checksum counts its own field as if it held this byte.
 const BLANK: u8 = b' ';
-/// "POSIX", and no more: not all write the version as POSIX wants it.
+/// The magic of POSIX, without the version: some programs write another
+/// version.
 const USTAR: &[u8] = b"ustar\0";
-/// Where the name's beginning is, where there is one.
+/// The field with the first part of a long name.
 const PREFIX: std::ops::Range<usize> = 345..500;
-/// In the format of `star`, which has this mark at its end, it is shorter.
+/// The same field in the format of `star`, which is shorter. Such a header ends
+/// with `STAR`.
 const STAR_PREFIX: std::ops::Range<usize> = 345..476;
 const STAR: &[u8] = b"tar\0";
 
-/// Reads the next header; none at the end of the archive, which is two blocks of
-/// zeros, but some programs write one or none.
+/// Reads the next header; absent at the end of the archive. Two blocks of zeros
+/// mark the end, and some programs write one or none.
 pub(super) fn read(archive: &mut impl Read) -> io::Result<Option<Header>> {
     let Some(header) = read_block(archive)? else {
         return Ok(None);
@@ -57,7 +60,8 @@ fn is_zero(header: &Header) -> bool {
     header.as_bytes() == &[0; BLOCK]
 }
 
-/// The sum of all bytes; old programs took them for signed numbers.
+/// Whether the checksum is right. It is the sum of all bytes. Old programs
+/// added them as signed numbers.
 fn has_checksum(header: &Header) -> bool {
     let expected = number(&header.as_old().cksum);
     let mut right = header.clone();
@@ -70,7 +74,7 @@ fn has_checksum(header: &Header) -> bool {
     expected == Some(signed.map(i64::from).sum())
 }
 
-/// The name in a header, in one piece.
+/// The full name in a header, with its prefix.
 pub(super) fn name(header: &Header) -> Vec<u8> {
     let name = until_nul(&header.as_old().name);
     match prefix(header) {
@@ -85,7 +89,7 @@ fn prefix(header: &Header) -> &[u8] {
     if block[257..].starts_with(USTAR) {
         return until_nul(&block[if is_star { STAR_PREFIX } else { PREFIX }]);
     }
-    // Go before 1.8 put a prefix where GNU's format has times.
+    // Go before 1.8 wrote a prefix where GNU's format has times.
     let is_time = |field: &[u8]| field[0] == 0 || number(field).is_some();
     match header.as_gnu() {
         Some(gnu) if !is_time(&gnu.atime) || !is_time(&gnu.ctime) => {
@@ -96,14 +100,14 @@ fn prefix(header: &Header) -> &[u8] {
     }
 }
 
-/// What a field, or the content of a long name, says.
+/// The bytes of a field, or of a long name, up to the first zero byte.
 pub(super) fn until_nul(field: &[u8]) -> &[u8] {
     let end = field.iter().position(|byte| *byte == 0);
     &field[..end.unwrap_or(field.len())]
 }
 
-/// A number in octal digits, which zeros and blanks may surround, or in base
-/// 256, which may be negative. Nothing at all is zero.
+/// Parses a number: octal digits, with zeros or blanks around them, or base
+/// 256, which may be negative. An empty field is zero.
 pub(super) fn number(field: &[u8]) -> Option<i64> {
     if let [first, rest @ ..] = field
         && first & 0x80 != 0
@@ -125,7 +129,7 @@ pub(super) fn number(field: &[u8]) -> Option<i64> {
     i64::from_str_radix(digits, 8).ok().filter(|_| is_octal)
 }
 
-/// An archive that cannot be read on.
+/// The error for an archive that cannot be read further.
 pub(super) fn damaged(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }

@@ -1,5 +1,5 @@
-//! Looks up paths in several layers at once, as overlayfs would show them. A
-//! link leads where it leads in the whole image, and never out of it.
+//! Looks up paths in a stack of layers, as overlayfs shows them. A link
+//! resolves within the whole image, and never outside it.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -11,14 +11,14 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use super::whiteout;
 
-/// Links in a row that are followed, as by Linux.
+/// The most links in a row that a lookup follows, as in Linux.
 const LINKS: usize = 40;
 
 /// The directories of layers, the uppermost first.
 #[derive(Debug, Clone, Copy)]
 pub struct Merged<'a>(pub &'a [PathBuf]);
 
-/// What is at a path, by where a layer has it.
+/// An entry and its path in the layer that has it.
 pub(super) enum Found {
     Directory(PathBuf),
     Link(PathBuf),
@@ -26,8 +26,8 @@ pub(super) enum Found {
 }
 
 impl Merged<'_> {
-    /// The bytes of the regular file that a path leads to; absent when there is
-    /// none, an error when it has more than `most`.
+    /// The bytes of the regular file at a path; absent if there is none. Fails
+    /// if the file has more than `most` bytes.
     pub fn read(&self, path: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
         let Some(path) = self.resolve(Path::new(path))? else {
             return Ok(None);
@@ -50,13 +50,13 @@ impl Merged<'_> {
         Ok(Some(bytes))
     }
 
-    /// The same as text; what cannot be read is absent.
+    /// The same as text; absent if the file cannot be read.
     pub fn text(&self, path: &str, most: u64) -> Option<String> {
         let bytes = self.read(path, most).ok()??;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Whether a path leads to anything but a directory.
+    /// Whether a path leads to an entry that is not a directory.
     pub fn has_file(&self, path: &str) -> bool {
         let found = self.resolve(Path::new(path)).and_then(|path| match path {
             Some(path) => self.find(&path),
@@ -65,7 +65,7 @@ impl Merged<'_> {
         matches!(found, Ok(Some(Found::Other(_))))
     }
 
-    /// Names in the directory that a path leads to; none when it cannot be read.
+    /// The names in the directory at a path; empty if it cannot be read.
     pub fn names(&self, directory: &str) -> BTreeSet<OsString> {
         let Ok(Some(directory)) = self.resolve(Path::new(directory)) else {
             return BTreeSet::new();
@@ -80,7 +80,7 @@ impl Merged<'_> {
         names
     }
 
-    /// What a stack shows at a path; no link in it is followed.
+    /// The entry that the stack shows at a path. Follows no link.
     pub(super) fn find(&self, path: &Path) -> io::Result<Option<Found>> {
         for layer in self.0 {
             match find_in(layer, path)? {
@@ -92,8 +92,8 @@ impl Merged<'_> {
         Ok(None)
     }
 
-    /// Where a path leads in a stack, of which some may be missing; nothing when
-    /// what is in its way is no directory.
+    /// Resolves the links of a path in the stack. Components at the end may be
+    /// missing. Absent if a parent is not a directory.
     pub(crate) fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let mut done = PathBuf::new();
         let mut left = reversed(path);
@@ -124,17 +124,17 @@ impl Merged<'_> {
     }
 }
 
-/// A path's components, the last first.
+/// The components of a path, the last one first.
 fn reversed(path: &Path) -> Vec<OsString> {
     let components = path.components().rev();
     let names = components.filter(|it| matches!(it, Component::Normal(_) | Component::ParentDir));
     names.map(|it| it.as_os_str().to_owned()).collect()
 }
 
-/// What one layer says of a path.
+/// The result of a lookup in one layer.
 enum InLayer {
     Found(Found),
-    /// Nothing, and layers below cannot say anything either.
+    /// The layer has no entry, and hides the entries of the layers below.
     Hidden,
     Nothing,
 }

@@ -1,5 +1,5 @@
-//! Sets owners, modes and times: of files at once, of directories after
-//! everything is written.
+//! Sets owners, modes and times: of a file when it is written, of a directory
+//! after all entries are written.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -18,15 +18,15 @@ use crate::kernel::namespace::Privilege;
 /// Directories of a layer.
 #[derive(Default)]
 pub(super) struct Directories {
-    /// Those that entries describe.
+    /// Directories that have an entry.
     described: Vec<Directory>,
-    /// Those that were made because entries are in them.
+    /// Directories that have no entry and contain entries.
     implied: Vec<(OsString, Identity)>,
 }
 
 struct Directory {
     path: OsString,
-    /// Which it is: by the end, the path may lead elsewhere.
+    /// Identifies the directory. At the end, its path may lead to another one.
     identity: Identity,
     entry: Entry,
 }
@@ -60,11 +60,11 @@ impl Directories {
             .collect()
     }
 
-    /// Gives each what the last entry says of it. What has been replaced since
-    /// is left alone.
+    /// Sets the metadata of each directory from its last entry. Skips a
+    /// directory that a later entry has replaced.
     pub(super) fn finish(&self, root: &OwnedFd, privilege: Privilege) -> Result<(), LayerError> {
         let mut done = HashSet::new();
-        // A directory that forbids to look into it comes after what is in it.
+        // Contents first: the mode of a directory may forbid to enter it.
         for directory in self.described.iter().rev() {
             if !done.insert(directory.identity) {
                 continue;
@@ -80,14 +80,14 @@ impl Directories {
     }
 }
 
-/// Opens a directory of the layer, unless another one has its path.
+/// Opens a directory of the layer; absent if the path leads to another one.
 fn open(root: &OwnedFd, path: &OsStr, expected: Identity) -> Result<Option<OwnedFd>, Errno> {
     let directory = openat2(root, path, DIRECTORY_FLAGS, Mode::empty(), RESOLVE)?;
     let is_same = identity(&rustix::fs::fstat(&directory)?) == expected;
     Ok(is_same.then_some(directory))
 }
 
-/// Where a directory is, below the root: no link is in that path.
+/// The path of a directory relative to the root, without links.
 fn path_of(directory: &OwnedFd, root: &OwnedFd) -> io::Result<Option<PathBuf>> {
     let path = |of: &OwnedFd| fs_err::read_link(format!("/proc/self/fd/{}", of.as_raw_fd()));
     let (path, root) = (path(directory)?, path(root)?);
@@ -98,8 +98,8 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino)
 }
 
-/// Gives a file what its entry says of it. To look first is cheaper than to set
-/// what it has: most files of an image are made with it.
+/// Sets the metadata of a file from its entry. Reads the current values first:
+/// most files already have the right ones, and reading is cheaper.
 pub(super) fn set(
     file: BorrowedFd<'_>,
     entry: &Entry,
@@ -114,7 +114,7 @@ pub(super) fn set(
         rustix::fs::fchown(file, uid, gid).map_err(failed)?;
     }
     let mode = Mode::from_raw_mode(entry.mode);
-    // A change of owner has cleared set-id bits.
+    // A change of owner clears the set-id bits.
     if change_owner || Mode::from_raw_mode(now.st_mode) != mode {
         rustix::fs::fchmod(file, mode).map_err(failed)?;
     }
@@ -136,7 +136,8 @@ pub(super) fn set_link(
     rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// Gives a directory the metadata of another one, except that it is opaque.
+/// Copies the metadata of a directory to another one, except the mark of an
+/// opaque directory.
 pub(super) fn copy(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     let stat = rustix::fs::lstat(from)?;
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));

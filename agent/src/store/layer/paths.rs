@@ -7,12 +7,12 @@ use rustix::fs::{OFlags, ResolveFlags};
 
 /// Opens a directory for a name below it.
 pub(super) const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// Opens a directory for what it has itself; a link is none.
+/// Opens a directory to read it. Does not open a symbolic link.
 pub(super) const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-/// Below the root.
+/// Resolves paths below the root.
 pub(super) const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
-/// The names of whiteouts begin with it: OCI image specification, "Whiteouts".
+/// The prefix of a whiteout's name: OCI image specification, "Whiteouts".
 pub(super) const WHITEOUT_PREFIX: &[u8] = b".wh.";

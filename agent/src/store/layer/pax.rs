@@ -3,12 +3,13 @@
 
 use super::LayerError;
 
-/// Key and value, in their order. An empty value says nothing.
+/// Keys and values, in the order of the header. An empty value means none.
 #[derive(Debug, Default)]
 pub(super) struct Records(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Records {
-    /// Parses `LENGTH KEY=VALUE\n`, again and again; the length counts all of it.
+    /// Parses records of the form `LENGTH KEY=VALUE\n`. The length includes
+    /// itself.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, LayerError> {
         let mut records = Vec::new();
         let mut rest = bytes;
@@ -28,7 +29,7 @@ impl Records {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// The value of a key: the last one counts. Absent when it is empty.
+    /// The value of a key; absent if it is empty. The last record applies.
     pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
         let mut values = self.iter().filter(|(it, _)| *it == key.as_bytes());
         let (_, value) = values.next_back()?;
@@ -45,13 +46,13 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&record[..equals], &record[equals + 1..], rest))
 }
 
-/// A number in decimal digits.
+/// Parses a number in decimal digits.
 pub(super) fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Seconds, with a fraction or none, as seconds and nanoseconds that are never
-/// negative.
+/// Parses seconds with an optional fraction. Returns seconds and nanoseconds;
+/// the nanoseconds are never negative.
 pub(super) fn time(value: &[u8]) -> Option<(i64, u32)> {
     let text = std::str::from_utf8(value).ok()?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));

@@ -11,12 +11,13 @@ use super::pax::{self, Records};
 /// The most bytes of a map.
 const MAP_CAP: usize = 1024 * 1024;
 
-/// Where the content of a file goes.
+/// The layout of a file: which bytes of it the archive stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// What the archive holds, one after the other, by offset and length.
+    /// Offset and length of each stored piece in bytes, in the order of the
+    /// archive.
     pub(super) pieces: Vec<(u64, u64)>,
-    /// Bytes of the whole file.
+    /// Size of the whole file in bytes.
     pub(super) size: u64,
 }
 
@@ -29,8 +30,8 @@ impl Layout {
         }
     }
 
-    /// Refuses pieces that overlap or are beyond the end. An empty one only marks
-    /// the end of a hole.
+    /// Refuses pieces that overlap or exceed the size. An empty piece only
+    /// marks the end of a hole.
     fn new(mut pieces: Vec<(u64, u64)>, size: u64) -> io::Result<Self> {
         let mut end = 0;
         for (offset, length) in &pieces {
@@ -44,9 +45,10 @@ impl Layout {
         Ok(Self { pieces, size })
     }
 
-    /// By GNU's own header, which blocks may follow.
+    /// Reads the layout from GNU's own header and from the blocks that follow
+    /// it.
     pub(super) fn of_header(header: &Header, archive: &mut impl Read) -> io::Result<Self> {
-        // star has the same kind of entry, and another map.
+        // star uses the same entry type with another map.
         let header = header.as_gnu().ok_or_else(unknown)?;
         let mut pieces = Vec::new();
         add_pieces(&header.sparse, &mut pieces)?;
@@ -63,8 +65,8 @@ impl Layout {
         Err(damaged("the map of a sparse file has more than 1 MiB"))
     }
 
-    /// By PAX records, or where these say so, by the beginning of the content;
-    /// none when the file is not sparse.
+    /// Reads the layout from PAX records or, if they say so, from the start of
+    /// the content. Absent if the file is not sparse.
     pub(super) fn of_records(
         records: &Records,
         content: &mut impl Read,
@@ -105,7 +107,7 @@ fn unsigned(field: &[u8]) -> io::Result<u64> {
     number.ok_or_else(malformed)
 }
 
-/// The first one that is empty ends the list.
+/// Adds pieces to the list. The first empty field ends the list.
 fn add_pieces(list: &[GnuSparseHeader], pieces: &mut Vec<(u64, u64)>) -> io::Result<()> {
     for piece in list.iter().take_while(|it| it.offset[0] != 0) {
         pieces.push((unsigned(&piece.offset)?, unsigned(&piece.numbytes)?));
@@ -113,7 +115,8 @@ fn add_pieces(list: &[GnuSparseHeader], pieces: &mut Vec<(u64, u64)>) -> io::Res
     Ok(())
 }
 
-/// Version 0.0 has a record for each number, version 0.1 one for all.
+/// Reads the map from PAX records. Version 0.0 has a record for each number,
+/// version 0.1 one record for all.
 fn map_of(records: &Records) -> io::Result<Option<Vec<u64>>> {
     let mut numbers: Vec<&[u8]> = Vec::new();
     for (key, value) in records.iter() {
@@ -133,8 +136,9 @@ fn map_of(records: &Records) -> io::Result<Option<Vec<u64>>> {
     numbers.map(Some).ok_or_else(malformed)
 }
 
-/// Version 1.0: a line for each number, the first of which says how many pieces
-/// there are, in whole blocks before the content.
+/// Reads the map of version 1.0 from the start of the content. It has one
+/// number a line. The first is the number of pieces. The map fills whole
+/// blocks.
 fn map_before(content: &mut impl Read) -> io::Result<Vec<u64>> {
     let mut map = Vec::new();
     let mut lines = Lines {
@@ -150,7 +154,7 @@ fn map_before(content: &mut impl Read) -> io::Result<Vec<u64>> {
     Ok(map)
 }
 
-/// Numbers, one a line, read in whole blocks.
+/// Reads numbers, one a line, in whole blocks.
 struct Lines<'a, R> {
     content: &'a mut R,
     block: [u8; BLOCK],

@@ -1,13 +1,12 @@
 //! Corrects stacks of layers in which a layer does not list the directories of
 //! its entries.
 //!
-//! A layer that contains `lib/x` may not list `lib`. Then `lib` is what the
-//! layers below have there: a link, or a directory with a mode of its own. But
-//! the layer's own tree has a plain directory, which overlayfs would show
-//! instead. A *correction* is a directory above such a layer's tree. It has the
-//! link, and the layer's content where that link leads; and it has directories
-//! with their original metadata. Its files are hard links, so it takes no
-//! space.
+//! A layer that contains `lib/x` may not list `lib`. Then `lib` is the entry of
+//! the layers below: a link, or a directory with its own mode. The tree of the
+//! layer itself has a plain directory, which overlayfs would show instead. A
+//! *correction* is a directory above such a layer's tree. It has the link, and
+//! the layer's content at the link's target. It also has the directories with
+//! their original metadata. Its files are hard links, so it takes no space.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -34,13 +33,13 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 pub struct Layer {
     /// Its tree.
     pub root: PathBuf,
-    /// Directories that it does not list, below the root.
+    /// Directories that it does not list, relative to the root.
     pub implied: Vec<PathBuf>,
 }
 
-/// The directories that overlayfs makes an image's tree of, the uppermost first,
-/// from its layers, the lowest first. Corrections are made in `scratch`, on the
-/// layers' file system.
+/// The lower directories of overlayfs for an image, the uppermost first.
+/// `layers` begins with the lowest. Makes the corrections in `scratch`, which
+/// must be on the file system of the layers.
 pub fn lowers(layers: &[Layer], scratch: &Path) -> io::Result<Vec<PathBuf>> {
     let mut lowers: Vec<PathBuf> = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
@@ -49,15 +48,15 @@ pub fn lowers(layers: &[Layer], scratch: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(lowers)
 }
 
-/// The same directories with one more layer above them, whose correction is
-/// made at `place`.
+/// Adds one layer above the lower directories `below`. Makes its correction, if
+/// it needs one, at `place`.
 pub fn above(layer: &Layer, below: Vec<PathBuf>, place: PathBuf) -> io::Result<Vec<PathBuf>> {
     let correction = correct(layer, &below, place)?;
     let own = correction.into_iter().chain([layer.root.clone()]);
     Ok(own.chain(below).collect())
 }
 
-/// Makes the correction of a layer; none when it needs none.
+/// Makes the correction of a layer; absent if the layer needs none.
 fn correct(layer: &Layer, below: &[PathBuf], place: PathBuf) -> io::Result<Option<PathBuf>> {
     if layer.implied.is_empty() || below.is_empty() {
         return Ok(None);
@@ -84,40 +83,42 @@ fn correct(layer: &Layer, below: &[PathBuf], place: PathBuf) -> io::Result<Optio
 struct Correction<'a> {
     layer: &'a Path,
     implied: HashSet<&'a Path>,
-    /// The implied directories, and what they are in.
+    /// The implied directories and all their parents.
     leading: HashSet<&'a Path>,
     below: Merged<'a>,
     root: OwnedFd,
-    /// Directories, and what they are to be like.
+    /// Directories of the correction, each with the source of its metadata.
     made: Vec<(PathBuf, Like)>,
 }
 
-/// What a directory of a correction is like.
+/// The source of a directory's metadata.
 enum Like {
-    /// Nothing that exists.
+    /// None: the directory is new.
     New,
-    /// This one, though it hides nothing.
+    /// This directory, except its mark of an opaque directory.
     Directory(PathBuf),
-    /// This one, of which it takes the place.
+    /// This directory, including its mark of an opaque directory.
     Moved(PathBuf),
 }
 
-/// What becomes of a directory of the layer.
+/// Where a directory of the layer appears in the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// It is where the layer has it.
+    /// At its own path.
     Stays,
-    /// It goes where a link of a layer below leads.
+    /// At the target of a link of a layer below.
     Moves,
-    /// It goes there, and hides what layers below have at its place.
+    /// At the target of the link, where it hides the entries of the layers
+    /// below.
     MovesHiding,
 }
 
 impl Correction<'_> {
-    /// Corrects what is in a directory of the layer, whose place in the stack is
-    /// `place`.
+    /// Corrects the entries of a directory of the layer. The directory appears
+    /// at `place` in the stack.
     fn walk(&mut self, directory: &Path, place: &Path, reach: Reach) -> io::Result<()> {
-        // All at once: a deep tree must not take as many descriptors.
+        // Reads all entries at once, so that a deep tree does not keep one
+        // descriptor open for each level.
         let entries = fs_err::read_dir(self.layer.join(directory))?;
         for entry in entries.collect::<io::Result<Vec<_>>>()? {
             let (from, to) = (
@@ -168,7 +169,8 @@ impl Correction<'_> {
         }
     }
 
-    /// The directory below that a path leads to, which may be missing.
+    /// The directory of the layers below that a path leads to. It may be
+    /// missing.
     fn directory_at(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let Some(target) = self.below.resolve(path)? else {
             return Ok(None);
@@ -177,8 +179,8 @@ impl Correction<'_> {
         Ok((!is_other).then_some(target))
     }
 
-    /// Puts what is at a path of a layer into the correction. What is there
-    /// already stays: two entries have one place.
+    /// Links an entry of the layer into the correction. Keeps an entry that is
+    /// already there, because two entries may lead to one place.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let Some((parent, name)) = self.parent(to)? else {
             return Ok(());
@@ -201,7 +203,7 @@ impl Correction<'_> {
         Ok(())
     }
 
-    /// Makes a directory as the stack has it.
+    /// Makes a directory with the metadata that the stack shows.
     fn make_as_shown(&mut self, path: &Path) -> io::Result<()> {
         if path.as_os_str().is_empty() {
             return Ok(());
@@ -210,8 +212,9 @@ impl Correction<'_> {
         self.make(path, like.map_or(Like::New, Like::Directory))
     }
 
-    /// The directory that a path is in, which is made when it is missing, and
-    /// the name there; nothing when another entry has the place of the directory.
+    /// Opens the parent of a path and returns it with the last component. Makes
+    /// missing parents. Absent if an entry that is not a directory is in the
+    /// way.
     fn parent(&mut self, path: &Path) -> io::Result<Option<(OwnedFd, OsString)>> {
         let name = path.file_name().unwrap_or_default().to_owned();
         let parent = path.parent().unwrap_or(Path::new(""));
@@ -248,7 +251,7 @@ impl Correction<'_> {
         }
     }
 
-    /// Gives directories their modes and times, when all is in them.
+    /// Sets modes and times of the directories, after all entries are in them.
     fn finish(&self) -> io::Result<()> {
         for (path, like) in self.made.iter().rev() {
             let directory = self.open(path)?;

@@ -1,5 +1,4 @@
-//! Archives that are as they should be, and archives that somebody made to do
-//! harm.
+//! Tests with well-formed and with malicious archives.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -21,10 +20,10 @@ use super::*;
 use crate::images::digest::Digest;
 use crate::kernel::namespace::Privilege;
 
-/// An archive in the making.
+/// A builder of archives.
 struct Layer {
     archive: Builder<Vec<u8>>,
-    /// Of files that follow.
+    /// The mode of the files that follow.
     mode: u32,
 }
 
@@ -44,7 +43,7 @@ impl Layer {
         }
     }
 
-    /// Adds an entry by its raw name, which may be one that no tool writes.
+    /// Adds an entry by its raw name. No tool need write such a name.
     fn raw(mut self, kind: EntryType, name: &[u8], link: &[u8], content: &[u8]) -> Self {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
@@ -86,7 +85,7 @@ impl Layer {
         self.raw(EntryType::Link, name.as_bytes(), target.as_bytes(), b"")
     }
 
-    /// The next entry's PAX header.
+    /// Adds a PAX header for the next entry.
     fn pax(mut self, records: &[(&str, &[u8])]) -> Self {
         self.archive
             .append_pax_extensions(records.iter().copied())
@@ -360,7 +359,7 @@ fn a_root_that_exists_is_not_used() {
     assert!(extract(&*bytes, Compression::None, &root).is_err());
 }
 
-/// GNU tar is asked what it makes of the same archive.
+/// GNU tar extracts the same archive, for comparison.
 #[test]
 fn gnu_tar_reads_the_same_tree() {
     let directory = tempfile::tempdir().unwrap();
@@ -384,7 +383,7 @@ fn gnu_tar_reads_the_same_tree() {
     };
     let holes = fs_err::File::create(source.join("a/holes")).unwrap();
     for number in 0..30_u64 {
-        // More pieces than fit into a header.
+        // Makes more pieces than fit into a header.
         let offset = number * 100_000;
         std::os::unix::fs::FileExt::write_at(holes.file(), b"piece", offset).unwrap();
     }

@@ -27,12 +27,13 @@ const BUFFER: usize = 256 * 1024;
 pub(super) struct Tree {
     pub(super) root: OwnedFd,
     pub(super) privilege: Privilege,
-    /// The directory of the last entry: archives list siblings together.
+    /// The parent directory of the last entry. Archives list siblings together.
     parent: Option<(OsString, OwnedFd)>,
-    /// Whiteouts that were made: their directories, and the names that they
-    /// hide.
+    /// Whiteouts of this layer: the directory of each, and the name that it
+    /// hides.
     pub(super) whiteouts: Vec<(OsString, OsString)>,
-    /// Directories get their modes and times when all is written.
+    /// Directories that get their modes and times after all entries are
+    /// written.
     directories: Directories,
     attributes: Filter,
     buffer: Vec<u8>,
@@ -124,7 +125,8 @@ impl Tree {
         Ok(())
     }
 
-    /// The directory for an entry; made when the archive did not list it.
+    /// Opens the parent directory of an entry. Makes it if the archive did not
+    /// list it.
     fn take_parent(
         &mut self,
         path: &OsStr,
@@ -228,8 +230,8 @@ impl Tree {
         })
     }
 
-    /// Makes a directory where there is none. What else is there goes; it
-    /// still hides what layers below have.
+    /// Makes a directory if there is none. Removes any other entry at the path.
+    /// The new directory hides what that entry hid in the layers below.
     fn make_directory(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
         match mkdirat(parent, name, NEW_DIRECTORY) {
             Err(Errno::EXIST) => {}
@@ -245,7 +247,7 @@ impl Tree {
         self.make_opaque(made.as_fd())
     }
 
-    /// Makes a directory that no entry has given a mode yet.
+    /// Makes a directory for which the archive has no entry yet.
     fn make_implied(
         &mut self,
         parent: BorrowedFd<'_>,
@@ -256,7 +258,7 @@ impl Tree {
         let made = openat(parent, name, DIRECTORY_FLAGS, Mode::empty())?;
         self.directories
             .add_implied(path, &rustix::fs::fstat(&made)?);
-        // Whatever the umask is.
+        // Sets the mode explicitly, because the umask changes it.
         rustix::fs::fchmod(made, NEW_DIRECTORY)
     }
 
@@ -272,8 +274,8 @@ impl Tree {
         metadata::set(file.as_fd(), entry, self.privilege)
     }
 
-    /// Removes needless whiteouts, and gives directories their modes and times;
-    /// returns the directories that no entry describes.
+    /// Removes needless whiteouts, and sets modes and times of directories.
+    /// Returns the directories that have no entry.
     pub(super) fn finish(self) -> Result<Vec<PathBuf>, LayerError> {
         self.sweep_whiteouts();
         let implied = self.directories.implied(&self.root);
@@ -289,7 +291,7 @@ fn join(components: &[&[u8]]) -> OsString {
     OsString::from_vec(components.join(&b'/'))
 }
 
-/// Removes what an earlier entry of the layer has put at a path, and what is in it.
+/// Removes an earlier entry of the layer at a path, with its contents.
 fn clear(parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<(), LayerError> {
     let removed = match unlinkat(parent, name, AtFlags::empty()) {
         Err(Errno::ISDIR) => unlinkat(parent, name, AtFlags::REMOVEDIR),

@@ -1,4 +1,4 @@
-//! Turns whiteouts, which hide files of lower layers, into those of overlayfs:
+//! Converts whiteouts, which hide files of lower layers, to those of overlayfs:
 //! OCI image specification, "Whiteouts".
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use crate::kernel::namespace::Privilege;
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
 impl Tree {
-    /// Turns a whiteout of the OCI layer format into one of overlayfs.
+    /// Converts a whiteout of the OCI layer format to one of overlayfs.
     pub(super) fn whiteout(
         &mut self,
         parent: BorrowedFd<'_>,
@@ -35,7 +35,7 @@ impl Tree {
         }
         let hidden = &name[WHITEOUT_PREFIX.len()..];
         if hidden.starts_with(WHITEOUT_PREFIX) {
-            // Book-keeping of aufs, which no longer exists.
+            // Metadata of aufs, which no longer exists.
             return Ok(());
         }
         if matches!(hidden, b"" | b"." | b"..") {
@@ -57,13 +57,13 @@ impl Tree {
         }
     }
 
-    /// Hides what layers below have in a directory.
+    /// Makes a directory opaque: it hides the entries of the layers below.
     pub(super) fn make_opaque(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
         let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
         rustix::fs::setxattr(path, self.attribute(), b"y", XattrFlags::empty())
     }
 
-    /// What makes a directory opaque.
+    /// The name of the attribute that makes a directory opaque.
     fn attribute(&self) -> &'static str {
         match self.privilege {
             Privilege::Root => OPAQUE_ATTRIBUTES[0],
@@ -71,9 +71,9 @@ impl Tree {
         }
     }
 
-    /// Removes whiteouts in and below opaque directories, where nothing is left
-    /// to be hidden: overlayfs shows such a directory as it is, and so would
-    /// list names that cannot be found.
+    /// Removes whiteouts in and below opaque directories, where they hide
+    /// nothing. overlayfs would list their names in such a directory, although
+    /// no file has them.
     pub(super) fn sweep_whiteouts(&self) {
         let mut known = HashMap::new();
         for (parent, hidden) in &self.whiteouts {
@@ -92,13 +92,13 @@ impl Tree {
                 )
                 && is_whiteout(parent.as_fd(), hidden)
             {
-                // It only looks odd.
+                // A whiteout that stays is harmless.
                 let _ = unlinkat(&parent, hidden, AtFlags::empty());
             }
         }
     }
 
-    /// Does not follow links.
+    /// Whether a directory is opaque. Does not follow links.
     fn is_opaque(&self, directory: &Path) -> bool {
         let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
         let path = in_root(directory.as_os_str());
@@ -111,13 +111,13 @@ impl Tree {
     }
 }
 
-/// Whether a directory of an extracted layer hides what layers below have in it.
+/// Whether a directory of an extracted layer is opaque.
 pub(super) fn is_opaque(directory: &Path) -> bool {
     let has = |name: &&str| rustix::fs::lgetxattr(directory, *name, &mut [0_u8; 8]).is_ok();
     OPAQUE_ATTRIBUTES.iter().any(has)
 }
 
-/// Makes a directory as opaque as another one.
+/// Makes a directory opaque if another one is.
 pub(super) fn copy_opaque(from: &Path, to: BorrowedFd<'_>) -> Result<(), Errno> {
     for name in OPAQUE_ATTRIBUTES {
         if rustix::fs::lgetxattr(from, name, &mut [0_u8; 8]).is_ok() {
@@ -136,7 +136,7 @@ fn in_root(path: &OsStr) -> &OsStr {
     }
 }
 
-/// A later entry may have put something else there.
+/// Whether a whiteout is still there. A later entry may have replaced it.
 fn is_whiteout(parent: BorrowedFd<'_>, name: &OsString) -> bool {
     let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
     stat.is_ok_and(|stat| {

@@ -9,7 +9,7 @@ fn attribute(extracted: &super::Extracted, path: &str, name: &str) -> Option<Vec
     Some(value[..length].to_vec())
 }
 
-/// Extracts, and returns what was said meanwhile.
+/// Extracts a layer. Returns the result and the log of the extraction.
 fn listen(layer: Layer) -> (super::Extracted, String) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let writer = Mutex::new(log.reopen().unwrap());
@@ -18,8 +18,8 @@ fn listen(layer: Layer) -> (super::Extracted, String) {
     (extracted, fs_err::read_to_string(log.path()).unwrap())
 }
 
-/// Directories that a container engine has used carry them, and so do images
-/// that were made of these.
+/// Directories that a container engine has used have such attributes. So do
+/// images that were made from such directories.
 #[test]
 fn attributes_of_overlayfs_and_of_the_machine_do_not_come_from_an_archive() {
     for name in [
@@ -50,7 +50,7 @@ fn attributes_of_overlayfs_and_of_the_machine_do_not_come_from_an_archive() {
             assert_eq!(attribute(&extracted, path, "user.mine").unwrap(), b"1");
         }
         assert!(!extracted.is_opaque("x"), "{name}");
-        // Once for all files, by the first one.
+        // One warning for all files. It names the first one.
         let warnings: Vec<&str> = said.lines().filter(|it| it.contains("WARN")).collect();
         assert_eq!(warnings.len(), 1, "{name}: {said}");
         assert!(
@@ -89,7 +89,7 @@ fn names_and_values_need_not_be_text() {
     assert_eq!(attribute(&extracted, "y", "user.empty").unwrap(), b"");
 }
 
-/// What is too long depends on the file system, but for 64 KiB.
+/// The limit depends on the file system, but is never above 64 KiB.
 #[test]
 fn an_attribute_that_cannot_be_kept_is_named() {
     let long = vec![b'x'; 70_000];
@@ -111,7 +111,7 @@ fn an_attribute_that_cannot_be_kept_is_named() {
         assert_eq!(failure.kind, protocol::FailureKind::Store);
         assert!(failure.hint.is_some());
     }
-    // Of this length ext4 says that the disk is full.
+    // For a value of this length ext4 reports a full disk.
     let layer = Layer::new().pax(&[("SCHILY.xattr.user.big", &long[..10_000])]);
     if let Err(error) = layer.file("x", "").extract().result {
         assert!(matches!(error, LayerError::Attribute { .. }), "{error}");

@@ -1,4 +1,5 @@
-//! Archives that take memory, time or space, and damaged ones.
+//! Tests with archives that exhaust memory, time or space, and with damaged
+//! ones.
 
 use std::io::{Cursor, Write as _};
 use std::process::Command;
@@ -24,7 +25,7 @@ fn extract_at(
     extract(archive, compression, &directory.path().join("root"))
 }
 
-/// A header that announces more than there is.
+/// A header that announces more content than the archive holds.
 fn announcing(kind: EntryType, size: u64) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.set_path("x").unwrap();
@@ -35,7 +36,7 @@ fn announcing(kind: EntryType, size: u64) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
-/// Counts what is read of an endless stream of zeros.
+/// An endless stream of zeros that counts the bytes read from it.
 struct Endless<'a> {
     begin: Cursor<Vec<u8>>,
     read: &'a mut u64,
@@ -95,8 +96,8 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     assert!(sparse.file("x", "").refusal().contains("64 GiB"));
 }
 
-/// Nothing of them is stored, and Go's reader, which Docker reads layers by, looks
-/// for nothing.
+/// The archive stores no content for these entries. Go's reader, which Docker
+/// uses, expects none.
 #[test]
 fn a_size_of_what_has_none_is_ignored() {
     for kind in [EntryType::Symlink, EntryType::Directory, EntryType::Char] {
@@ -134,7 +135,7 @@ impl Read for Repeated {
     }
 }
 
-/// Also of those that leave nothing.
+/// Counts entries that leave no file, too.
 #[test]
 fn more_entries_than_a_layer_may_have_are_refused() {
     let stream = Repeated {
@@ -146,7 +147,8 @@ fn more_entries_than_a_layer_may_have_are_refused() {
     assert!(refused.to_string().contains("5 million"), "{refused}");
 }
 
-/// What follows the end of an archive is part of its digest, but has one too.
+/// The digest covers the bytes after the end of an archive. Their number is
+/// limited.
 #[test]
 fn what_follows_the_end_has_an_end() {
     let (refused, read) = refused_after(Layer::new().file("x", "").bytes());

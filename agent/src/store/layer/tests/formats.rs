@@ -1,5 +1,5 @@
-//! Headers as programs write them that do not follow POSIX to the letter, and what
-//! Go's reader makes of them, by which Docker reads layers.
+//! Tests with headers that do not follow POSIX exactly. Go's reader, which
+//! Docker uses, defines the expected results.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -135,7 +135,7 @@ fn long_names_may_end_with_many_nuls() {
             &padded(&link),
         )
         .symlink("short", "short")
-        // Nothing is no name.
+        // An empty long name is ignored.
         .raw(EntryType::GNULongName, b"././@LongLink", b"", b"\0")
         .file("kept", "")
         .extract();
@@ -194,7 +194,7 @@ fn archives_end_with_two_blocks_of_zeros_or_less() {
     }
     // The last block need not be whole.
     assert_eq!(Made::of(&file[..512 + 7]).unwrap().text("x"), "content");
-    // Of archives behind each other the first one counts.
+    // Only the first of two concatenated archives is read.
     let made = Made::of(&[&file, &END[..], &more, &END].concat()).unwrap();
     assert!(fs_err::symlink_metadata(made.path("y")).is_err());
     for damaged in [
@@ -239,7 +239,7 @@ fn kinds_and_prefixes_of_old_and_odd_programs() {
             },
             b"prefix",
         ),
-        // star has times behind a shorter prefix.
+        // star has times after a shorter prefix.
         entry(
             |block| {
                 named(block, b"name");
@@ -250,7 +250,7 @@ fn kinds_and_prefixes_of_old_and_odd_programs() {
             },
             b"star",
         ),
-        // Go before 1.8 put a prefix into a header of GNU's.
+        // Go before 1.8 wrote a prefix into a GNU header.
         entry(
             |block| {
                 named(block, b"name");
@@ -304,7 +304,7 @@ fn maps_of_sparse_files_cannot_lie() {
     let made = sparse(&[("GNU.sparse.map", b"2,3,10,3"), ("GNU.sparse.size", b"20")]).extract();
     assert_eq!(made.text("x"), "\0\0abc\0\0\0\0\0def\0\0\0\0\0\0\0");
     let maps: [&[(&str, &[u8])]; 9] = [
-        // Pieces that overlap, go back, go beyond the end, or overflow.
+        // Pieces that overlap, are out of order, exceed the size, or overflow.
         &[("GNU.sparse.map", b"2,3,4,3"), ("GNU.sparse.size", b"20")],
         &[("GNU.sparse.map", b"10,3,2,3"), ("GNU.sparse.size", b"20")],
         &[("GNU.sparse.map", b"2,3,10,3"), ("GNU.sparse.size", b"12")],
@@ -312,9 +312,9 @@ fn maps_of_sparse_files_cannot_lie() {
             ("GNU.sparse.map", b"2,18446744073709551615"),
             ("GNU.sparse.size", b"20"),
         ],
-        // More than is stored.
+        // A piece that is longer than the stored content.
         &[("GNU.sparse.map", b"2,30"), ("GNU.sparse.size", b"40")],
-        // What is no map.
+        // A map that is malformed.
         &[("GNU.sparse.map", b"2,3,10"), ("GNU.sparse.size", b"20")],
         &[("GNU.sparse.map", b"-2,3"), ("GNU.sparse.size", b"20")],
         &[

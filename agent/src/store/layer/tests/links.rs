@@ -1,4 +1,5 @@
-//! Links, also those that come in between, and modes.
+//! Tests of links, also of links that appear during an extraction, and of
+//! modes.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::{Layer, extract};
 use crate::kernel::namespace::Privilege;
 use crate::store::layer::*;
 
-/// Set for the process that extracts under another umask: where to.
+/// The directory to extract into. Set for a child process with another umask.
 const UMASK_ROOT: &str = "LOCALD_TEST_UMASK_ROOT";
 
 #[test]
@@ -26,7 +27,7 @@ fn a_hard_link_to_what_comes_later_is_refused() {
         .extract();
     assert_eq!(extracted.text("x"), "same");
     assert_eq!(extracted.text("not/listed/x"), "same");
-    // Docker writes whiteouts so where links were deleted.
+    // Docker writes such whiteouts for deleted links.
     assert!(extracted.is_whiteout("gone"));
     let extracted = Layer::new()
         .symlink("up", "../..")
@@ -45,7 +46,7 @@ fn a_mode_is_not_given_to_what_a_link_leads_to() {
         .extract();
     let mode = |path: &str| fs_err::metadata(extracted.path(path)).unwrap().mode() & 0o7777;
     assert_eq!(mode("target"), 0o755);
-    // An entry for the directory itself takes the place of the link.
+    // An entry for the directory itself replaces the link.
     let extracted = Layer::new()
         .directory("target/")
         .symlink("link", "target")
@@ -53,7 +54,7 @@ fn a_mode_is_not_given_to_what_a_link_leads_to() {
         .extract();
     let link = fs_err::symlink_metadata(extracted.path("link")).unwrap();
     assert!(link.is_dir());
-    // One that a link has replaced gives nothing to the link's target.
+    // A directory that a link has replaced does not change the link's target.
     let extracted = Layer::new()
         .pax(&[("mtime", b"5")])
         .directory("link/")
@@ -97,8 +98,8 @@ fn an_opaque_marker_after_siblings_leaves_them() {
     assert_eq!(extracted.text("var/new"), "kept");
 }
 
-/// Names of an archive are resolved by the kernel below the root, once: a link
-/// that comes in between leads nowhere else.
+/// The kernel resolves the names of an archive once, below the root. A link
+/// that appears during the extraction does not lead outside.
 #[test]
 fn a_racer_changes_nothing_outside() {
     let directory = tempfile::tempdir().unwrap();
@@ -108,7 +109,7 @@ fn a_racer_changes_nothing_outside() {
     let before = fingerprint(&canary);
     let mut layer = Layer::new();
     for number in 0..400 {
-        // Another directory each time, so that none stays open.
+        // Uses another directory each time, so that none stays open.
         layer = layer
             .file(&format!("a/b/{number}"), "x")
             .file(&format!("c/{number}"), "x")
@@ -120,7 +121,7 @@ fn a_racer_changes_nothing_outside() {
         scope.spawn(|| {
             let (real, link) = (root.join("a"), root.join("swap"));
             while !done.load(Ordering::Relaxed) {
-                // Whatever fails has come too early or too late.
+                // A step fails if the extraction is at another point.
                 let _ = symlink(&canary, &link);
                 let _ = std::fs::rename(&real, root.join("away"));
                 let _ = std::fs::rename(&link, &real);
@@ -131,7 +132,7 @@ fn a_racer_changes_nothing_outside() {
         });
         for _ in 0..20 {
             let _ = std::fs::remove_dir_all(&root);
-            // A tree that changes under its feet may well be refused.
+            // The extraction may fail, because the tree changes while it runs.
             let _ = extract(&*bytes, Compression::None, &root);
         }
         done.store(true, Ordering::Relaxed);

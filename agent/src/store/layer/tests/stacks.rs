@@ -1,4 +1,4 @@
-//! Layers above others, of which some do not list their directories.
+//! Tests of stacks in which some layers do not list their directories.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tar::EntryType;
 use super::{Extracted, Layer};
 use crate::store::layer::stack;
 
-/// Layers that are extracted, the lowest first, and what overlayfs gets.
+/// Extracted layers, the lowest first, and the lower directories of overlayfs.
 struct Stack {
     layers: Vec<Extracted>,
     scratch: tempfile::TempDir,
@@ -32,7 +32,7 @@ impl Stack {
         }
     }
 
-    /// What is above the uppermost layer.
+    /// The correction of the uppermost layer.
     fn correction(&self) -> Extracted {
         assert!(self.lowers[0].starts_with(self.scratch.path()), "none");
         let directory = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ fn corrections_are_made_only_where_something_is_below() {
     let stacks: [&[fn() -> Layer]; 6] = [
         &[merged],
         &[merged, || Layer::new().file("opt/x", "")],
-        // Listed: then it is a directory, as in other tools.
+        // A listed directory replaces the link, as in other tools.
         &[merged, || Layer::new().directory("lib").file("lib/x", "")],
         &[merged, || {
             Layer::new().file(".wh.lib", "").file("lib/x", "")

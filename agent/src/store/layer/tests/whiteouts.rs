@@ -1,4 +1,4 @@
-//! What hides files of layers below.
+//! Tests of whiteouts and opaque directories.
 
 use super::Layer;
 
