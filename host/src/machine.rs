@@ -47,18 +47,19 @@ use address::Address;
 pub(crate) use in_process::{resume, suspend};
 pub(crate) use status::Status;
 
-/// How long a question may wait for its answer when a machine is looked at.
+/// How long each question about a machine's status may take.
 pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A future of an operation on a machine.
+/// The future of an operation on a machine.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// What locald keeps of a machine, and may remove.
+/// What locald manages of a machine, and may remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// Nothing: this process, or an agent that another program looks after.
+    /// Nothing: the machine is this process, or another program manages the
+    /// agent.
     Nothing,
-    /// The agent and what it stores, on a machine that belongs to the user.
+    /// The agent and its store, on a machine of the user's.
     Agent,
     /// The whole machine.
     Machine,
@@ -69,41 +70,41 @@ pub(crate) enum Kept {
 ///
 /// The defaults are those of a kind that locald does not start, stop or resize.
 pub(crate) trait Machine: fmt::Debug + fmt::Display {
-    /// Does what must be done before this process has a second thread.
+    /// Does the work that needs a process with one thread.
     fn prepare(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Whether it has another network and other files than this system.
+    /// Whether the machine's network and files differ from this system's.
     fn is_remote(&self) -> bool {
         true
     }
 
-    /// What locald keeps of it.
+    /// Returns what locald manages of it.
     fn kept(&self) -> Kept {
         Kept::Nothing
     }
 
-    /// Connects with the agent. Starts a machine that does not run, and
+    /// Connects with the agent. Starts the machine if it does not run, and
     /// replaces an agent of another build.
     fn connect<'a>(
         &'a self,
         printer: &'a mut Printer,
     ) -> Pending<'a, Result<AgentConnection, Failure>>;
 
-    /// Finds out how the machine is, without changing anything.
+    /// Returns the status. Changes nothing.
     fn status(&self) -> Pending<'_, Status>;
 
-    /// Runs a shell or a command without the agent; returns its exit code.
-    /// Absent: only the agent can.
+    /// Runs a shell or a command without the agent. Returns its exit code.
+    /// Returns `None` if only the agent can run it.
     fn shell(&self, _command: &[String]) -> Option<Result<u8, Failure>> {
         None
     }
 
     /// Stops the machine without its agent, at once if `now`. The inner value
-    /// is the number of bytes that its disk gave back; it is absent when the
-    /// machine did not run. The outer one is absent for a kind whose agent
-    /// stops its machine.
+    /// is the number of bytes that its disk gave back; `None` if the machine
+    /// did not run. The outer value is `None` for a kind whose agent stops its
+    /// machine.
     fn stop<'a>(
         &'a self,
         _now: bool,
@@ -112,38 +113,38 @@ pub(crate) trait Machine: fmt::Debug + fmt::Display {
         None
     }
 
-    /// Waits until a machine has stopped whose agent was asked to stop it.
+    /// Waits until the machine has stopped, after a request to its agent.
     fn stopped(&self) -> Pending<'_, Result<(), Failure>> {
         done()
     }
 
-    /// Ends the machine at once.
+    /// Kills the machine.
     fn kill(&self) -> Pending<'_, Result<(), Failure>> {
         done()
     }
 
-    /// The size of a virtual machine whose processors, memory and disk locald
-    /// decides.
+    /// Returns the size of the machine, if locald decides on its processors,
+    /// memory and disk.
     fn shape(&self) -> Option<&Shape> {
         None
     }
 
-    /// Stores another size, which the machine has after its next start.
+    /// Stores another size. It applies from the next start.
     fn resize(&self, _shape: &Shape) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Whether locald decides on the size of its disk only.
+    /// Whether locald decides on the size of the disk only.
     fn resizes_disk_alone(&self) -> bool {
         false
     }
 
-    /// Gives the disk of a stopped machine another size, in bytes.
+    /// Resizes the disk of a stopped machine. `disk` is in bytes.
     fn resize_disk(&self, _disk: u64) -> Pending<'_, Result<(), Failure>> {
         done()
     }
 
-    /// The file that grows with what is in the machine.
+    /// Returns the file that holds the machine's disk.
     fn disk(&self) -> Option<PathBuf> {
         None
     }
@@ -153,18 +154,18 @@ pub(crate) trait Machine: fmt::Debug + fmt::Display {
         done()
     }
 
-    /// The log files of the machine itself, the oldest first.
+    /// Returns the log files of the machine, oldest first.
     fn logs(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
-    /// Checks what this system lacks for such a machine.
+    /// Checks whether this system has everything that the machine needs.
     fn doctor(&self) -> Pending<'_, Vec<Check>> {
         Box::pin(ready(Vec::new()))
     }
 }
 
-/// Nothing is to be done.
+/// An operation without work.
 fn done() -> Pending<'static, Result<(), Failure>> {
     Box::pin(ready(Ok(())))
 }
@@ -200,25 +201,25 @@ pub(crate) fn choose(
     })
 }
 
-/// The bytes that the disk of a virtual machine takes on this system.
+/// Returns how many bytes the machine's disk takes on this system.
 pub(crate) fn disk_usage(machine: &dyn Machine) -> u64 {
     machine.disk().as_deref().map_or(0, disk::usage)
 }
 
-/// The agent cannot be reached.
+/// Why the agent cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MachineError {
-    /// This system has no such machine.
+    /// This system does not support this kind of machine.
     #[cfg_attr(
         target_os = "linux",
         expect(dead_code, reason = "Linux has all of them")
     )]
     #[error("{0} works on Linux only")]
     NotHere(&'static str),
-    /// The agent's own start has failed.
+    /// The agent failed to start in this process.
     #[error("the agent cannot start")]
     Start(Failure),
-    /// Nobody listens.
+    /// No agent listens at the address.
     #[error("cannot connect to the agent at {address}")]
     Connect {
         /// Path, port or command.
@@ -227,24 +228,24 @@ pub(crate) enum MachineError {
         #[source]
         source: io::Error,
     },
-    /// Something listens, but is of no use.
+    /// The peer is not a usable agent.
     #[error(transparent)]
     Agent(#[from] AgentError),
 }
 
-/// Does a hidden task, when this process was started for one; returns whether
-/// it was. Call it before any thread starts.
+/// Runs a hidden task, if this process was started for one. Returns whether it
+/// did. Call it before any thread starts.
 pub(crate) fn dispatch() -> bool {
     in_process::dispatch();
     qemu::dispatch()
 }
 
-/// Whether this process may start the threads that it needs.
+/// Checks that this process may start the threads that it needs.
 pub(crate) fn check_threads() -> Result<(), Failure> {
     in_process::check_threads()
 }
 
-/// What a program said, after a colon; nothing when it said nothing.
+/// Returns the output of a program after a colon. Empty for no output.
 fn colon(said: &str) -> String {
     if said.is_empty() {
         String::new()

@@ -24,35 +24,35 @@ use super::{Machine, MachineError, Pending, Status};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 
-/// The variable that names an agent.
+/// The environment variable with the agent's address.
 pub(crate) const VARIABLE: &str = "LOCALD_AGENT";
 
-/// Where the agent is.
+/// The address of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     way: Way,
-    /// Whether its network and its files are others than this system's:
-    /// `remote+` before the way says so, and another machine's vsock.
+    /// Whether the agent's network and files differ from this system's. True
+    /// for an address with `remote+`, and for vsock to another machine.
     is_remote: bool,
 }
 
-/// How the agent is reached.
+/// The transport to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Way {
-    /// Behind a unix socket.
+    /// A Unix socket.
     Unix(PathBuf),
-    /// Behind a vsock port; Linux only.
+    /// A vsock port. Linux only.
     Vsock {
         /// Context id of the machine.
         cid: u32,
         /// Port of the agent.
         port: u32,
     },
-    /// A program that speaks on its standard input and output.
+    /// A program that speaks the protocol on its standard input and output.
     Exec(Vec<String>),
 }
 
-/// The text of [`VARIABLE`] names no agent.
+/// The text of [`VARIABLE`] is not a valid address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{VARIABLE}={0:?} is not a valid address: write [remote+]unix:PATH, vsock:CID:PORT or exec:COMMAND"
@@ -73,7 +73,7 @@ impl FromStr for Address {
     }
 }
 
-/// What says that an agent does not see this system's files.
+/// The prefix for an agent that does not see this system's files.
 const REMOTE: &str = "remote+";
 
 fn parse(text: &str) -> Option<Way> {

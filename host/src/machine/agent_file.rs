@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use protocol::build_id::{self, Architecture};
 use protocol::{Failure, FailureKind};
 
-/// The variable that names another folder to find agents in.
+/// The environment variable with another folder of agents.
 const VARIABLE: &str = "LOCALD_AGENTS";
-/// Bytes of a program that hold its headers and notes.
+/// How many bytes at the start of a program hold its headers and notes.
 const START: u64 = 64 * 1024;
 
-/// The program of an agent.
+/// An agent's program file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AgentFile {
     pub(super) path: PathBuf,
@@ -20,13 +20,13 @@ pub(super) struct AgentFile {
     pub(super) architecture: Architecture,
 }
 
-/// There is no agent to be brought to a machine.
+/// Why there is no agent to copy to a machine.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AgentFileError {
-    /// Not one is beside this program.
+    /// The folder has no agent.
     #[error("no locald-agent is in {}", .0.display())]
     Missing(PathBuf),
-    /// A file is no agent.
+    /// A file is not an agent.
     #[error("{} is not a locald-agent for Linux", .0.display())]
     NoAgent(PathBuf),
     /// A file cannot be read.
@@ -42,8 +42,8 @@ impl From<AgentFileError> for Failure {
     }
 }
 
-/// All agents that come with this locald: `locald-agent` and
-/// `locald-agent-ARCHITECTURE` beside it.
+/// Returns the agents of this locald: `locald-agent` and
+/// `locald-agent-ARCHITECTURE` in its folder.
 pub(super) fn all() -> Result<Vec<AgentFile>, AgentFileError> {
     let chosen = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
     let folder = chosen.map_or_else(own_folder, |folder| Ok(folder.into()))?;
@@ -57,7 +57,7 @@ pub(super) fn all() -> Result<Vec<AgentFile>, AgentFileError> {
         let path = folder.join(name);
         if path.is_file() {
             let file = read(&path)?;
-            // The one that is named after its architecture counts.
+            // A file with its architecture in its name takes precedence.
             found.retain(|other| other.architecture != file.architecture);
             found.push(file);
         }
@@ -68,7 +68,7 @@ pub(super) fn all() -> Result<Vec<AgentFile>, AgentFileError> {
     Ok(found)
 }
 
-/// The folder that this program is in.
+/// Returns the folder of this program.
 fn own_folder() -> io::Result<PathBuf> {
     let program = fs_err::canonicalize(std::env::current_exe()?)?;
     Ok(program.parent().unwrap_or(Path::new("/")).to_owned())

@@ -8,10 +8,10 @@ use protocol::{Failure, Reply, Request};
 
 use crate::connection::agent::AgentConnection;
 
-/// A clock that differs by more nanoseconds is set.
+/// The difference up to which a clock counts as right, in nanoseconds.
 const TOLERATED: u64 = 300_000_000;
 
-/// Sets the clock when it is wrong.
+/// Sets the machine's clock if it is wrong.
 pub(super) async fn set(agent: &AgentConnection) -> Result<(), Failure> {
     let Reply::Machine(status) = agent.ask(&Request::MachineStatus).await? else {
         return Ok(());

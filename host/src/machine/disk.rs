@@ -2,12 +2,12 @@
 
 #[cfg(unix)]
 mod imp {
-    //! Unix counts blocks.
+    //! Unix reports the number of blocks.
 
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
-    /// Bytes of a block that `stat` counts.
+    /// Bytes in a block of `stat`.
     const BLOCK: u64 = 512;
 
     pub(in crate::machine) fn usage(path: &Path) -> u64 {
@@ -16,7 +16,7 @@ mod imp {
 }
 #[cfg(not(unix))]
 mod imp {
-    //! Windows tells the length alone.
+    //! On Windows, this module knows only the length.
 
     use std::path::Path;
 

@@ -11,7 +11,7 @@ use super::{Machine, MachineError, Pending, Status};
 use crate::connection::agent::AgentConnection;
 use crate::output::Printer;
 
-/// Bytes between the two halves of the process.
+/// Size of the buffer between host and agent, in bytes.
 const BUFFER: usize = 1024 * 1024;
 
 /// The agent in this process.
@@ -20,7 +20,8 @@ pub(super) struct InProcess;
 
 impl Machine for InProcess {
     fn prepare(&self) -> Result<(), Failure> {
-        // Found before this process is root of a namespace.
+        // Find the home directory before this process becomes root of a
+        // namespace.
         agent::home();
         agent::kernel::namespace::enter()?;
         Ok(())
@@ -45,22 +46,22 @@ impl fmt::Display for InProcess {
     }
 }
 
-/// Does a hidden task, when this process was started for one, and ends.
+/// Runs a hidden task and exits, if this process was started for one.
 pub(crate) fn dispatch() {
     agent::run_hidden_task();
 }
 
-/// Whether this process may start the threads that it needs.
+/// Checks that this process may start the threads that it needs.
 pub(crate) fn check_threads() -> Result<(), Failure> {
     agent::kernel::threads::check()
 }
 
-/// Stops all containers of this process.
+/// Suspends all containers of this process.
 pub(crate) fn suspend() {
     agent::container::pause::suspend();
 }
 
-/// Lets them go on.
+/// Resumes them.
 pub(crate) fn resume() {
     agent::container::pause::resume();
 }

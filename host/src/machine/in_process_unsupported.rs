@@ -33,10 +33,10 @@ impl fmt::Display for InProcess {
     }
 }
 
-/// There is no hidden task.
+/// This system has no hidden task.
 pub(crate) fn dispatch() {}
 
-/// The system says so itself.
+/// Always succeeds: the system reports such a failure itself.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "the same signature on each system"
@@ -45,11 +45,11 @@ pub(crate) fn check_threads() -> Result<(), Failure> {
     Ok(())
 }
 
-/// There are no containers in this process.
+/// This process has no containers.
 #[cfg_attr(windows, expect(dead_code, reason = "there are no jobs"))]
 pub(crate) fn suspend() {}
 
-/// There are no containers in this process.
+/// This process has no containers.
 #[cfg_attr(windows, expect(dead_code, reason = "there are no jobs"))]
 pub(crate) fn resume() {}
 

@@ -29,16 +29,16 @@ use crate::settings::Shape;
 use error::LimaError;
 use limactl::{INSTANCE, Instance, Limactl};
 
-/// What `vm resize` asked for.
+/// The file with the size that `vm resize` set.
 const SIZE: &str = "size.json";
-/// A file that says that KVM was tried, and does not work.
+/// The file that records that KVM does not work here.
 const NO_KVM: &str = "no-kvm";
 /// ssh's name for the guest, in the file that lima writes for it.
 const HOST: &str = "lima-locald";
-/// A guest that runs lets ssh in and answers in this time.
+/// A running guest accepts ssh, and its agent answers, within this time.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// A machine of lima's.
+/// A machine that lima runs.
 #[derive(Debug)]
 pub(crate) struct Lima {
     shape: Shape,
@@ -54,10 +54,9 @@ impl Lima {
         }
     }
 
-    /// Reaches the agent. What stands in the way and can be mended is mended.
+    /// Connects with the agent. Starts or repairs the machine if necessary.
     async fn ensure_connected(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
-        // A guest that runs is reached without asking limactl, which takes
-        // longer than all the rest.
+        // Try ssh first: limactl takes longer than everything else.
         if self.seems_to_run()
             && let Ok(Ok(agent)) =
                 tokio::time::timeout(ANSWER, self.ssh().connect_with(printer)).await
@@ -83,7 +82,7 @@ impl Lima {
         })
     }
 
-    /// The steps of the last start.
+    /// Returns the file with the steps of the last start.
     fn steps(&self) -> PathBuf {
         self.home.join("steps.json")
     }
@@ -147,14 +146,14 @@ impl Lima {
         }
     }
 
-    /// The file that grows with what is in the machine.
+    /// Returns the file that holds the machine's disk.
     fn disk_file(&self) -> PathBuf {
         let names = ["disk", "diffdisk"].map(|name| self.instance_folder().join(name));
         let [new, old] = names;
         if new.exists() { new } else { old }
     }
 
-    /// Removes it with its disk. Half a removal can be repeated.
+    /// Removes the machine and its disk. Can be repeated after a failure.
     async fn delete(&self) -> Result<(), Failure> {
         let limactl = self.limactl().await?;
         limactl.delete().await?;
@@ -182,7 +181,7 @@ impl Lima {
         checks
     }
 
-    /// The folder that the guest shares.
+    /// Returns the folder that the guest mounts.
     fn shared() -> PathBuf {
         let folders = directories::BaseDirs::new();
         folders.map_or_else(
@@ -248,7 +247,7 @@ impl Machine for Lima {
         Some(self.disk_file())
     }
 
-    /// The files of lima and of the guest, the most telling first.
+    /// Returns the log files of lima and the guest, the most useful first.
     fn logs(&self) -> Vec<PathBuf> {
         let names = [
             "ha.stderr.log",

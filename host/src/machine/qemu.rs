@@ -42,16 +42,16 @@ use run_state::RunState;
 
 pub(crate) use supervisor::dispatch;
 
-/// An agent that listens answers in this time.
+/// An agent that listens answers within this time.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A guest in which no agent listens is asked this often.
+/// The interval between attempts while no agent listens.
 const AGAIN: Duration = Duration::from_millis(100);
-/// A machine that was asked to stop ends in this time.
+/// A machine ends within this time after a request to stop.
 const SWITCH_OFF: Duration = Duration::from_secs(20);
-/// Processes that were killed need some time to be gone.
+/// Killed processes disappear within this time.
 const ENDING: Duration = Duration::from_millis(500);
 
-/// A machine of QEMU's.
+/// A machine that QEMU runs.
 #[derive(Debug)]
 pub(crate) struct Qemu {
     shape: Shape,
@@ -71,7 +71,7 @@ impl Qemu {
         })
     }
 
-    /// Reaches the agent. What stands in the way and can be mended is mended.
+    /// Connects with the agent. Starts or repairs the machine if necessary.
     async fn ensure_connected(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         let guest = Guest::get(self.shape.guest.as_ref(), &self.folder, printer).await?;
         let agent = self.running_agent(&guest, printer).await?;
@@ -89,7 +89,7 @@ impl Qemu {
         Ok(agent)
     }
 
-    /// Starts the machine when it does not run, and reaches its agent.
+    /// Starts the machine if it does not run, and connects with its agent.
     async fn running_agent(
         &self,
         guest: &Guest,
@@ -105,7 +105,7 @@ impl Qemu {
         }
     }
 
-    /// Whether a machine whose agent cannot be reached is about to be gone.
+    /// Whether the machine ends within [`ENDING`].
     async fn is_ending(&self) -> bool {
         let dead = tokio::time::timeout(ENDING, self.folder.dead()).await;
         matches!(dead, Ok(Ok(())))
@@ -124,8 +124,8 @@ impl Qemu {
         }
     }
 
-    /// The agent of a machine that runs. One that has died is started again by
-    /// the guest, which does not tell when.
+    /// Connects with the agent of a running machine. The guest restarts an
+    /// agent that has crashed, and does not report when. So this tries again.
     async fn answering_agent(&self) -> Result<AgentConnection, Failure> {
         let connect = async || {
             loop {
@@ -177,9 +177,9 @@ impl Qemu {
         }
     }
 
-    /// Asks the agent to end the machine, and waits for that.
+    /// Asks the agent to stop the machine, and waits until it has ended.
     async fn switch_off(&self, agent: AgentConnection, running: Running) -> Result<(), Failure> {
-        // The answer may be lost with the machine.
+        // The machine may stop before its answer arrives.
         let asked = agent.ask(&Request::MachineStop { running }).await;
         if let Err(failure) = asked {
             tracing::debug!(?failure, "stop");

@@ -10,11 +10,11 @@ use crate::output::Printer;
 use crate::platform::home::Home;
 use crate::settings::Shape;
 
-/// There is none.
+/// A type without values.
 #[derive(Debug)]
 pub(crate) enum Qemu {}
 
-/// There is no hidden task.
+/// This system has no supervisor.
 pub(super) fn dispatch() -> bool {
     false
 }

@@ -14,7 +14,7 @@ struct Size {
     disk: u64,
 }
 
-/// The shape of the configuration, with what `vm resize` changed.
+/// Returns the configured shape with the size that `vm resize` set.
 pub(super) fn resized(file: &Path, shape: Shape) -> Shape {
     let size = fs_err::read(file).ok();
     match size.and_then(|bytes| serde_json::from_slice::<Size>(&bytes).ok()) {
@@ -28,7 +28,7 @@ pub(super) fn resized(file: &Path, shape: Shape) -> Shape {
     }
 }
 
-/// Remembers a size.
+/// Stores a size.
 pub(super) fn save(file: &Path, shape: &Shape) -> io::Result<()> {
     let (cpus, memory, disk) = (shape.cpus, shape.memory, shape.disk);
     let bytes = serde_json::to_vec(&Size { cpus, memory, disk })?;

@@ -7,14 +7,14 @@ mod imp {
 
     use tokio::process::Command;
 
-    /// Puts a program into a process group of its own. It must not want to read
-    /// from the terminal.
+    /// Puts a program into a process group of its own. The program cannot read
+    /// from the terminal then.
     pub(in crate::machine) fn in_own_group(command: &mut Command) {
         command.process_group(0);
     }
 
-    /// A program that ignores Ctrl-C, and may ask at the terminal: ssh keeps the
-    /// signals ignored that it finds ignored.
+    /// Returns a command for a program that ignores Ctrl-C and may read from
+    /// the terminal. ssh leaves a signal ignored that is ignored at its start.
     pub(in crate::machine) fn ignoring_interrupts(program: &str) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "trap '' INT QUIT; exec \"$0\" \"$@\"", program]);
@@ -35,7 +35,8 @@ mod imp {
         command.creation_flags(NEW_GROUP);
     }
 
-    /// A program that ignores Ctrl-C, and may ask at the console.
+    /// Returns a command for a program that ignores Ctrl-C and may read from
+    /// the console.
     pub(in crate::machine) fn ignoring_interrupts(program: &str) -> Command {
         let mut command = Command::new(program);
         in_own_group(&mut command);

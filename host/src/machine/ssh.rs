@@ -30,40 +30,41 @@ use crate::settings::SshDestination;
 pub(super) use doctor::checks;
 use remote::{AgentScope, Greeting};
 
-/// The most that a connection may take if only the status is wanted.
+/// The time limit for a connection that only asks for the status.
 const LOOK: Duration = Duration::from_secs(10);
-/// What a login shell may say before our own words.
+/// The maximum output of a login shell before locald's first line, in bytes.
 const NOISE: usize = 64 * 1024;
 
-/// A machine behind ssh.
+/// A machine that ssh reaches.
 #[derive(Debug)]
 pub(crate) struct Ssh {
-    /// What messages call the machine.
+    /// The machine's name in messages.
     name: String,
-    /// What ssh is told besides our own options, the machine's name last.
+    /// Arguments of ssh in addition to locald's options. The host is the last
+    /// one.
     arguments: Vec<String>,
     scope: AgentScope,
 }
 
-/// The machine cannot be used.
+/// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SshError {
-    /// There is no ssh.
+    /// ssh cannot be executed.
     #[error("ssh cannot be started")]
     Program(#[source] io::Error),
-    /// ssh ended before anything of ours ran.
+    /// ssh ended before locald's script ran.
     #[error("ssh cannot reach {destination}{}", colon(reason))]
     Unreachable { destination: String, reason: String },
-    /// No agent is there for such a machine.
+    /// locald has no agent for this system.
     #[error("{destination} is {system}, for which this locald has no agent")]
     NoAgent { destination: String, system: String },
-    /// The agent was not stored.
+    /// The remote script could not store the agent.
     #[error("the agent cannot be copied to {destination}{}", colon(reason))]
     Push { destination: String, reason: String },
-    /// It was stored, and is not there.
+    /// The agent is missing although the remote script has stored it.
     #[error("the agent was copied to {destination}, but is missing there")]
     Lost { destination: String },
-    /// What it kept cannot be removed.
+    /// The agents on the machine cannot be removed.
     #[error("the agents on {destination} cannot be removed{}", colon(reason))]
     Remove { destination: String, reason: String },
     #[error(transparent)]
@@ -72,17 +73,17 @@ pub(super) enum SshError {
     Agent(#[from] AgentError),
 }
 
-/// How an ssh is to behave.
+/// How ssh uses the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// It may ask, and say what it likes at the terminal.
+    /// It may ask questions, and print to the terminal.
     Open,
-    /// It asks nothing, and what it says is kept.
+    /// It asks nothing. locald captures its output.
     Quiet,
 }
 
 impl Ssh {
-    /// Somebody's machine.
+    /// A machine that the user names.
     pub(super) fn new(destination: &SshDestination) -> Self {
         let mut arguments = Vec::new();
         if let Some(port) = destination.port {
@@ -96,13 +97,14 @@ impl Ssh {
         }
     }
 
-    /// A guest of this system, which is the agent's own machine.
+    /// A virtual machine on this system. Its agent runs as root and manages the
+    /// machine.
     pub(super) fn to_guest(name: &str, configuration: &Path, host: &str) -> Self {
         let configuration = configuration.display().to_string();
         Self {
             name: name.to_owned(),
-            // A master connection that we started would outlive the command,
-            // with its standard error open.
+            // A master connection would outlive the command and keep its
+            // standard error open.
             arguments: ["-F", &configuration, "-o", "ControlMaster=no", host]
                 .map(str::to_owned)
                 .to_vec(),
@@ -110,7 +112,7 @@ impl Ssh {
         }
     }
 
-    /// Reaches the agent; it is brought there when it is not there yet.
+    /// Connects with the agent, and copies it there first if it is missing.
     pub(super) async fn connect_with(
         &self,
         printer: &mut Printer,
@@ -146,8 +148,8 @@ impl Ssh {
         }
     }
 
-    /// Starts the agent. Absent: it was not there, and was brought there if
-    /// there is a printer to say so.
+    /// Starts the agent and connects with it. If it is missing, returns `None`,
+    /// after copying it if `printer` is given.
     async fn reach(
         &self,
         agents: &[AgentFile],
@@ -189,7 +191,7 @@ impl Ssh {
         }
     }
 
-    /// Asks again, only to hear why ssh does not get there.
+    /// Runs ssh again to find out why the connection fails.
     async fn reason(&self) -> String {
         let mut command = self.command(Manner::Quiet, "true");
         let output = command
@@ -224,7 +226,7 @@ impl Ssh {
         Err(failed(last_line(&output.stderr)))
     }
 
-    /// Removes the agents that were brought there.
+    /// Removes the copied agents.
     async fn remove_agents(&self) -> Result<(), SshError> {
         let mut command = self.command(Manner::Open, remote::REMOVE);
         command.stdin(Stdio::null()).stderr(Stdio::piped());
@@ -239,12 +241,12 @@ impl Ssh {
         })
     }
 
-    /// A shell there, or a command; returns its exit code.
+    /// Runs a shell or a command on the machine. Returns its exit code.
     fn run_here(&self, command: &[String]) -> Result<u8, Failure> {
         let mut ssh = std::process::Command::new("ssh");
         ssh.args(&self.arguments);
         if !command.is_empty() {
-            // A shell there puts the words together again.
+            // The remote shell joins the words and parses them again.
             let quoted = command.iter().map(|word| remote::word(word));
             ssh.arg("--").arg(quoted.collect::<Vec<_>>().join(" "));
         }
@@ -300,12 +302,12 @@ impl Machine for Ssh {
     }
 }
 
-/// What our script says first; what the login shell says before is skipped.
-/// Absent when the stream ends.
+/// Reads the first line of locald's script, and skips the output of the login
+/// shell before it. Returns `None` if the stream ends.
 async fn greeting(stream: &mut (impl AsyncRead + Unpin)) -> Option<Greeting> {
     let mut line = Vec::new();
     for _ in 0..NOISE {
-        // Byte by byte: what follows the line belongs to the agent.
+        // Read single bytes: the bytes after the line belong to the agent.
         match stream.read_u8().await.ok()? {
             b'\n' => {
                 if let Some(greeting) = Greeting::parse(&String::from_utf8_lossy(&line)) {

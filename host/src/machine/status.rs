@@ -5,22 +5,22 @@ use protocol::Failure;
 use crate::connection::agent::AgentConnection;
 use crate::report::{MachineState, StartStep};
 
-/// A machine as it was found.
+/// The status of a machine.
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) state: MachineState,
-    /// Why it does not run, as far as is known.
+    /// Why the machine does not run, if known.
     pub(crate) fault: Option<Failure>,
-    /// How the agent is reached: "vsock", "ssh".
+    /// The transport to the agent: "vsock", "ssh".
     pub(crate) transport: Option<String>,
-    /// The answering agent.
+    /// A connection with the agent, if it answers.
     pub(crate) agent: Option<AgentConnection>,
-    /// The last start's steps.
+    /// The steps of the last start.
     pub(crate) steps: Vec<StartStep>,
 }
 
 impl Status {
-    /// A machine without an agent.
+    /// Makes the status of a machine whose agent does not answer.
     pub(crate) fn without_agent(state: MachineState, fault: Option<Failure>) -> Self {
         Self {
             state,
@@ -31,7 +31,7 @@ impl Status {
         }
     }
 
-    /// A machine that is only known by its agent.
+    /// Makes the status of a machine that only its agent describes.
     pub(crate) fn at(agent: Result<AgentConnection, Failure>) -> Self {
         match agent {
             Ok(agent) => Self::running(agent),
@@ -39,7 +39,7 @@ impl Status {
         }
     }
 
-    /// A machine whose agent answers.
+    /// Makes the status of a machine whose agent answers.
     pub(crate) fn running(agent: AgentConnection) -> Self {
         Self {
             agent: Some(agent),

@@ -8,7 +8,7 @@ use crate::output::Printer;
 use crate::platform::state_file;
 use crate::report::StartStep;
 
-/// The steps of a start so far.
+/// The steps of the current start.
 #[derive(Debug)]
 pub(super) struct Steps {
     done: Vec<StartStep>,
@@ -16,7 +16,7 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// A start begins.
+    /// Starts the measurement.
     pub(super) fn begin() -> Self {
         Self {
             done: Vec::new(),
@@ -24,7 +24,7 @@ impl Steps {
         }
     }
 
-    /// A step has ended, and the next one begins.
+    /// Ends a step, and starts the next one.
     pub(super) fn end(&mut self, name: &str, printer: &mut Printer) {
         let step = StartStep {
             name: name.to_owned(),
@@ -35,7 +35,7 @@ impl Steps {
         self.done.push(step);
     }
 
-    /// Keeps them for `vm status --timings`.
+    /// Stores the steps for `vm status --timings`.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let millis = |step: &StartStep| u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
         let steps: Vec<_> = self.done.iter().map(|it| (&it.name, millis(it))).collect();
@@ -43,7 +43,7 @@ impl Steps {
     }
 }
 
-/// The steps of the last start, if they are known.
+/// Reads the steps of the last start. Empty if there are none.
 pub(super) fn load(path: &Path) -> Vec<StartStep> {
     let bytes = fs_err::read(path).unwrap_or_default();
     let steps: Vec<(String, u64)> = serde_json::from_slice(&bytes).unwrap_or_default();

@@ -40,16 +40,16 @@ use usage_lock::UsageLock;
 
 /// The distribution's name.
 const NAME: &str = "locald";
-/// Where the agent is in it.
+/// The path of the agent in the distribution.
 const AGENT: &str = "/usr/local/bin/locald-agent";
-/// The first program of a boot has started in this time.
+/// The first program after a boot starts within this time.
 const BOOT: Duration = Duration::from_secs(90);
-/// A root file system of a few MB is unpacked in this time.
+/// The import of a root file system of a few MB takes at most this time.
 const IMPORT: Duration = Duration::from_mins(5);
-/// A distribution ends in this time.
+/// A distribution ends within this time.
 const END: Duration = Duration::from_mins(1);
 
-/// A distribution and where its disk is.
+/// The distribution, and the folder of its disk.
 #[derive(Debug)]
 pub(crate) struct Wsl2 {
     folder: PathBuf,
@@ -64,8 +64,8 @@ impl Wsl2 {
         }
     }
 
-    /// Reaches the agent. A distribution that is not there is imported, an
-    /// agent of another build or without an answer replaced.
+    /// Connects with the agent. Imports a missing distribution, and replaces an
+    /// agent of another build or one that does not answer.
     async fn ensure_connected(&self, printer: &mut Printer) -> Result<AgentConnection, Failure> {
         let program = WslExe::find()?;
         let wanted = own_agent()?;
@@ -91,14 +91,14 @@ impl Wsl2 {
         Ok(agent)
     }
 
-    /// Starts an agent, which starts the distribution.
+    /// Starts the agent. This also starts the distribution.
     async fn reach(&self, program: &WslExe) -> Result<AgentConnection, WslError> {
         let lock = UsageLock::share(&self.folder).await?;
         let stream = start(program, Stdio::inherit())?.keeping(lock);
         greet(stream, BOOT).await
     }
 
-    /// Finds out why there is no agent, and mends it.
+    /// Finds out why the agent does not answer, and repairs it.
     async fn mend(
         &self,
         program: &WslExe,
@@ -122,7 +122,7 @@ impl Wsl2 {
     async fn import(&self, program: &WslExe, printer: &mut Printer) -> Result<(), WslError> {
         let waiting = || printer.note("Waiting for other commands that use the machine");
         let _alone = UsageLock::alone(&self.folder, waiting).await?;
-        // Who was here before may have done it.
+        // Another command may have imported it meanwhile.
         if program.names(&[], STATUS_TIMEOUT).await?.contains(NAME) {
             return Ok(());
         }
@@ -149,12 +149,12 @@ impl Wsl2 {
         saved.map_err(WslError::io("write down how long it took"))
     }
 
-    /// The steps that made it.
+    /// Returns the file with the steps of the import.
     fn steps(&self) -> PathBuf {
         self.folder.join("steps.json")
     }
 
-    /// Looks without starting anything.
+    /// Returns the status. Starts nothing.
     async fn find_status(&self) -> Status {
         let status = match WslExe::find() {
             Ok(program) => status(&program).await,
@@ -169,8 +169,8 @@ impl Wsl2 {
         }
     }
 
-    /// Ends the distribution once no other command uses it; says how many
-    /// bytes of its disk are free again. Absent when it does not run.
+    /// Stops the distribution when no other command uses it. Returns how many
+    /// bytes of its disk are free again. Returns `None` if it does not run.
     async fn stop_when_unused(
         &self,
         now: bool,
@@ -205,7 +205,7 @@ impl Wsl2 {
         Ok(Some(trimmed))
     }
 
-    /// Ends the distribution at once.
+    /// Terminates the distribution.
     async fn terminate(&self, program: &WslExe) -> Result<(), WslError> {
         match program.run(&["--terminate", NAME], END).await {
             Err(WslError::Refused {
@@ -217,7 +217,7 @@ impl Wsl2 {
         }
     }
 
-    /// Removes the distribution and its disk; one that is not there is no
+    /// Removes the distribution and its disk. A missing distribution is not an
     /// error.
     async fn unregister(&self) -> Result<(), Failure> {
         let program = WslExe::find()?;
@@ -239,7 +239,7 @@ impl Wsl2 {
         }
     }
 
-    /// Gives the disk another size; the distribution must not run.
+    /// Resizes the disk, in bytes. The distribution must not run.
     async fn set_disk_size(&self, disk: u64) -> Result<(), Failure> {
         let size = format!("{}MB", disk >> 20);
         let program = WslExe::find()?;
@@ -305,8 +305,8 @@ impl fmt::Display for Wsl2 {
     }
 }
 
-/// The agent that belongs to this locald; where none comes along, the one in
-/// the root file system has to do.
+/// Returns the agent of this locald. If there is none, the root file system's
+/// agent stays.
 fn own_agent() -> Result<Option<AgentFile>, WslError> {
     match agent_file::all() {
         Ok(agents) => {
@@ -354,8 +354,8 @@ async fn status(program: &WslExe) -> Result<Status, WslError> {
     })
 }
 
-/// Puts an agent in the place of the distribution's, in one step; one that
-/// runs goes on until its host is done.
+/// Replaces the distribution's agent in one step. A running agent continues
+/// until its host disconnects.
 async fn push(program: &WslExe, agent: &AgentFile) -> Result<(), WslError> {
     let file = fs_err::File::open(&agent.path).map_err(WslError::io("open the agent"))?;
     let size = file
@@ -370,7 +370,8 @@ async fn push(program: &WslExe, agent: &AgentFile) -> Result<(), WslError> {
     Ok(())
 }
 
-/// Stores standard input as a program, only when all of it has come.
+/// Returns a script that stores its standard input as a program, after all
+/// `size` bytes have arrived.
 fn store(path: &Path, size: u64) -> String {
     let path = path.display();
     let busybox = "/bin/busybox";

@@ -10,28 +10,28 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::machine::spawn;
 
-/// Standard output and input of a child as one stream. The child ends with
-/// it.
+/// Standard output and input of a child as one stream. Dropping the stream
+/// kills the child.
 pub(in crate::machine) struct ChildStream {
     _child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
-    /// What is held as long as the child is.
+    /// Values to drop when the stream is dropped.
     locks: Vec<Box<dyn Send>>,
 }
 
-/// Starts the program; what it says on standard error is seen by the user.
+/// Starts the program. The user sees its standard error.
 pub(super) fn connect(words: &[String]) -> io::Result<ChildStream> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(arguments);
-    // Ctrl-C is ours to handle: the agent ends with its input.
+    // locald handles Ctrl-C. The agent ends when its input ends.
     spawn::in_own_group(&mut command);
     ChildStream::start(command)
 }
 
 impl ChildStream {
-    /// Starts a program at both ends of whose standard streams we are.
+    /// Starts a program, and makes a stream of its standard input and output.
     pub(in crate::machine) fn start(mut command: Command) -> io::Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -47,7 +47,7 @@ impl ChildStream {
         })
     }
 
-    /// Holds a lock as long as the child.
+    /// Holds a lock until the stream is dropped.
     pub(in crate::machine) fn keeping(mut self, lock: impl Send + 'static) -> Self {
         self.locks.push(Box::new(lock));
         self

@@ -7,14 +7,14 @@ use tokio_vsock::{VsockAddr, VsockStream};
 
 use super::MachineError;
 
-/// The variable that names the file of the agent's token.
+/// The environment variable with the path of the agent's token.
 const TOKEN_FILE: &str = "LOCALD_AGENT_TOKEN_FILE";
 
 pub(in crate::machine) async fn connect(cid: u32, port: u32) -> io::Result<VsockStream> {
     VsockStream::connect(VsockAddr::new(cid, port)).await
 }
 
-/// What the agent wants to be shown.
+/// Reads the token that the agent requires.
 pub(super) fn token() -> Result<Token, MachineError> {
     let path = std::env::var_os(TOKEN_FILE).unwrap_or_default();
     let failed = |source| MachineError::Connect {

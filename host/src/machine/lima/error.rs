@@ -8,94 +8,94 @@ use protocol::{Failure, FailureKind};
 
 use crate::machine::ssh::SshError;
 
-/// The machine cannot be used.
+/// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::machine) enum LimaError {
-    /// There is no limactl.
+    /// limactl is not installed.
     #[error("lima is not installed: limactl is not on the PATH")]
     Missing,
-    /// It is of an earlier time.
+    /// limactl is too old.
     #[error("limactl is version {version}, and locald needs 2.0.0 or newer")]
     TooOld {
-        /// As it says it.
+        /// The version, as limactl prints it.
         version: String,
     },
-    /// Sockets would have names that the system refuses.
+    /// The paths of sockets in the folder are longer than the system allows.
     #[error("the path of lima's folder, {}, is too long: it may have {most} bytes", home.display())]
     LongHome {
         /// The folder.
         home: PathBuf,
-        /// Bytes.
+        /// The maximum length of the folder's path, in bytes.
         most: usize,
     },
-    /// limactl cannot be executed.
+    /// The system cannot execute limactl.
     #[error("limactl cannot be started")]
     Program(#[source] io::Error),
-    /// limactl says no.
+    /// limactl failed.
     #[error("limactl {command} failed: {reason}")]
     Failed {
         /// Its first argument.
         command: String,
-        /// The last message.
+        /// The last message of limactl.
         reason: String,
     },
-    /// limactl says nothing.
+    /// limactl did not end in time.
     #[error("limactl {command} did not end within {} s", limit.as_secs())]
     NoAnswer {
         /// Its first argument.
         command: String,
-        /// How long was waited.
+        /// The time limit.
         limit: Duration,
     },
-    /// limactl says what nobody knows.
+    /// The output of `limactl list` is not valid JSON.
     #[error("the output of limactl list is not valid")]
     Malformed {
         /// Why.
         #[source]
         source: serde_json::Error,
     },
-    /// The guest did not come up.
+    /// The guest did not start.
     #[error("the virtual machine did not start: {reason}")]
     Start {
         /// limactl's last message, or the reason in the log of the machine.
         reason: String,
-        /// The end of the log that tells most.
+        /// The last lines of the most useful log.
         log: Vec<String>,
     },
-    /// The guest runs, and its agent says nothing.
+    /// The guest runs, and its agent does not answer.
     #[error("the machine did not answer within {} s", limit.as_secs())]
     Silent {
-        /// How long was waited.
+        /// The time limit.
         limit: Duration,
     },
-    /// lima has found something wrong.
+    /// lima reports that the instance is broken.
     #[error("lima reports: {errors}")]
     Broken {
-        /// All that it says.
+        /// The messages of lima.
         errors: String,
     },
-    /// A disk cannot become smaller.
+    /// The requested disk is smaller than the present one.
     #[error("the disk has {} GiB already, and can only grow", now >> 30)]
     Shrink {
-        /// Bytes.
+        /// Present size in bytes.
         now: u64,
     },
-    /// A file of the host's is in the way.
+    /// The host cannot write lima's folder.
     #[error("lima's folder cannot be prepared")]
     Folder(#[source] io::Error),
-    /// The agent in the guest.
+    /// The agent in the guest cannot be reached.
     #[error(transparent)]
     Ssh(#[from] SshError),
 }
 
 impl LimaError {
-    /// Whether QEMU could not use the processor's virtualisation.
+    /// Whether QEMU failed to use KVM.
     pub(super) fn is_of_kvm(&self) -> bool {
         matches!(self, Self::Start { reason, .. } if is_of_kvm(reason))
     }
 }
 
-/// Whether QEMU complains of the processor's virtualisation.
+/// Whether a message of QEMU is about KVM.
 pub(super) fn is_of_kvm(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
     [
@@ -124,7 +124,7 @@ impl From<LimaError> for Failure {
     }
 }
 
-/// The next step, by the kind of failure or by what lima's messages mean.
+/// Returns the next step for an error, by its kind or by lima's message.
 fn hint(error: &LimaError) -> Option<&'static str> {
     let reason = match error {
         LimaError::Missing | LimaError::TooOld { .. } => {
@@ -151,7 +151,7 @@ fn hint(error: &LimaError) -> Option<&'static str> {
         })
 }
 
-/// What lima says, and what helps.
+/// Parts of lima's messages, and the hint for each.
 const REMEDIES: [(&str, &str); 6] = [
     (
         "must not run as the root user",

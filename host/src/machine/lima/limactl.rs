@@ -11,49 +11,49 @@ use tokio::process::Command;
 
 use super::error::LimaError;
 
-/// The one instance.
+/// The name of the only instance.
 pub(super) const INSTANCE: &str = "locald";
-/// A question to limactl is answered in this time.
+/// The time limit for questions to limactl.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Stopping, also of what does not listen.
+/// The time limit for a stop, also of a guest that does not react.
 const STOP: Duration = Duration::from_mins(3);
-/// The longest path that a socket may have below an instance's folder, with
-/// what lima and ssh append, where paths of sockets are shortest (104 bytes).
+/// The longest path of a socket below `LIMA_HOME`, with the suffixes that lima
+/// and ssh append. A socket's path may have 104 bytes on macOS.
 const SOCKET: usize = "/locald/ssh.sock.1234567890123456".len();
 const SOCKET_LIMIT: usize = if cfg!(target_os = "macos") { 104 } else { 108 };
 
-/// A found `limactl`.
+/// An installed `limactl`.
 #[derive(Debug)]
 pub(super) struct Limactl {
     program: PathBuf,
-    /// Its version, as it says it.
+    /// Its version, as it prints it.
     pub(super) version: String,
     home: PathBuf,
     environment: Vec<(&'static str, String)>,
 }
 
-/// What `limactl list --json` says about an instance.
+/// An instance, as `limactl list --json` prints it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Instance {
-    /// Running, Stopped, Broken, Installing; empty when lima cannot tell.
+    /// Running, Stopped, Broken or Installing. Empty if lima does not know it.
     #[serde(default)]
     pub(super) status: String,
-    /// Why it is broken.
+    /// Why the instance is broken.
     #[serde(default)]
     pub(super) errors: Vec<String>,
     #[serde(default)]
     pub(super) cpus: u32,
-    /// Bytes.
+    /// In bytes.
     #[serde(default)]
     pub(super) memory: u64,
-    /// Bytes.
+    /// In bytes.
     #[serde(default)]
     pub(super) disk: u64,
 }
 
 impl Limactl {
-    /// Looks for a limactl that is new enough.
+    /// Finds limactl, and checks its version and the length of its home's path.
     pub(super) async fn find(home: &Path) -> Result<Self, LimaError> {
         let program = which::which("limactl").map_err(|_| LimaError::Missing)?;
         let length = home.as_os_str().len() + SOCKET;
@@ -80,8 +80,8 @@ impl Limactl {
         Ok(found)
     }
 
-    /// Lima takes KVM for granted where its device is; QEMU is told otherwise
-    /// where it cannot start with it.
+    /// Makes QEMU emulate the processor. lima itself uses KVM whenever
+    /// `/dev/kvm` exists, also if QEMU cannot start with it.
     pub(super) fn without_kvm(mut self) -> Self {
         const QEMU: &str = "QEMU_SYSTEM_X86_64";
         if std::env::var_os(QEMU).is_none() && cfg!(target_arch = "x86_64") {
@@ -91,12 +91,12 @@ impl Limactl {
         self
     }
 
-    /// Whether QEMU is left to use KVM.
+    /// Whether QEMU may use KVM.
     pub(super) fn may_use_kvm(&self) -> bool {
         cfg!(target_os = "linux") && self.environment.is_empty()
     }
 
-    /// The instance, if there is one.
+    /// Returns the instance. Returns `None` if it does not exist.
     pub(super) async fn instance(&self) -> Result<Option<Instance>, LimaError> {
         if !self.home.join(INSTANCE).exists() {
             return Ok(None);
@@ -117,8 +117,8 @@ impl Limactl {
         Ok(None)
     }
 
-    /// A command that starts the instance, made from a template if it is new.
-    /// Its progress is JSON lines on standard error.
+    /// Returns a command that starts the instance, or makes it from a template.
+    /// It reports progress on standard error, as JSON lines.
     pub(super) fn start(&self, template: Option<&Path>, limit: Duration) -> Command {
         let mut command = self.command();
         command.args(["--log-format", "json", "start"]);
@@ -134,12 +134,12 @@ impl Limactl {
         command
     }
 
-    /// Asks the guest to end, waits for it.
+    /// Shuts the guest down, and waits for that.
     pub(super) async fn stop(&self) -> Result<(), LimaError> {
         self.run(["stop", INSTANCE], STOP).await.map(drop)
     }
 
-    /// Ends the instance at once; removes what a crash has left.
+    /// Kills the instance, and removes the leftovers of a crash.
     pub(super) async fn stop_at_once(&self) -> Result<(), LimaError> {
         self.run(["stop", "-f", INSTANCE], STOP).await.map(drop)
     }
@@ -149,7 +149,7 @@ impl Limactl {
         self.run(["delete", "-f", INSTANCE], STOP).await.map(drop)
     }
 
-    /// Changes the size of a stopped instance.
+    /// Resizes a stopped instance. Memory and disk are in bytes.
     pub(super) async fn edit(&self, cpus: u32, memory: u64, disk: u64) -> Result<(), LimaError> {
         let gibibytes = |bytes: u64| format!("{}", exact(bytes) / exact(1 << 30));
         let (cpus, memory, disk) = (cpus.to_string(), gibibytes(memory), gibibytes(disk));
@@ -198,13 +198,13 @@ impl Limactl {
         command
     }
 
-    /// Where limactl is.
+    /// Returns the path of limactl.
     pub(super) fn program(&self) -> &OsStr {
         self.program.as_os_str()
     }
 }
 
-/// Sizes are far below what a double represents exactly.
+/// A double represents these sizes exactly.
 #[expect(clippy::cast_precision_loss, reason = "see above")]
 const fn exact(bytes: u64) -> f64 {
     bytes as f64
@@ -212,8 +212,7 @@ const fn exact(bytes: u64) -> f64 {
 
 fn is_new_enough(version: &str) -> bool {
     let version = version.trim_start_matches('v');
-    // A lima that was built without its version is taken for a new one, as
-    // lima itself does.
+    // Like lima itself, accept a lima that was built without a version.
     version == "<unknown>"
         || version
             .split('.')
@@ -221,13 +220,14 @@ fn is_new_enough(version: &str) -> bool {
             .is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major >= 2))
 }
 
-/// What limactl says of a failure: the last of its messages.
+/// Returns the reason for a failure of limactl: its last message.
 pub(super) fn reason(said: &str) -> String {
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     last.map_or_else(String::new, message)
 }
 
-/// The text of a line of a log: `time=… level=fatal msg="…"`, or JSON.
+/// Returns the message in a line of a log: `time=… level=fatal msg="…"`, or
+/// JSON.
 pub(super) fn message(line: &str) -> String {
     #[derive(Deserialize)]
     struct Line {

@@ -11,11 +11,11 @@ use super::{Lima, NO_KVM, template};
 use crate::machine::step::Steps;
 use crate::output::Printer;
 
-/// The whole start, the download of the guest's image included.
+/// The time limit of a start. It includes the download of the guest's image.
 const START: Duration = Duration::from_mins(15);
-/// Lines of a log that a failure shows.
+/// The number of log lines that a failure shows.
 const TAIL: usize = 10;
-/// What limactl says when a step is done, and what we call it.
+/// Messages of limactl at the end of a step, and the name of the step.
 const STEPS: [(&str, &str); 4] = [
     ("SSH Local Port", "instance"),
     ("requirement 1 of 3 is satisfied", "kernel and ssh"),
@@ -23,7 +23,7 @@ const STEPS: [(&str, &str); 4] = [
     ("READY", "boot scripts"),
 ];
 
-/// Brings the instance up from whatever state it is in.
+/// Starts the instance from any state.
 pub(super) async fn ensure_running(
     limactl: &Limactl,
     machine: &Lima,
@@ -50,7 +50,7 @@ pub(super) async fn ensure_running(
     start(limactl, machine, instance, printer).await
 }
 
-/// Starts it, once more without KVM where QEMU cannot use that.
+/// Starts the instance. If QEMU cannot use KVM, starts it again without KVM.
 async fn start(
     limactl: &Limactl,
     machine: &Lima,
@@ -108,7 +108,7 @@ async fn boot(
     Err(failed(machine, &all))
 }
 
-/// Gives an instance the size that the machine is to have.
+/// Sets the size of an instance to the configured size.
 async fn resize(limactl: &Limactl, machine: &Lima, instance: &Instance) -> Result<(), LimaError> {
     let shape = &machine.shape;
     let is = (instance.cpus, instance.memory);
@@ -128,7 +128,8 @@ fn write_template(machine: &Lima) -> Result<PathBuf, LimaError> {
     Ok(path)
 }
 
-/// limactl says that the driver ended; why, is in the log of its agent.
+/// Makes the error of a failed start. limactl reports only that the driver
+/// ended; the log of lima's host agent has the reason.
 fn failed(machine: &Lima, said: &[String]) -> LimaError {
     let log = fs_err::read_to_string(machine.instance_folder().join("ha.stderr.log"));
     let log = log.unwrap_or_default();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::settings::{GuestImage, Shape};
 
-/// The first lima that has all that is asked for here.
+/// The oldest lima that supports this template.
 const MINIMUM: &str = "2.0.0";
 /// Debian 13's cloud images; lima verifies the digests.
 const IMAGES: [(&str, &str, &str); 2] = [
@@ -21,16 +21,17 @@ const IMAGES: [(&str, &str, &str); 2] = [
         "sha512:8543d795f2fde630eb66c492f245a8c1da19dedc636e0a8e7b3d0f95920e1a05aa911ef2d82d177d41cc53ced5fccbd2a3945d07fa5e15018914c4d864bb07ed",
     ),
 ];
-/// How a folder's kernel finds the folder's root disk.
+/// The kernel's command line for a guest folder. It names the root disk.
 const COMMAND_LINE: &str = "root=/dev/vda rw console=ttyS0 net.ifnames=0 loglevel=4";
 const ROOT_DISK: &str = "root.qcow2";
 const KERNEL: &str = "vmlinuz";
 const INITRAMFS: &str = "initrd.gz";
 
-/// The instance's configuration. JSON is YAML, too.
+/// Returns the instance's configuration as JSON, which is also YAML.
 ///
-/// Only macOS shares a folder with the guest: Debian's cloud kernels have what
-/// Apple's virtualisation needs for that, and not what QEMU needs.
+/// Only macOS shares a folder with the guest. Debian's cloud kernels have the
+/// file system that Apple's virtualisation needs for that, and lack the one
+/// that QEMU needs.
 pub(super) fn template(shape: &Shape, shared: &Path) -> String {
     let mut template = json!({
         "minimumLimaVersion": MINIMUM,
@@ -83,8 +84,8 @@ fn images(guest: Option<&GuestImage>) -> Value {
     }
 }
 
-/// A folder with a root disk, and perhaps with a kernel to start without a
-/// boot loader.
+/// Returns the image entry for a folder with a root disk and, if there is one,
+/// a kernel to start without a boot loader.
 fn folder(folder: &Path) -> Value {
     let arch = std::env::consts::ARCH;
     let mut image = json!({ "arch": arch, "location": folder.join(ROOT_DISK) });

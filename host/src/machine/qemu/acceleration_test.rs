@@ -9,12 +9,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::command_line::Acceleration;
 
-/// Firmware speaks within this time, on a busy system too.
+/// The firmware writes its first bytes within this time, on a busy system too.
 const DEADLINE: Timespec = Timespec {
     tv_sec: 10,
     tv_nsec: 0,
 };
-/// A machine with nothing but the device that its firmware writes to.
+/// QEMU's options for a machine that has only the device to which the firmware
+/// writes.
 const MACHINE: [&str; 14] = [
     "-nodefaults",
     "-no-user-config",
@@ -32,8 +33,8 @@ const MACHINE: [&str; 14] = [
     "locald-trial",
 ];
 
-/// Starts the firmware; what QEMU says when it does not run. Only the PC has
-/// a firmware that speaks: for others there is nothing to try.
+/// Starts the firmware. Returns QEMU's message if it does not run. Only the
+/// firmware of a PC writes something; for other machines there is no test.
 pub(super) fn firmware(
     qemu: &str,
     guest: Architecture,

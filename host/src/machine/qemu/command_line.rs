@@ -10,20 +10,20 @@ use super::guest::Guest;
 use super::supervisor::{ChildCommand, DEVICE_SOCKET, RunConfig};
 use crate::settings::Shape;
 
-/// The file of certificates that the guest is to trust.
+/// The file with the certificates that the guest trusts.
 pub(super) const CERTIFICATES: &str = "certificates.pem";
 
-/// Who runs the guest's instructions.
+/// How QEMU executes the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acceleration {
-    /// The processor.
+    /// On the processor, by KVM.
     Kvm,
-    /// QEMU itself: slower, and works everywhere.
+    /// By emulation: slower, and works on every system.
     Emulation,
 }
 
 impl Acceleration {
-    /// For people.
+    /// Returns the name for messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Kvm => "KVM",
@@ -32,11 +32,11 @@ impl Acceleration {
     }
 }
 
-/// The programs of a run.
+/// The programs that a run needs.
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) qemu: String,
-    /// Where the kernel has no vsock device of its own.
+    /// Present if the kernel has no vsock device.
     pub(super) device: Option<String>,
 }
 
@@ -70,7 +70,7 @@ fn arguments(
     let memory = format!("{}M", shape.memory >> 20);
     let (machine, console) = match guest.architecture {
         Architecture::X86_64 => ("q35", "ttyS0"),
-        // As many processors as are wanted, by the newest interrupt controller.
+        // The newest interrupt controller supports the most processors.
         Architecture::Aarch64 => ("virt,gic-version=max", "ttyAMA0"),
     };
     let accelerator = match acceleration {
@@ -79,16 +79,16 @@ fn arguments(
     };
     let (processor, clock) = match (acceleration, guest.architecture) {
         (Acceleration::Kvm, _) => ("host", ""),
-        // Programs copy by `rep movsb` where it is said to be fast. Emulated, it
-        // copies byte by byte: without, transfers take half the time. The time
-        // stamp counters of emulated processors agree, which Linux does not
-        // believe: it would ask a device for the time, which is slow. Nor is a
-        // timer broken whose interrupts come late.
+        // Programs copy with `rep movsb` if the processor reports that it is
+        // fast. QEMU emulates it byte by byte, and without it transfers take
+        // half the time. Linux distrusts the time stamp counter of emulated
+        // processors and would use a slow device instead; the counter is
+        // reliable. Late timer interrupts make Linux believe that the timer is
+        // broken; it is not.
         (Acceleration::Emulation, Architecture::X86_64) => {
             ("max,-erms,-fsrm", " tsc=reliable no_timer_check")
         }
-        // Pointers are signed at each call: by the usual cipher, that takes half
-        // of the time.
+        // The usual cipher for signing pointers takes half of the time.
         (Acceleration::Emulation, Architecture::Aarch64) => ("max,pauth-impdef=on", ""),
     };
     let mut line = Line::default();
@@ -102,7 +102,7 @@ fn arguments(
         .option("-cpu", processor)
         .option("-smp", &shape.cpus.to_string())
         .option("-m", &memory)
-        // The vsock device reads the guest's memory.
+        // The vsock device reads the guest's memory, so QEMU shares it.
         .option(
             "-object",
             &format!("memory-backend-memfd,id=memory,size={memory},share=on"),
@@ -119,7 +119,7 @@ fn arguments(
     line.0
 }
 
-/// Disk, network, memory balloon and vsock.
+/// Adds disk, network, memory balloon and vsock.
 fn devices(line: &mut Line, transport: Transport) {
     line.option(
         "-drive",
@@ -128,7 +128,7 @@ fn devices(line: &mut Line, transport: Transport) {
     .option("-device", "virtio-blk-pci,drive=data")
     .option("-netdev", "user,id=net")
     .option("-device", "virtio-net-pci,netdev=net,romfile=")
-    // Memory that the guest does not need any more is the host's again.
+    // The guest gives unused memory back to the host.
     .option("-device", "virtio-balloon-pci,free-page-reporting=on");
     match transport {
         Transport::Hybrid => line
@@ -140,7 +140,7 @@ fn devices(line: &mut Line, transport: Transport) {
     };
 }
 
-/// The files and values that the agent reads from QEMU's firmware
+/// Adds the files and values that the agent reads from QEMU's firmware
 /// configuration.
 fn settings(line: &mut Line, shape: &Shape) {
     line.option("-fw_cfg", "name=opt/locald/token,file=../token");

@@ -8,18 +8,18 @@ use rustix::fs::inotify;
 
 use super::folder::MachineFolder;
 
-/// What came of waiting.
+/// The result of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConsoleWait {
-    /// The words.
+    /// The console shows the words.
     Words,
     /// The machine ended.
     End,
-    /// Nothing, for too long.
+    /// The time is over.
     Silence,
 }
 
-/// Waits until the console says `words`. Blocks the thread.
+/// Waits until the console shows `words`. Blocks the thread.
 pub(super) fn await_words(
     folder: &MachineFolder,
     words: &str,

@@ -12,14 +12,14 @@ use super::folder::{MachineFolder, Transport};
 use crate::connection::agent::AgentConnection;
 use crate::machine::address::vsock;
 
-/// The port that the agent listens on.
+/// The agent's vsock port.
 const PORT: u32 = 1024;
 /// The socket of `vhost-device-vsock`, in the folder of the run.
 pub(super) const SOCKET: &str = "vm.vsock";
-/// The most bytes of an answer: `OK` and a number.
+/// The maximum size of an answer in bytes: `OK` and a number.
 const ANSWER: usize = 32;
 
-/// Reaches the agent of a machine that listens.
+/// Connects with the agent of a machine.
 pub(super) async fn connect(folder: &MachineFolder) -> Result<AgentConnection, QemuError> {
     let token = Token(folder.token()?);
     let step = "connect to the machine";
@@ -40,21 +40,22 @@ pub(super) async fn connect(folder: &MachineFolder) -> Result<AgentConnection, Q
     }
 }
 
-/// The path of a socket has little room: it is opened below the folder's
-/// descriptor.
+/// Opens the socket. The length of a socket's path is limited, so the path
+/// starts at the folder's descriptor in `/proc/self/fd`.
 async fn open(folder: &MachineFolder) -> io::Result<UnixStream> {
     let run = fs_err::File::open(folder.run())?;
     let descriptor = run.file().as_raw_fd();
     UnixStream::connect(format!("/proc/self/fd/{descriptor}/{SOCKET}")).await
 }
 
-/// Firecracker's dialect of vsock over a unix socket: `CONNECT port`, one
-/// write, then `OK number`, and nothing before that.
+/// Connects to the agent's port. The protocol is Firecracker's: the host sends
+/// `CONNECT port` in one write, and receives `OK number`. No bytes come before
+/// that.
 async fn call(mut stream: UnixStream) -> Result<UnixStream, QemuError> {
     let failed = |error: io::Error| QemuError::Dial(format!("broke: {error}"));
     let hello = format!("CONNECT {PORT}\n");
-    // Somebody else may have spoken and gone: those words say more than that
-    // nobody listens.
+    // Read the answer even if the write fails: another program may have sent
+    // something and closed. Its bytes explain more than the failed write.
     let written = stream.write_all(hello.as_bytes()).await;
     let mut answer = Vec::new();
     while answer.last() != Some(&b'\n') {

@@ -15,10 +15,10 @@ use super::QemuError;
 use super::folder::{GUEST_FILES, MachineFolder, remove_all};
 use crate::output::Printer;
 
-/// A connection is made, and the next bytes come, in this time.
+/// The time limit for a connection, and for each read.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The most bytes of an archive, and of each file in it: a guest has twenty
-/// million.
+/// The maximum size of an archive and of each file in it, in bytes. A guest has
+/// about 20 MB.
 const LIMIT: u64 = 1 << 30;
 
 /// Why a guest could not be downloaded.
@@ -76,11 +76,11 @@ impl DownloadError {
     }
 }
 
-/// `sha256:` and 64 lowercase hexadecimal digits.
+/// A SHA-256 digest: `sha256:` and 64 lowercase hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GuestDigest(String);
 
-/// A text is not such a digest.
+/// The text is not a valid digest.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a SHA-256 digest")]
 pub(super) struct BadGuestDigest(String);
@@ -91,7 +91,7 @@ impl GuestDigest {
         Self(hash.finalize().iter().fold("sha256:".to_owned(), digits))
     }
 
-    /// The digits alone.
+    /// Returns the hexadecimal digits.
     fn hex(&self) -> &str {
         self.0.trim_start_matches("sha256:")
     }
@@ -117,7 +117,7 @@ impl fmt::Display for GuestDigest {
     }
 }
 
-/// A guest at a URL, known by its digest.
+/// A guest to download. Its digest identifies it.
 #[derive(Debug)]
 pub(super) struct Remote<'a> {
     url: &'a str,
@@ -134,13 +134,14 @@ impl<'a> Remote<'a> {
         Ok(Self { url, digest })
     }
 
-    /// The folder that has it, if it is here.
+    /// Returns the folder of the guest, if it was downloaded before.
     pub(super) fn stored(&self, folder: &MachineFolder) -> Option<PathBuf> {
         let place = folder.guests().join(self.digest.hex());
         place.is_dir().then_some(place)
     }
 
-    /// The folder that has it. Others that were downloaded before go.
+    /// Returns the folder of the guest, and downloads it if necessary. Removes
+    /// other downloaded guests.
     pub(super) async fn get(
         &self,
         folder: &MachineFolder,
@@ -185,7 +186,7 @@ impl<'a> Remote<'a> {
             url: url(),
             source: source.without_url(),
         };
-        // The agent, which is in this program, installs the same.
+        // The agent in this process installs the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .connect_timeout(PATIENCE)
@@ -215,7 +216,7 @@ impl<'a> Remote<'a> {
         })
     }
 
-    /// Of an archive's entries only the guest's files, by their last name.
+    /// Extracts only the guest's files. Ignores the folders in their paths.
     fn unpack(
         &self,
         archive: &mut std::fs::File,

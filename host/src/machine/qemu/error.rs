@@ -50,7 +50,7 @@ pub(super) enum QemuError {
     Agent(#[from] AgentError),
 }
 
-/// The last lines of a log, as a part of a message.
+/// Returns the last lines of a log as a part of a message.
 fn of_log(log: &[String]) -> String {
     if log.is_empty() {
         String::new()
@@ -96,7 +96,7 @@ impl QemuError {
     }
 }
 
-/// How a program is had on Debian.
+/// Returns the Debian package of a program.
 pub(super) fn package(program: &str) -> String {
     match program {
         "vhost-device-vsock" => "cargo install vhost-device-vsock --version 0.3.0".to_owned(),

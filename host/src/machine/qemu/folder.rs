@@ -24,35 +24,35 @@ use crate::machine::size;
 use crate::platform::state_file;
 use crate::settings::Shape;
 
-/// Says that the guest ended by itself.
+/// The guest's last message on the console when it shuts down.
 pub(super) const SWITCHED_OFF: &str = "locald: switching off";
-/// What the folder of a guest holds.
+/// The files in the folder of a guest.
 pub(super) const GUEST_FILES: [&str; 3] = [KERNEL, INITRAMFS, DESCRIPTION];
 pub(super) const KERNEL: &str = "vmlinuz";
 pub(super) const INITRAMFS: &str = "initramfs";
 pub(super) const DESCRIPTION: &str = "guest.json";
-/// Bytes of the agent's token.
+/// Length of the agent's token in bytes.
 const TOKEN: usize = 32;
 
-/// Where everything of the machine is.
+/// The folder of the machine.
 #[derive(Debug, Clone)]
 pub(super) struct MachineFolder {
     root: PathBuf,
 }
 
-/// A lock that ends with its holder.
+/// The lock of a start. The system releases it when its holder ends.
 #[derive(Debug)]
 pub(super) struct StartLock {
     _file: std::fs::File,
 }
 
-/// How the machine of this run is reached.
+/// The vsock transport of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Transport {
-    /// By `vhost-device-vsock`, which has a unix socket.
+    /// A Unix socket of `vhost-device-vsock`.
     Hybrid,
-    /// By the kernel, under a context id.
+    /// The kernel's vsock, with this context id.
     Kernel(u32),
 }
 
@@ -84,7 +84,7 @@ impl MachineFolder {
         self.root.join("acceleration")
     }
 
-    /// Makes the folder, private to its user.
+    /// Makes the folder. Only its user can access it.
     pub(super) fn create(&self) -> Result<(), QemuError> {
         let run = self.run();
         let mut builder = std::fs::DirBuilder::new();
@@ -92,8 +92,7 @@ impl MachineFolder {
         made.map_err(QemuError::io(format!("make {}", run.display())))
     }
 
-    /// Waits until nobody else starts or removes the machine; `on_wait` is
-    /// called when it must wait.
+    /// Takes the lock of a start. Calls `on_wait` if another process holds it.
     pub(super) async fn lock(&self, on_wait: impl FnOnce()) -> Result<StartLock, QemuError> {
         let path = self.root.join("start.lock");
         let step = || QemuError::io(format!("lock {}", path.display()));
@@ -114,14 +113,15 @@ impl MachineFolder {
                 }
                 Err(TryLockError::Error(error)) => return Err(step()(error)),
             };
-            // The folder may have been removed meanwhile, and made again.
+            // Another process may have removed the folder and made it again
+            // meanwhile.
             if !waited || is_file(&file, &path) {
                 return Ok(StartLock { _file: file });
             }
         }
     }
 
-    /// The agent's token, made at its first use.
+    /// Returns the agent's token. Makes it at the first use.
     pub(super) fn token(&self) -> Result<[u8; TOKEN], QemuError> {
         let path = self.root.join("token");
         let step = || QemuError::io(format!("use {}", path.display()));
@@ -144,7 +144,7 @@ impl MachineFolder {
         Ok(token)
     }
 
-    /// The shape of the configuration, with what `vm resize` changed.
+    /// Returns the configured shape with the size that `vm resize` set.
     pub(super) fn resized(&self, shape: Shape) -> Shape {
         size::resized(&self.root.join("size.json"), shape)
     }
@@ -158,7 +158,7 @@ impl MachineFolder {
         size::save(&file, new).map_err(QemuError::io(format!("write {}", file.display())))
     }
 
-    /// The steps of this run's start.
+    /// Returns the file with the steps of this run's start.
     pub(super) fn steps(&self) -> PathBuf {
         self.run().join("steps.json")
     }
@@ -176,7 +176,8 @@ impl MachineFolder {
         paths.into_iter().filter(|path| path.exists()).collect()
     }
 
-    /// The last lines of a log of this run; of a kernel that has panicked, why.
+    /// Returns the last three lines of a log of this run, or only the line with
+    /// the kernel's panic if there is one.
     pub(super) fn tail(&self, name: &str) -> Vec<String> {
         let bytes = fs_err::read(self.run().join(name)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -188,7 +189,7 @@ impl MachineFolder {
         lines[lines.len().saturating_sub(3)..].to_vec()
     }
 
-    /// Whether the guest has said something at its console.
+    /// Whether the console shows a text.
     pub(super) fn console_says(&self, text: &str) -> bool {
         let bytes = fs_err::read(self.run().join("serial.log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).contains(text)
@@ -205,15 +206,15 @@ impl MachineFolder {
         state_file::write(&path, value).map_err(QemuError::io(format!("write {}", path.display())))
     }
 
-    /// Removes everything. What is removed last is what says that there is a
-    /// machine, so that a removal that failed half-way can be repeated.
+    /// Removes the folder with its content. The folder itself goes last, so
+    /// that a failed removal can be repeated.
     pub(super) fn remove(&self) -> Result<(), QemuError> {
         let removed = remove_all(&self.root);
         removed.map_err(QemuError::io(format!("remove {}", self.root.display())))
     }
 }
 
-/// Removes a folder, and all in it, that may not be there.
+/// Removes a folder with its content. A missing folder is not an error.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     match fs_err::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -221,7 +222,7 @@ pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether an open file is the one that has this name.
+/// Whether an open file is still the file at this path.
 pub(super) fn is_file(file: &std::fs::File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());

@@ -12,19 +12,19 @@ use super::folder::{DESCRIPTION, INITRAMFS, KERNEL, MachineFolder};
 use crate::output::Printer;
 use crate::settings::GuestImage;
 
-/// The variable that names another folder.
+/// The environment variable with another folder of a guest.
 const VARIABLE: &str = "LOCALD_GUEST";
-/// Where the guest is that comes with locald, seen from the program's folder.
+/// Folders of locald's guest, relative to the program's folder.
 const PLACES: [&str; 3] = ["guest", "../share/locald/guest", "../lib/locald/guest"];
 
-/// A guest's files.
+/// A guest in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Guest {
     pub(super) kernel: PathBuf,
     pub(super) initramfs: PathBuf,
-    /// The build of the agent in it.
+    /// The build of its agent.
     pub(super) agent: String,
-    /// What it is made for.
+    /// Its architecture.
     pub(super) architecture: Architecture,
 }
 
@@ -36,8 +36,8 @@ struct Description {
 }
 
 impl Guest {
-    /// The guest of the environment, of the configuration, or the one that
-    /// comes with locald.
+    /// Finds the guest. Precedence: the environment, the configuration,
+    /// locald's own. Downloads it if necessary.
     pub(super) async fn get(
         configured: Option<&GuestImage>,
         machine: &MachineFolder,
@@ -50,7 +50,7 @@ impl Guest {
         Self::read(&folder)
     }
 
-    /// The same, where nothing may be downloaded: absent when it would be.
+    /// Finds the guest without a download. Returns `None` if it needs one.
     pub(super) fn find(
         configured: Option<&GuestImage>,
         machine: &MachineFolder,
@@ -95,7 +95,7 @@ impl Guest {
     }
 }
 
-/// Where a guest is.
+/// The place of a guest.
 enum Place<'a> {
     Here(PathBuf),
     Elsewhere(Remote<'a>),
@@ -115,7 +115,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The first place that has one, else the one where it should be.
+/// Returns the first folder that has a guest, or else the first one of the
+/// list.
 fn own() -> Result<PathBuf, QemuError> {
     let program = std::env::current_exe()
         .and_then(fs_err::canonicalize)

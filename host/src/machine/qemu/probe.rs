@@ -16,7 +16,7 @@ use crate::settings::GuestImage;
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-vsock";
 const DEVICE: &str = "vhost-device-vsock";
-/// Where systems keep the certificates that they trust.
+/// Files in which systems keep trusted certificates.
 const CERTIFICATES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -25,7 +25,7 @@ const CERTIFICATES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// QEMU's name for a guest.
+/// Returns the name of QEMU's program for an architecture.
 const fn qemu(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::Aarch64 => "qemu-system-aarch64",
@@ -38,7 +38,7 @@ fn find(program: &'static str) -> Result<String, QemuError> {
     Ok(found.display().to_string())
 }
 
-/// The programs of a run, and how its agent will be reached.
+/// Returns the programs of a run, and the transport to its agent.
 pub(super) fn programs(guest: Architecture) -> Result<(Programs, Transport), QemuError> {
     let qemu = find(qemu(guest))?;
     if let Some(cid) = kernel_vsock() {
@@ -48,11 +48,11 @@ pub(super) fn programs(guest: Architecture) -> Result<(Programs, Transport), Qem
     Ok((Programs { qemu, device }, Transport::Hybrid))
 }
 
-/// A context id, where the kernel has a vsock device that this user may use.
+/// Returns a context id if the kernel has a vsock device that the user may use.
 fn kernel_vsock() -> Option<u32> {
     is_usable(VHOST).then(|| {
-        // Below it are reserved ones; that another machine has the same is
-        // told by QEMU.
+        // The numbers below 1000 include reserved ones. If another machine has
+        // the same number, QEMU reports it.
         1000 + std::process::id()
     })
 }
@@ -62,14 +62,13 @@ fn is_usable(device: &str) -> bool {
     options.read(true).write(true).open(device).is_ok()
 }
 
-/// `qemu-img`, for the data disk.
+/// Finds `qemu-img`, which makes the data disk.
 pub(super) fn image_tool() -> Result<String, QemuError> {
     find("qemu-img")
 }
 
-/// What is worth trying for a guest, best first. That KVM is there does not say that it
-/// works: what an earlier start found out is remembered until the kernel
-/// changes.
+/// Returns the accelerations to try, best first. KVM may exist and not work. So
+/// locald stores a failure of KVM until the kernel changes.
 pub(super) fn accelerations(folder: &MachineFolder, guest: Architecture) -> Vec<Acceleration> {
     let known = fs_err::read_to_string(folder.acceleration()).unwrap_or_default();
     if guest != Architecture::own() || !is_usable(KVM) || known == broken_kvm() {
@@ -78,9 +77,9 @@ pub(super) fn accelerations(folder: &MachineFolder, guest: Architecture) -> Vec<
     vec![Acceleration::Kvm, Acceleration::Emulation]
 }
 
-/// Remembers that KVM does not work.
+/// Records that KVM does not work.
 pub(super) fn note_broken_kvm(folder: &MachineFolder) {
-    // Otherwise it is tried once more.
+    // If the write fails, the next start tries KVM again.
     let _ = fs_err::write(folder.acceleration(), broken_kvm());
 }
 
@@ -92,14 +91,14 @@ fn broken_kvm() -> String {
     )
 }
 
-/// The certificates that this system trusts.
+/// Returns the file with the certificates that this system trusts.
 pub(super) fn certificates() -> Option<PathBuf> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let known = CERTIFICATES.iter().map(PathBuf::from);
     named.into_iter().chain(known).find(|path| path.is_file())
 }
 
-/// The checks of `vm doctor`.
+/// Runs the checks of `vm doctor`.
 pub(super) fn checks(folder: &MachineFolder, guest: Option<&GuestImage>) -> Vec<Check> {
     let program = |program: &'static str| match find(program) {
         Ok(path) => Check::good(program, path),

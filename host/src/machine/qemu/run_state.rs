@@ -10,12 +10,13 @@ use super::QemuError;
 use super::folder::{LISTENS, MachineFolder, SWITCHED_OFF};
 use crate::platform::state_file;
 
-/// The lock that everybody holds who belongs to a running machine.
+/// The lock file that every process of a running machine holds.
 pub(super) const ALIVE: &str = "alive.lock";
-/// Processes that were killed are gone in this time.
+/// Killed processes disappear within this time.
 const DEATH: Duration = Duration::from_secs(10);
 
-/// The processes of a run; only of use while the lock is held.
+/// The processes of a run. The process ids are valid only while a process holds
+/// the lock.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Processes {
     pub(super) supervisor: u32,
@@ -23,22 +24,22 @@ pub(super) struct Processes {
     pub(super) vsock: Option<u32>,
 }
 
-/// How a run ended, as its supervisor saw it.
+/// How a run ended, as its supervisor reports it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) how: String,
 }
 
-/// What is known without asking the agent.
+/// The state of a run, as far as it is known without the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunState {
     /// Nothing runs.
     None,
-    /// The agent does not listen yet.
+    /// The machine runs, and the agent does not listen yet.
     Starting,
-    /// Somebody has stopped QEMU.
+    /// A signal has stopped QEMU.
     Suspended { qemu: Pid },
-    /// The agent listens, or did.
+    /// The agent has started to listen.
     Running,
 }
 
@@ -72,7 +73,7 @@ impl MachineFolder {
         self.read("run/processes.json").unwrap_or_default()
     }
 
-    /// Waits until nothing runs.
+    /// Waits until no process of the machine runs.
     pub(super) async fn dead(&self) -> Result<(), QemuError> {
         let path = self.run().join(ALIVE);
         if !path.exists() {
@@ -86,7 +87,7 @@ impl MachineFolder {
             .map_err(QemuError::io(step))
     }
 
-    /// Ends whatever runs, at once.
+    /// Kills all processes of the machine.
     pub(super) async fn kill(&self) -> Result<(), QemuError> {
         if !self.is_alive() {
             return Ok(());
@@ -95,7 +96,7 @@ impl MachineFolder {
         let all = [processes.qemu, processes.vsock, Some(processes.supervisor)];
         for pid in all.into_iter().flatten().filter_map(process) {
             if self.is_ours(pid) {
-                // One that has just ended is no error.
+                // The process may have ended meanwhile.
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
@@ -105,21 +106,22 @@ impl MachineFolder {
         }
     }
 
-    /// Whether a process works in this machine's folder: its number may have
-    /// been given to another.
+    /// Whether a process works in this machine's folder. The system may have
+    /// given its id to another process.
     fn is_ours(&self, pid: Pid) -> bool {
         let cwd = fs_err::read_link(format!("/proc/{pid}/cwd"));
         let run = fs_err::canonicalize(self.run());
         matches!((cwd, run), (Ok(cwd), Ok(run)) if cwd == run)
     }
 
-    /// That the user ended the machine is no crash.
+    /// Records that the user killed the machine, so that it does not count as a
+    /// crash.
     pub(super) fn note_killed(&self) -> Result<(), QemuError> {
         self.forget("run/processes.json")?;
         self.forget("run/end.json")
     }
 
-    /// Why the last run ended, if it was not asked to.
+    /// Returns why the last run ended, if that was not a shutdown.
     pub(super) fn end(&self) -> Option<QemuError> {
         if self.console_says(SWITCHED_OFF) {
             return None;
@@ -127,20 +129,20 @@ impl MachineFolder {
         if let Some(End { how }) = self.read("run/end.json") {
             return Some(QemuError::Crashed { how });
         }
-        // A supervisor that ends removes this file.
+        // The supervisor removes this file when it ends.
         let how = "it was killed together with its supervisor".to_owned();
         self.read::<Processes>("run/processes.json")
             .map(|_| QemuError::Crashed { how })
     }
 
-    /// Removes a file that may not be there.
+    /// Removes a file. A missing file is not an error.
     pub(super) fn forget(&self, name: &str) -> Result<(), QemuError> {
         let path = self.root().join(name);
         state_file::remove(&path).map_err(QemuError::io(format!("remove {}", path.display())))
     }
 }
 
-/// Lets a stopped process go on.
+/// Resumes a stopped process.
 pub(super) fn resume(qemu: Pid) -> Result<(), QemuError> {
     kill_process(qemu, Signal::CONT)
         .map_err(|error| QemuError::io("let the machine go on")(error.into()))
@@ -150,10 +152,11 @@ fn process(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-/// The letter of `/proc/PID/stat`.
+/// Returns the state letter of `/proc/PID/stat`.
 fn state(pid: Pid) -> Option<char> {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name may hold anything: what follows it is plain.
+    // The program's name may contain spaces and parentheses, so start after the
+    // last parenthesis.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.trim_start().chars().next()
 }

@@ -17,15 +17,15 @@ use crate::machine::step::Steps;
 use crate::output::Printer;
 use crate::settings::Shape;
 
-/// A guest that the processor runs listens in this time.
+/// A guest with KVM listens within this time.
 const KVM: Duration = Duration::from_secs(20);
-/// One that QEMU emulates, on a busy system.
+/// An emulated guest listens within this time, on a busy system too.
 const EMULATION: Duration = Duration::from_secs(90);
-/// Said by the guest when its kernel has started.
+/// The guest's message when its kernel has started.
 const KERNEL: &str = "locald: modules";
 
-/// Starts the machine, unless somebody else has started it meanwhile; returns
-/// when its agent listens.
+/// Starts the machine, unless another process has started it meanwhile. Returns
+/// when the agent listens.
 pub(super) async fn start(
     folder: &MachineFolder,
     shape: &Shape,
@@ -36,7 +36,7 @@ pub(super) async fn start(
     let _lock = folder.lock(waiting).await?;
     match folder.run_state() {
         RunState::Running | RunState::Suspended { .. } => return Ok(()),
-        // Who started it is gone: the guest goes on.
+        // The process that started the machine has ended. The guest continues.
         RunState::Starting => return listen(folder, EMULATION, LISTENS).await,
         RunState::None => {}
     }
@@ -101,7 +101,8 @@ impl Start<'_> {
         self.printer.note(&text);
     }
 
-    /// Everything that a run needs, and nothing that an earlier one left.
+    /// Writes everything that a run needs, and removes the files of earlier
+    /// runs.
     fn prepare(&self, transport: Transport) -> Result<(), QemuError> {
         let folder = self.folder;
         folder.create()?;
@@ -147,7 +148,7 @@ impl Start<'_> {
     }
 }
 
-/// Waits for words on the console.
+/// Waits until the console shows `words`.
 async fn listen(
     folder: &MachineFolder,
     time: Duration,
@@ -169,13 +170,13 @@ async fn listen(
     }
 }
 
-/// The last words of whoever had something to say.
+/// Returns the last lines of all logs.
 fn words_of(folder: &MachineFolder) -> Vec<String> {
     let logs = ["supervisor.log", "vhost.log", "qemu.log", "serial.log"];
     logs.into_iter().flat_map(|log| folder.tail(log)).collect()
 }
 
-/// Makes the data disk, or makes it larger.
+/// Makes the data disk, or grows it.
 fn data_disk(folder: &MachineFolder, shape: &Shape) -> Result<(), QemuError> {
     let disk = folder.disk();
     if !disk.exists() {
@@ -191,7 +192,8 @@ fn data_disk(folder: &MachineFolder, shape: &Shape) -> Result<(), QemuError> {
     Ok(())
 }
 
-/// Bytes that a qcow2 file shows: QEMU, docs/interop/qcow2.txt.
+/// Reads the virtual size of a qcow2 file, in bytes (QEMU,
+/// docs/interop/qcow2.txt).
 fn virtual_size(disk: &Path) -> Result<u64, QemuError> {
     use std::io::Read as _;
     let mut header = [0; 32];

@@ -19,11 +19,11 @@ use crate::platform::state_file;
 
 /// The hidden first argument; the second is the folder of the run.
 const WORD: &str = "__locald-qemu";
-/// What the supervisor is to start.
+/// The file with the configuration of the run.
 pub(super) const RUN_CONFIG: &str = "plan.json";
 /// The socket between QEMU and its vsock device.
 pub(super) const DEVICE_SOCKET: &str = "vhost.sock";
-/// The device makes its socket in this time.
+/// `vhost-device-vsock` makes its socket within this time.
 const DEVICE: Duration = Duration::from_secs(5);
 
 /// A program and its arguments.
@@ -33,10 +33,10 @@ pub(super) struct ChildCommand {
     pub(super) arguments: Vec<String>,
 }
 
-/// What a run consists of.
+/// The programs of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunConfig {
-    /// Where the kernel has no vsock device of its own.
+    /// Present if the kernel has no vsock device.
     pub(super) device: Option<ChildCommand>,
     pub(super) qemu: ChildCommand,
 }
@@ -52,13 +52,14 @@ pub(super) fn spawn(run: &Path) -> io::Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log.into_parts().0)
-        // Ctrl-C ends who started the machine, not the machine.
+        // Ctrl-C must end only the command that starts the machine.
         .process_group(0);
-    // It is nobody's child when this process has ended.
+    // The supervisor outlives this process, so nothing waits for it here.
     command.spawn().map(drop)
 }
 
-/// Supervises, when this process was started for that. Returns whether it was.
+/// Supervises a run, if this process was started for that. Returns whether it
+/// did.
 pub(crate) fn dispatch() -> bool {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|word| word != WORD) {
@@ -68,19 +69,20 @@ pub(crate) fn dispatch() -> bool {
         return true;
     };
     let how = supervise(Path::new(&run)).unwrap_or_else(|error| error.to_string());
-    // The folder may be gone.
+    // The folder may have been removed.
     let _ = state_file::write(&Path::new(&run).join("end.json"), &End { how });
     let _ = fs_err::remove_file(Path::new(&run).join("processes.json"));
     true
 }
 
-/// Returns how the run ended.
+/// Supervises a run. Returns how it ended.
 fn supervise(run: &Path) -> io::Result<String> {
-    // Without a terminal there is no hangup.
+    // Without a terminal, the supervisor receives no SIGHUP.
     let _ = rustix::process::setsid();
     let lock = state_file::open_lock(&run.join(ALIVE))?;
     lock.lock()?;
-    // Children hold the lock, too: the machine lives as long as one of them.
+    // The children inherit the lock: the machine runs as long as one of them
+    // does.
     rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())?;
     let config: RunConfig = serde_json::from_slice(&fs_err::read(run.join(RUN_CONFIG))?)?;
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
@@ -106,7 +108,7 @@ fn supervise(run: &Path) -> io::Result<String> {
     wait(qemu, device, &watch, || is_file(&lock, &run.join(ALIVE)))
 }
 
-/// A child that ends with its guard.
+/// A child that dies when this is dropped.
 struct Guarded(Child);
 
 impl Drop for Guarded {
@@ -148,8 +150,8 @@ fn await_socket(run: &Path, watch: &impl std::os::fd::AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until one of the processes ends, or the folder is not theirs any
-/// more.
+/// Waits until a process ends, or until the folder is removed or replaced.
+/// Returns the reason.
 fn wait(
     mut qemu: Guarded,
     mut device: Option<Guarded>,
@@ -189,7 +191,7 @@ fn descriptor(child: &Guarded) -> io::Result<std::os::fd::OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-/// What changed does not matter, only that something did.
+/// Discards the events of the watch: any event has the same effect.
 fn drain(watch: &impl std::os::fd::AsFd) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {

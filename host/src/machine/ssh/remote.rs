@@ -5,21 +5,22 @@ use protocol::build_id::Architecture;
 
 use crate::machine::agent_file::AgentFile;
 
-/// Below the home directory.
+/// The folder of agents, below the home directory.
 const AGENTS: &str = "$HOME/.cache/locald/agents";
 /// Removes all agents.
 pub(super) const REMOVE: &str = "rm -rf \"$HOME/.cache/locald/agents\"";
-/// What [`start`] says when it is about to execute the agent.
+/// The output of [`start`] before it executes the agent.
 const READY: &str = "locald: ready";
-/// What it says when there is none, followed by what `uname` says.
+/// The output of [`start`] if the agent is missing. The output of `uname`
+/// follows.
 const MISSING: &str = "locald: missing ";
 
-/// The first words of [`start`].
+/// The first line that [`start`] prints.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Greeting {
-    /// The agent speaks from now on.
+    /// The agent runs, and the protocol starts.
     Ready,
-    /// It is not there.
+    /// The agent is missing.
     Missing {
         /// `Linux x86_64`
         system: String,
@@ -33,7 +34,7 @@ impl Greeting {
             return Some(Self::Ready);
         }
         let system = line.strip_prefix(MISSING)?;
-        // What goes into messages has an end.
+        // Limit the text, because it goes into a message.
         let system = system
             .chars()
             .filter(|c| !c.is_control())
@@ -43,14 +44,14 @@ impl Greeting {
     }
 }
 
-/// Whether an agent is for such a system.
+/// Whether an agent runs on a system, as `uname` describes it.
 pub(super) fn runs_on(agent: &AgentFile, system: &str) -> bool {
     patterns(agent.architecture)
         .split('|')
         .any(|it| it == system.replace(' ', "-"))
 }
 
-/// What `uname -s` and `uname -m` say on the machines of an architecture.
+/// Returns shell patterns of `uname -s` and `uname -m` for an architecture.
 const fn patterns(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "Linux-x86_64",
@@ -58,17 +59,17 @@ const fn patterns(architecture: Architecture) -> &'static str {
     }
 }
 
-/// A build's name as one of a directory.
+/// Returns the name of a build as a directory's name.
 fn directory(agent: &AgentFile) -> String {
     agent.build.replace('/', "-")
 }
 
-/// What the agent is to the machine.
+/// The agent's role on the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AgentScope {
-    /// One of this host, with the rights of who logs in.
+    /// An agent of this host only, with the rights of the ssh user.
     OwnAgent,
-    /// The machine's, with all rights.
+    /// The machine's own agent, as root.
     MachinesAgent,
 }
 
@@ -76,7 +77,7 @@ impl AgentScope {
     fn command(self) -> &'static str {
         match self {
             Self::OwnAgent => "exec \"$a\" stdio",
-            // The address by which lima's guests reach their host's loopback.
+            // lima's guests reach their host's loopback at this address.
             Self::MachinesAgent => {
                 "exec sudo -n env LOCALD_LOOPBACK_OF_HOST=192.168.5.2 \"$a\" join"
             }
@@ -84,7 +85,8 @@ impl AgentScope {
     }
 }
 
-/// Executes the agent that fits the machine, or says that it is not there.
+/// Returns a script that executes the matching agent, or reports that it is
+/// missing.
 pub(super) fn start(agents: &[AgentFile], scope: AgentScope) -> String {
     let case = |agent: &AgentFile| {
         let patterns = patterns(agent.architecture);
@@ -99,8 +101,9 @@ pub(super) fn start(agents: &[AgentFile], scope: AgentScope) -> String {
     )
 }
 
-/// Stores what comes on standard input as an agent: in one step, and only when
-/// all of it has come. Agents that nobody has used for a month go.
+/// Returns a script that stores its standard input as an agent, in one step,
+/// after all `size` bytes have arrived. It also removes agents that were not
+/// used for a month.
 pub(super) fn store(agent: &AgentFile, size: u64) -> String {
     let build = directory(agent);
     format!(
@@ -112,13 +115,13 @@ pub(super) fn store(agent: &AgentFile, size: u64) -> String {
     )
 }
 
-/// A script as the one argument that any login shell hands to `sh`.
+/// Quotes a script as one argument of `sh`, for any login shell.
 pub(super) fn quote(script: &str) -> String {
     debug_assert!(!script.contains(['\'', '\n']));
     format!("exec sh -c '{script}'")
 }
 
-/// A word that a shell takes as it is.
+/// Quotes a word for a shell.
 pub(super) fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -140,7 +143,7 @@ mod tests {
         }
     }
 
-    /// Runs a script as sshd would.
+    /// Runs a script as sshd does.
     fn run(script: &str, home: &std::path::Path, input: &[u8]) -> Output {
         let mut command = Command::new("sh");
         command.arg("-c").arg(quote(script)).env("HOME", home);

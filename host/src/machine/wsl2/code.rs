@@ -2,7 +2,7 @@
 //! the number of an `HRESULT` that WSL has no name for. wslservice.idl lists
 //! most of them.
 
-/// What WSL complains about.
+/// An error of WSL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     DistributionNotFound,
@@ -66,7 +66,7 @@ impl Code {
         }
     }
 
-    /// What to do about it.
+    /// Returns the hint for the error.
     pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::DistributionNotFound => "`locald vm start` makes the machine",

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::WslError;
 
-/// The file's name.
+/// The name of the file.
 const FILE: &str = "wsl.tar.gz";
-/// The variable that names another folder of guests.
+/// The environment variable with another folder of guests.
 const VARIABLE: &str = "LOCALD_GUEST";
 
-/// The file in the folder that the environment or the configuration names,
-/// else the one that comes with locald.
+/// Finds the root file system. Precedence: the folder of the environment, that
+/// of the configuration, locald's own.
 pub(super) fn root_file_system(configured: Option<&Path>) -> Result<PathBuf, WslError> {
     let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
     let named = named.map(PathBuf::from).or(configured.map(Path::to_owned));

@@ -18,7 +18,7 @@ pub(super) async fn checks(guest: Option<&Path>) -> Vec<Check> {
         let version = program.run(&["--version"], STATUS_TIMEOUT).await;
         checks.push(match version {
             Ok(said) => check("version of WSL", Ok(first_line(&said))),
-            // The one that comes with Windows does not know the question.
+            // The WSL that Windows itself contains does not know this option.
             Err(error @ WslError::Refused { .. }) => Check {
                 verdict: Verdict::Degraded,
                 remedy: Some("`wsl --update`".to_owned()),

@@ -11,41 +11,42 @@ use crate::connection::agent::AgentError;
 use crate::machine::agent_file::AgentFileError;
 use crate::machine::colon;
 
-/// The machine cannot be used.
+/// Why the machine cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WslError {
-    /// Windows without WSL, or no Windows.
+    /// WSL is not installed, or this system is not Windows.
     #[error("wsl.exe is not installed")]
     NoProgram,
-    /// It is there and cannot be started.
+    /// The system cannot execute wsl.exe.
     #[error("wsl.exe cannot be started")]
     Start(#[source] io::Error),
-    /// Nothing comes.
+    /// wsl.exe did not answer in time.
     #[error("{what} did not answer within {} seconds", time.as_secs())]
     Silent { what: &'static str, time: Duration },
-    /// WSL says no.
+    /// wsl.exe failed.
     #[error("wsl.exe {task} failed{}", colon(said))]
     Refused {
         task: String,
         code: Code,
         said: String,
     },
-    /// A program in the distribution has failed.
+    /// A program in the distribution failed.
     #[error("{program} failed in the machine{}", colon(said))]
     Inside { program: String, said: String },
-    /// No root file system came with this locald.
+    /// This locald has no root file system.
     #[error("there is no {}, the machine's root file system", .0.display())]
     NoRoot(PathBuf),
-    /// WSL takes no such path.
+    /// WSL accepts Unicode paths only.
     #[error("the path {} is not Unicode", .0.display())]
     Path(PathBuf),
-    /// The distribution's agent is of no use, and there is no other.
+    /// The distribution's agent does not work, and this locald has no other
+    /// one.
     #[error("the machine's agent does not answer, and no other came with this locald")]
     NoAgent,
-    /// It was replaced, to no effect.
+    /// The replaced agent is still the old one.
     #[error("the machine still has the agent {found} after it was replaced")]
     OtherAgent { found: String },
-    /// A step on this side.
+    /// A step on this system failed.
     #[error("cannot {step}")]
     Io {
         step: &'static str,
@@ -63,7 +64,7 @@ impl WslError {
         move |source| Self::Io { step, source }
     }
 
-    /// What to do about it, where something can be done.
+    /// Returns the hint for the error.
     pub(super) fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoProgram => {

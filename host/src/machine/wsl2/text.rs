@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-/// Text, whichever encoding it has.
+/// Decodes bytes as UTF-16 or UTF-8.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let bytes = bytes.strip_prefix(b"\xff\xfe").unwrap_or(bytes);
     let text = if is_utf16(bytes) {
@@ -18,24 +18,24 @@ pub(super) fn decode(bytes: &[u8]) -> String {
     text.replace('\r', "")
 }
 
-/// No text in UTF-8 has NUL; in UTF-16 any space or digit has.
+/// Text in UTF-8 has no NUL. Text in UTF-16 has one in each space and digit.
 fn is_utf16(bytes: &[u8]) -> bool {
     bytes.len().is_multiple_of(2) && bytes.contains(&0)
 }
 
-/// The code of an error: the last part of `Wsl/…/CODE`. The words around it
-/// depend on the language of Windows.
+/// Finds the code of an error: the last part of `Wsl/…/CODE`. The words around
+/// it depend on the language of Windows.
 pub(super) fn code(said: &str) -> Option<&str> {
     let start = said.rfind("Wsl/")?;
     let code = said[start..].split_whitespace().next()?;
     code.rsplit('/').next()
 }
 
-/// What a person should read: all but the line with the code.
+/// Returns the text of a message without the line that has the code.
 pub(super) fn message(said: &str) -> String {
     let lines = said.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.contains("Wsl/"));
-    // What goes into messages has an end.
+    // Limit the text, because it goes into a message.
     lines
         .collect::<Vec<_>>()
         .join(" ")
@@ -44,13 +44,13 @@ pub(super) fn message(said: &str) -> String {
         .collect()
 }
 
-/// Names of `wsl --list --quiet`.
+/// Parses the output of `wsl --list --quiet`.
 pub(super) fn names(said: &str) -> HashSet<String> {
     said.lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// The bytes of `/: 12 GiB (12884901888 bytes) trimmed`, or of busybox's
-/// `/: 12884901888 bytes trimmed`.
+/// Parses the number of bytes in `/: 12 GiB (12884901888 bytes) trimmed`, or
+/// busybox's `/: 12884901888 bytes trimmed`. Returns 0 for other text.
 pub(super) fn trimmed(said: &str) -> u64 {
     let Some((before, _)) = said.split_once(" bytes") else {
         return 0;

@@ -16,13 +16,15 @@ pub(super) struct UsageLock {
 }
 
 impl UsageLock {
-    /// Together with others, once nobody is [`alone`](Self::alone) there.
+    /// Takes the lock, shared. Waits while another command holds it
+    /// [`alone`](Self::alone).
     pub(super) async fn share(folder: &Path) -> Result<Self, WslError> {
         let file = open(folder)?;
         blocking(move || file.lock_shared().map(|()| file)).await
     }
 
-    /// Without others. `waiting` is told when there are some.
+    /// Takes the lock, exclusively. Calls `waiting` if another command holds
+    /// it.
     pub(super) async fn alone(folder: &Path, waiting: impl FnOnce()) -> Result<Self, WslError> {
         let file = open(folder)?;
         match file.try_lock() {
@@ -33,7 +35,7 @@ impl UsageLock {
         blocking(move || file.lock().map(|()| file)).await
     }
 
-    /// Whether others are there now.
+    /// Whether another command holds the lock.
     pub(super) fn is_shared(folder: &Path) -> Result<bool, WslError> {
         match open(folder)?.try_lock() {
             Ok(()) => Ok(false),

@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::{Code, NAME, WslError, text};
 use crate::machine::spawn;
 
-/// The program.
+/// The path of `wsl.exe`.
 #[derive(Debug)]
 pub(super) struct WslExe(PathBuf);
 
@@ -26,20 +26,21 @@ impl WslExe {
         &self.0
     }
 
-    /// Does something with distributions; returns what it says.
+    /// Runs wsl.exe with options that manage distributions. Returns its output.
     pub(super) async fn run(&self, arguments: &[&str], time: Duration) -> Result<String, WslError> {
         let mut command = self.command();
         command.args(arguments).stdin(Stdio::null());
         let output = output(command, time).await?;
         let said = text::decode(&output.stdout) + &text::decode(&output.stderr);
-        // A list without entries is a failure for some versions of WSL.
+        // Some versions of WSL fail if a list has no entries.
         if output.status.success() || (text::code(&said).is_none() && arguments[0] == "--list") {
             return Ok(said);
         }
         Err(refused(arguments[0], &said))
     }
 
-    /// Names of distributions, all or those of a kind.
+    /// Returns the names of distributions. `kind` holds options of `wsl --list`
+    /// that select some of them, such as `--running`.
     pub(super) async fn names(
         &self,
         kind: &[&str],
@@ -55,7 +56,7 @@ impl WslExe {
         }
     }
 
-    /// Runs a program in the distribution, as root; returns its output.
+    /// Runs a program in the distribution as root. Returns its output.
     pub(super) async fn execute(
         &self,
         program: &[&str],
@@ -64,7 +65,7 @@ impl WslExe {
         self.execute_with(program, Stdio::null(), time).await
     }
 
-    /// The same with an input.
+    /// Runs a program with an input, like [`execute`](Self::execute).
     pub(super) async fn execute_with(
         &self,
         program: &[&str],
@@ -88,7 +89,7 @@ impl WslExe {
         })
     }
 
-    /// A program in the distribution, with our standard streams.
+    /// Returns a command that runs a program in the distribution, as root.
     pub(super) fn inside(&self, program: &[&str]) -> Command {
         let mut command = self.command();
         let arguments = ["-d", NAME, "-u", "root", "--cd", "/", "--exec"];
@@ -99,7 +100,7 @@ impl WslExe {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.env("WSL_UTF8", "1");
-        // Nothing of this console's is handed to Linux.
+        // Pass no variables of this console to Linux.
         command.env("WSLENV", OsString::new());
         spawn::in_own_group(&mut command);
         command
@@ -130,7 +131,7 @@ fn refused(task: &str, said: &str) -> WslError {
     }
 }
 
-/// A path as an argument.
+/// Returns a path as an argument. Fails if it is not Unicode.
 pub(super) fn text(path: &Path) -> Result<&str, WslError> {
     path.to_str().ok_or_else(|| WslError::Path(path.to_owned()))
 }
