@@ -58,21 +58,21 @@ use screen::Screen;
 use shared::Shared;
 use style::Style;
 
-/// How much people want to read.
+/// How much locald prints for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// Errors and the answer.
+    /// Errors and the result.
     Quiet,
-    /// What matters.
+    /// Also progress, notes and warnings.
     Normal,
-    /// All output of all phases.
+    /// Also the full output of all phases.
     Verbose,
 }
 
-/// How the output looks, as the command line has it.
+/// The output options of the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutputOptions {
-    /// Whether a program reads it.
+    /// Whether to print JSON for programs.
     pub(crate) json: bool,
     pub(crate) detail: Detail,
     pub(crate) colour: Colour,
@@ -81,13 +81,13 @@ pub(crate) struct OutputOptions {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Colour {
-    /// As `NO_COLOR`, `CLICOLOR_FORCE` and their like say.
+    /// By the terminal, `NO_COLOR`, `CLICOLOR_FORCE` and similar variables.
     Auto,
     Always,
     Never,
 }
 
-/// Writes for people or for programs.
+/// Prints for people or for programs.
 pub(crate) struct Printer {
     audience: Audience,
     out: Shared,
@@ -95,7 +95,7 @@ pub(crate) struct Printer {
     started: Instant,
 }
 
-/// Whom the printer speaks to.
+/// The kind of reader.
 enum Audience {
     People(Box<People>),
     Programs(json::JsonReporter),
@@ -105,13 +105,13 @@ struct People {
     reporter: HumanReporter,
     detail: Detail,
     style: Style,
-    /// Of what goes to standard output.
+    /// The style of standard output.
     out_style: Style,
     screen: Screen,
 }
 
 impl Printer {
-    /// A printer for this process's standard streams.
+    /// Makes the printer of this process's standard streams.
     pub(crate) fn new(options: OutputOptions) -> Self {
         let detail = options.detail;
         let style = Style::new(wants_colour(options.colour, &io::stderr()));
@@ -150,22 +150,22 @@ impl Printer {
         }
     }
 
-    /// Where the output of phases is kept as well.
+    /// Writes the output of phases to a log file, too.
     pub(crate) fn log_to(&mut self, path: PathBuf) {
         self.log = Log::at(path);
     }
 
-    /// Since the printer was made.
+    /// Returns the time since the printer was made.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Whether a program reads what is told.
+    /// Whether the output is JSON for programs.
     pub(crate) fn is_for_programs(&self) -> bool {
         matches!(self.audience, Audience::Programs(_))
     }
 
-    /// How much is to be told.
+    /// Returns how much locald prints.
     pub(crate) fn detail(&self) -> Detail {
         match &self.audience {
             Audience::People(people) => people.detail,
@@ -173,17 +173,17 @@ impl Printer {
         }
     }
 
-    /// Text of locald's own, as it is: help, scripts.
+    /// Prints text of locald's own without changes: help, scripts.
     pub(crate) fn text(&mut self, text: &str) {
         self.out.text(text);
     }
 
-    /// A command ends because its user wants so.
+    /// Reports that the user stopped the command.
     pub(crate) fn stopped(&mut self) {
         self.failure(&Failure::new(FailureKind::Cancelled, "stopped"));
     }
 
-    /// Tells what the agent says about its work.
+    /// Prints an event of the agent.
     pub(crate) fn event(&mut self, event: &Event) {
         let now = self.started.elapsed();
         if let Event::PhaseStarted(phase) = event {
@@ -206,7 +206,7 @@ impl Printer {
         }
     }
 
-    /// Tells what a phase writes.
+    /// Prints output of a phase.
     pub(crate) fn output(&mut self, channel: Channel, bytes: &[u8]) {
         let now = self.started.elapsed();
         let log = &mut self.log;
@@ -224,7 +224,7 @@ impl Printer {
         }
     }
 
-    /// Time has passed: live lines may have to be drawn again.
+    /// Updates the live lines, which show times.
     pub(crate) fn tick(&mut self) {
         let now = self.started.elapsed();
         if let Audience::People(people) = &mut self.audience {
@@ -232,7 +232,7 @@ impl Printer {
         }
     }
 
-    /// Something that people should know, and that is nothing to worry about.
+    /// Prints a message that needs no action.
     pub(crate) fn note(&mut self, message: &str) {
         match &mut self.audience {
             Audience::People(people) if people.detail == Detail::Quiet => {}
@@ -241,7 +241,7 @@ impl Printer {
         }
     }
 
-    /// A step of a machine's start is done.
+    /// Prints a finished step of a machine's start.
     pub(crate) fn machine_step(&mut self, step: &StartStep) {
         match &mut self.audience {
             Audience::People(people) if people.detail == Detail::Quiet => {}
@@ -263,7 +263,7 @@ impl Printer {
         }
     }
 
-    /// Something that people should know, and perhaps mend.
+    /// Prints a warning, with a hint if there is one.
     pub(crate) fn warning(&mut self, message: &str, hint: Option<&str>) {
         self.event(&Event::Warning {
             message: message.to_owned(),
@@ -271,7 +271,7 @@ impl Printer {
         });
     }
 
-    /// What a command was asked for.
+    /// Prints the result of a command to standard output.
     pub(crate) fn answer(&mut self, answer: &Answer) {
         let lines = match &self.audience {
             Audience::Programs(_) => return write_json(&self.out, answer.json()),
@@ -281,8 +281,8 @@ impl Printer {
         self.out.lines(&lines);
     }
 
-    /// Why a command failed. An error never folds: a phase that failed is
-    /// shown in full.
+    /// Prints the failure of a command. It includes the full output of a failed
+    /// phase.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let log = &mut self.log;
         match &mut self.audience {
@@ -303,8 +303,9 @@ impl Printer {
         }
     }
 
-    /// Whether all that was to be said is written: a script that reads half of
-    /// it must not believe that this was all.
+    /// Checks that standard output took everything. A script that reads an
+    /// incomplete output must notice that from the exit code. Returns the exit
+    /// code of the failure.
     pub(crate) fn finish(self) -> Result<(), u8> {
         let Some(error) = self.out.error() else {
             return Ok(());
@@ -322,7 +323,7 @@ impl Printer {
         Err(exit_code::of(failure.kind))
     }
 
-    /// What hides live lines while a shell has the terminal.
+    /// Returns a handle that hides the live lines, for job control.
     pub(crate) fn live_lines(&self) -> LiveLines {
         match &self.audience {
             Audience::People(people) => people.screen.live_lines(),
@@ -330,7 +331,8 @@ impl Printer {
         }
     }
 
-    /// Takes live lines away, before somebody else writes to the terminal.
+    /// Removes the live lines, so that another program can write to the
+    /// terminal.
     pub(crate) fn clear(&mut self) {
         if let Audience::People(people) = &mut self.audience {
             people.screen.clear();
@@ -358,7 +360,8 @@ impl People {
     }
 }
 
-/// As `NO_COLOR`, `CLICOLOR_FORCE` and their like say, when nobody chose.
+/// Whether a stream gets colours. `Auto` follows the terminal, `NO_COLOR`,
+/// `CLICOLOR_FORCE` and similar variables.
 fn wants_colour(choice: Colour, stream: &impl anstream::stream::RawStream) -> bool {
     match choice {
         Colour::Always => true,
@@ -368,13 +371,13 @@ fn wants_colour(choice: Colour, stream: &impl anstream::stream::RawStream) -> bo
 }
 
 fn write_json(out: &Shared, json: impl serde::Serialize) {
-    // Types of ours always serialise.
+    // Serialising these types cannot fail.
     if let Ok(text) = serde_json::to_string(&json) {
         out.line(&text);
     }
 }
 
-/// After the export nothing of a build can fail but its publication.
+/// Whether the build is complete. After the export, only the upload can fail.
 fn is_end_of_build(event: &Event) -> bool {
     matches!(
         event,

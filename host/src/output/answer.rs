@@ -17,12 +17,13 @@ use crate::export::{ExportTarget, Tool};
 use crate::report::{MachineReport, Statuses};
 use crate::settings::Shape;
 
-/// The answer of a command: it goes to standard output.
+/// The result of a command. It goes to standard output.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Built {
         built: Built,
-        /// The builder, and why it is that one, unless somebody named it.
+        /// The builder and the source of that setting. Absent if the project or
+        /// the command line names the builder.
         builder: Option<String>,
         elapsed: Duration,
     },
@@ -94,12 +95,12 @@ pub(crate) enum Answer {
     Services(Statuses),
     ServicesStopped(Vec<String>),
     ServicesRestarted(Vec<String>),
-    /// Files and what is in them.
+    /// Paths of log files, and their content.
     Logs(Vec<(PathBuf, String)>),
 }
 
 impl Answer {
-    /// For programs.
+    /// Returns the result as JSON.
     #[expect(clippy::too_many_lines, reason = "a plain table")]
     pub(super) fn json(&self) -> Value {
         match self {
@@ -193,7 +194,7 @@ impl Answer {
         }
     }
 
-    /// For people.
+    /// Returns the result as lines for people.
     pub(super) fn lines(&self, detail: Detail, style: Style) -> Vec<String> {
         if detail == Detail::Quiet {
             return self.quiet_lines();
@@ -221,7 +222,7 @@ impl Answer {
         }
     }
 
-    /// What a script would want to read.
+    /// Returns the lines of `--quiet`: the values that a script needs.
     fn quiet_lines(&self) -> Vec<String> {
         let line = match self {
             Self::Built { built, .. } => &built.digest,
@@ -238,7 +239,7 @@ impl Answer {
         vec![clean(line)]
     }
 
-    /// The answers that are one sentence.
+    /// Returns the text of a result that is one sentence.
     fn sentence(&self) -> String {
         match self {
             Self::Tagged { old, new, .. } => format!("{old} is now {new}, too"),

@@ -7,8 +7,8 @@ use super::log::Log;
 use super::{Audience, Printer, json};
 
 impl Printer {
-    /// Another printer for the same streams, for what goes on at the same time.
-    /// Phases that end well leave no line there.
+    /// Makes a printer of the same streams for a background task. A successful
+    /// phase leaves no line there.
     pub(crate) fn background(&self) -> Self {
         let audience = match &self.audience {
             Audience::People(people) => Audience::people(

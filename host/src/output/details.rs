@@ -6,8 +6,8 @@ use super::measure::{bytes, counted};
 use super::sanitise::clean;
 use super::style::Style;
 
-/// An image's names and documents (OCI image specification, "Image Manifest"
-/// and "Image Configuration").
+/// The names and documents of an image (OCI image specification, "Image
+/// Manifest" and "Image Configuration").
 #[derive(Debug)]
 pub(crate) struct ImageDetails {
     pub(crate) digest: String,
@@ -67,7 +67,7 @@ impl ImageDetails {
         lines
     }
 
-    /// How many layers the image has.
+    /// Returns the number of layers.
     pub(crate) fn layers(&self) -> usize {
         self.manifest["layers"].as_array().map_or(0, Vec::len)
     }
@@ -80,7 +80,7 @@ impl ImageDetails {
             .fold(0, u64::saturating_add)
     }
 
-    /// A label that holds a document of the lifecycle's (CNB platform
+    /// Parses a label that holds a JSON document of the lifecycle (CNB platform
     /// specification, "Labels").
     fn label(&self, name: &str) -> Value {
         let text = self.config["config"]["Labels"][name].as_str();
@@ -126,7 +126,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A text or a list of them.
+/// Returns the texts of a JSON string or array.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],

@@ -17,25 +17,25 @@ use super::style::Style;
 use super::transfer::{TransferMessage, Transfers};
 use super::warnings::Warnings;
 
-/// A phase shorter than this needs no time behind its heading.
+/// A phase that took less time has no time after its heading.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
-/// How the lifecycle begins its last line when it fails.
+/// The start of the lifecycle's last line when it fails.
 const LAST_WORDS: &str = "ERROR: failed to ";
 
-/// The state of a request, as people see it.
+/// The state of a request's output for people.
 #[derive(Debug)]
 pub(super) struct HumanReporter {
     detail: Detail,
     style: Style,
-    /// Whether there are live lines.
+    /// Whether there are live lines, into which output folds.
     folds: bool,
-    /// Whether phases that end well leave nothing.
+    /// Whether successful phases leave no line.
     collapses: bool,
     transfers: Transfers,
     phase: Option<OpenPhase>,
     lines: Lines,
-    /// Of output that is hidden.
+    /// The warnings in hidden output.
     warnings: Warnings,
 }
 
@@ -53,15 +53,15 @@ impl HumanReporter {
         }
     }
 
-    /// A story beside this one, of something that was told before: only how
-    /// it ends is worth a line.
+    /// Makes a reporter for a background task. Unless the output is verbose,
+    /// successful phases leave no line there.
     pub(super) fn background(&self) -> Self {
         let mut reporter = Self::new(self.detail, self.style, self.folds);
         reporter.collapses = self.detail != Detail::Verbose;
         reporter
     }
 
-    /// Takes an event in; returns the lines that stay.
+    /// Handles an event. Returns the lines to keep.
     pub(super) fn event(&mut self, event: &Event, now: Duration) -> Vec<String> {
         if self.detail == Detail::Quiet && !matches!(event, Event::Warning { .. }) {
             self.note_phase(event, now);
@@ -96,7 +96,8 @@ impl HumanReporter {
         }
     }
 
-    /// Takes a phase's output in; `log` gets each of its lines.
+    /// Handles output of a phase, and passes each line to `log`. Returns the
+    /// lines to keep.
     pub(super) fn output(
         &mut self,
         channel: Channel,
@@ -108,7 +109,7 @@ impl HumanReporter {
         self.take_lines(lines)
     }
 
-    /// The live lines.
+    /// Returns the live lines.
     pub(super) fn live(&self, now: Duration, columns: usize) -> Vec<String> {
         if !self.folds || self.detail == Detail::Quiet {
             return Vec::new();
@@ -129,8 +130,7 @@ impl HumanReporter {
         live
     }
 
-    /// The build has succeeded: the warnings of its output that nobody has
-    /// seen.
+    /// Returns the warnings in the hidden output of a successful build.
     pub(super) fn warnings(&mut self, log: Option<&Path>) -> Vec<String> {
         let (lines, more) = self.warnings.take();
         if lines.is_empty() || self.detail == Detail::Quiet {
@@ -148,8 +148,9 @@ impl HumanReporter {
         told
     }
 
-    /// The request has failed: all that was folded of the open phase, unless
-    /// its user has ended it. What the lifecycle says last is one more cause.
+    /// Handles a failure. Returns the hidden output of the running phase,
+    /// unless the user ended it. The last line of the lifecycle becomes the
+    /// first cause.
     pub(super) fn fail(&mut self, failure: &mut Failure, mut log: impl FnMut(&str)) -> Vec<String> {
         let rest: Vec<_> = self
             .lines
@@ -203,7 +204,7 @@ impl HumanReporter {
         told
     }
 
-    /// Output is folded away, or shown as it comes.
+    /// Hides lines of output, or returns them.
     fn take_lines(&mut self, lines: Vec<String>) -> Vec<String> {
         if self.hides_output() {
             lines.iter().for_each(|line| self.warnings.line(line));
@@ -264,7 +265,8 @@ impl HumanReporter {
         told
     }
 
-    /// A line of output as it is, but for what steers the terminal.
+    /// Removes control sequences from a line of output. Colours stay if
+    /// locald's own output has colours.
     fn pass(&self, line: &str) -> String {
         let keep = if self.style.is_coloured() {
             Keep::Colours

@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::sanitise::clean;
 use crate::exit_code;
 
-/// One line.
+/// One line of JSON.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Json<'a> {
@@ -111,7 +111,7 @@ pub(super) enum Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// The last line of a command that failed.
+    /// Makes the last line of a failed command.
     pub(super) fn failed(failure: &'a Failure, log: Option<&'a Path>) -> Self {
         Self::Failed {
             kind: exit_code::name(failure.kind),
@@ -124,7 +124,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Makes lines of events and of output.
+/// Makes JSON of events and of output.
 #[derive(Debug, Default)]
 pub(super) struct JsonReporter {
     phase: Option<Phase>,
@@ -132,7 +132,8 @@ pub(super) struct JsonReporter {
 }
 
 impl JsonReporter {
-    /// The lines of an event; unfinished output of an ended phase comes first.
+    /// Handles an event. Returns its lines, after unfinished output of a phase
+    /// that ends.
     pub(super) fn event<'a>(&mut self, event: &'a Event) -> Vec<Json<'a>> {
         let mut told = Vec::new();
         match event {
@@ -147,7 +148,8 @@ impl JsonReporter {
         told
     }
 
-    /// The lines of output; `log` gets each of them.
+    /// Handles output, and passes each line to `log`. Returns the lines of
+    /// JSON.
     pub(super) fn output(
         &mut self,
         channel: Channel,
@@ -163,7 +165,7 @@ impl JsonReporter {
         told.collect()
     }
 
-    /// Unfinished lines, when nothing more will come.
+    /// Returns the unfinished lines. Call it when no more output follows.
     pub(super) fn flush(&mut self, mut log: impl FnMut(&str)) -> Vec<Json<'static>> {
         let phase = self.phase.map(phase_name);
         let told = self.lines.flush().into_iter().map(|(channel, line)| {
@@ -176,7 +178,7 @@ impl JsonReporter {
 
 fn output(phase: Option<&'static str>, channel: Channel, line: &str) -> Json<'static> {
     let stream = stream_name(channel);
-    // Programs read text: colours are for terminals.
+    // Remove colours: programs read plain text.
     let line = clean(line);
     Json::Output {
         phase,
@@ -185,7 +187,7 @@ fn output(phase: Option<&'static str>, channel: Channel, line: &str) -> Json<'st
     }
 }
 
-/// The name of the stream that output came by.
+/// Returns the name of an output stream.
 pub(super) const fn stream_name(channel: Channel) -> &'static str {
     match channel {
         Channel::Stderr => "stderr",

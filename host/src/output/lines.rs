@@ -2,10 +2,10 @@
 
 use protocol::Channel;
 
-/// A longer line is cut into several.
+/// The maximum length of a line in bytes. A longer line becomes several lines.
 const LONGEST: usize = 64 * 1024;
 
-/// The unfinished lines of the two channels.
+/// The unfinished lines of standard output and standard error.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     stdout: Vec<u8>,
@@ -13,7 +13,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Adds bytes; returns the lines that they complete.
+    /// Adds bytes. Returns the complete lines.
     pub(crate) fn push(&mut self, channel: Channel, bytes: &[u8]) -> Vec<String> {
         let pending = match channel {
             Channel::Stderr => &mut self.stderr,
@@ -32,7 +32,7 @@ impl Lines {
         lines
     }
 
-    /// The lines that nobody will complete.
+    /// Returns the unfinished lines. Call it when no more output follows.
     pub(crate) fn flush(&mut self) -> Vec<(Channel, String)> {
         let pending = [
             (Channel::Stdout, std::mem::take(&mut self.stdout)),
@@ -44,8 +44,8 @@ impl Lines {
     }
 }
 
-/// The text that a terminal would show last: what a carriage return went back
-/// over is gone.
+/// Returns the text that a terminal shows in the end: text after the last
+/// carriage return replaces the text before it.
 fn line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches(['\n', '\r']);

@@ -11,37 +11,40 @@ use std::io::Write;
 
 use super::width;
 
-/// Shows all that follows at once, where a terminal can do that.
+/// Starts a synchronised update: the terminal shows the following text at once,
+/// if it supports that.
 const BEGIN: &str = "\u{1b}[?2026h";
 const END: &str = "\u{1b}[?2026l";
-/// Erases from the beginning of the cursor's line to the end of the screen.
-/// What the terminal itself has echoed there, such as `^C`, goes too. The space
-/// is for tmux: where the whole screen is erased, it keeps what was there above.
+/// Erases from the start of the cursor's line to the end of the screen. This
+/// includes text that the terminal has echoed there, such as `^C`. The space is
+/// for tmux: it keeps the old text in its scrollback if a program erases the
+/// whole screen.
 const ERASE: &str = "\r \u{1b}[J\r\u{1b}[K";
-/// A terminal that finds a character wider than we do must not wrap a live
-/// line.
+/// Disables wrapping. A terminal may measure a character as wider than locald
+/// does, and would wrap the line.
 const NO_WRAP: &str = "\u{1b}[?7l";
 const WRAP: &str = "\u{1b}[?7h";
 
-/// What is known of a terminal.
+/// The properties of a terminal window.
 pub(super) trait TerminalWindow: Send {
-    /// Columns and rows; nothing while others have the terminal.
+    /// Returns columns and rows. Returns `None` while another program uses the
+    /// terminal.
     fn size(&self) -> Option<(usize, usize)>;
-    /// Whether standard output is the same terminal.
+    /// Whether standard output goes to the same terminal.
     fn has_stdout(&self) -> bool;
 }
 
-/// Whose live lines they are: they are shown in the order of their regions.
+/// A group of live lines. The screen shows regions in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Region(usize);
 
-/// A terminal.
+/// A terminal with live lines.
 pub(super) struct Display {
     writer: Box<dyn Write + Send>,
     window: Box<dyn TerminalWindow>,
     regions: usize,
     live: BTreeMap<Region, Vec<String>>,
-    /// The live lines as they are on the screen.
+    /// The live lines on the screen.
     drawn: Vec<String>,
     hidden: bool,
 }
@@ -58,13 +61,13 @@ impl Display {
         }
     }
 
-    /// A place for live lines, below those that there are.
+    /// Adds a region below the others.
     pub(super) fn region(&mut self) -> Region {
         self.regions += 1;
         Region(self.regions)
     }
 
-    /// Adds lines that stay, and replaces the live lines of a region.
+    /// Prints lines that stay, and replaces the live lines of a region.
     pub(super) fn show(&mut self, region: Region, lines: &[String], live: &[String]) {
         if live.is_empty() {
             self.live.remove(&region);
@@ -74,7 +77,7 @@ impl Display {
         self.print(lines);
     }
 
-    /// Adds lines that stay.
+    /// Prints lines that stay.
     pub(super) fn print(&mut self, lines: &[String]) {
         let live = self.cut();
         if lines.is_empty() && live == self.drawn {
@@ -92,12 +95,13 @@ impl Display {
         self.write(&frame);
     }
 
-    /// How wide a live line may be.
+    /// Returns the maximum width of a live line in columns.
     pub(super) fn columns(&self) -> usize {
         self.window.size().map_or(0, |(columns, _)| columns)
     }
 
-    /// Lets something else be written to standard output.
+    /// Runs `write`, which writes to standard output, without damage to the
+    /// live lines.
     pub(super) fn beside(&mut self, write: impl FnOnce()) {
         if !self.window.has_stdout() {
             return write();
@@ -111,19 +115,21 @@ impl Display {
         self.write(&format!("{frame}{END}"));
     }
 
-    /// Takes all live lines away, until they are shown again.
+    /// Hides all live lines until [`unhide`](Self::unhide).
     pub(super) fn hide(&mut self) {
         self.hidden = true;
         self.print(&[]);
     }
 
-    /// Shows live lines again, below what others have written meanwhile.
+    /// Shows the live lines again, below the text that other programs have
+    /// written meanwhile.
     pub(super) fn unhide(&mut self) {
         self.hidden = false;
         self.print(&[]);
     }
 
-    /// What another program has written is not ours to erase.
+    /// Returns the sequence that erases the live lines. Empty while another
+    /// program uses the terminal.
     fn erase(&self) -> &'static str {
         match self.window.size() {
             Some(_) => ERASE,
@@ -131,7 +137,7 @@ impl Display {
         }
     }
 
-    /// The live lines as they fit: the last ones, when there are too many.
+    /// Returns the live lines that fit into the window, cut at its width.
     fn cut(&self) -> Vec<String> {
         let size = self.window.size().filter(|_| !self.hidden);
         let Some((columns, rows)) = size else {
@@ -143,14 +149,14 @@ impl Display {
         shown.map(|line| width::fit(line, columns)).collect()
     }
 
-    /// Nobody is left to be told when the terminal is gone.
+    /// Ignores errors: a closed terminal has no reader.
     fn write(&mut self, text: &str) {
         let _ = self.writer.write_all(text.as_bytes());
         let _ = self.writer.flush();
     }
 }
 
-/// Draws live lines, and returns to where they begin.
+/// Writes live lines into a frame, and moves the cursor back to their start.
 fn draw(live: &[String], frame: &mut String) {
     let Some(rows) = live.len().checked_sub(1) else {
         return;

@@ -7,8 +7,8 @@ use fs_err::File;
 
 use super::sanitise::clean;
 
-/// A file that is made with its first line. A log that cannot be written is
-/// none: the build matters more.
+/// The log file of a build. The first line creates it. Errors are ignored: the
+/// build continues without a log.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     path: Option<PathBuf>,
@@ -23,7 +23,7 @@ impl Log {
         }
     }
 
-    /// Adds a line, without what steers a terminal.
+    /// Adds a line without control sequences.
     pub(super) fn line(&mut self, line: &str) {
         if self.file.is_none() {
             self.create();
@@ -36,7 +36,7 @@ impl Log {
         }
     }
 
-    /// Completes the file; returns its path when there is one.
+    /// Completes the file. Returns its path, if there is a file.
     pub(super) fn close(&mut self) -> Option<PathBuf> {
         let path = self.flush().map(Path::to_owned);
         self.file = None;
@@ -44,13 +44,13 @@ impl Log {
         path
     }
 
-    /// Brings all lines to the file; returns its path when there is one.
+    /// Writes all lines to the file. Returns its path, if there is a file.
     pub(super) fn flush(&mut self) -> Option<&Path> {
         self.file.as_mut()?.flush().ok()?;
         self.path.as_deref()
     }
 
-    /// The log of the last build is replaced, so that logs do not pile up.
+    /// Creates the file. It replaces the log of the last build.
     fn create(&mut self) {
         let Some(path) = &self.path else {
             return;

@@ -150,7 +150,7 @@ impl AgentReport {
     }
 }
 
-/// A virtual machine's size.
+/// Formats the size of a virtual machine.
 pub(super) fn size(shape: &Shape) -> String {
     format!(
         "{} processors, {} of memory, at most {} of disk",

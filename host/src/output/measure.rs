@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Bytes in decimal units: `0 B`, `999 B`, `1.5 kB`, `61 MB`.
+/// Formats bytes in decimal units: `0 B`, `999 B`, `1.5 kB`, `61 MB`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if count < 1000 {
         return format!("{count} B");
     }
-    // Tenths of the unit, rounded; integers keep this exact.
+    // Tenths of the unit, rounded. Integers are exact here.
     let mut tenths = count.saturating_add(50) / 100;
     let mut unit = 0;
     while tenths >= 9_995 && unit + 1 < UNITS.len() {
@@ -23,13 +23,13 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
-/// A number of things: `1 layer`, `2 layers`.
+/// Formats a count: `1 layer`, `2 layers`.
 pub(crate) fn counted(count: u64, thing: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{ending}")
 }
 
-/// A time that something took: `0.03 s`, `1.2 s`, `2 min 3 s`.
+/// Formats a measured time: `0.03 s`, `1.2 s`, `2 min 3 s`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds >= 60 {
@@ -41,7 +41,7 @@ pub(crate) fn duration(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// A time that is only guessed: `8 s`, `2 min 3 s`, `3 h 20 min`.
+/// Formats an estimated time: `8 s`, `2 min 3 s`, `3 h 20 min`.
 pub(super) fn whole_seconds(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -50,7 +50,7 @@ pub(super) fn whole_seconds(seconds: u64) -> String {
     }
 }
 
-/// How long ago something was: `now`, `5 min`, `3 h`, `12 d`.
+/// Formats an age in seconds: `now`, `5 min`, `3 h`, `12 d`.
 pub(crate) fn age(seconds: u64) -> String {
     match seconds {
         0..60 => "now".to_owned(),
@@ -60,14 +60,13 @@ pub(crate) fn age(seconds: u64) -> String {
     }
 }
 
-/// A digest that people can still compare: `sha256:0123456789ab`.
+/// Shortens a digest to twelve digits: `sha256:0123456789ab`.
 pub(crate) fn short_digest(digest: &str) -> String {
     let digits = digest.find(':').map_or(0, |colon| colon + 1) + 12;
     digest.chars().take(digits).collect()
 }
 
-/// An image's name with its digest, if it has one, cut as [`short_digest`]
-/// does.
+/// Shortens the digest in a reference, as [`short_digest`] does.
 pub(super) fn short_name(image: &str) -> String {
     match image.split_once('@') {
         Some((name, digest)) => format!("{name}@{}", short_digest(digest)),
@@ -75,7 +74,7 @@ pub(super) fn short_name(image: &str) -> String {
     }
 }
 
-/// Seconds since the epoch.
+/// Returns the seconds since the epoch.
 pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()

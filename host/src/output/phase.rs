@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use protocol::event::Phase;
 
-/// Lines that stay visible while a phase runs.
+/// The number of lines that are visible while a phase runs.
 const TAIL: usize = 6;
-/// Bytes of output that are kept for the case that the phase fails. What is
-/// older is in the log.
+/// How many bytes of output stay in memory for a failure of the phase. The log
+/// has all of it.
 const KEPT: usize = 4 * 1024 * 1024;
 
-/// The heading that users of the lifecycle know.
+/// Returns the lifecycle's own heading of a phase.
 pub(super) const fn heading(phase: Phase) -> &'static str {
     match phase {
         Phase::Analyze => "===> ANALYZING",
@@ -22,8 +22,8 @@ pub(super) const fn heading(phase: Phase) -> &'static str {
     }
 }
 
-/// The exporter speaks of a registry, which is the store: nothing is pushed to
-/// the one that the name sounds like.
+/// Names locald's store in the exporter's message. The exporter saves the image
+/// there, not in the registry that its message names.
 pub(super) fn of_store(line: &str) -> String {
     let image = line.trim().strip_prefix("Saving ");
     match image.and_then(|rest| rest.strip_suffix("...")) {
@@ -36,7 +36,7 @@ pub(super) fn of_store(line: &str) -> String {
     }
 }
 
-/// A phase that has not ended.
+/// A running phase.
 #[derive(Debug)]
 pub(super) struct OpenPhase {
     pub(super) phase: Phase,
@@ -68,13 +68,13 @@ impl OpenPhase {
         }
     }
 
-    /// The last lines.
+    /// Returns the last lines.
     pub(super) fn tail(&self) -> impl Iterator<Item = &str> {
         let skipped = self.lines.len().saturating_sub(TAIL);
         self.lines.iter().skip(skipped).map(String::as_str)
     }
 
-    /// All lines that are kept, and a word about those that are not.
+    /// Returns all lines in memory, after a line about the removed ones.
     pub(super) fn all(self) -> Vec<String> {
         let mut lines = Vec::with_capacity(self.lines.len() + 1);
         if self.dropped > 0 {

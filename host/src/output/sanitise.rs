@@ -1,22 +1,22 @@
 //! Removes control sequences from text of images, buildpacks and registries, so
 //! that it cannot steer the terminal.
 
-/// Whether colours may stay.
+/// Which control sequences stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// Nothing but text.
+    /// None.
     Text,
-    /// Text and SGR sequences (ECMA-48 8.3.117).
+    /// SGR sequences: colours (ECMA-48 8.3.117).
     Colours,
 }
 
-/// Text without escape sequences and control characters.
+/// Removes escape sequences and control characters.
 pub(crate) fn clean(text: &str) -> String {
     sanitise(text, Keep::Text)
 }
 
-/// Text without escape sequences and control characters, but perhaps colours,
-/// which are reset at the end.
+/// Removes escape sequences and control characters, except colours if `keep`
+/// allows them. The text ends with a reset if it has colours.
 pub(crate) fn sanitise(text: &str, keep: Keep) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -32,7 +32,7 @@ pub(crate) fn sanitise(text: &str, keep: Keep) -> String {
             '\u{9b}' => coloured |= control_sequence(&mut rest, keep, &mut kept),
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
             '\t' => kept.push('\t'),
-            // Line ends become spaces: what is one message stays one line.
+            // A line feed becomes a space, so that one message stays one line.
             '\n' => kept.push(' '),
             character if character.is_control() || is_bidirectional(character) => {}
             character => kept.push(character),
@@ -46,8 +46,8 @@ pub(crate) fn sanitise(text: &str, keep: Keep) -> String {
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
-/// Reads a control sequence after its introducer; tells whether it was a
-/// colour, and kept.
+/// Reads a control sequence after its introducer, and keeps a colour if
+/// allowed. Returns whether it did.
 fn control_sequence(rest: &mut Rest<'_>, keep: Keep, kept: &mut String) -> bool {
     let mut parameters = String::new();
     while let Some(character) = rest.next_if(|character| matches!(character, ' '..='?')) {
@@ -64,7 +64,7 @@ fn control_sequence(rest: &mut Rest<'_>, keep: Keep, kept: &mut String) -> bool 
     false
 }
 
-/// Skips a string (a title, a hyperlink) up to its terminator.
+/// Skips a string, such as a title or a hyperlink, up to its terminator.
 fn skip_string(rest: &mut Rest<'_>) {
     while let Some(character) = rest.next() {
         match character {
@@ -78,7 +78,7 @@ fn skip_string(rest: &mut Rest<'_>) {
     }
 }
 
-/// Skips a sequence of intermediate characters and a final one.
+/// Skips a short sequence: intermediate characters and a final one.
 fn skip_short(rest: &mut Rest<'_>) {
     while rest
         .next_if(|character| matches!(character, ' '..='/'))
@@ -87,7 +87,7 @@ fn skip_short(rest: &mut Rest<'_>) {
     rest.next_if(|character| matches!(character, '0'..='~'));
 }
 
-/// Characters that make text read otherwise than it is.
+/// Whether a character changes the order in which text is shown.
 fn is_bidirectional(character: char) -> bool {
     matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -8,12 +8,12 @@ use super::shared::Shared;
 
 /// Standard error, with or without live lines.
 pub(super) enum Screen {
-    /// Lines that stay, and live lines below them.
+    /// A terminal with live lines.
     Terminal {
         display: Arc<Mutex<Display>>,
         region: Region,
     },
-    /// Lines that stay.
+    /// A file or a pipe.
     Plain(Shared),
 }
 
@@ -31,7 +31,7 @@ impl Screen {
         Self::Plain(Shared::new(writer))
     }
 
-    /// The same screen, with live lines of its own.
+    /// Returns the same screen with a region of its own for live lines.
     pub(super) fn background(&self) -> Self {
         match self {
             Self::Plain(writer) => Self::Plain(writer.clone()),
@@ -42,7 +42,7 @@ impl Screen {
         }
     }
 
-    /// Writes elsewhere, where that may be the same terminal.
+    /// Runs `write`, which writes to a stream that may be the same terminal.
     pub(super) fn beside(&self, write: impl FnOnce()) {
         match self {
             Self::Plain(_) => write(),
@@ -50,7 +50,7 @@ impl Screen {
         }
     }
 
-    /// Adds lines that stay, then shows the live ones.
+    /// Prints lines that stay, and then the live lines.
     pub(super) fn show(&mut self, lines: &[String], live: &[String]) {
         match self {
             Self::Plain(writer) => writer.lines(lines),
@@ -58,7 +58,7 @@ impl Screen {
         }
     }
 
-    /// Adds one line that stays.
+    /// Prints one line that stays.
     pub(super) fn print(&mut self, line: &str) {
         match self {
             Self::Plain(writer) => writer.line(line),
@@ -66,7 +66,7 @@ impl Screen {
         }
     }
 
-    /// What hides the live lines of this screen and those aside.
+    /// Returns a handle of all live lines of the terminal.
     pub(super) fn live_lines(&self) -> LiveLines {
         LiveLines(match self {
             Self::Plain(_) => None,
@@ -74,7 +74,7 @@ impl Screen {
         })
     }
 
-    /// How wide a live line may be.
+    /// Returns the maximum width of a live line in columns.
     pub(super) fn columns(&self) -> usize {
         match self {
             Self::Plain(_) => usize::MAX,
@@ -82,14 +82,14 @@ impl Screen {
         }
     }
 
-    /// Takes the live lines away.
+    /// Removes the live lines.
     pub(super) fn clear(&mut self) {
         self.show(&[], &[]);
     }
 }
 
-/// The live lines of a printer, to hide them while the user's shell has the
-/// terminal.
+/// A handle of a printer's live lines, to hide them while the user's shell uses
+/// the terminal.
 #[derive(Default)]
 pub(crate) struct LiveLines(Option<Arc<Mutex<Display>>>);
 
@@ -98,14 +98,14 @@ pub(crate) struct LiveLines(Option<Arc<Mutex<Display>>>);
     expect(dead_code, reason = "Windows does not suspend programs")
 )]
 impl LiveLines {
-    /// Takes the live lines away.
+    /// Hides the live lines.
     pub(crate) fn hide(&self) {
         if let Some(display) = &self.0 {
             lock(display).hide();
         }
     }
 
-    /// Brings them back.
+    /// Shows the live lines again.
     pub(crate) fn show(&self) {
         if let Some(display) = &self.0 {
             lock(display).unhide();

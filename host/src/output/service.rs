@@ -7,13 +7,13 @@ use super::sanitise::{Keep, clean, sanitise};
 use super::style::Style;
 use super::{Audience, Detail, Printer, write_json};
 
-/// The name before the lines of a service.
+/// The label before each line of a service.
 #[derive(Debug, Clone)]
 pub(crate) struct Label {
     pub(crate) name: String,
-    /// Of the longest name beside it.
+    /// The width of the longest label, in characters.
     pub(crate) width: usize,
-    /// Decides on its colour.
+    /// The service's number, which selects a colour.
     pub(crate) number: usize,
 }
 
@@ -25,8 +25,8 @@ impl Label {
 }
 
 impl Printer {
-    /// A line that a service writes: it is what was asked for, so it goes to
-    /// standard output. Without a label, the service is the only one.
+    /// Prints a line of a service to standard output. No label means that there
+    /// is only one service.
     pub(crate) fn service_line(&mut self, label: Option<&Label>, channel: Channel, line: &str) {
         let out = &self.out;
         match &self.audience {
@@ -52,7 +52,7 @@ impl Printer {
         }
     }
 
-    /// Something has become of a service.
+    /// Prints a state change of a service.
     pub(crate) fn service_state(&mut self, service: &str, state: &str, message: &str) {
         match &mut self.audience {
             Audience::People(people) if people.detail == Detail::Quiet => {}
@@ -68,7 +68,7 @@ impl Printer {
         }
     }
 
-    /// Whether standard output shows colours.
+    /// Whether standard output has colours.
     pub(crate) fn shows_colours(&self) -> bool {
         matches!(&self.audience, Audience::People(people) if people.out_style.is_coloured())
     }

@@ -7,7 +7,7 @@ use super::sanitise::clean;
 use super::table::table;
 use crate::report::{ServiceState, ServiceStatus, Statuses};
 
-/// Seconds of health that a service needs after a crash.
+/// A service that crashed needs this many healthy seconds to count as stable.
 const UNSTEADY: u64 = 10;
 
 pub(super) fn lines(statuses: &Statuses) -> Vec<String> {
@@ -20,7 +20,7 @@ pub(super) fn lines(statuses: &Statuses) -> Vec<String> {
         let seconds = now().saturating_sub(status.since);
         let state = match status.state {
             ServiceState::Ended(code) => format!("ended with {code}"),
-            // It is up, but was some seconds ago, too, when it crashed.
+            // The service is healthy now, and crashed some seconds ago.
             ServiceState::Healthy if status.restarts > 0 && seconds < UNSTEADY => {
                 "restarting".to_owned()
             }

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A handle; cheap to clone. It is no `Write`: what writes to one in pieces
-/// would let others come between them.
+/// A handle of the stream. Clones are cheap. It does not implement `Write`:
+/// several small writes could mix with those of other handles.
 #[derive(Clone)]
 pub(super) struct Shared(Arc<Mutex<Stream>>);
 
 struct Stream {
     writer: Box<dyn Write + Send>,
-    /// Why something could not be written.
+    /// The first error of a write.
     error: Option<io::Error>,
 }
 
@@ -25,13 +25,13 @@ impl Shared {
         self.text(&format!("{line}\n"));
     }
 
-    /// Writes lines that stay together.
+    /// Writes lines, without other output between them.
     pub(super) fn lines(&self, lines: &[String]) {
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         self.text(&text);
     }
 
-    /// Writes text as it is; nobody else writes between its parts.
+    /// Writes text as it is, without other output between its parts.
     pub(super) fn text(&self, text: &str) {
         let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = &mut stream.writer;
@@ -41,8 +41,8 @@ impl Shared {
         }
     }
 
-    /// Why something could not be written, if that matters to anybody: a reader
-    /// that has read enough is none.
+    /// Returns the first error of a write. A closed pipe is not an error: its
+    /// reader needs no more output.
     pub(super) fn error(&self) -> Option<io::Error> {
         let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let error = stream.error.take();

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style as Look};
 
-/// Colours, or none.
+/// Whether text has colours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     coloured: bool,
@@ -45,7 +45,7 @@ impl Style {
         self.paint(Look::new().dimmed(), text)
     }
 
-    /// A colour by which one thing is told from its neighbours.
+    /// Colours a text by its number, so that neighbours differ.
     pub(super) fn one_of_many(self, text: &str, number: usize) -> String {
         const COLOURS: [AnsiColor; 6] = [
             AnsiColor::Cyan,

@@ -1,6 +1,6 @@
 //! Aligns columns.
 
-/// Rows with their columns aligned, two spaces between.
+/// Aligns the columns of rows, with two spaces between them.
 pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {

@@ -1,4 +1,4 @@
-//! Whole commands, as people and as programs read them.
+//! Tests of whole commands: the output for people and for programs.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -11,7 +11,7 @@ use protocol::{Channel, Event, Failure, FailureKind};
 use super::live::tests::Emulator;
 use super::*;
 
-/// A stream that can be read afterwards.
+/// A stream whose content a test can read.
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -32,7 +32,8 @@ impl Buffer {
     }
 }
 
-/// A printer without a terminal; what it writes to standard output and error.
+/// Makes a printer without a terminal. Returns its standard output and standard
+/// error, too.
 fn people(detail: Detail) -> (Printer, Buffer, Buffer) {
     let (out, err) = (Buffer::default(), Buffer::default());
     let screen = Screen::plain(Box::new(err.clone()));
@@ -52,7 +53,7 @@ fn digest() -> String {
     format!("sha256:{}", "ab".repeat(32))
 }
 
-/// A build up to its outcome.
+/// Prints a build up to its outcome.
 fn tell(printer: &mut Printer) {
     let image = || "localhost:5000/builder".to_owned();
     printer.event(&Event::Pull(PullEvent::Resolved {
@@ -151,8 +152,8 @@ fn a_failure_shows_what_was_hidden() {
     ");
 }
 
-/// A printer with a terminal of 80 columns; what it writes to standard output,
-/// and the terminal.
+/// Makes a printer with a terminal of 80 columns. Returns its standard output
+/// and the terminal, too.
 fn in_terminal() -> (Printer, Buffer, Emulator) {
     let (out, emulator) = (Buffer::default(), Emulator::new(80, 24));
     let screen = Screen::terminal(Box::new(emulator.clone()), Box::new(emulator.clone()));
@@ -315,7 +316,7 @@ fn programs_read_objects() {
 
 #[test]
 fn nothing_comes_between_the_parts_of_an_object() {
-    /// Shows where each write ends.
+    /// Marks the end of each write.
     struct Pieces(Buffer);
 
     impl io::Write for Pieces {

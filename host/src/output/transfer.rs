@@ -8,24 +8,24 @@ use protocol::event::{PullEvent, PushEvent};
 use super::measure::{bytes, counted, duration, short_digest, short_name, whole_seconds};
 use super::sanitise::clean;
 
-/// Cells of a progress bar.
+/// The width of a progress bar.
 const BAR: u64 = 20;
-/// After this without a byte, that is what is told.
+/// After this time without a byte, the line reports that nothing arrives.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Before this, no speed is believed.
+/// Before this time, the line shows no speed: it is not reliable yet.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Layers that one image is believed to have: what claims more is not counted.
+/// The maximum number of layers to count. A hostile image may claim more.
 const LAYERS: usize = 10_000;
 
-/// A pull or push that has not ended.
+/// A running pull or push.
 #[derive(Debug)]
 pub(super) struct Transfer {
     verb: Verb,
     image: String,
     since: Duration,
-    /// When something arrived last.
+    /// The time of the last progress.
     moved: Duration,
-    /// Layers or blobs that must travel.
+    /// The number of layers or blobs to transfer.
     missing: u32,
     total: u64,
     done: HashMap<String, u64>,
@@ -47,14 +47,14 @@ impl Verb {
     }
 }
 
-/// All images on their way.
+/// All running transfers.
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
     open: Vec<Transfer>,
 }
 
 impl Transfers {
-    /// Returns a line to keep, when there is something to keep.
+    /// Handles an event of a pull. Returns a message to print, if there is one.
     pub(super) fn pull(&mut self, event: &PullEvent, now: Duration) -> Option<TransferMessage> {
         match event {
             PullEvent::Resolved {
@@ -77,7 +77,7 @@ impl Transfers {
         self.announce(image_of(event), matches!(event, PullEvent::Resolved { .. }))
     }
 
-    /// Returns a line to keep, when there is something to keep.
+    /// Handles an event of a push. Returns a message to print, if there is one.
     pub(super) fn push(&mut self, event: &PushEvent, now: Duration) -> Option<TransferMessage> {
         match event {
             PushEvent::Planned {
@@ -97,7 +97,7 @@ impl Transfers {
         }
     }
 
-    /// A live line for each image.
+    /// Returns a live line for each image.
     pub(super) fn live(&self, now: Duration, columns: usize) -> Vec<String> {
         let moving = self.open.iter().filter(|it| it.missing > 0);
         moving.map(|it| it.line(now, columns)).collect()
@@ -134,7 +134,8 @@ impl Transfers {
         }
     }
 
-    /// What a screen that cannot change its lines says at the beginning.
+    /// Returns the first message of a transfer, for a screen without live
+    /// lines.
     fn announce(&self, image: &str, begins: bool) -> Option<TransferMessage> {
         let transfer = self.open.iter().rfind(|it| it.image == image)?;
         (begins && transfer.missing > 0 && !transfer.is_here()).then(|| {
@@ -168,8 +169,8 @@ impl Transfers {
         };
         let (image, total) = (short_name(image), bytes(transfer.total));
         let time = duration(now.saturating_sub(transfer.since));
-        // A name with a digest says all, and what is fetched may be a part of
-        // another image.
+        // A name with a digest needs no second digest. The transferred manifest
+        // may also be a part of an index with that digest.
         let digest = if image.contains('@') {
             String::new()
         } else {
@@ -180,12 +181,12 @@ impl Transfers {
     }
 }
 
-/// A line about a transfer.
+/// A message about a transfer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum TransferMessage {
-    /// To be kept everywhere.
+    /// The screen always shows it.
     Lasting(String),
-    /// Only where there are no live lines.
+    /// A screen without live lines shows it.
     Passing(String),
 }
 
@@ -194,13 +195,13 @@ impl Transfer {
         self.verb == verb && self.image == image
     }
 
-    /// Everything has been fetched before, and is only unpacked: that is worth
-    /// a word as long as it takes, and none afterwards.
+    /// Whether the store has all blobs already, and only extracts them. Such a
+    /// pull has a live line, and no line afterwards.
     fn is_here(&self) -> bool {
         self.verb == Verb::Pull && self.total == 0
     }
 
-    /// As much as fits into the columns.
+    /// Returns the longest variant of the line that fits into the columns.
     fn line(&self, now: Duration, columns: usize) -> String {
         let layers = counted(self.missing.into(), "layer");
         let layers = format!("{} of {layers}", self.arrived.len());
@@ -236,7 +237,8 @@ impl Transfer {
         self.done.values().fold(0, sum).min(self.total)
     }
 
-    /// How fast it goes, how long it will take, and whether it goes at all.
+    /// Returns the speed and the remaining time, or how long no byte has
+    /// arrived.
     fn pace(&self, done: u64, now: Duration) -> String {
         let silence = now.saturating_sub(self.moved);
         if silence >= SILENCE {
@@ -259,7 +261,8 @@ fn bar(done: u64, total: u64) -> String {
     format!("[{}{}]", cells('#', filled), cells('-', BAR - filled))
 }
 
-/// Whatever the screen, it explains why nothing seems to happen.
+/// Returns the message about a new attempt. Every screen shows it, because it
+/// explains the delay.
 fn retry(image: &str, reason: &str, pause: Duration) -> TransferMessage {
     let (image, pause) = (short_name(image), duration(pause));
     TransferMessage::Lasting(clean(&format!(

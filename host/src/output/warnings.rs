@@ -5,14 +5,15 @@ use std::collections::HashSet;
 
 use super::sanitise::clean;
 
-/// Lines of warnings that are kept; the log has all of them.
+/// The maximum number of lines of warnings in memory. The log has all of them.
 const KEPT: usize = 20;
-/// Different lines that are remembered, so that each is told once.
+/// The maximum number of different warnings to remember. locald prints each
+/// once.
 const KNOWN: usize = 10_000;
 
-/// How compilers, package managers and buildpacks begin a warning, in lower
-/// case: rustc and Paketo (`warning:`), Maven (`[warning]`), the libraries of
-/// Heroku's buildpacks (`[warning: …]`), npm, yarn, pip, pnpm, logrus.
+/// How a warning begins, in lower case: rustc and Paketo (`warning:`), Maven
+/// (`[warning]`), the libraries of Heroku's buildpacks (`[warning: …]`), npm,
+/// yarn, pip, pnpm, logrus.
 const BEGINNINGS: [&str; 9] = [
     "warning:",
     "warning ",
@@ -24,8 +25,8 @@ const BEGINNINGS: [&str; 9] = [
     "npm warn ",
     "deprecation:",
 ];
-/// What warns wherever it stands in a line: `main.c:3:5: warning: …`,
-/// `DeprecationWarning: …`, and what buildpacks say of old versions.
+/// Phrases that mark a warning anywhere in a line: `main.c:3:5: warning: …`,
+/// `DeprecationWarning: …`, and messages of buildpacks about old versions.
 const PHRASES: [&str; 7] = [
     "warning: ",
     "is deprecated",
@@ -36,35 +37,35 @@ const PHRASES: [&str; 7] = [
     "migrate your application",
 ];
 
-/// The warnings of one build.
+/// The warnings of a build.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     kept: Vec<String>,
     more: usize,
     known: HashSet<String>,
-    /// The warning that may go on in the next line.
+    /// The warning that may continue on the next line.
     open: Option<Open>,
 }
 
-/// How the lines of a warning are told from those after it.
+/// Which of the next lines belong to a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
-    /// By their indentation, or by rustc's margin.
+    /// Indented lines, and lines with rustc's margin.
     Indented(usize),
-    /// By the mark that each has.
+    /// Lines with the same mark.
     Marked,
-    /// By an empty line after them.
+    /// All lines up to an empty one.
     Paragraph,
 }
 
 impl Warnings {
-    /// Looks at a line of output.
+    /// Handles a line of output.
     pub(super) fn line(&mut self, line: &str) {
         let text = clean(line);
         let begun = Open::by(&text);
         let goes_on = self.open.is_some_and(|open| open.takes(&text));
         if begun.is_some() && !goes_on {
-            // A warning that was told before is not told again with its rest.
+            // Skip a known warning together with its other lines.
             let is_new = self.known.len() < KNOWN && self.known.insert(text);
             self.open = begun.filter(|_| is_new);
         } else if !goes_on {
@@ -80,7 +81,7 @@ impl Warnings {
         }
     }
 
-    /// The first lines of the warnings, and how many more there were.
+    /// Returns the first lines of the warnings, and the number of further ones.
     pub(super) fn take(&mut self) -> (Vec<String>, usize) {
         let taken = std::mem::take(self);
         (taken.kept, taken.more)
@@ -88,7 +89,8 @@ impl Warnings {
 }
 
 impl Open {
-    /// How a warning goes on that a line begins.
+    /// Returns how a warning continues. Returns `None` if this line does not
+    /// start one.
     fn by(text: &str) -> Option<Self> {
         let trimmed = text.trim();
         if is_marked(trimmed) {
@@ -117,20 +119,20 @@ impl Open {
     }
 }
 
-/// Heroku's buildpacks begin each line of a warning with an exclamation mark.
+/// Whether a line has the exclamation mark of warnings of Heroku's buildpacks.
 fn is_marked(trimmed: &str) -> bool {
     trimmed == "!" || trimmed.starts_with("! ")
 }
 
-/// `12 |     let x = 1;`
+/// Whether a line has rustc's margin: `12 |     let x = 1;`.
 fn is_margin(text: &str) -> bool {
     let text = text.trim_start();
     let rest = text.trim_start_matches(|character: char| character.is_ascii_digit());
     rest.len() < text.len() && rest.trim_start().starts_with('|')
 }
 
-/// Cargo writes what it does in twelve columns, to their right:
-/// `    Finished release`.
+/// Whether a line is a status of cargo: a word that ends at column twelve, such
+/// as `    Finished release`.
 fn is_status_of_cargo(text: &str) -> bool {
     let Some((status, rest)) = text.split_at_checked(12) else {
         return false;

@@ -2,18 +2,17 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// What stands for the rest of a line.
+/// Marks a cut line.
 const MORE: char = '…';
-/// Asks for the wide form of the character before it.
+/// The variation selector for the wide form of the character before it.
 const WIDE_FORM: char = '\u{fe0f}';
 /// Columns from one tab stop to the next.
 const TAB: usize = 8;
 
-/// The beginning of a line of text and colours that takes no more than
-/// `columns`, with spaces for tabs.
+/// Cuts a line of text and colours to at most `columns`. Tabs become spaces.
 pub(super) fn fit(line: &str, columns: usize) -> String {
     let mut fitting = String::with_capacity(line.len());
-    // Where a mark still fits behind what is there.
+    // `room` is the length in bytes up to which the mark still fits.
     let (mut used, mut room) = (0, 0);
     let mut in_colour = false;
     for character in line.chars() {
@@ -40,8 +39,8 @@ pub(super) fn fit(line: &str, columns: usize) -> String {
     fitting
 }
 
-/// Terminals do not agree on the width of characters that are joined: each
-/// counts for itself here, which is the most that it can take.
+/// Returns the width of a character at a column. Terminals differ in the width
+/// of joined characters. So each counts by itself, which is the maximum.
 fn width(character: char, column: usize) -> usize {
     match character {
         '\t' => TAB - column % TAB,

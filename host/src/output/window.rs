@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal as _};
 use super::live::TerminalWindow;
 use crate::platform::terminal;
 
-/// Columns and rows of a terminal that does not know its size, as a serial
-/// line.
+/// The assumed columns and rows of a terminal that does not report its size,
+/// such as a serial line.
 const USUAL: (usize, usize) = (80, 24);
 
-/// Standard error.
+/// The terminal of standard error.
 pub(super) struct StandardError {
     has_stdout: bool,
 }

@@ -1,5 +1,5 @@
-//! What a terminal shows, and keeps in its scrollback: a terminal emulator
-//! takes the bytes.
+//! Tests with a terminal emulator: the lines on the screen and in the
+//! scrollback.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// A terminal that wraps its lines anew when its size changes.
+/// A terminal that wraps its lines again when its size changes.
 #[derive(Clone)]
 pub(in crate::output) struct Emulator(Arc<Mutex<avt::Terminal>>);
 
@@ -26,7 +26,7 @@ impl Emulator {
         self.0.lock().unwrap().resize(columns, rows);
     }
 
-    /// What a program writes.
+    /// Handles output of a program.
     fn take(&self, text: &str) {
         let mut terminal = self.0.lock().unwrap();
         for part in text.split_inclusive('J') {
@@ -39,12 +39,12 @@ impl Emulator {
         }
     }
 
-    /// What the terminal itself shows of keys.
+    /// Handles the terminal's own echo of keys.
     fn echo(&self, text: &str) {
         self.0.lock().unwrap().feed(text);
     }
 
-    /// Lines as a person would copy them, without empty ones at the end.
+    /// Returns the lines as a user copies them, without empty ones at the end.
     pub(in crate::output) fn text(&self) -> Vec<String> {
         let mut lines = self.0.lock().unwrap().screen().text();
         while lines.pop_if(|line| line.is_empty()).is_some() {}
@@ -73,7 +73,7 @@ impl TerminalWindow for Emulator {
     }
 }
 
-/// Lines as programs write them, and as a terminal shows their tabs.
+/// Lines of programs, and their text in a terminal.
 const LINES: [(&str, &str); 7] = [
     ("plain", "plain"),
     (
@@ -125,7 +125,7 @@ fn lines_stay_as_they_are_whatever_is_live_below_them() {
 #[test]
 fn a_new_size_costs_no_line_at_any_moment() {
     let sizes = [(40, 10), (200, 50), (23, 6), (80, 24), (120, 4)];
-    // Each moment between two frames, and each change of the size there.
+    // Test each point between two frames, and each change of size there.
     for moment in 0..LINES.len() {
         for from in sizes {
             for to in sizes {
