@@ -17,30 +17,31 @@ use crate::platform::home::Home;
 pub(crate) use archive::is_archive;
 pub(crate) use boundary::{Boundary, BoundaryError, repository_of};
 
-/// A project's folder, or an archive of one.
+/// A project: a folder, or an archive of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
-    /// Absolute, without links; an archive's, the one that it is in.
+    /// The absolute path, without links. For an archive, its parent folder.
     pub(crate) folder: PathBuf,
-    /// The archive that is the source, in the same way.
+    /// The absolute path of the archive, without links.
     pub(crate) archive: Option<PathBuf>,
-    /// The current folder is somewhere below it.
+    /// Whether the current folder is below the project's folder.
     is_above: bool,
-    /// The service whose build is another one than the folder's own.
+    /// The service whose own build this is. Absent for the folder's usual
+    /// build.
     service: Option<String>,
 }
 
-/// What can be done with an archive.
+/// The hint about commands that accept an archive.
 const ARCHIVES: &str =
     "`locald build` and `locald run` take an archive, without `--watch`; unpack it for all else";
 
-/// There is no such project.
+/// Why there is no such project.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
-    /// The folder is not there, or is a file.
+    /// The folder does not exist, or is a file.
     #[error("{} is not a folder", .0.display())]
     NotAFolder(PathBuf),
-    /// An archive is there instead.
+    /// The path is an archive, and the command needs a folder.
     #[error("{} is not a folder, but an archive", .0.display())]
     NoFolderButArchive(PathBuf),
     /// The folder cannot be read.
@@ -63,7 +64,8 @@ impl From<ProjectError> for Failure {
 }
 
 impl Project {
-    /// The folder, or else the project that the current one belongs to.
+    /// Finds the project: `named`, or else the one that the current folder
+    /// belongs to.
     pub(crate) fn find(named: Option<&Path>) -> Result<Self, ProjectError> {
         let project = Self::find_source(named)?;
         match project.archive {
@@ -73,7 +75,7 @@ impl Project {
         }
     }
 
-    /// The same, except that it may also be an archive.
+    /// Like [`find`](Self::find). Accepts an archive, too.
     pub(crate) fn find_source(named: Option<&Path>) -> Result<Self, ProjectError> {
         let path = named.unwrap_or(Path::new("."));
         let found = match dunce::canonicalize(path) {
@@ -107,12 +109,12 @@ impl Project {
         })
     }
 
-    /// The folder, or the archive.
+    /// Returns the path of the folder or the archive.
     pub(crate) fn source(&self) -> &Path {
         self.archive.as_deref().unwrap_or(&self.folder)
     }
 
-    /// The path whose last part the image is called by.
+    /// Returns the path whose last component becomes the image's name.
     pub(crate) fn named_after(&self) -> PathBuf {
         match &self.archive {
             Some(archive) => archive.with_extension(""),
@@ -120,25 +122,28 @@ impl Project {
         }
     }
 
-    /// Whether the current folder is somewhere below it.
+    /// Whether the current folder is below the project's folder.
     pub(crate) const fn is_above(&self) -> bool {
         self.is_above
     }
 
-    /// Whether the folder holds the user's whole home: nobody means that.
+    /// Whether the folder contains the user's whole home. That is hardly
+    /// intended.
     pub(crate) fn is_whole_home(&self) -> bool {
         let home = directories::BaseDirs::new();
         let home = home.and_then(|it| dunce::canonicalize(it.home_dir()).ok());
         self.archive.is_none() && boundary::holds_home(&self.folder, home.as_deref())
     }
 
-    /// The same folder, as a service builds it: with caches of its own.
+    /// Returns the same folder for the build of a service, which has caches of
+    /// its own.
     pub(crate) fn of_service(self, name: &str) -> Self {
         let service = Some(name.to_owned());
         Self { service, ..self }
     }
 
-    /// The folder as the protocol names it: SHA-256 over the host and its path.
+    /// Returns the project's identity in the protocol: the SHA-256 of the
+    /// host's number, the path, and the service.
     pub(crate) fn identity(&self, home: &Home) -> Result<request::Project, Failure> {
         let host = host_id::of(&home.host_id);
         let host = host.map_err(|error| Failure::from_error(FailureKind::Store, &error))?;
@@ -146,7 +151,7 @@ impl Project {
         hash.update(host);
         hash.update(self.source().as_os_str().as_encoded_bytes());
         if let Some(service) = &self.service {
-            // No path has a zero byte.
+            // A zero byte separates path and service: paths contain none.
             hash.update([0]);
             hash.update(service);
         }

@@ -5,10 +5,10 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// The most bytes of such a file.
+/// The maximum size of such a file, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Why a file is not read.
+/// Why a file is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     #[error("it is a folder, not a file")]
@@ -25,7 +25,7 @@ enum Refused {
     Dangling,
 }
 
-/// All bytes of a file; absent when there is nothing of its name.
+/// Reads a file. Returns `None` if the path does not exist.
 pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -37,18 +37,19 @@ pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// A folder that is none is reported where it matters.
+/// Whether the error means that the path does not exist. A component that is
+/// not a folder counts, too: another check reports it.
 fn is_absent(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// All bytes of a file.
+/// Reads a file.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a device may already do something.
+    // Check before opening: opening a device can have an effect.
     check(&std::fs::metadata(path)?)?;
     let mut options = std::fs::OpenOptions::new();
     options.read(true);
-    // Nor is a fifo waited for that has taken the place of the file.
+    // A FIFO may have replaced the file meanwhile. Do not wait for its writer.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     let file = options.open(path)?;
@@ -61,7 +62,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Bytes of a file as text.
+/// Decodes the bytes of a file as UTF-8, without a byte order mark.
 pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     check_encoding(&bytes)?;
     let text = String::from_utf8(bytes).map_err(|_| refused(Refused::NotUtf8))?;
@@ -71,7 +72,7 @@ pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-/// Refuses bytes that say themselves that they are UTF-16.
+/// Refuses bytes with a UTF-16 byte order mark.
 pub(crate) fn check_encoding(bytes: &[u8]) -> io::Result<()> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(refused(Refused::Utf16));

@@ -2,11 +2,11 @@
 
 #[cfg(unix)]
 mod imp {
-    //! The limit of rlimits.
+    //! Unix limits open files per process.
 
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    /// As many as macOS lets every process have (`OPEN_MAX`).
+    /// The limit that macOS allows every process (`OPEN_MAX`).
     const ENOUGH: u64 = 10_240;
 
     /// Raises the limit as far as this process may.

@@ -5,32 +5,32 @@ use std::path::{Path, PathBuf};
 use directories::{BaseDirs, ProjectDirs};
 use protocol::{Failure, FailureKind};
 
-/// The host's own files and folders.
+/// The paths of the host's own files and folders.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     /// The user's configuration.
     pub(crate) configuration: PathBuf,
-    /// What `locald login` saved.
+    /// The accounts that `locald login` saved.
     pub(crate) accounts: PathBuf,
-    /// What tells this host from others.
+    /// The random number that identifies this host.
     pub(crate) host_id: PathBuf,
     /// Logs of builds.
     pub(crate) logs: PathBuf,
-    /// What is kept of running services.
+    /// Runtime folders of running services.
     pub(crate) services: PathBuf,
-    /// What is remembered of projects.
+    /// Stored settings of projects.
     pub(crate) projects: PathBuf,
-    /// Which folders shells show in a machine.
+    /// Locks of folders that shells keep in step with a machine.
     pub(crate) folders: PathBuf,
     /// Virtual machines.
     pub(crate) machines: PathBuf,
-    /// lima's own folder: paths of sockets in it must be short.
+    /// lima's folder. Its path must be short, because sockets are in it.
     pub(crate) lima: PathBuf,
-    /// The agent's, when it works in this process.
+    /// The agent's store, if the agent works in this process.
     pub(crate) data: PathBuf,
 }
 
-/// Neither `LOCALD_HOME` nor `HOME` says where they are.
+/// Neither `LOCALD_HOME` nor `HOME` is set.
 #[derive(Debug, thiserror::Error)]
 #[error("this user has no home directory")]
 pub(crate) struct NoHome;
@@ -43,7 +43,8 @@ impl From<NoHome> for Failure {
 }
 
 impl Home {
-    /// All below `LOCALD_HOME` when that is set, else the platform's folders.
+    /// Finds the folders: below `LOCALD_HOME` if it is set, or else the
+    /// platform's usual folders.
     pub(crate) fn find() -> Result<Self, NoHome> {
         let own = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty());
         own.map_or_else(Self::of_user, |home| {
@@ -52,7 +53,7 @@ impl Home {
         })
     }
 
-    /// Everything below one folder.
+    /// Puts all files and folders below one folder.
     pub(crate) fn below(home: &Path) -> Self {
         Self {
             configuration: home.join("config.toml"),
@@ -86,7 +87,7 @@ impl Home {
         })
     }
 
-    /// Where all of it is, without links: none of it is part of a source.
+    /// Returns the paths that a source cannot contain, without links.
     pub(crate) fn own(&self) -> Vec<PathBuf> {
         let own = [
             &self.accounts,

@@ -11,16 +11,16 @@ mod imp;
 
 pub(crate) use imp::Signals;
 
-/// Something that happened.
+/// A signal, or a change of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalEvent {
     /// A signal.
     Signal(Signal),
-    /// The terminal may have another size.
+    /// The terminal may have a new size.
     Resized,
 }
 
-/// Waits for a signal that ends a command; returns the exit code for it.
+/// Waits for a signal that ends a command. Returns the exit code for it.
 pub(crate) async fn end(signals: &mut Signals) -> u8 {
     loop {
         if let SignalEvent::Signal(signal) = signals.next().await
@@ -31,7 +31,8 @@ pub(crate) async fn end(signals: &mut Signals) -> u8 {
     }
 }
 
-/// 128 and the number of a signal that ends a program.
+/// Returns 128 plus the number of a signal that ends a program. Returns `None`
+/// for another signal.
 pub(crate) const fn exit_code(signal: Signal) -> Option<u8> {
     match signal {
         Signal::Hangup => Some(129),

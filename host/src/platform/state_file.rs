@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// Replaces a file by a value as JSON. Only its owner can read it.
+/// Replaces a file with a value as JSON. Only its owner can read it.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -16,7 +16,7 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a file that may not be there.
+/// Removes a file. A missing file is not an error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -24,8 +24,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file that is only there to be locked: by its owner, as whoever can
-/// open it can hold the lock.
+/// Opens a lock file that only its owner can open: every user with access to it
+/// could hold the lock.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = fs_err::OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);

@@ -16,7 +16,8 @@ mod imp;
 
 pub(crate) use imp::{Input, Output, RawMode, is_in_foreground, prepare};
 
-/// How a process is to be attached here: a terminal, when both ends are one.
+/// Returns how to attach a process: by a terminal, if standard input and output
+/// are terminals.
 pub(crate) fn stdio() -> Stdio {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
@@ -25,9 +26,9 @@ pub(crate) fn stdio() -> Stdio {
     Stdio::Pipes
 }
 
-/// How a process is to be attached that nobody types for: a terminal where
-/// colours are shown, so that it writes lines as they come, and in colour.
-/// `margin` is what stands before each line.
+/// Returns how to attach a process that gets no input. If the output has
+/// colours, it is a terminal: then programs use colours, and do not buffer
+/// lines. `margin` is the width of the label before each line, in characters.
 pub(crate) fn output_only(shows_colours: bool, margin: usize) -> Stdio {
     if shows_colours && io::stdout().is_terminal() {
         let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
@@ -38,7 +39,7 @@ pub(crate) fn output_only(shows_colours: bool, margin: usize) -> Stdio {
     Stdio::Pipes
 }
 
-/// What a process at a terminal is told of it, and nothing without one.
+/// Returns the variables that describe the terminal. Empty for pipes.
 pub(crate) fn description(stdio: Stdio) -> Vec<EnvVar> {
     match stdio {
         Stdio::Pipes => Vec::new(),

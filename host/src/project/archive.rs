@@ -1,14 +1,14 @@
-//! Files that hold a project.
+//! Recognises archives that hold a project.
 
 use std::io::Read as _;
 use std::path::Path;
 
-/// Endings of files that are zip archives.
+/// Extensions of zip archives.
 const ENDINGS: [&str; 4] = ["zip", "jar", "war", "ear"];
-/// What most archives begin with.
+/// The first bytes of most archives.
 const MAGIC: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// Whether a path is, or looks like, an archive.
+/// Whether a path is an archive, by its first bytes or its extension.
 pub(crate) fn is_archive(path: &Path) -> bool {
     if !path.is_file() {
         return false;
@@ -34,7 +34,7 @@ mod tests {
             fs_err::write(&path, content).unwrap();
             is_archive(&path)
         };
-        // Some begin with a script.
+        // An executable archive begins with a script.
         assert!(file("app.jar", b"#!/bin/bash\n"));
         assert!(file("APP.ZIP", b""));
         assert!(file("shop", b"PK\x03\x04more"));

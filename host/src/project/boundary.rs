@@ -10,32 +10,32 @@ use protocol::{Failure, FailureKind};
 
 use crate::platform::control_file;
 
-/// The folders that a project's files may name something of.
+/// The folders that a project's files may name paths in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Boundary {
     /// The repository, or else the project's folder.
     root: PathBuf,
-    /// What the user's own configuration adds.
+    /// Folders of the user's own configuration.
     trusted: Vec<PathBuf>,
 }
 
-/// A project's file names something that it may not.
+/// Why a path in a project's file is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BoundaryError {
-    /// It is not in the project.
+    /// The path leads outside the project.
     #[error("{} is {}, outside of {}", named.display(), target.display(), root.display())]
     HelperProcess {
-        /// As it is written.
+        /// The path as written.
         named: PathBuf,
-        /// Without links.
+        /// The path without links.
         target: PathBuf,
-        /// Where it would have to be.
+        /// The folder that must contain it.
         root: PathBuf,
     },
-    /// Nothing is there, or it cannot be read.
+    /// The path does not exist, or cannot be read.
     #[error("cannot read {}", named.display())]
     Unreadable {
-        /// As it is written.
+        /// The path as written.
         named: PathBuf,
         /// Why.
         #[source]
@@ -44,7 +44,7 @@ pub(crate) enum BoundaryError {
 }
 
 impl Boundary {
-    /// Of a folder without links in its path.
+    /// Makes the boundary of a folder. The folder's path must have no links.
     pub(crate) fn of(folder: &Path) -> Self {
         Self {
             root: repository_of(folder).unwrap_or(folder).to_owned(),
@@ -52,15 +52,15 @@ impl Boundary {
         }
     }
 
-    /// The same, and folders that the user trusts.
+    /// Adds folders that the user trusts.
     pub(crate) fn with_trusted(self, trusted: &[PathBuf]) -> Self {
         let real = |path: &PathBuf| dunce::canonicalize(path).ok();
         let trusted = trusted.iter().filter_map(real).collect();
         Self { trusted, ..self }
     }
 
-    /// Where the named thing is, seen from a folder, without links; refuses
-    /// what is elsewhere.
+    /// Resolves a path relative to a folder, without links. Refuses a path
+    /// outside the boundary.
     pub(crate) fn find(&self, folder: &Path, named: &Path) -> Result<PathBuf, BoundaryError> {
         let target = dunce::canonicalize(folder.join(named));
         let target = target.map_err(|source| BoundaryError::Unreadable {
@@ -78,8 +78,8 @@ impl Boundary {
         })
     }
 
-    /// The bytes of a file of the project, which may be a link within it;
-    /// absent when nothing is there.
+    /// Reads a file of the project. A link must stay in the boundary. Returns
+    /// `None` if the path does not exist.
     pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, BoundaryError> {
         let is_link = std::fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
         if is_link
@@ -95,10 +95,11 @@ impl Boundary {
     }
 }
 
-/// The root of the repository that a folder belongs to, by its nearest `.git`.
+/// Returns the root of the repository that a folder belongs to, by its nearest
+/// `.git`.
 ///
-/// A repository that holds the user's whole home, as some keep for their
-/// configuration, makes no project of it.
+/// Some users keep their configuration in a repository that contains their
+/// whole home. Such a repository counts only if `folder` is its root.
 pub(crate) fn repository_of(folder: &Path) -> Option<&Path> {
     let home = BaseDirs::new();
     let home = home.and_then(|it| dunce::canonicalize(it.home_dir()).ok());
@@ -111,13 +112,13 @@ fn repository_below<'a>(folder: &'a Path, home: Option<&Path>) -> Option<&'a Pat
     (!holds_home(root, home) || root == folder).then_some(root)
 }
 
-/// Whether a folder is the user's home, or above it.
+/// Whether a folder is the user's home, or contains it.
 pub(super) fn holds_home(folder: &Path, home: Option<&Path>) -> bool {
     folder.parent().is_none() || home.is_some_and(|it| it.starts_with(folder))
 }
 
 impl BoundaryError {
-    /// What to do about it.
+    /// Returns the hint for the error.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable { .. } => None,
@@ -208,7 +209,7 @@ mod tests {
         fs_err::create_dir(home.join(".git")).unwrap();
         assert_eq!(find(), None);
         assert_eq!(repository_below(&home, Some(&home)), Some(&*home));
-        // A worktree's and a submodule's is a file.
+        // In a worktree or a submodule, `.git` is a file.
         fs_err::write(home.join("repository/.git"), "gitdir: x").unwrap();
         assert_eq!(find(), Some(&*home.join("repository")));
     }

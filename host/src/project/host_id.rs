@@ -4,10 +4,10 @@
 use std::io;
 use std::path::Path;
 
-/// Random bytes of an identity.
+/// The length of the number, in bytes.
 const LENGTH: usize = 16;
 
-/// The identity in a file; made at its first use.
+/// Reads the number. Makes the file at the first use.
 pub(crate) fn of(file: &Path) -> io::Result<String> {
     match fs_err::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(file),
@@ -25,7 +25,7 @@ fn make(file: &Path) -> io::Result<String> {
     io::Write::write_all(&mut new, id.as_bytes())?;
     match new.persist_noclobber(file) {
         Ok(_) => Ok(id),
-        // Somebody else was faster.
+        // Another process has made the file meanwhile.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
             fs_err::read_to_string(file)
         }

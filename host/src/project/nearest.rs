@@ -6,13 +6,14 @@ use directories::BaseDirs;
 
 use super::boundary::repository_of;
 
-/// Files that make a folder a project.
+/// Files that mark the folder of a project.
 const FILES: [&str; 2] = ["locald.toml", "project.toml"];
 
-/// The nearest folder upward that has a file of a project, within the repository
-/// or else below the user's home; without one the folder itself. A file of
-/// another user's makes no project: whoever can write into a folder above would
-/// say what is built.
+/// Returns the nearest folder, from `folder` upwards, that has a project's
+/// file. The search stays within the repository, or else below the user's home.
+/// Without a match, returns `folder` itself. A file of another user does not
+/// count: otherwise a user with write access to a folder above could decide
+/// what locald builds.
 pub(super) fn nearest(folder: &Path) -> &Path {
     let home = BaseDirs::new();
     let home = home.and_then(|it| dunce::canonicalize(it.home_dir()).ok());
@@ -61,7 +62,8 @@ mod tests {
         let found = |repository, home| nearest_within(&deep, repository, home);
         assert_eq!(found(Some(&shop), None), shop);
         assert_eq!(found(None, Some(&top)), shop);
-        // Home itself is no project, and neither is what lies outside of both.
+        // The home folder itself does not count, nor does a folder outside of
+        // the repository and the home.
         assert_eq!(found(None, Some(&shop)), deep);
         assert_eq!(found(None, None), deep);
         assert_eq!(found(Some(&deep), Some(&top)), deep);

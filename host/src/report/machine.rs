@@ -14,26 +14,26 @@ use crate::settings::Shape;
     expect(dead_code, reason = "other systems' machines have fewer states")
 )]
 pub(crate) enum MachineState {
-    /// Nothing of it is there yet.
+    /// The machine does not exist yet.
     Absent,
-    /// It was made, and does not run.
+    /// It exists, and does not run.
     Stopped,
-    /// It ended without having been asked to.
+    /// It ended without a request to stop.
     Crashed,
     /// It runs, and its agent does not listen yet.
     Starting,
-    /// Somebody has stopped its process, or its system sleeps.
+    /// A signal has stopped its process, or its system sleeps.
     Suspended,
-    /// It runs, and does not answer.
+    /// It runs, and its agent does not answer.
     Hung,
-    /// It cannot be reached.
+    /// locald cannot connect to it.
     Unreachable,
     /// Its agent answers.
     Running,
 }
 
 impl MachineState {
-    /// For people and programs.
+    /// Returns the name for people and programs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Absent => "absent",
@@ -55,7 +55,7 @@ pub(crate) struct StartStep {
     pub(crate) time: Duration,
 }
 
-/// What `vm status` found.
+/// The result of `vm status`.
 #[derive(Debug)]
 pub(crate) struct MachineReport {
     pub(crate) machine: String,
@@ -63,12 +63,12 @@ pub(crate) struct MachineReport {
     pub(crate) fault: Option<Failure>,
     pub(crate) transport: Option<String>,
     pub(crate) agent: Option<AgentReport>,
-    /// Of the last start, when they are asked for.
+    /// The steps of the last start. Empty unless the user requests them.
     pub(crate) steps: Vec<StartStep>,
     pub(crate) shape: Option<Shape>,
 }
 
-/// What its agent answered; absent is what did not come in time.
+/// The agent's answers. An answer that did not arrive in time is absent.
 #[derive(Debug)]
 pub(crate) struct AgentReport {
     pub(crate) build: String,
@@ -76,6 +76,6 @@ pub(crate) struct AgentReport {
     pub(crate) machine: Option<MachineStatus>,
     pub(crate) usage: Option<Usage>,
     pub(crate) round_trip: Duration,
-    /// How far the machine's clock is before this system's.
+    /// How many milliseconds the machine's clock is ahead of this system's.
     pub(crate) offset_millis: i64,
 }

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What a service does.
+/// The state of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ServiceState {
-    /// For its image, or for what it depends on.
+    /// It waits for its image or for its dependencies.
     Waiting,
     /// Its process runs, and is not healthy yet.
     Starting,
     Healthy,
-    /// It has crashed, and rests before it starts again.
+    /// It has crashed, and waits before it starts again.
     Resting,
-    /// By itself, with this exit code.
+    /// Its process ended by itself, with this exit code.
     Ended(u8),
     Stopping,
-    /// Because somebody wanted so.
+    /// The user has stopped it.
     Stopped,
 }
 
 impl ServiceState {
-    /// One word.
+    /// Returns the state's name, one word.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -36,24 +36,24 @@ impl ServiceState {
         }
     }
 
-    /// Whether others may rely on it. A job that has ended well has done what
-    /// they wait for.
+    /// Whether services that depend on it may start. A job that has ended with
+    /// 0 counts, too.
     pub(crate) const fn is_ready(self) -> bool {
         matches!(self, Self::Healthy | Self::Ended(0))
     }
 
-    /// Whether nothing more comes of it by itself.
+    /// Whether the state stays until an order arrives.
     pub(crate) const fn is_over(self) -> bool {
         matches!(self, Self::Ended(_) | Self::Stopped)
     }
 }
 
-/// A service as others see it.
+/// The status of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceStatus {
     pub(crate) state: ServiceState,
     pub(crate) port: Option<u16>,
-    /// How often it was started again after a crash.
+    /// The number of restarts after a crash.
     pub(crate) restarts: u32,
     /// Seconds since the epoch when its state became this one.
     pub(crate) since: u64,

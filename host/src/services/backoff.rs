@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-/// The first rest; each next one is twice as long.
+/// The first pause. Each following pause is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
-/// No rest is longer.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
-/// A service that was healthy for so long has its earlier crashes forgiven.
+/// A service that was healthy for this long starts again with the first pause.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// The rests of one service.
+/// Computes the pauses of one service.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     crashes: u32,
 }
 
 impl Backoff {
-    /// The rest after one more crash of a service that was healthy so long.
+    /// Returns the pause after a crash. `healthy` is how long the service was
+    /// healthy.
     pub(super) fn rest(&mut self, healthy: Option<Duration>) -> Duration {
         if healthy.is_some_and(|healthy| healthy >= STEADY) {
             self.crashes = 0;
@@ -26,7 +27,7 @@ impl Backoff {
         rest.min(LONGEST)
     }
 
-    /// What crashed is another program now.
+    /// Forgets the crashes: the service has a new program.
     pub(super) fn forget(&mut self) {
         self.crashes = 0;
     }

@@ -20,51 +20,51 @@ mod imp;
 #[path = "control/windows.rs"]
 mod imp;
 
-/// The longest line that is read.
+/// The maximum length of a line, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
-/// So long an answer may take to be read.
+/// How long a client may take to read its reply when `locald up` ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// After somebody could not be let in, until the next attempt.
+/// The pause after the system fails to accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a running `locald up` may take to say that it has heard.
+/// The time limit for a running `locald up` to acknowledge a request.
 const HEARS: Duration = Duration::from_secs(5);
 
-/// What is asked for. Without names it is about all services.
+/// A request. Without names, it is for all services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ControlRequest {
-    /// To stop these.
+    /// Stop these services.
     Stop(Vec<String>),
-    /// To start these anew, also those that were stopped.
+    /// Restart these services, also stopped ones.
     Restart(Vec<String>),
 }
 
-/// What has come of it.
+/// The reply to a request.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ControlReply {
-    /// The question has come; another answer follows.
+    /// `locald up` has received the request. Another reply follows.
     Heard,
-    /// These have stopped.
+    /// These services have stopped.
     Stopped(Vec<String>),
-    /// These start anew.
+    /// These services restart.
     Restarted(Vec<String>),
-    /// It cannot be done, and why.
+    /// The request cannot be done, for this reason.
     Refused(String),
 }
 
-/// Somebody asks.
+/// A received request.
 #[derive(Debug)]
 pub(crate) struct ControlCall {
     pub(crate) request: ControlRequest,
-    /// Who waits for it.
+    /// Takes the reply.
     pub(crate) reply: oneshot::Sender<ControlReply>,
 }
 
-/// The end that is asked; it closes when this is dropped.
+/// Receives the requests. Dropping this closes the socket.
 #[derive(Debug)]
 pub(crate) struct Control {
     calls: mpsc::Receiver<ControlCall>,
@@ -72,7 +72,7 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Listens. Whoever calls this holds the lock of the socket's folder.
+    /// Listens. The caller must hold the lock of the socket's folder.
     pub(crate) fn listen(path: &Path) -> io::Result<Self> {
         let listener = imp::Listener::bind(path)?;
         let (sender, calls) = mpsc::channel(8);
@@ -80,17 +80,17 @@ impl Control {
         Ok(Self { calls, accepting })
     }
 
-    /// The next one who asks.
+    /// Waits for the next request.
     pub(crate) async fn next(&mut self) -> ControlCall {
         match self.calls.recv().await {
             Some(call) => call,
-            // Nobody can be accepted any more.
+            // No further request can arrive.
             None => std::future::pending().await,
         }
     }
 
-    /// Accepts no more, and waits until who was answered has read it. Who
-    /// takes too long for that is left alone.
+    /// Stops listening, and waits until the clients have read their replies,
+    /// for at most [`PATIENCE`].
     pub(crate) async fn close(mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
@@ -106,7 +106,8 @@ impl Drop for Control {
     }
 }
 
-/// Asks the one that runs. One that is suspended says nothing.
+/// Sends a request to the running `locald up`, and returns its reply. Fails
+/// with `TimedOut` if `locald up` is suspended.
 pub(crate) async fn ask(path: &Path, request: &ControlRequest) -> io::Result<ControlReply> {
     let hearing = async {
         let mut stream = BufReader::new(imp::connect(path).await?.take(LONGEST));
@@ -126,8 +127,7 @@ async fn accept(mut listener: imp::Listener, calls: mpsc::Sender<ControlCall>) {
             Ok(stream) => {
                 tokio::spawn(serve(stream, calls.clone()));
             }
-            // A system that has no descriptor or memory left for it may have
-            // some later.
+            // The system may lack descriptors or memory for a while. Try again.
             Err(error) => {
                 tracing::debug!(%error, "control");
                 tokio::time::sleep(PAUSE).await;
@@ -147,7 +147,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, calls: mpsc::Sender<
         && calls.send(ControlCall { request, reply }).await.is_ok()
         && let Ok(answer) = answer.await
     {
-        // Who asked may not wait for the answer.
+        // The client may have disconnected.
         let _ = write_line(&mut stream, &answer).await;
     }
 }
@@ -184,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control");
         let request = ControlRequest::Stop(vec!["web".to_owned()]);
-        // The next one listens in the same place.
+        // A second `locald up` can listen at the same path.
         for _ in 0..2 {
             let mut control = Control::listen(&path).unwrap();
             let answering = async {
@@ -207,7 +207,7 @@ mod tests {
     async fn one_that_is_suspended_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control");
-        // The system accepts for it.
+        // The kernel accepts connections for the suspended process.
         let _suspended = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let error = ask(&path, &ControlRequest::Stop(Vec::new()))
             .await

@@ -15,13 +15,14 @@ use crate::connection::session::Session;
 use crate::output::Printer;
 use crate::settings::Probe;
 
-/// The longest that one look may take.
+/// The time limit of one probe.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What a look has found.
+/// The result of a probe. The error says why it failed.
 type Found = Result<(), String>;
 
-/// Waits until the service is healthy; the error is what was found last.
+/// Waits until the service is healthy. The error is the result of the last
+/// probe.
 pub(super) async fn wait(launch: &Launch, session: &Session, printer: &mut Printer) -> Found {
     let mut last = "it was not looked at".to_owned();
     let looking = async {
@@ -57,7 +58,7 @@ async fn look(launch: &Launch, session: &Session, printer: &mut Printer) -> Foun
     }
 }
 
-/// Whether somebody listens there.
+/// Whether a program listens on a port of the machine.
 pub(super) async fn is_open(session: &Session, port: u16) -> bool {
     Call::to(&session.agent, port).await.is_some()
 }
@@ -73,7 +74,8 @@ async fn http(session: &Session, port: u16, path: &str) -> Found {
         .header(header::USER_AGENT, "locald")
         .body(Empty::<Bytes>::new())
         .map_err(|error| format!("{path}: {error}"))?;
-    // Whoever asks has to keep the connection going; it ends with this look.
+    // The connection's task must run while the request is sent. It ends with
+    // this probe.
     let response = tokio::select! {
         response = sender.send_request(request) => response.map_err(told)?,
         ended = connection => return Err(match ended {
@@ -88,7 +90,7 @@ async fn http(session: &Session, port: u16, path: &str) -> Found {
     Err(format!("{path} answers {status}"))
 }
 
-/// Runs a command to its end, without its output.
+/// Runs a command without its output until it ends.
 async fn ended(
     session: &Session,
     request: &protocol::Request,

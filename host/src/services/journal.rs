@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::state_file;
 
-/// Bytes of a file before the next one begins.
+/// The maximum size of a file in bytes.
 const LARGEST: u64 = 8 * 1024 * 1024;
 
-/// One line of a service.
+/// A line of output of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogEntry {
     pub(crate) service: String,
@@ -22,7 +22,7 @@ pub(crate) struct LogEntry {
     pub(crate) line: String,
 }
 
-/// Where lines are written; a clone is the same one.
+/// Writes lines. Clones write to the same journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal(Arc<Mutex<Pages>>);
 
@@ -32,24 +32,24 @@ struct Pages {
     file: File,
     written: u64,
     largest: u64,
-    /// A line could not be written, or not to its end.
+    /// Whether the last line is incomplete, because a write failed.
     is_cut: bool,
 }
 
-/// The page before the current one.
+/// Returns the path of the earlier file.
 fn earlier(path: &Path) -> PathBuf {
     path.with_file_name("log.1.jsonl")
 }
 
 impl Journal {
-    /// An empty journal in the place of an earlier one.
+    /// Creates an empty journal, and removes an earlier one.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         Self::with_largest(path, LARGEST)
     }
 
     fn with_largest(path: &Path, largest: u64) -> io::Result<Self> {
         state_file::remove(&earlier(path))?;
-        // Whoever reads the old one goes on reading that.
+        // A reader of the old file can still read it.
         let _ = fs_err::remove_file(path);
         Ok(Self(Arc::new(Mutex::new(Pages {
             path: path.to_owned(),
@@ -60,7 +60,8 @@ impl Journal {
         }))))
     }
 
-    /// Adds a line. One that cannot be written is lost: services matter more.
+    /// Adds a line. If the write fails, the line is lost, and the services
+    /// continue.
     pub(crate) fn add(&self, entry: &LogEntry) {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = pages.add(entry) {
@@ -74,7 +75,7 @@ impl Pages {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         if self.written > 0 && self.written + line.len() as u64 > self.largest {
-            // A full disk may have no place for it: then this page goes on.
+            // If a full disk has no room for a new file, this file continues.
             let next = self.path.with_file_name("log.next.jsonl");
             let file = File::create(&next)?;
             fs_err::rename(&self.path, earlier(&self.path))?;
@@ -84,7 +85,7 @@ impl Pages {
             self.is_cut = false;
         }
         if std::mem::replace(&mut self.is_cut, true) {
-            // What is there of the last line must not take this one along.
+            // End the incomplete line first.
             line.insert(0, b'\n');
         }
         self.file.write_all(&line)?;
@@ -94,18 +95,18 @@ impl Pages {
     }
 }
 
-/// Reads a journal from its beginning, also while it is written.
+/// Reads a journal from its start, also while another process writes it.
 #[derive(Debug)]
 pub(crate) struct Reader {
     path: PathBuf,
     file: BufReader<File>,
-    /// A line whose end was not there yet.
+    /// The start of an incomplete line.
     begun: Vec<u8>,
     in_earlier: bool,
 }
 
 impl Reader {
-    /// Nothing when there is no journal.
+    /// Opens a journal. Returns `None` if there is none.
     pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
         let open = |path: &Path| match File::open(path) {
             Ok(file) => Ok(Some(file)),
@@ -124,7 +125,7 @@ impl Reader {
         }))
     }
 
-    /// The next line, as soon as it is complete.
+    /// Returns the next complete line. Returns `None` if there is none yet.
     pub(crate) fn next(&mut self) -> io::Result<Option<LogEntry>> {
         loop {
             self.file.read_until(b'\n', &mut self.begun)?;
@@ -133,7 +134,7 @@ impl Reader {
                 self.begun.clear();
                 match entry {
                     Ok(entry) => return Ok(Some(entry)),
-                    // A full disk has taken a part of it.
+                    // A full disk has cut the line.
                     Err(error) => tracing::debug!(%error, "a line of the journal is lost"),
                 }
             } else if !self.turn()? {
@@ -142,19 +143,21 @@ impl Reader {
         }
     }
 
-    /// Goes on to the next page when this one is full; tells whether it did.
+    /// Continues with the next file at the end of this one. Returns whether
+    /// there is more to read.
     fn turn(&mut self) -> io::Result<bool> {
         if self.in_earlier {
             self.file = BufReader::new(File::open(&self.path)?);
             self.in_earlier = false;
             return Ok(true);
         }
-        // A page that begins anew is shorter than what was read of the last.
+        // A new journal at the same path is shorter than the part that was read
+        // of the old one.
         let mut next = File::open(&self.path)?;
         let read = self.file.stream_position()?;
         let is_other = !same_file(self.file.get_ref(), &next)? || next.metadata()?.len() < read;
         if is_other && self.file.get_ref().metadata()?.len() > read {
-            // It was completed after we had come to its end.
+            // The writer added lines to this file after the last read.
             return Ok(true);
         }
         if is_other {
@@ -165,8 +168,8 @@ impl Reader {
     }
 }
 
-/// Whether two handles are of one file, by what each system has: its length
-/// and the time when it was made.
+/// Whether two handles are of the same file, by its length and the time of its
+/// creation: every system has both.
 fn same_file(one: &File, other: &File) -> io::Result<bool> {
     let (one, other) = (one.metadata()?, other.metadata()?);
     Ok(one.created().ok() == other.created().ok())
@@ -217,10 +220,10 @@ mod tests {
         let journal = Journal::create(&path).unwrap();
         journal.add(&entry(1));
         let swap = |file: File| std::mem::replace(&mut journal.0.lock().unwrap().file, file);
-        // Nothing can be written there.
+        // A read-only handle makes the write fail.
         let mut file = swap(File::open(&path).unwrap());
         journal.add(&entry(2));
-        // As much of it as there was room for.
+        // The disk had room for a part of the line.
         file.write_all(b"{\"service\":\"we").unwrap();
         swap(file);
         journal.add(&entry(3));
@@ -234,7 +237,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
         let journal = Journal::with_largest(&path, 1000).unwrap();
-        // No file can be made there.
+        // The folder prevents the creation of a file with this name.
         let obstacle = folder.path().join("log.next.jsonl");
         fs_err::create_dir(&obstacle).unwrap();
         for number in 0..20 {

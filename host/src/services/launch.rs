@@ -11,7 +11,7 @@ use crate::connection::session::Session;
 use crate::platform::terminal;
 use crate::settings::HealthCheck;
 
-/// One service, as far as running it goes.
+/// Everything that is needed to run a service.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     /// The service's name.
@@ -23,12 +23,12 @@ pub(crate) struct Launch {
     pub(crate) port: Option<u16>,
     pub(crate) health: HealthCheck,
     pub(crate) depends_on: Vec<String>,
-    /// Absent: the one that the image names.
+    /// Absent means the signal that the image names.
     pub(crate) stop_signal: Option<Signal>,
     pub(crate) stdio: Stdio,
 }
 
-/// What of the image is started.
+/// The program of a service.
 #[derive(Debug, Clone)]
 pub(crate) enum ServiceProgram {
     /// A process type, or else the default one, with arguments.
@@ -38,13 +38,13 @@ pub(crate) enum ServiceProgram {
     },
     /// A command.
     Command(Vec<String>),
-    /// What the Procfile of a folder has, when the service starts, under the
-    /// first of these names; else the default process.
+    /// The command of the first of these process types in the folder's
+    /// Procfile, read at each start. Without one, the image's default process.
     Procfile { folder: PathBuf, names: Vec<String> },
 }
 
 impl Launch {
-    /// Asks for its process.
+    /// Makes the request that runs the service's process.
     pub(super) fn run(&self, session: &Session) -> Result<Request, Failure> {
         let (process, args, direct) = match &self.program {
             ServiceProgram::Process { process, args } => (process.clone(), args.clone(), false),
@@ -58,7 +58,7 @@ impl Launch {
         Ok(self.request(process, args, direct, self.stdio, session))
     }
 
-    /// Asks for a command in its environment.
+    /// Makes the request that runs a command in the service's environment.
     pub(super) fn beside(&self, command: Vec<String>, session: &Session) -> Request {
         self.request(None, command, true, Stdio::Pipes, session)
     }

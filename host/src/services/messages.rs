@@ -48,7 +48,8 @@ impl Supervisor {
         self.tell(ServiceState::Ended(code), &text).await;
     }
 
-    /// Who reads it, and asks for the states then, finds this one.
+    /// Sets the state, and then prints a message. After the message, `locald
+    /// ps` shows this state.
     pub(super) async fn tell(&mut self, state: ServiceState, text: &str) {
         self.status_table.set(&self.launch.name, state);
         self.status_table.written().await;
@@ -56,7 +57,7 @@ impl Supervisor {
             .service_state(&self.launch.name, state.name(), text);
     }
 
-    /// Somebody else's program listens on its port.
+    /// Reports that another program listens on the service's port.
     pub(super) fn port_taken(&mut self, port: u16) {
         let name = &self.launch.name;
         let message = format!("{name} needs port {port}, on which another program listens");

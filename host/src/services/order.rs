@@ -2,15 +2,15 @@
 
 use tokio::sync::oneshot;
 
-/// What a supervisor is told.
+/// An order for a supervisor.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Start; what runs is stopped first.
+    /// Start. Stops a running process first.
     Start,
-    /// The same, also after it was stopped by hand.
+    /// Like `Start`, also after the user stopped the service.
     Restart,
-    /// Stop, and tell when that is done.
+    /// Stop, and report on the channel when that is done.
     Stop(oneshot::Sender<()>),
-    /// Stop at once.
+    /// Kill the process.
     Kill,
 }

@@ -13,30 +13,30 @@ use crate::connection::request_stream::{Incoming, RequestSender, RequestStream};
 use crate::connection::session::Session;
 use crate::output::{Label, Lines, Printer, clean};
 
-/// So long a process has to end after it was asked to.
+/// How long a process may take to end after the stop signal.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whether a process runs.
+/// The state of a started process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     Running,
     Ended(u8),
 }
 
-/// What came while a process was stopped.
+/// What happened while a process stopped.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
-    /// It did not end when it was asked to.
+    /// The process did not end in time.
     pub(super) took_too_long: bool,
-    /// Who waits for the service to have stopped for good.
+    /// Senders to notify when the service has stopped.
     pub(super) waiting: Vec<oneshot::Sender<()>>,
-    /// After that it is to start again.
+    /// An order to start it again has arrived.
     pub(super) restarts: bool,
-    /// It was to be killed: no other order comes after that.
+    /// An order to kill it has arrived. No order after that counts.
     pub(super) is_final: bool,
 }
 
-/// A process; it is killed when this is dropped.
+/// A process. Dropping this kills it.
 pub(super) struct Process<'a> {
     stream: RequestStream<'a>,
     sender: RequestSender,
@@ -45,7 +45,7 @@ pub(super) struct Process<'a> {
     output: ServiceOutput,
 }
 
-/// Where its output goes.
+/// The destinations of a process's output.
 pub(super) struct ServiceOutput {
     service: String,
     label: Option<Label>,
@@ -55,7 +55,7 @@ pub(super) struct ServiceOutput {
 }
 
 impl<'a> Process<'a> {
-    /// Asks for it.
+    /// Requests the process.
     pub(super) async fn start(
         request: &Request,
         session: &'a Session,
@@ -72,7 +72,7 @@ impl<'a> Process<'a> {
         })
     }
 
-    /// Waits until it runs. It reads nothing.
+    /// Waits until the process runs, and closes its standard input.
     pub(super) async fn started(&mut self) -> Result<Exit, Failure> {
         loop {
             match self.stream.next().await? {
@@ -90,8 +90,8 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Passes its output on until it has ended; returns its exit code. May be
-    /// cancelled and called again.
+    /// Forwards the output until the process ends. Returns its exit code.
+    /// Cancel safe.
     pub(super) async fn ended(&mut self) -> Result<u8, Failure> {
         loop {
             match self.stream.next().await? {
@@ -108,8 +108,8 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Asks it to end, waits for that, and kills it when it takes too long or
-    /// somebody wants so.
+    /// Stops the process. Kills it after [`PATIENCE`], or when an order says
+    /// so.
     pub(super) async fn stop(
         &mut self,
         orders: &mut mpsc::UnboundedReceiver<Order>,
@@ -126,7 +126,8 @@ impl<'a> Process<'a> {
                 ended = self.ended() => return ended.map(|_| stop),
                 () = &mut end, if !kills => stop.took_too_long = true,
                 order = orders.recv(), if !stop.is_final => match order {
-                    // It ends already, and may start after that.
+                    // The process is stopping already, and the service may
+                    // start again after that.
                     Some(Order::Start) => continue,
                     Some(Order::Restart) => {
                         stop.restarts = true;
@@ -145,7 +146,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Passes on what it wrote without an end of line.
+    /// Prints the last output that has no line feed.
     pub(super) fn finish(mut self) {
         self.output.flush();
     }

@@ -7,7 +7,7 @@ use protocol::{Failure, FailureKind};
 use crate::platform::control_file::check_encoding;
 use crate::project::Boundary;
 
-/// A Procfile cannot be used.
+/// Why a Procfile cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum ProcfileError {
     #[error("the Procfile cannot be read")]
@@ -16,8 +16,8 @@ enum ProcfileError {
     Encoding(String),
 }
 
-/// The command of the first of these process types that the Procfile of a
-/// folder has; a folder need not have one.
+/// Returns the command of the first of these process types in a folder's
+/// Procfile. Returns `None` without a Procfile or a match.
 pub(super) fn read(folder: &Path, processes: &[String]) -> Result<Option<String>, Failure> {
     let failed = |error: ProcfileError| Failure::from_error(FailureKind::Source, &error);
     let Some(bytes) = Boundary::of(folder).read(&folder.join("Procfile"))? else {
@@ -34,7 +34,7 @@ pub(super) fn read(folder: &Path, processes: &[String]) -> Result<Option<String>
         .map_err(|_| failed(ProcfileError::Encoding(name.clone())))
 }
 
-/// The last command of a name counts, as everywhere.
+/// Finds a command. The last line of a process type decides, as in other tools.
 fn find<'a>(bytes: &'a [u8], process: &str) -> Option<&'a [u8]> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let command = |line: &'a [u8]| {

@@ -18,7 +18,7 @@ use crate::report::Statuses;
 
 #[cfg(unix)]
 mod imp {
-    //! The folder is private by its mode.
+    //! On Unix, the folder's mode makes it private.
 
     use std::io;
     use std::os::unix::fs::DirBuilderExt as _;
@@ -31,7 +31,7 @@ mod imp {
 }
 #[cfg(not(unix))]
 mod imp {
-    //! The folder is below the user's own, and private as that is.
+    //! On Windows, the folder inherits the access rules of the user's folder.
 
     use std::io;
     use std::path::Path;
@@ -41,28 +41,28 @@ mod imp {
     }
 }
 
-/// Where it is.
+/// The path of the folder.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimeFolder {
     path: PathBuf,
 }
 
-/// Held by the one that runs, until it is dropped.
+/// The lock of a running `locald up`. Dropping this releases it.
 #[derive(Debug)]
 pub(crate) struct RuntimeLock {
     _file: File,
 }
 
-/// The folder cannot be used.
+/// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuntimeFolderError {
-    /// The lock is held.
+    /// Another process holds the lock.
     #[error("`locald up` runs already for this project")]
     Runs,
-    /// The lock is free.
+    /// No process holds the lock.
     #[error("`locald up` does not run for this project")]
     Absent,
-    /// A file of it.
+    /// An operation on a file failed.
     #[error("cannot use {}", path.display())]
     File {
         path: PathBuf,
@@ -85,25 +85,25 @@ impl From<RuntimeFolderError> for Failure {
 }
 
 impl RuntimeFolder {
-    /// That of a project, by the digits of its identity.
+    /// Returns the folder of a project, by the digits of its identity.
     pub(crate) fn of(services: &Path, id: &str) -> Self {
-        // Short, as the path of a socket must be.
+        // The path is short, because it becomes the path of a socket.
         Self {
             path: services.join(id.get(..16).unwrap_or(id)),
         }
     }
 
-    /// The socket's place.
+    /// Returns the path of the control socket.
     pub(crate) fn control(&self) -> PathBuf {
         self.path.join("control")
     }
 
-    /// Where the services' output is.
+    /// Returns the path of the journal.
     pub(crate) fn journal(&self) -> PathBuf {
         self.path.join("log.jsonl")
     }
 
-    /// Makes the folder, private to its user, and takes the lock.
+    /// Creates the folder, private to its user, and takes the lock.
     pub(crate) fn lock(&self) -> Result<RuntimeLock, RuntimeFolderError> {
         imp::create(&self.path).map_err(self.failed())?;
         let file = self.open_lock().map_err(self.failed())?;
@@ -114,7 +114,7 @@ impl RuntimeFolder {
         }
     }
 
-    /// Whether somebody holds the lock.
+    /// Whether a process holds the lock.
     pub(crate) fn is_locked(&self) -> Result<bool, RuntimeFolderError> {
         let file = match self.open_lock() {
             Ok(file) => file,
@@ -128,7 +128,7 @@ impl RuntimeFolder {
         }
     }
 
-    /// How the services of the one that runs are.
+    /// Returns the states of the services of a running `locald up`.
     pub(crate) fn statuses(&self) -> Result<Statuses, RuntimeFolderError> {
         if !self.is_locked()? {
             return Err(RuntimeFolderError::Absent);
@@ -136,10 +136,10 @@ impl RuntimeFolder {
         self.last_statuses()
     }
 
-    /// How the services of the last one that ran are, or were at its end.
+    /// Returns the last known states, also after `locald up` has ended.
     pub(crate) fn last_statuses(&self) -> Result<Statuses, RuntimeFolderError> {
         let read = fs_err::read(self.file());
-        // It has the lock, and has written nothing yet.
+        // A `locald up` that has just started has written no states yet.
         let bytes = match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Statuses::new()),
             read => read.map_err(self.failed())?,
@@ -147,12 +147,12 @@ impl RuntimeFolder {
         serde_json::from_slice(&bytes).map_err(|error| self.failed()(error.into()))
     }
 
-    /// Writes how the services are, in one step.
+    /// Writes the states of the services, in one step.
     pub(crate) fn write(&self, statuses: &Statuses) -> Result<(), RuntimeFolderError> {
         state_file::write(&self.file(), statuses).map_err(self.failed())
     }
 
-    /// Forgets what an earlier one has left.
+    /// Removes the states of an earlier `locald up`.
     pub(crate) fn forget(&self) -> Result<(), RuntimeFolderError> {
         state_file::remove(&self.file()).map_err(self.failed())
     }
@@ -192,7 +192,7 @@ mod tests {
         folder.write(&statuses).unwrap();
         assert_eq!(folder.statuses().unwrap(), statuses);
         drop(lock);
-        // What a killed one has left counts no more.
+        // The states that a killed process left do not count.
         assert!(matches!(folder.statuses(), Err(RuntimeFolderError::Absent)));
         folder.lock().unwrap();
     }

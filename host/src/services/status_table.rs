@@ -6,16 +6,16 @@ use tokio::sync::watch;
 
 use crate::report::{ServiceState, ServiceStatus, Statuses};
 
-/// The board; a clone is the same one.
+/// The table of states. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct StatusTable {
     statuses: watch::Sender<Statuses>,
-    /// What other processes see of it, as long as somebody writes it down.
+    /// The states that other processes can read. Closed if no task writes them.
     written: watch::Receiver<Statuses>,
 }
 
 impl StatusTable {
-    /// All wait.
+    /// Makes a table in which all services wait.
     pub(crate) fn new<'a>(services: impl Iterator<Item = (&'a str, Option<u16>)>) -> Self {
         let waiting = |(name, port): (&str, _)| {
             let status = ServiceStatus {
@@ -32,14 +32,14 @@ impl StatusTable {
         }
     }
 
-    /// The same, for other processes to see. Who writes it down says what they
-    /// see.
+    /// Makes a table whose states other processes can read. The caller writes
+    /// the states, and sends them to the returned sender after that.
     pub(crate) fn shared(self) -> (Self, watch::Sender<Statuses>) {
         let (writer, written) = watch::channel(Statuses::new());
         (Self { written, ..self }, writer)
     }
 
-    /// A service is in another state.
+    /// Sets the state of a service.
     pub(super) fn set(&self, service: &str, state: ServiceState) {
         self.statuses.send_if_modified(|statuses| {
             let Some(status) = statuses.get_mut(service) else {
@@ -54,7 +54,7 @@ impl StatusTable {
         });
     }
 
-    /// A service starts again after a crash.
+    /// Counts a restart after a crash.
     pub(super) fn count_restart(&self, service: &str) {
         self.statuses.send_modify(|statuses| {
             if let Some(status) = statuses.get_mut(service) {
@@ -69,20 +69,19 @@ impl StatusTable {
             let mut wanted = services.iter().filter_map(|name| statuses.get(name));
             wanted.all(|status| status.state.is_ready())
         };
-        // The board itself is held: it does not go.
+        // This table holds the sender, so the channel stays open.
         let _ = self.statuses.subscribe().wait_for(ready).await;
     }
 
-    /// Whoever looks at it from now on.
+    /// Returns a receiver of all later changes.
     pub(crate) fn look(&self) -> watch::Receiver<Statuses> {
         self.statuses.subscribe()
     }
 
-    /// Waits until others see all of it: what is told afterwards is no news to
-    /// them.
+    /// Waits until other processes can read all of the present states.
     pub(super) async fn written(&self) {
         let is_all = |written: &Statuses| *written == *self.statuses.borrow();
-        // Where nobody writes, nobody is waited for.
+        // Returns at once if no task writes the states.
         let _ = self.written.clone().wait_for(is_all).await;
     }
 }
@@ -132,7 +131,7 @@ mod tests {
         );
         writer.send_replace(status_table.look().borrow().clone());
         status_table.written().await;
-        // Who cannot write any more holds nobody up.
+        // A writer that has ended does not block.
         status_table.set("db", ServiceState::Stopped);
         drop(writer);
         status_table.written().await;

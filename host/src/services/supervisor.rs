@@ -20,18 +20,18 @@ use crate::connection::session::Session;
 use crate::output::{Label, Printer, duration};
 use crate::report::ServiceState;
 
-/// What becomes of a service whose process has ended.
+/// What the supervisor does after the process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnExit {
-    /// After a crash it starts again.
+    /// It starts the process again after a crash.
     Restart,
     /// It waits for an order.
     Wait,
 }
 
-/// What came while nothing ran.
+/// How a wait without a running process ended.
 enum Interruption {
-    /// What was waited for.
+    /// It was not interrupted.
     Nothing,
     Start,
     Stop,
@@ -43,30 +43,33 @@ pub(crate) struct Supervisor {
     pub(crate) on_exit: OnExit,
     pub(crate) session: Arc<Session>,
     pub(crate) status_table: StatusTable,
-    /// Absent when nobody reads the output later.
+    /// Absent if no other command reads the output.
     pub(crate) journal: Option<Journal>,
-    /// Absent when there is one service only.
+    /// Absent if there is only one service.
     pub(crate) label: Option<Label>,
     pub(crate) printer: Printer,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
-    /// Whether it was stopped by hand: nothing starts it any more.
+    /// Whether the user has stopped the service. Only a restart starts it
+    /// again.
     pub(crate) held: bool,
 }
 
-/// Why a service does not go on as it was.
+/// What follows after a process.
 enum NextStep {
-    /// Its process ended; it was healthy so long.
+    /// The process ended. `healthy` is how long it was healthy.
     Ended { code: u8, healthy: Option<Duration> },
-    /// It cannot be started, for a reason that was told.
+    /// The process did not start, or was not healthy. The supervisor has
+    /// reported it.
     Failed,
-    /// It is to start anew.
+    /// The service starts again.
     Anew,
-    /// It is to stay as it is until it is told otherwise.
+    /// The service stays stopped until an order arrives.
     Stopped,
 }
 
 impl Supervisor {
-    /// Works until nobody gives orders any more. Fails only with the agent.
+    /// Handles orders until the channel closes. Fails only if the agent is
+    /// gone.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
         while let Some(order) = self.orders.recv().await {
             match order {
@@ -82,7 +85,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Keeps the service running until it is to be stopped, or has ended.
+    /// Keeps the service running until an order stops it, or it has ended.
     async fn keep(&mut self) -> Result<(), Failure> {
         let mut backoff = Backoff::default();
         loop {
@@ -121,7 +124,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits for what the service depends on, unless it is told to stop first.
+    /// Waits for the dependencies, unless an order stops the service first.
     async fn await_dependencies(&mut self) -> Interruption {
         self.status_table
             .set(&self.launch.name, ServiceState::Waiting);
@@ -129,14 +132,14 @@ impl Supervisor {
         let needs = self.launch.depends_on.clone();
         loop {
             match self.unless_interrupted(status_table.ready(&needs)).await {
-                // It waits to start anyway.
+                // The service waits for its start already.
                 Interruption::Start => {}
                 told => return told,
             }
         }
     }
 
-    /// Waits for something while no process runs, unless an order comes first.
+    /// Waits for `work` while no process runs. An order interrupts it.
     async fn unless_interrupted(&mut self, work: impl Future<Output = ()>) -> Interruption {
         tokio::select! {
             () = work => Interruption::Nothing,
@@ -154,17 +157,17 @@ impl Supervisor {
         }
     }
 
-    /// Stays stopped: nothing ran.
+    /// Marks a service without a process as stopped.
     async fn hold(&mut self, done: oneshot::Sender<()>) {
         self.held = true;
         self.status_table
             .set(&self.launch.name, ServiceState::Stopped);
         self.status_table.written().await;
-        // Nobody may wait for it.
+        // The receiver may be gone.
         let _ = done.send(());
     }
 
-    /// One process, from its start to its end.
+    /// Runs one process from its start to its end.
     async fn once(&mut self) -> Result<NextStep, Failure> {
         let name = self.launch.name.clone();
         self.status_table.set(&name, ServiceState::Starting);
@@ -202,8 +205,7 @@ impl Supervisor {
         }
     }
 
-    /// Follows a process to its end: looks whether it is healthy, does what it
-    /// is told.
+    /// Follows a process to its end. Probes its health, and handles orders.
     async fn watch_over(&mut self, process: &mut Process<'_>) -> Result<NextStep, Failure> {
         let start = Instant::now();
         let mut background = self.printer.background();
@@ -254,8 +256,8 @@ impl Supervisor {
         }
     }
 
-    /// Waits until the process runs, which takes long when layers of its image
-    /// must be fetched; an order before that leaves nothing to be stopped.
+    /// Waits until the process runs. That takes long if layers of its image are
+    /// missing. An order before that cancels the start.
     async fn await_start(
         &mut self,
         process: &mut Process<'_>,
@@ -275,8 +277,8 @@ impl Supervisor {
         })
     }
 
-    /// What follows when a process was stopped: `turn`, unless somebody wanted
-    /// it to be for good.
+    /// Reports that a process has stopped. Returns `next`, unless an order
+    /// during the stop changes that.
     async fn stopped(&mut self, stop: Stop, next: NextStep) -> NextStep {
         let name = &self.launch.name;
         if stop.took_too_long {
@@ -288,7 +290,7 @@ impl Supervisor {
         }
         if stop.restarts && !stop.is_final {
             for done in stop.waiting {
-                // Nobody may wait for it.
+                // The receiver may be gone.
                 let _ = done.send(());
             }
             return NextStep::Anew;
@@ -297,7 +299,7 @@ impl Supervisor {
         let text = format!("{name} stopped");
         self.tell(ServiceState::Stopped, &text).await;
         for done in stop.waiting {
-            // Nobody may wait for it.
+            // The receiver may be gone.
             let _ = done.send(());
         }
         NextStep::Stopped

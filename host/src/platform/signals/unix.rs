@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::SignalEvent;
 
-/// All signals that are listened to.
+/// The handled signals.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -20,7 +20,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on: these signals end the process no more.
+    /// Installs handlers. From now on, these signals do not end the process.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -33,7 +33,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> SignalEvent {
         SignalEvent::Signal(tokio::select! {
             _ = self.interrupt.recv() => input::Signal::Interrupt,

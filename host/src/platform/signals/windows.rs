@@ -8,10 +8,11 @@ use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ct
 
 use super::SignalEvent;
 
-/// Consoles do not tell their size: it is looked at this often.
+/// The interval between checks of the console's size. Windows reports no change
+/// of it.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// All events that are listened to.
+/// The handled console events.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: CtrlC,
@@ -21,7 +22,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on: these events end the process no more.
+    /// Installs handlers. From now on, these events do not end the process.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: ctrl_c()?,
@@ -31,7 +32,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// Waits for the next event.
     pub(crate) async fn next(&mut self) -> SignalEvent {
         loop {
             return SignalEvent::Signal(tokio::select! {
@@ -50,7 +51,7 @@ impl Signals {
     }
 }
 
-/// Absent where there is no console.
+/// Returns the console's columns and rows. Returns `None` without a console.
 fn size() -> Option<(u16, u16)> {
     crossterm::terminal::size().ok()
 }

@@ -2,19 +2,19 @@
 
 use protocol::request::EnvVar;
 
-/// As Docker has it where nothing is said. Windows' own terminals understand
-/// more, and have no name.
+/// The default of `TERM`, as Docker has it. Windows' terminals support more,
+/// and set no name.
 const UNNAMED: &str = if cfg!(windows) {
     "xterm-256color"
 } else {
     "xterm"
 };
-/// Whatever languages there are, this one is in each image.
+/// The locale that every image has.
 const LANGUAGE: &str = "C.UTF-8";
 
-/// The terminal's name and colours, and the characters that it shows. The
-/// language itself is not passed on: an image seldom has it, and its programs
-/// complain.
+/// Returns the variables for the terminal's name, its colours and its character
+/// set. The user's language is not one of them: images seldom have its locale,
+/// and programs warn about a missing one.
 pub(super) fn of(variable: impl Fn(&str) -> Option<String>) -> Vec<EnvVar> {
     let mut found = vec![set("TERM", variable("TERM").unwrap_or(UNNAMED.to_owned()))];
     found.extend(variable("COLORTERM").map(|value| set("COLORTERM", value)));
@@ -26,7 +26,8 @@ pub(super) fn of(variable: impl Fn(&str) -> Option<String>) -> Vec<EnvVar> {
     found
 }
 
-/// `de_DE.UTF-8`, `C.utf8@modifier`: `locale(7)`.
+/// Whether a locale has the character set UTF-8: `de_DE.UTF-8`,
+/// `C.utf8@modifier` (`locale(7)`).
 fn is_unicode(locale: &str) -> bool {
     let charset = locale.split_once('.').map_or("", |(_, charset)| charset);
     let charset = charset.split('@').next().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crossterm_winapi::KeyEventRecord;
 
-/// `VK_MENU`: released after a character was entered by its number.
+/// `VK_MENU`. Its release carries a character that the user entered by number.
 const ALT: u16 = 0x12;
 /// `VK_SPACE`.
 const SPACE: u16 = 0x20;
@@ -11,15 +11,16 @@ const ALT_PRESSED: u32 = 0x1 | 0x2;
 /// `RIGHT_CTRL_PRESSED`, `LEFT_CTRL_PRESSED`.
 const CTRL_PRESSED: u32 = 0x4 | 0x8;
 
-/// One event of a key.
+/// A key event.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Key {
     is_down: bool,
-    /// How often it is pressed.
+    /// The number of repetitions.
     count: u16,
-    /// The virtual key; zero for what the console has made a sequence of.
+    /// The virtual key code. Zero if the console has translated the key to a
+    /// sequence.
     code: u16,
-    /// Its UTF-16 unit, or zero.
+    /// The UTF-16 unit. Zero if there is none.
     unit: u16,
     alt: bool,
     ctrl: bool,
@@ -39,14 +40,14 @@ impl From<&KeyEventRecord> for Key {
 }
 
 impl Key {
-    /// Alt with a letter; together with Ctrl it is `AltGr`, which is part of
-    /// the letter.
+    /// Whether Alt modifies the key. Alt with Ctrl is `AltGr`, which selects a
+    /// character.
     fn is_meta(self) -> bool {
         self.is_down && self.code != 0 && self.alt && !self.ctrl
     }
 }
 
-/// Key events that come one by one.
+/// Decodes a sequence of key events.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     /// The first half of a surrogate pair.
@@ -85,8 +86,8 @@ impl Keys {
     }
 }
 
-/// What keys without a character send, where the console itself does not
-/// turn them into sequences: ECMA-48 and xterm.
+/// Returns the sequence of a key without a character, for a console that does
+/// not translate keys itself (ECMA-48 and xterm).
 fn sequence(key: Key) -> &'static [u8] {
     match key.code {
         0x21 => b"\x1b[5~",

@@ -1,14 +1,14 @@
 //! Decodes bytes as text for a Windows console, which accepts UTF-8 only.
 
-/// Text that comes in pieces.
+/// Decodes text that arrives in parts.
 #[derive(Debug, Default)]
 pub(super) struct Text {
-    /// The beginning of a character whose end has not come yet.
+    /// The first bytes of an incomplete character.
     rest: Vec<u8>,
 }
 
 impl Text {
-    /// The text up to the last whole character.
+    /// Adds bytes. Returns the text up to the last complete character.
     pub(super) fn push(&mut self, bytes: &[u8]) -> String {
         self.rest.extend_from_slice(bytes);
         let mut text = String::new();
@@ -31,7 +31,7 @@ impl Text {
     }
 }
 
-/// Whether more bytes could make it a character.
+/// Whether the bytes are the start of a longer character.
 fn is_beginning(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 
-/// Raw mode until it is dropped.
+/// Raw mode. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct RawMode;
 
@@ -19,11 +19,11 @@ impl Drop for RawMode {
     }
 }
 
-/// Terminals understand colours without being asked to.
+/// Does nothing: Unix terminals support colours.
 pub(crate) fn prepare() {}
 
-/// Whether this process may use the terminal of standard error, which a shell
-/// takes away from a job in the background.
+/// Whether this process is in the foreground of the terminal of standard error.
+/// A shell stops background jobs that change the terminal.
 pub(crate) fn is_in_foreground() -> bool {
     let group = rustix::termios::tcgetpgrp(io::stderr());
     group.map_or(true, |group| group == rustix::process::getpgrp())
@@ -38,7 +38,7 @@ impl Input {
         Self(io::stdin())
     }
 
-    /// Waits for the next bytes; none at the end.
+    /// Waits for input. `buffer` is empty at the end.
     pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
         buffer.resize(most, 0);
         let count = self.0.lock().read(buffer)?;

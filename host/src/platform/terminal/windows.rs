@@ -18,14 +18,14 @@ const SEQUENCES_IN: u32 = 0x200;
 /// `ENABLE_PROCESSED_OUTPUT`, `ENABLE_VIRTUAL_TERMINAL_PROCESSING`.
 const SEQUENCES_OUT: u32 = 0x1 | 0x4;
 
-/// Raw mode until it is dropped.
+/// Raw mode. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct RawMode {
     _input: Mode,
     _output: Mode,
 }
 
-/// How a console was before, which it is again when this is dropped.
+/// The earlier mode of a console. Dropping this restores it.
 #[derive(Debug)]
 struct Mode {
     console: ConsoleMode,
@@ -37,7 +37,8 @@ impl RawMode {
         let input = Mode::of(Handle::current_in_handle()?)?;
         let output = Mode::of(Handle::current_out_handle()?)?;
         let raw = input.before & !COOKED_INPUT;
-        // Consoles that cannot do this, older ones, tell keys one by one.
+        // Older consoles do not translate keys to sequences. locald does that
+        // then.
         if input.console.set_mode(raw | SEQUENCES_IN).is_err() {
             input.console.set_mode(raw)?;
         }
@@ -63,12 +64,12 @@ impl Drop for Mode {
     }
 }
 
-/// Lets the console understand colours.
+/// Enables colours in the console.
 pub(crate) fn prepare() {
     let _ = crossterm::ansi_support::supports_ansi();
 }
 
-/// There are no jobs.
+/// Windows has no background jobs.
 pub(crate) const fn is_in_foreground() -> bool {
     true
 }
@@ -84,8 +85,8 @@ impl Input {
         Self::default()
     }
 
-    /// Waits for the next bytes; none at the end. A console has no end: in raw
-    /// mode Ctrl-Z is a key as any other.
+    /// Waits for input. `buffer` is empty at the end. A console has no end: in
+    /// raw mode, Ctrl-Z is an ordinary key.
     pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<()> {
         if io::stdin().is_terminal() {
             return self.read_keys(buffer);

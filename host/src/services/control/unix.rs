@@ -27,7 +27,8 @@ impl Listener {
     }
 }
 
-/// The lock of the folder is still held: nobody else has made a socket there.
+/// Removes the socket. The process still holds the lock of the folder, so the
+/// socket is its own.
 impl Drop for Listener {
     fn drop(&mut self) {
         let _ = fs_err::remove_file(&self.path);

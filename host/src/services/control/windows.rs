@@ -9,15 +9,15 @@ use tokio::net::windows::named_pipe::{
     ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions,
 };
 
-/// `ERROR_PIPE_BUSY`: all instances are taken at this moment.
+/// `ERROR_PIPE_BUSY`: all instances are in use.
 const BUSY: i32 = 231;
-/// Until the next try.
+/// The pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Listener {
     name: String,
-    /// The instance that the next one connects to.
+    /// The instance for the next client.
     next: NamedPipeServer,
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn connect(path: &Path) -> io::Result<NamedPipeClient> {
     }
 }
 
-/// Pipes have names of their own: this one is made of the path.
+/// Derives the name of a pipe from the path: pipes are not files.
 fn name(path: &Path) -> String {
     let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
     let digits = hash.iter().take(16).map(|byte| format!("{byte:02x}"));
