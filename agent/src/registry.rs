@@ -1,9 +1,9 @@
 //! Pulls from and pushes to OCI registries: OCI distribution specification 1.1.
 //!
-//! The transfers are our own. The client of `oci-client` bounds neither a
-//! manifest's size nor the number of attempts, hides `Retry-After`, follows the
-//! `urls` of layers, and sends an account to any token server that a registry
-//! names.
+//! locald implements the transfers itself. The client of `oci-client` limits
+//! neither the size of a manifest nor the number of attempts, and hides
+//! `Retry-After`. It follows the `urls` of layers, and sends an account to any
+//! token server that a registry names.
 
 pub(crate) mod address;
 mod challenge;
@@ -46,7 +46,7 @@ use crate::images::reference::ImageRef;
 use crate::request::stream::RequestStream;
 use client::RegistryClient;
 
-/// The registries that one request speaks to; cheap to clone.
+/// The registries that one request uses; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
     access: Arc<RegistryAccess>,
@@ -56,7 +56,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Nothing is asked before it is needed.
+    /// Opens no connection until the first request to a registry.
     pub fn new(access: RegistryAccess, stream: RequestStream) -> Self {
         Self {
             access: Arc::new(access),
@@ -66,13 +66,13 @@ impl Registry {
         }
     }
 
-    /// Bytes must come at least this often; otherwise each minute.
+    /// Sets how long a connection may be silent. The default is one minute.
     #[must_use]
     pub fn with_idle(self, idle: Duration) -> Self {
         Self { idle, ..self }
     }
 
-    /// Where warnings go.
+    /// The stream that receives warnings.
     pub(crate) fn stream(&self) -> &RequestStream {
         &self.stream
     }

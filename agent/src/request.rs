@@ -1,5 +1,5 @@
-//! One request's stream to its host, the list of the active requests, and the
-//! use of the store beside other requests.
+//! Connects one request with its host, lists the active requests, and
+//! coordinates their use of the store.
 
 pub(crate) mod abridged_list;
 pub(crate) mod active;

@@ -1,4 +1,4 @@
-//! Finds the address of a registry, and of its mirror.
+//! Computes the addresses of a registry and of its mirror.
 
 use protocol::request::RegistrySettings;
 use reqwest::Url;
@@ -8,7 +8,7 @@ use crate::images::reference::DOCKER_HUB;
 /// The variable that a guest's init sets.
 pub(crate) const LOOPBACK_OF_HOST: &str = "LOCALD_LOOPBACK_OF_HOST";
 
-/// A setting that names no registry.
+/// A setting does not hold the address of a registry.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadAddress {
     #[error("{0:?} is not the address of a registry")]
@@ -17,14 +17,15 @@ pub(super) enum BadAddress {
     Account,
 }
 
-/// Addresses of a registry's mirror and of itself.
+/// The addresses of a registry's mirror, if it has one, and of the registry
+/// itself.
 pub(super) fn bases(
     registry: &str,
     settings: Option<&RegistrySettings>,
 ) -> Result<(Option<Url>, Url), BadAddress> {
     let plain = settings.is_some_and(|settings| settings.insecure) || is_local(registry);
     let scheme = if plain { "http" } else { "https" };
-    // The name in references is not the host that answers.
+    // References name another host than the one that serves Docker Hub.
     let host = if registry == DOCKER_HUB {
         "registry-1.docker.io".to_owned()
     } else if is_local(registry)
@@ -41,8 +42,8 @@ pub(super) fn bases(
     Ok((mirror.transpose()?, parse(&format!("{scheme}://{host}"))?))
 }
 
-/// The address of a mirror, which must be of the host under whose name its
-/// account is looked for.
+/// Parses the address of a mirror. Its host must be the name under which locald
+/// looks for the mirror's account.
 fn mirror_address(mirror: &str, name: &str) -> Result<Url, BadAddress> {
     let url = if mirror.contains("://") {
         parse(mirror)?
@@ -65,22 +66,22 @@ fn parse(text: &str) -> Result<Url, BadAddress> {
     url.ok_or_else(|| BadAddress::NoAddress(text.to_owned()))
 }
 
-/// In a virtual machine `localhost` means the host of its user: the address by
-/// which the guest reaches that.
+/// In a virtual machine `localhost` means the user's host. Returns the address
+/// at which the guest reaches that host.
 fn loopback_of_host() -> Option<String> {
     std::env::var(LOOPBACK_OF_HOST)
         .ok()
         .filter(|it| !it.is_empty())
 }
 
-/// Registries on this machine speak plain HTTP, as all clients agree.
+/// Whether a registry is on this machine. All clients use plain HTTP for it.
 fn is_local(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     host == "localhost" || host == "[::1]" || host.starts_with("127.")
 }
 
-/// Addresses that mean something else, or nothing, to others; a name may mean
-/// anything.
+/// Whether a host is `localhost` or an address of a private network. Other host
+/// names do not count, because they may resolve to any address.
 pub(super) fn is_internal(host: &str) -> bool {
     use std::net::IpAddr;
     match host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -169,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Its account must be the one of the host that is asked.
+    /// The account must belong to the host that receives the request.
     #[test]
     fn a_mirror_is_asked_under_its_own_name() {
         let account = bases(

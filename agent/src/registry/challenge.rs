@@ -1,33 +1,33 @@
-//! Parses `WWW-Authenticate`: RFC 9110, section 11.6.1, as leniently as
-//! registries write it.
+//! Parses `WWW-Authenticate`: RFC 9110, section 11.6.1. Accepts the deviations
+//! of existing registries.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// A way to log in that locald knows.
+/// An authentication scheme that locald supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     Bearer(Bearer),
     Basic,
 }
 
-/// The token server and the scope that a registry demands.
+/// The token server and the scope of a `Bearer` challenge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Bearer {
     pub(super) realm: String,
     pub(super) service: Option<String>,
-    /// Separated by spaces.
+    /// Scopes, separated by spaces.
     pub(super) scope: String,
 }
 
-/// One challenge of any scheme.
+/// One challenge, of any scheme.
 #[derive(Debug, PartialEq, Eq)]
 struct Offer<'a> {
     scheme: &'a str,
     parameters: Vec<(&'a str, String)>,
 }
 
-/// The challenges that can be met. Tokens come first: they may be had without
-/// an account.
+/// The challenges that locald supports. Tokens come first, because a token
+/// server may grant one without an account.
 pub(super) fn known(headers: &HeaderMap) -> Vec<Challenge> {
     let headers = headers.get_all(WWW_AUTHENTICATE).iter();
     let texts: Vec<_> = headers.filter_map(|it| it.to_str().ok()).collect();
@@ -56,8 +56,8 @@ impl Offer<'_> {
     }
 }
 
-/// A word that `=` follows belongs to the challenge before it; any other one
-/// begins a challenge.
+/// Splits a header into challenges. A word before `=` is a parameter of the
+/// current challenge; any other word begins a new one.
 fn offers(text: &str) -> Vec<Offer<'_>> {
     let between = |it: char| it == ',' || it.is_whitespace();
     let mut offers: Vec<Offer<'_>> = Vec::new();
@@ -84,7 +84,7 @@ fn offers(text: &str) -> Vec<Offer<'_>> {
     offers
 }
 
-/// A quoted or a bare value, and what follows it.
+/// Parses a quoted or a bare value. Returns it with the rest of the text.
 fn value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|it: char| it == ',' || it.is_whitespace());
@@ -185,7 +185,7 @@ mod tests {
         ] {
             assert_eq!(read(&[text]), [], "{text}");
         }
-        // What is not closed ends with the header.
+        // An unclosed quote ends with the header.
         assert_eq!(read(&["Bearer realm=\"https://a.example"]), [token]);
     }
 }

@@ -1,5 +1,6 @@
-//! Sends requests to one registry: its mirror first for reads, with an account if the
-//! registry asks for one, again after a passing failure.
+//! Sends requests to one registry. Reads go to its mirror first. Adds an
+//! account if the registry asks for one, and repeats a request after a
+//! transient failure.
 
 mod auth;
 mod refusal;
@@ -26,23 +27,23 @@ use super::timeout::{BodyTimeout, ResponseTimeout, TransportError};
 use crate::images::reference::registry_name;
 use crate::request::stream::RequestStream;
 
-/// Bytes must come at least this often.
+/// The longest time without a byte on a connection.
 pub(super) const IDLE: Duration = Duration::from_mins(1);
 /// Attempts at one request before it fails.
 pub(super) const ATTEMPTS: u32 = 5;
-/// The first pause; each further one is twice as long.
+/// The pause before the second attempt. Each further pause is twice as long.
 const PAUSE: Duration = Duration::from_millis(400);
 /// The longest pause that a registry may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// The most bytes of a document.
+/// The most bytes of a response that holds a document.
 const BODY_CAP: usize = 4 * DATA_CAP;
 
 /// One registry, for one request of the host.
 #[derive(Debug)]
 pub(super) struct RegistryClient {
-    /// As image references have it.
+    /// The registry, as image references name it.
     registry: String,
-    /// Asked when it can answer.
+    /// A mirror, which gets reads first.
     mirror: Option<RegistryHost>,
     host: RegistryHost,
     http: Client,
@@ -83,7 +84,7 @@ impl RegistryClient {
         })
     }
 
-    /// The registry as people write it.
+    /// The registry's name, as people write it.
     pub(super) fn name(&self) -> &str {
         registry_name(&self.registry)
     }
@@ -104,7 +105,7 @@ impl RegistryClient {
         BodyTimeout::new(self.idle)
     }
 
-    /// Whether an address is the registry's, or its mirror's.
+    /// Whether an address belongs to the registry or to its mirror.
     pub(super) fn owns(&self, url: &Url) -> bool {
         let mut bases = self.mirror.iter().chain([&self.host]);
         bases.any(|host| host.origin().owns(url))
@@ -123,8 +124,8 @@ impl RegistryClient {
         }
     }
 
-    /// Asks until there is an answer that is no passing fault. An answer of
-    /// another kind than success is an error.
+    /// Sends a request until it succeeds or fails for good. Any status except
+    /// success is an error.
     pub(super) async fn send(
         &self,
         request: &RegistryRequest<'_>,
@@ -137,8 +138,8 @@ impl RegistryClient {
         Err(self.refusal(response, request.what).await)
     }
 
-    /// As [`send`](Self::send), but any answer that is not worth another attempt
-    /// is returned.
+    /// Like [`send`](Self::send), and returns a response of any status. It
+    /// still repeats the request after a transient failure.
     pub(super) async fn send_any(
         &self,
         request: &RegistryRequest<'_>,
@@ -159,7 +160,7 @@ impl RegistryClient {
         }
     }
 
-    /// Waits before another attempt, and says so.
+    /// Waits before the next attempt, and reports the wait.
     pub(super) async fn pause(
         &self,
         attempt: u32,
@@ -178,7 +179,8 @@ impl RegistryClient {
         tokio::time::sleep(pause).await;
     }
 
-    /// Asks the mirror first; what it does not have is asked of the registry.
+    /// Sends a request to the mirror, and to the registry if the mirror lacks
+    /// the content.
     pub(super) async fn send_once(
         &self,
         request: &RegistryRequest<'_>,
@@ -243,7 +245,7 @@ impl RegistryClient {
         })
     }
 
-    /// A small body, whole.
+    /// Reads a whole body of limited size.
     pub(super) async fn body(
         &self,
         mut response: Response,

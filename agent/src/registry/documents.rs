@@ -15,7 +15,7 @@ use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
 use crate::store::{DOCUMENT_CAP, Descriptor, Image, Manifest, Store, StoreError, StoredImage};
 
-/// Indexes that may lie in one another.
+/// The most levels of nested indexes.
 const NESTED: usize = 3;
 
 impl Registry {
@@ -52,7 +52,7 @@ impl Registry {
         crash::at(Point::DocumentsStored);
         let mut new = StoredImage::now(name.to_string(), descriptor, role);
         if let Some(old) = stored {
-            // A role says why an image came first.
+            // The role records why the image was first stored.
             new.role = old.role;
             if old.descriptor == new.descriptor {
                 new.updated = old.updated;
@@ -66,8 +66,8 @@ impl Registry {
         })
     }
 
-    /// Fetches the documents of an image that has its name in the store, but
-    /// whose documents are lost or damaged.
+    /// Fetches the documents of an image again, if its reference is in the
+    /// store and its documents are lost or damaged.
     pub async fn replace_documents(
         &self,
         store: &Store,

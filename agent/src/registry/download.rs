@@ -1,4 +1,5 @@
-//! Downloads a blob: its bytes in order, over as many connections as it takes.
+//! Downloads the bytes of a blob in order. Resumes on a new connection if one
+//! breaks.
 
 use std::io::{self, Read};
 
@@ -12,12 +13,13 @@ use super::client::RegistryClient;
 use super::request::{Operation, RegistryRequest, Target};
 use crate::store::Descriptor;
 
-/// Chunks between the network and the thread that unpacks them.
+/// The most chunks in the queue between the network and the thread that
+/// unpacks.
 const QUEUE: usize = 16;
-/// Connections that may break before a download fails.
+/// The most broken connections before a download fails.
 const RESUMES: u32 = 8;
 
-/// A download's bytes for a thread that reads; see [`pipe`].
+/// The reading end of a download, for a thread that may block; see [`pipe`].
 pub(super) struct Chunks {
     receiver: mpsc::Receiver<Bytes>,
     current: Bytes,
@@ -36,7 +38,7 @@ pub(super) fn pipe(size: u64) -> (mpsc::Sender<Bytes>, Chunks) {
 }
 
 impl Chunks {
-    /// Bytes that come next; none when all have been taken. Blocks the thread.
+    /// The next bytes; empty at the end. Blocks the thread.
     pub(super) fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.current.is_empty() {
             match self.receiver.blocking_recv() {
@@ -48,7 +50,7 @@ impl Chunks {
         Ok(&self.current)
     }
 
-    /// Takes the first of these bytes.
+    /// Removes and returns the first `count` of these bytes.
     pub(super) fn consume(&mut self, count: usize) -> Bytes {
         self.left = self.left.saturating_sub(count as u64);
         self.current.split_to(count)
@@ -63,9 +65,9 @@ impl Read for Chunks {
     }
 }
 
-/// Sends the bytes of a blob into a pipe. A connection that breaks is resumed
-/// where it broke; whoever reads verifies the digest of the whole. Ends early,
-/// without an error, when nobody reads any more.
+/// Sends the bytes of a blob into a pipe. Resumes a broken connection where it
+/// broke. The reader must verify the digest. Ends early, without an error, if
+/// the reader closes the pipe.
 pub(super) async fn download(
     client: &RegistryClient,
     repository: &str,
@@ -82,7 +84,8 @@ pub(super) async fn download(
         loop {
             let chunk = match body_timeout.next(response.chunk()).await {
                 Ok(Some(chunk)) => chunk,
-                // The answer is whole: another one would be as short.
+                // The response ended regularly, so another one would be as
+                // short.
                 Ok(None) if done < blob.size => {
                     let reason = format!("{done} bytes instead of {}", blob.size);
                     return Err(client.protocol_error(&what, reason));
@@ -120,8 +123,8 @@ pub(super) async fn download(
     Ok(())
 }
 
-/// Asks for the bytes after the first `done`; returns the response, and how many
-/// of its bytes are to be skipped.
+/// Requests the bytes after the first `done`. Returns the response, and the
+/// number of its bytes to skip.
 async fn resume(
     client: &RegistryClient,
     repository: &str,
@@ -132,7 +135,7 @@ async fn resume(
     let response = get(client, repository, blob, done, what).await?;
     match begin(&response) {
         Some(begin) if begin <= done => return Ok((response, done - begin)),
-        // What is in between would be missing: from the beginning, then.
+        // The response does not continue there, so request the whole blob.
         _ => {}
     }
     let response = get(client, repository, blob, 0, what).await?;
@@ -167,8 +170,8 @@ async fn get(
     client.send(&request, from).await
 }
 
-/// Where an answer begins in the blob: a registry may ignore the range that it
-/// was asked for.
+/// The offset in the blob at which a response begins. A registry may ignore the
+/// requested range.
 fn begin(response: &Response) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return Some(0);

@@ -1,4 +1,4 @@
-//! Lists what can fail between locald and a registry.
+//! Defines the errors between locald and a registry.
 
 use protocol::{Failure, FailureKind};
 
@@ -9,91 +9,92 @@ use crate::request::stream::HostGone;
 use crate::store::StoreError;
 use crate::store::layer::LayerError;
 
-/// A registry, or what it sent, is of no use.
+/// A transfer from or to a registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The registry's settings cannot be used.
+    /// The registry's settings are not valid.
     #[error("the settings of registry {registry} cannot be used")]
     Settings {
-        /// As people write it.
+        /// The registry, as people write it.
         registry: String,
         /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No answer, after all attempts.
+    /// The server did not answer any attempt.
     #[error("{server} does not answer")]
     Unreachable {
-        /// The server that did not answer, or answered so.
+        /// The server that did not answer.
         server: Server,
         /// The cause.
         #[source]
         source: TransportError,
     },
-    /// An answer that is an error, after all attempts.
+    /// The server answered the last attempt with an error.
     #[error("{server} answered {status} to {what}{}", detail(message))]
     Status {
-        /// The server that did not answer, or answered so.
+        /// The server that answered.
         server: Server,
         /// HTTP status.
         status: u16,
-        /// What was asked.
+        /// The requested object, or the operation.
         what: String,
-        /// What the registry says about it.
+        /// The registry's message; may be empty.
         message: String,
     },
-    /// 401 or 403.
+    /// The registry answered 401 or 403.
     #[error("registry {registry} refuses access to {what}{}", detail(message))]
     Unauthorized {
-        /// As people write it.
+        /// The registry, as people write it.
         registry: String,
-        /// What was asked.
+        /// The requested object.
         what: String,
-        /// What the registry says about it.
+        /// The registry's message; may be empty.
         message: String,
     },
-    /// The token server that the registry has named is of no use.
+    /// locald cannot use the token server that the registry names.
     #[error("registry {registry} names the token server {server:?}, {reason}")]
     TokenServer {
-        /// As people write it.
+        /// The registry, as people write it.
         registry: String,
-        /// What the registry says.
+        /// The address of the token server, as the registry wrote it.
         server: String,
-        /// Why it is not asked, or what is wrong with its answer.
+        /// Why locald does not ask the server, or the fault of its response.
         reason: String,
     },
-    /// 404
+    /// The registry answered 404.
     #[error("there is no {what} in registry {registry}")]
     NotFound {
-        /// As people write it.
+        /// The registry, as people write it.
         registry: String,
-        /// What was asked.
+        /// The requested object.
         what: String,
     },
-    /// An answer that breaks the protocol.
+    /// The response violates the protocol.
     #[error("registry {registry} gave an unusable answer to {what}: {reason}")]
     Protocol {
-        /// As people write it.
+        /// The registry, as people write it.
         registry: String,
-        /// What was asked.
+        /// The requested object, or the operation.
         what: String,
-        /// What is wrong.
+        /// The fault, as a clause.
         reason: String,
     },
-    /// No image for this machine.
+    /// No variant of the image fits this machine.
     #[error("{image} is for {available}, not for {wanted}")]
     Platform {
         /// Familiar name.
         image: String,
-        /// What there is.
+        /// The platforms of the image.
         available: String,
-        /// What this machine is.
+        /// The platform of this machine.
         wanted: String,
     },
-    /// The store lacks the image, and the registry may not be asked.
+    /// The store lacks the image, and the pull policy forbids to ask the
+    /// registry.
     #[error("{0} is not in the store, and the pull policy is `never`")]
     NotStored(String),
-    /// A layer is of no use.
+    /// A layer is damaged or cannot be extracted.
     #[error("layer {digest} of {image} is of no use")]
     Layer {
         /// Familiar name.
@@ -104,22 +105,22 @@ pub enum RegistryError {
         #[source]
         source: LayerError,
     },
-    /// What came is not what was announced, or cannot be stored.
+    /// The content is not the announced one, or the store cannot take it.
     #[error("{what} is of no use")]
     Content {
-        /// What was fetched.
+        /// The fetched object.
         what: String,
         /// The cause.
         #[source]
         source: StoreError,
     },
-    /// The store has failed.
+    /// An operation of the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A name in a document is no reference.
+    /// A name in a document is not a valid reference.
     #[error(transparent)]
     Reference(#[from] BadReference),
-    /// The request is over.
+    /// The host has ended the request.
     #[error(transparent)]
     HostGone(#[from] HostGone),
 }
@@ -133,7 +134,8 @@ fn detail(message: &str) -> String {
 }
 
 impl RegistryError {
-    /// Whether the registry could not be asked at all.
+    /// Whether the registry did not answer, or is unavailable: status 429, or 500
+    /// and above.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -142,8 +144,9 @@ impl RegistryError {
         }
     }
 
-    /// Whether the same image may be had under another name: it cannot be read
-    /// under this one. Registries hide by 404 what an account may not see.
+    /// Whether the image cannot be read under this name, so that a mirror may
+    /// still have it. Registries answer 404 for images that an account may not
+    /// read.
     pub fn is_unreadable(&self) -> bool {
         match self {
             Self::Unauthorized { .. }
@@ -221,7 +224,7 @@ impl From<RegistryError> for Failure {
     }
 }
 
-/// A full file system is the reason to name, wherever it shows itself.
+/// `DiskFull` if a full file system is the cause, else `kind`.
 fn full_or(kind: FailureKind, error: &RegistryError) -> FailureKind {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {

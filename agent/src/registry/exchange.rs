@@ -1,5 +1,5 @@
-//! Sends one HTTP request, and follows redirects. Only this module puts secrets
-//! into requests.
+//! Sends one HTTP request and follows redirects. Only this module adds secrets
+//! to requests.
 
 use protocol::input::Credential;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
@@ -8,33 +8,34 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use super::origin::Origin;
 use super::timeout::{ResponseTimeout, TransportError};
 
-/// Redirects that one request follows.
+/// The most redirects that one request follows.
 const REDIRECTS: usize = 10;
 
-/// A request that is made anew for each address.
+/// A request that can be built again for each address.
 pub(super) struct Exchange<'a> {
     pub(super) client: &'a Client,
     pub(super) method: &'a Method,
     pub(super) url: &'a Url,
-    /// Whom the secret belongs to.
+    /// The origin to which the secret belongs.
     pub(super) owner: &'a Origin,
     pub(super) secret: Secret<'a>,
     pub(super) timeout: ResponseTimeout<'a>,
 }
 
-/// What only its owner gets.
+/// A secret. Only its owner gets it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Secret<'a> {
     None,
-    /// A header: others get the request without it.
+    /// A header. Other origins get the request without it.
     Authorization(&'a HeaderValue),
-    /// A form: others do not get the request.
+    /// A form. Other origins do not get the request.
     Form(&'a [(&'a str, &'a str)]),
 }
 
 impl Exchange<'_> {
-    /// The answer that is no redirect, or a redirect that is not followed.
-    /// `extend` adds what is no secret.
+    /// Sends the request. Returns the first response that is not a redirect, or
+    /// a redirect that locald does not follow. `extend` adds the parts of the
+    /// request that are not secret.
     pub(super) async fn send(
         &self,
         extend: &impl Fn(RequestBuilder) -> RequestBuilder,
@@ -58,8 +59,9 @@ impl Exchange<'_> {
         Err(TransportError::Redirects)
     }
 
-    /// Where the request is to go instead. It stays the same request: what
-    /// answers another one is no answer.
+    /// The target of a redirect, to which locald sends the same request. locald
+    /// does not follow a 303 for a write, because it asks for another request.
+    /// A form goes only to its owner.
     fn redirect(&self, answer: &Response) -> Option<Url> {
         let reads = matches!(*self.method, Method::GET | Method::HEAD);
         let follows = match answer.status() {
@@ -76,17 +78,18 @@ impl Exchange<'_> {
     }
 }
 
-/// The address that an answer names.
+/// The address in the `Location` header of a response.
 pub(super) fn location(answer: &Response) -> Option<Url> {
     let location = answer.headers().get(LOCATION)?.to_str().ok()?;
     let url = answer.url().join(location).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| without_account(&url))
 }
 
-/// A name and a password in an address would be sent as an account.
+/// Removes the name and the password from an address. The HTTP client would
+/// send them as an account.
 fn without_account(url: &Url) -> Url {
     let mut url = url.clone();
-    // Only addresses without a host cannot have them.
+    // This fails only for an address without a host, which has no account.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url
@@ -103,7 +106,7 @@ pub(super) fn basic(credential: &Credential) -> Option<HeaderValue> {
     secret_header(&format!("Basic {pair}"))
 }
 
-/// A header that is not logged.
+/// A header value that is never logged.
 pub(super) fn secret_header(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

@@ -1,4 +1,4 @@
-//! Makes the HTTP client: proxies and certificate authorities.
+//! Makes the HTTP client, with proxies and certificate authorities.
 
 use std::time::Duration;
 
@@ -6,20 +6,22 @@ use protocol::request::EnvVar;
 use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 
-/// A connection must be made in this time.
+/// The longest time to establish a connection.
 const CONNECT: Duration = Duration::from_secs(15);
 
-/// A client that trusts these authorities beside the machine's own, in PEM.
+/// A client that trusts `authorities`, in PEM, in addition to the machine's
+/// own.
 pub(super) fn client(
     certificates: &[String],
     proxies: &[EnvVar],
 ) -> Result<Client, reqwest::Error> {
-    // Another part of the process may have installed it already.
+    // Fails if another part of the process has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("locald/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        // See `exchange`, and for how long an answer is waited for, `timeout`.
+        // The module `exchange` follows redirects, and `timeout` limits the
+        // wait.
         .redirect(Policy::none())
         .no_proxy();
     for pem in certificates {

@@ -1,4 +1,4 @@
-//! Reads image indexes, and chooses the image for this machine: OCI image
+//! Reads image indexes and selects the image for this machine: OCI image
 //! specification, "Image Index".
 
 use serde::Deserialize;
@@ -16,9 +16,10 @@ pub(super) const IMAGE_TYPES: [&str; 2] = [media_type::MANIFEST, media_type::DOC
 
 #[derive(Deserialize)]
 struct Index {
-    /// Of the kinds that locald knows, and of others.
+    /// Entries of all kinds, including those that locald does not know.
     manifests: Vec<serde_json::Value>,
-    /// Set by an image manifest only: a document that is both is refused.
+    /// Only an image manifest has this member. locald refuses a document that
+    /// is both.
     layers: Option<serde_json::Value>,
 }
 
@@ -28,12 +29,12 @@ struct Entry {
     #[serde(flatten)]
     descriptor: Descriptor,
     platform: Option<Platform>,
-    /// Set by what is no image.
+    /// Set if the entry is not an image.
     artifact_type: Option<String>,
 }
 
 impl Entry {
-    /// An entry that can be read, and may be an image.
+    /// Parses an entry; absent if it is malformed or is not an image.
     fn read(value: &serde_json::Value) -> Option<Self> {
         let entry = Self::deserialize(value).ok()?;
         let kind = entry.descriptor.media_type.as_str();
@@ -44,8 +45,8 @@ impl Entry {
     }
 }
 
-/// Whether a document is an index: it says so itself, or else the registry, or
-/// else it looks like one.
+/// Whether a document is an index. The document's own media type decides, else
+/// the registry's, else the members of the document.
 pub(super) fn is_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -65,9 +66,9 @@ pub(super) fn is_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
     typed.manifests.is_some() && typed.config.is_none()
 }
 
-/// The image of an index that is for this machine: of several the one for the
-/// most of its processor, and else the first that does not say for which
-/// machine it is.
+/// Selects the image of an index for this machine. Of several, it is the one
+/// for the highest level of the processor. If none names this machine, it is
+/// the first one that names no platform.
 pub(super) fn choose(
     name: &ImageRef,
     client: &RegistryClient,
@@ -84,7 +85,7 @@ pub(super) fn choose(
     let fits = entries
         .iter()
         .filter(|entry| suits(entry).flatten().is_some());
-    // The last one of the best would be taken.
+    // `max_by_key` returns the last of equal entries, so reverse the order.
     let best = fits.rev().max_by_key(|entry| suits(entry).flatten());
     let silent = || entries.iter().find(|entry| entry.platform.is_none());
     if let Some(entry) = best.or_else(silent) {
@@ -102,7 +103,7 @@ pub(super) fn choose(
     })
 }
 
-/// Whether a document is an index, and one whose entries can be read.
+/// Whether a document is an index with valid entries.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
     is_index(descriptor, bytes)
@@ -110,8 +111,8 @@ pub(crate) fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
             .is_ok_and(|index| index.manifests.iter().any(|it| Entry::read(it).is_some()))
 }
 
-/// An image that does not say for which machine it is may be for this one:
-/// buildpacks are packaged so.
+/// Checks that an image is for this machine. Accepts an image that names no
+/// platform, as packaged buildpacks do.
 pub(super) fn check_platform(name: &ImageRef, image: &Image) -> Result<(), RegistryError> {
     let ImageConfig {
         os,

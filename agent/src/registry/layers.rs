@@ -17,11 +17,11 @@ use crate::images::reference::ImageRef;
 use crate::store::layer::{Compression, LayerError};
 use crate::store::{Descriptor, Image, Store, StoreError};
 
-/// A layer's progress is reported this often at the most.
+/// The shortest time between two reports of a layer's progress.
 const REPORT: Duration = Duration::from_millis(100);
 
 impl Registry {
-    /// Fetches and extracts the layers of an image that are not extracted.
+    /// Fetches and extracts the layers of an image that are not extracted yet.
     pub async fn fetch_layers(
         &self,
         store: &Store,
@@ -58,7 +58,8 @@ impl Registry {
         let fetching = async move {
             let mut layers = stream::iter(fetches).buffer_unordered(parallel());
             while let Some(diff_id) = layers.try_next().await? {
-                // Nobody listens when publishing has failed, which ends this, too.
+                // The receiver is gone if publishing failed. That failure ends
+                // this task, too.
                 let _ = extracted.send(diff_id);
             }
             Ok(())
@@ -124,7 +125,7 @@ impl Registry {
         self.replace_blob(store, name, blob).await
     }
 
-    /// Fetches the blob of a layer, in the place of one that is damaged.
+    /// Fetches the blob of a layer again, to replace a damaged one.
     pub async fn replace_blob(
         &self,
         store: &Store,
@@ -172,16 +173,16 @@ impl Registry {
     }
 }
 
-/// How many layers are fetched at a time: while one waits for the network, each
-/// processor has another one to unpack.
+/// The number of layers to fetch at a time. While one waits for the network,
+/// each processor has another one to unpack.
 fn parallel() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     (processors + 1).clamp(3, 8)
 }
 
-/// Publishes extracted layers as they come, those that come during one sync
-/// with the next: the disk is at work while other layers are fetched, and
-/// little is left to write when the last one is there.
+/// Publishes extracted layers as they arrive. Layers that arrive during one
+/// sync are published by the next. So the disk works while other layers are
+/// fetched, and the last sync has little to write.
 async fn publish(
     store: &Store,
     mut extracted: mpsc::UnboundedReceiver<DiffId>,
@@ -194,7 +195,7 @@ async fn publish(
     Ok(())
 }
 
-/// Runs what blocks on a thread of its own.
+/// Runs blocking work on a thread of its own.
 async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
@@ -206,9 +207,9 @@ where
     }
 }
 
-/// Extracts a layer as it comes. The tree becomes visible only when its
-/// content is what the image announced; the pull fails as well when the blob
-/// that carried it is not.
+/// Extracts a layer as it arrives. The tree becomes visible only if its diffID
+/// is the announced one. The pull also fails if the digest of the blob is not
+/// the announced one.
 fn extract_verified(
     store: &Store,
     blob: &Descriptor,
@@ -225,13 +226,15 @@ fn extract_verified(
     let (compression, archive) =
         Compression::of_archive(&mut verified).map_err(LayerError::Archive)?;
     store.extract_layer(diff_id, compression, archive, hasher)?;
-    // When another process had extracted it meanwhile, nobody has read all.
+    // Read the rest: if another process has extracted the layer meanwhile, the
+    // extraction has not read all bytes.
     io::copy(&mut verified, &mut io::sink())
         .map(drop)
         .map_err(LayerError::Archive)
 }
 
-/// Fails at its end when what was read has another digest.
+/// A reader that fails at its end if the digest of its bytes is not the
+/// expected one.
 struct Verified {
     chunks: Chunks,
     interleaved: InterleavedHasher,

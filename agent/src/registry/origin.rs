@@ -4,8 +4,8 @@
 use reqwest::Url;
 
 /// Scheme, host and port of a registry, of a mirror or of a token server. An
-/// account, and what it was traded for, goes to its own origin and nowhere else,
-/// whatever a redirect, a `Location` or a challenge says.
+/// account, and a token for it, goes only to its own origin. A redirect, a
+/// `Location` or a challenge does not change that.
 #[derive(Debug, Clone)]
 pub(super) struct Origin(Url);
 
@@ -14,8 +14,9 @@ impl Origin {
         Self(url.clone())
     }
 
-    /// Whether an address is of this origin, or of the same host by https where
-    /// this one is plain: servers send from one to the other.
+    /// Whether an address has this origin. For a plain HTTP origin, the same
+    /// host by HTTPS counts, too, because servers redirect from one to the
+    /// other.
     pub(super) fn owns(&self, url: &Url) -> bool {
         let is_own_port = |url: &Url| url.port().is_none();
         let is_upgraded = self.0.scheme() == "http"

@@ -1,11 +1,11 @@
-//! Names the platform of an image, and decides whether this machine is one.
+//! Names the platform of an image, and decides whether this machine can run it.
 
 use serde::Deserialize;
 
 use crate::store::or_default;
 
-/// What an image index says of an image. What is missing is empty, as Go's
-/// readers have it.
+/// The platform of an image, as an index describes it. A missing member is
+/// empty, as in Go's parsers.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Platform {
@@ -26,8 +26,8 @@ impl Platform {
         }
     }
 
-    /// How well an image for this platform suits this machine, if it runs here:
-    /// the level of the processor that it is made for.
+    /// The processor level for which an image of this platform is built; absent
+    /// if this machine cannot run it.
     pub(super) fn suits_here(&self) -> Option<u8> {
         if self.os != "linux" || self.architecture != architecture() {
             return None;
@@ -36,8 +36,8 @@ impl Platform {
         (level <= processor()).then_some(level)
     }
 
-    /// `linux/amd64`; absent when it says nothing, or is no machine, as with
-    /// what builders attest.
+    /// The platform as text, such as `linux/amd64`. Absent if it is empty, or
+    /// if it is not a machine, as in the attestations of image builders.
     pub(super) fn name(&self) -> Option<String> {
         let parts = [&self.os, &self.architecture, &self.variant];
         let parts: Vec<_> = parts.into_iter().filter(|it| !it.is_empty()).collect();
@@ -46,7 +46,7 @@ impl Platform {
     }
 }
 
-/// This machine's architecture, as Go and so the image specification call it.
+/// This machine's architecture, as Go and the image specification name it.
 pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -55,7 +55,7 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-/// The number in a variant; that of a machine that does not say is the least.
+/// The processor level in a variant. An empty variant means the lowest level.
 fn level(architecture: &str, variant: &str) -> Option<u8> {
     match (architecture, variant) {
         ("amd64", "") => Some(1),
@@ -66,7 +66,7 @@ fn level(architecture: &str, variant: &str) -> Option<u8> {
     }
 }
 
-/// The highest level that this processor runs.
+/// The highest level that this processor supports.
 #[cfg(target_arch = "x86_64")]
 fn processor() -> u8 {
     use std::arch::is_x86_feature_detected as has;
@@ -94,7 +94,7 @@ fn processor() -> u8 {
     1 + u8::from(v2) + u8::from(v3) + u8::from(v4)
 }
 
-/// What every one runs.
+/// The level that every processor of the architecture supports.
 #[cfg(not(target_arch = "x86_64"))]
 fn processor() -> u8 {
     level(architecture(), "").unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Pushes an image while a build still makes it: each blob travels when the
-//! lifecycle has written it.
+//! Pushes an image during its build: uploads each blob as soon as the lifecycle
+//! has written it.
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
@@ -13,17 +13,17 @@ use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store};
 
-/// Blobs that travel at a time while the build goes on.
+/// The most blobs that upload at a time during the build.
 const PARALLEL: usize = 2;
 
-/// Uploads under the names of one image; they end when it is dropped.
+/// Uploads under the names of one image. Dropping it cancels them.
 #[derive(Debug)]
 pub struct Publication {
     repositories: Vec<Repository>,
     refusals: mpsc::Receiver<RegistryError>,
 }
 
-/// Of several names in one repository, the blobs travel once.
+/// The names in one repository. Each blob is uploaded once for all of them.
 #[derive(Debug)]
 struct Repository {
     names: Vec<ImageRef>,
@@ -32,10 +32,10 @@ struct Repository {
 }
 
 impl Registry {
-    /// Begins to upload an image that a build makes on `run_image`, named
-    /// `run_name`, under all of `names`. The run image's layers travel first;
-    /// [`Publication::blob_forwarder`] adds each blob that the build writes, and
-    /// [`Publication::finish`] the rest. Returns at once.
+    /// Starts to upload an image that a build makes on `run_image`, named
+    /// `run_name`, under all of `names`. The layers of the run image go first.
+    /// [`Publication::blob_forwarder`] adds each blob that the build writes,
+    /// and [`Publication::finish`] uploads the rest. Returns at once.
     pub fn publish(
         &self,
         store: &Store,
@@ -52,7 +52,7 @@ impl Registry {
             }
             let (blobs, queue) = mpsc::unbounded_channel();
             for layer in &run_image.manifest.layers {
-                // The other end of the queue is in our hands.
+                // This cannot fail: the receiver still exists.
                 let _ = blobs.send(layer.clone());
             }
             let early = Early {
@@ -74,7 +74,7 @@ impl Registry {
     }
 }
 
-/// What one repository gets before the image is complete.
+/// The uploads to one repository before the image is complete.
 struct Early {
     registry: Registry,
     store: Store,
@@ -91,7 +91,7 @@ impl Early {
         match self.begin().await {
             Ok(upload) => send(&upload, queue).await,
             Err(error) => {
-                // The first refusal ends the build.
+                // The first refusal ends the build, so later ones may be lost.
                 let _ = refused.try_send(error);
                 Transferred::default()
             }
@@ -108,8 +108,8 @@ impl Early {
     }
 }
 
-/// Sends blobs as they come. A blob that fails is sent again when the image is
-/// complete, and an error then is reported.
+/// Sends blobs as they arrive. Skips a blob that fails: [`Publication::finish`]
+/// sends it again and reports an error.
 async fn send(upload: &Upload, queue: mpsc::UnboundedReceiver<Descriptor>) -> Transferred {
     let blobs = stream::unfold(queue, async |mut queue| {
         queue.recv().await.map(|blob| (blob, queue))
@@ -141,7 +141,8 @@ impl Repository {
 }
 
 impl Publication {
-    /// Returns when a registry refuses, or cannot be reached; else never.
+    /// Returns the error of a registry that refuses or is unreachable.
+    /// Otherwise never returns.
     pub async fn refused(&mut self) -> RegistryError {
         match self.refusals.recv().await {
             Some(error) => error,
@@ -149,14 +150,14 @@ impl Publication {
         }
     }
 
-    /// Lets blobs travel that the build has written; what is called whenever
-    /// there is one.
+    /// Returns a callback that uploads a blob, given its digest and its size in
+    /// bytes. The build calls it for each blob that it writes.
     pub fn blob_forwarder(&self) -> impl Fn(Digest, u64) + Send + Sync + 'static {
         let senders: Vec<_> = self.repositories.iter().map(|r| r.blobs.clone()).collect();
         move |digest, size| {
             for sender in &senders {
                 let media_type = String::new();
-                // A repository that has refused takes nothing.
+                // This fails if the repository has refused an earlier blob.
                 let _ = sender.send(Descriptor {
                     media_type,
                     digest,
@@ -166,8 +167,8 @@ impl Publication {
         }
     }
 
-    /// Uploads the rest of the image, now that it is complete and the
-    /// caller has dropped the forwarder.
+    /// Uploads the rest of the complete image. The caller must have dropped the
+    /// callback of [`Publication::blob_forwarder`].
     pub async fn finish(
         self,
         store: &Store,

@@ -1,4 +1,4 @@
-//! Brings the image of a reference into the store.
+//! Pulls an image into the store.
 
 use std::sync::Arc;
 
@@ -10,15 +10,14 @@ use super::{Registry, RegistryError};
 use crate::images::reference::ImageRef;
 use crate::store::{Image, Store, StoredImage, seconds_since_epoch};
 
-/// When a reference was confirmed longer ago than this, [`PullPolicy::Daily`]
-/// asks again.
+/// Seconds after which [`PullPolicy::Daily`] asks the registry again.
 const FRESH: u64 = 24 * 60 * 60;
-/// How much of an image is wanted.
+/// The parts of an image that a pull fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
     /// Manifest and configuration.
     Documents,
-    /// The extracted layers too.
+    /// The documents and the extracted layers.
     Layers,
 }
 
@@ -32,16 +31,16 @@ pub struct Resolved {
 }
 
 impl Registry {
-    /// Brings an image into the store, as far as it is wanted and not there,
-    /// under its reference.
+    /// Pulls the wanted parts of an image that the store lacks, and sets its
+    /// reference.
     ///
-    /// `policy` decides whether the registry is asked for a reference that the
-    /// store has; a reference with a digest is asked for once. If the registry
-    /// does not answer, the stored image is used, with a warning. `role` is
-    /// noted for an image that is new. With [`Want::Layers`], each layer's
-    /// digest and diffID are verified, and the layers are visible at the end.
-    /// The stream reports progress, and asks the host for a credential if the
-    /// registry wants one.
+    /// `policy` decides whether locald asks the registry for a reference that
+    /// the store has. A reference with a digest needs no second request. If the
+    /// registry does not answer, locald warns and uses the stored image. `role`
+    /// applies to a new image only. With [`Want::Layers`], locald verifies the
+    /// digest and the diffID of each layer, and the layers are visible at the
+    /// end. The stream reports progress, and asks the host for a credential if
+    /// the registry demands one.
     ///
     /// OCI distribution specification, "Pull".
     ///
@@ -114,7 +113,7 @@ impl Registry {
 
 fn is_fresh(stored: &StoredImage, name: &ImageRef, policy: PullPolicy) -> bool {
     match policy {
-        // What a digest names does not move.
+        // A digest always names the same image.
         _ if name.digest().is_some() => true,
         PullPolicy::Always => false,
         PullPolicy::Daily => seconds_since_epoch().saturating_sub(stored.checked) < FRESH,

@@ -1,4 +1,4 @@
-//! Uploads a stored image; only what the registry lacks travels.
+//! Uploads a stored image. Skips the blobs that the registry already has.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::images::media_type;
 use crate::images::reference::ImageRef;
 use crate::store::{Descriptor, Image, Store};
 
-/// Blobs that travel at a time.
+/// The most blobs that upload at a time.
 const PARALLEL: usize = 3;
 
-/// What a repository is known to have.
+/// The blobs that a repository is known to have.
 #[derive(Debug, Default)]
 pub(super) struct Transferred(pub(super) HashMap<Digest, Transfer>);
 
@@ -39,10 +39,10 @@ impl Registry {
     /// Uploads a stored image under the reference `target`: OCI distribution
     /// specification, "Push".
     ///
-    /// `origin` is where layers that the store lacks can be fetched: the run
-    /// image of an image that was built. A blob that the registry has, or can
-    /// mount from the repository of `origin`, does not travel. The manifest
-    /// comes last, so a push that fails leaves `target` as it was.
+    /// `origin` names the image from which locald fetches layers that the store
+    /// lacks. For a built image this is the run image. A push skips each blob
+    /// that the registry has or can mount from the repository of `origin`. It
+    /// sends the manifest last, so a failed push leaves `target` unchanged.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl Registry {
 }
 
 impl Upload {
-    /// Uploads what the registry lacks of an image, except what has been transferred
-    /// already.
+    /// Uploads the blobs that the registry lacks, except those in
+    /// `transferred`, and then the manifest.
     #[tracing::instrument(name = "push", skip_all, fields(target = %self.target))]
     pub(super) async fn image(
         &self,

@@ -1,30 +1,30 @@
-//! Reads a response that is no success: whether another attempt may help, when,
-//! and the registry's message.
+//! Reads a response without a status of success: whether another attempt may
+//! help, when, and the registry's message.
 
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
 
-/// The most characters of what a server says about an error.
+/// The most characters of a server's error message.
 const LONGEST_MESSAGE: usize = 200;
 
-/// Whether another attempt may bring another answer.
+/// Whether another attempt may succeed.
 pub(super) fn is_passing(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
         || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
-/// How long a server wants to be left alone.
+/// The pause that a server demands before the next attempt.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?;
     let seconds = header.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// What a server says about an error: a registry in its error document, a token
-/// server as it likes.
+/// The error message of a server. A registry sends an error document, a token
+/// server any format.
 pub(super) fn message(body: &[u8]) -> String {
     let document = serde_json::from_slice::<serde_json::Value>(body);
     let text = match &document {
@@ -45,7 +45,7 @@ pub(super) fn message(body: &[u8]) -> String {
                 .find(|text| !text.trim().is_empty())
                 .unwrap_or_default()
         }
-        // Not a page of a proxy's.
+        // Ignores the HTML page of a proxy.
         Err(_) => std::str::from_utf8(body)
             .ok()
             .filter(|text| !text.trim_start().starts_with('<'))

@@ -1,5 +1,5 @@
-//! Holds one address of a registry, the registry's own or a mirror's, with the
-//! accounts and tokens for it.
+//! Holds one address of a registry, its own or a mirror's, with the accounts
+//! and tokens for it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,18 +13,18 @@ use super::origin::Origin;
 use super::request::Operation;
 use crate::request::stream::{HostGone, RequestStream};
 
-/// Answers to challenges, by what they are for.
+/// `Authorization` headers by repository and operation.
 type Answers = HashMap<(String, Operation), HeaderValue>;
 
-/// An address that is asked. An account and what it was traded for belong to
-/// one of them: a mirror does not learn what is meant for the registry.
+/// A registry or a mirror. Each has its own account and tokens, so a mirror
+/// does not get those of the registry.
 #[derive(Debug)]
 pub(super) struct RegistryHost {
     url: Url,
     origin: Origin,
-    /// Whose account is used, as people write it.
+    /// The host whose account locald uses, as people write it.
     name: String,
-    /// By repository.
+    /// The account for each repository; absent if the user has none.
     credentials: tokio::sync::Mutex<HashMap<String, Option<Credential>>>,
     answers: Mutex<Answers>,
 }
@@ -44,7 +44,7 @@ impl RegistryHost {
         &self.origin
     }
 
-    /// An address below a repository, perhaps with a query.
+    /// The address of a path in a repository. The path may include a query.
     pub(super) fn at(&self, repository: &str, path: &str) -> Url {
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -57,14 +57,14 @@ impl RegistryHost {
         url
     }
 
-    /// Whether an answer asks for the account of this registry. Who answers in
-    /// its place, after a redirect, asks for nothing.
+    /// Whether a response demands the account of this registry. A challenge
+    /// from another server, after a redirect, does not count.
     pub(super) fn is_challenge(&self, answer: &Response) -> bool {
         answer.status() == StatusCode::UNAUTHORIZED && self.origin.owns(answer.url())
     }
 
-    /// The host is asked once for each repository, and only when the registry
-    /// wants to know.
+    /// The account for a repository. Asks the host once for each repository,
+    /// and only if the registry demands an account.
     pub(super) async fn credential(
         &self,
         stream: &RequestStream,
@@ -80,9 +80,10 @@ impl RegistryHost {
         Ok(credential)
     }
 
-    /// Why a token server is not trusted; absent if it is. It must use https,
-    /// unless the registry itself uses http. A public registry may not name a
-    /// token server in the caller's private network.
+    /// The reason why locald does not trust a token server; absent if it does.
+    /// The server must use HTTPS, unless the registry itself uses HTTP. A
+    /// public registry must not name a token server in the caller's private
+    /// network.
     pub(super) fn refusal_of(&self, realm: &Url) -> Option<&'static str> {
         let is_safe = match realm.scheme() {
             "https" => true,

@@ -1,4 +1,4 @@
-//! Describes one request to a registry, and an attempt that failed.
+//! Describes one request to a registry, and a failed attempt.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use reqwest::{Method, Url};
 
 use super::RegistryError;
 
-/// What a token must allow.
+/// The operation that a token must permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
     Pull,
@@ -20,13 +20,13 @@ pub(super) struct RegistryRequest<'a> {
     pub(super) target: Target<'a>,
     pub(super) repository: &'a str,
     pub(super) operation: Operation,
-    /// For messages: "manifest 1.0 of app".
+    /// The object, for messages: "manifest 1.0 of app".
     pub(super) what: &'a str,
-    /// How much of the request's body has been sent, if it has one.
+    /// Bytes of the request's body that have been sent, if it has a body.
     pub(super) sent: Option<&'a AtomicU64>,
 }
 
-/// What is asked for.
+/// The address of a request.
 pub(super) enum Target<'a> {
     /// A path below `/v2/REPOSITORY/`.
     Path(&'a str),
@@ -34,13 +34,13 @@ pub(super) enum Target<'a> {
     Url(Url),
 }
 
-/// An attempt that brought no answer.
+/// A failed attempt.
 #[derive(Debug)]
 pub(super) struct AttemptError {
     pub(super) error: RegistryError,
-    /// Whether another attempt may bring one.
+    /// Whether another attempt may succeed.
     pub(super) passing: bool,
-    /// How long the server wants to be left alone.
+    /// The pause that the server demands before the next attempt.
     pub(super) pause: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ impl AttemptError {
         }
     }
 
-    /// In a few words.
+    /// The reason in a few words, for messages.
     pub(super) fn reason(&self) -> String {
         match &self.error {
             RegistryError::Unreachable { source, .. } => source.root_cause(),

@@ -1,5 +1,5 @@
-//! Names the server that answered, or did not: the registry, its token server,
-//! or one that the registry redirected to.
+//! Names the server that answered or failed to answer: the registry, its token
+//! server, or the target of a redirect.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ pub enum Server {
     Token {
         /// Its host.
         host: String,
-        /// Which registry named it.
+        /// The registry that named it.
         registry: String,
     },
-    /// Where a redirect, or the address of an upload, leads.
+    /// The target of a redirect, or of the address of an upload.
     Elsewhere {
         /// Its host.
         host: String,
-        /// Which registry leads there.
+        /// The registry that leads there.
         registry: String,
     },
 }
 
 impl Server {
-    /// The registry whose settings and account matter.
+    /// The registry whose settings and account apply.
     pub(super) fn registry(&self) -> &str {
         match self {
             Self::Registry(registry)

@@ -1,4 +1,4 @@
-//! Limits how long locald waits for a registry: as long as it makes progress.
+//! Limits the time that locald waits for a registry that makes no progress.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,35 +7,35 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-/// A download must bring [`LEAST`] bytes in so much time of waiting. The time
-/// that locald itself takes does not count.
+/// A download must bring [`LEAST`] bytes in this time of waiting. The time that
+/// locald itself takes does not count.
 const WINDOW: Duration = Duration::from_mins(1);
 const LEAST: u64 = 30 * 1024;
-/// Something of an upload must move in this time, or its answer come: some
-/// registries copy a large blob to another place before they answer.
+/// In this time an upload must send bytes or get its response. Some registries
+/// copy a large blob before they answer.
 const QUIET: Duration = Duration::from_mins(15);
 
-/// Nothing more is to be had from a connection.
+/// A connection failed or made no progress.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// What the client says.
+    /// An error of the HTTP client.
     #[error(transparent)]
     Http(reqwest::Error),
-    /// It is open, but silent.
+    /// The connection is open and brings no bytes.
     #[error("nothing came for {} seconds", .0.as_secs())]
     Silent(Duration),
-    /// It brings next to nothing.
+    /// The connection brings too few bytes.
     #[error("less than {} KiB came in a minute", LEAST / 1024)]
     Slow,
-    /// It takes nothing.
+    /// The connection accepts no bytes of an upload.
     #[error("nothing of the upload moved for {} minutes", QUIET.as_secs() / 60)]
     Stuck,
-    /// From one address to the next.
+    /// The server redirects too often.
     #[error("it leads from one address to the next without end")]
     Redirects,
 }
 
-/// An address may be signed: it is nobody's business.
+/// Removes the address from the error, because a signed address is a secret.
 impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
         Self::Http(error.without_url())
@@ -43,8 +43,8 @@ impl From<reqwest::Error> for TransportError {
 }
 
 impl TransportError {
-    /// Whether another attempt would say the same: nobody listens, or the name
-    /// means nothing.
+    /// Whether another attempt would fail, too: the server refuses connections,
+    /// or its name does not resolve.
     pub(super) fn is_final(&self) -> bool {
         const FINAL: [&str; 5] = [
             "refused",
@@ -73,12 +73,13 @@ impl TransportError {
     }
 }
 
-/// How long an answer is waited for.
+/// The limit on the wait for a response.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ResponseTimeout<'a> {
-    /// So long.
+    /// A fixed time.
     Idle(Duration),
-    /// As long as the body of the request moves, so much of which was sent.
+    /// A time without progress of the request's body. The counter holds the
+    /// bytes sent.
     Upload(&'a AtomicU64, Duration),
 }
 
@@ -114,7 +115,7 @@ impl ResponseTimeout<'_> {
     }
 }
 
-/// How long one answer's body may take.
+/// The limit on the time for one response's body.
 #[derive(Debug)]
 pub(super) struct BodyTimeout {
     idle: Duration,
@@ -144,7 +145,7 @@ impl BodyTimeout {
         Ok(chunk)
     }
 
-    /// Notes that bytes came after a time of waiting.
+    /// Records that bytes arrived after a wait.
     fn note(&mut self, waited: Duration, bytes: u64) -> Result<(), TransportError> {
         self.waited += waited;
         self.bytes += bytes;
@@ -166,8 +167,9 @@ mod tests {
 
     use super::*;
 
-    /// Seconds of waiting after which a body is given up whose chunks come so
-    /// often, if it is within an hour.
+    /// Simulates a body with a chunk of `bytes` bytes every `seconds` seconds.
+    /// Returns the seconds of waiting after which locald gives up, if it does
+    /// within an hour.
     fn given_up(bytes: u64, seconds: u64) -> Option<u64> {
         let mut body_timeout = BodyTimeout::new(WINDOW);
         let mut times = (1..).map(|count| count * seconds);
@@ -201,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn an_upload_may_take_long_while_it_moves() {
         let (sent, quiet) = (AtomicU64::new(0), Duration::from_millis(1));
-        // Whoever looks finds that more was sent.
+        // Each look at the counter finds that more bytes were sent.
         let moving = poll_fn(|_| match sent.fetch_add(1, Ordering::Relaxed) {
             50 => Poll::Ready(Ok(())),
             _ => Poll::Pending,

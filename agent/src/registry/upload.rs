@@ -1,5 +1,5 @@
-//! Uploads one blob. After a failure the upload begins again, because
-//! registries differ in what they keep of a broken one.
+//! Uploads one blob. After a failure the upload starts again, because
+//! registries differ in how much of a broken upload they keep.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -22,41 +22,43 @@ use crate::images::reference::ImageRef;
 use crate::request::stream::RequestStream;
 use crate::store::{Descriptor, Store};
 
-/// Bytes read from a blob at a time.
+/// Bytes to read from a blob at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// How a registry came to have a blob.
+/// The result of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transfer {
-    /// It had it, or took it from another repository.
+    /// The registry had the blob, or mounted it from another repository.
     AlreadyThere,
     Uploaded,
 }
 
-/// Uploads under one name; cheap to clone.
+/// Uploads to one reference; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     pub(super) registry: Registry,
     pub(super) store: Store,
     pub(super) client: Arc<RegistryClient>,
     pub(super) target: ImageRef,
-    /// Where layers that the store lacks can be had: the run image.
+    /// The run image, from which locald fetches layers that the store lacks.
     pub(super) origin: Option<ImageRef>,
 }
 
 impl Upload {
-    /// Asks for the right to upload, by an upload that is given up at once.
+    /// Checks the permission to upload: starts an upload and cancels it at
+    /// once.
     pub(super) async fn check_permission(&self) -> Result<(), RegistryError> {
         let what = self.what();
         let url = self.begin_plain(&what).await?;
         let request = self.request(Method::DELETE, Target::Url(url), &what);
-        // Not every registry can give up an upload; each forgets it in time.
+        // Not every registry supports a cancellation. Each removes the upload
+        // in time.
         let given_up = self.client.send_once(&request, &|request| request).await;
         tracing::debug!(?given_up, "a probe upload");
         Ok(())
     }
 
-    /// For messages.
+    /// The description of the upload, for messages.
     pub(super) fn what(&self) -> String {
         format!("an upload to {}", self.target.familiar())
     }
@@ -77,7 +79,7 @@ impl Upload {
         }
     }
 
-    /// The blob, when the registry lacks it.
+    /// Returns the blob if the registry lacks it.
     pub(super) async fn missing<'a>(
         &self,
         blob: &'a Descriptor,
@@ -93,13 +95,13 @@ impl Upload {
         }
     }
 
-    /// Repository of the run image, when the target's registry has it.
+    /// The repository of the run image, if it is in the target's registry.
     pub(super) fn same_registry(&self) -> Option<&str> {
         let origin = self.origin.as_ref()?;
         (origin.registry() == self.target.registry()).then(|| origin.repository())
     }
 
-    /// Uploads a blob, or lets the registry take it from the run image.
+    /// Uploads a blob, or mounts it from the repository of the run image.
     pub(super) async fn blob(
         &self,
         blob: &Descriptor,
@@ -126,15 +128,15 @@ impl Upload {
             };
             sent.take_back();
             self.client.pause(attempt, pause, reason, &what).await;
-            // Perhaps only the answer was lost.
+            // The registry may have the blob if only its response was lost.
             if self.missing(blob).await?.is_none() {
                 return Ok(Transfer::Uploaded);
             }
         }
     }
 
-    /// Begins an upload; absent when the registry took the blob from the run
-    /// image instead.
+    /// Starts an upload and returns its address. Absent if the registry mounted
+    /// the blob from the repository of the run image.
     async fn begin(&self, blob: &Descriptor, what: &str) -> Result<Option<Url>, RegistryError> {
         if let Some(from) = self.same_registry() {
             let path = format!("blobs/uploads/?mount={}&from={from}", blob.digest);
@@ -144,8 +146,8 @@ impl Upload {
                 Ok(answer) if answer.status().is_success() => {
                     return self.location(&answer, what).map(Some);
                 }
-                // Some registries know no mounts, or let nobody mount what this
-                // account may not read.
+                // Some registries do not support mounts, or refuse to mount a
+                // blob that this account may not read.
                 Ok(answer) => tracing::debug!(status = %answer.status(), "no mount"),
                 Err(error) if error.is_unreachable() => return Err(error),
                 Err(error) => tracing::debug!(%error, "no mount"),
@@ -184,7 +186,7 @@ impl Upload {
         self.client.send_once(&request, &body).await
     }
 
-    /// The address of an upload that the registry has begun.
+    /// The address of an upload, from the registry's response.
     fn location(&self, answer: &Response, what: &str) -> Result<Url, RegistryError> {
         let url = exchange::location(answer);
         url.ok_or_else(|| self.client.protocol_error(what, "no usable Location"))
@@ -195,22 +197,22 @@ fn empty(request: RequestBuilder) -> RequestBuilder {
     request.header(CONTENT_LENGTH, 0)
 }
 
-/// Whether a registry may take the same blob in another upload. It may have
-/// forgotten the one that it had begun.
+/// Whether a new upload of the same blob may succeed. The registry may have
+/// forgotten the first one.
 fn begins_again(status: StatusCode) -> bool {
     is_passing(status)
         || status == StatusCode::NOT_FOUND
         || status == StatusCode::RANGE_NOT_SATISFIABLE
 }
 
-/// How much of a blob has been sent, and of all blobs of its image.
+/// The bytes sent of a blob and of all blobs of its image.
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     bytes: Arc<AtomicU64>,
     all: Option<Arc<Total>>,
 }
 
-/// Of all blobs of an image.
+/// The bytes of all blobs of an image.
 #[derive(Debug)]
 pub(super) struct Total {
     pub(super) stream: RequestStream,
@@ -236,7 +238,7 @@ impl Sent {
         all.stream.progress(Event::Push(progress));
     }
 
-    /// It is sent again from its beginning.
+    /// Subtracts the bytes of this blob, before it is sent again.
     fn take_back(&self) {
         let count = self.bytes.swap(0, Ordering::Relaxed);
         if let Some(all) = &self.all {
@@ -245,7 +247,7 @@ impl Sent {
     }
 }
 
-/// A blob's bytes, read as they are sent.
+/// A request body that reads the blob's file as it is sent.
 fn file_body(path: std::path::PathBuf, sent: Sent) -> Body {
     let (sink, source) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(4);
     tokio::task::spawn_blocking(move || {

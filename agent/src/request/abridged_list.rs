@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-/// How many are named.
+/// The most names in a message.
 const NAMED: usize = 20;
 
-/// The first names of a list, without repetitions.
+/// The first names of a list, without duplicates, as text.
 pub(crate) fn some_of<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let mut seen = HashSet::new();
     let mut first = Vec::new();

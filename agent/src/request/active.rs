@@ -1,5 +1,5 @@
 //! Lists the active requests, which a stop of the machine would interrupt.
-//! During a stop, no new one begins.
+//! During a stop, no new request starts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::{Failure, FailureKind};
 use tokio::sync::watch;
 
-/// All work of an agent; cheap to clone.
+/// The active requests of an agent; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ActiveRequests {
     state: Arc<watch::Sender<State>>,
@@ -20,32 +20,32 @@ struct State {
     phase: Phase,
 }
 
-/// Whether work may begin.
+/// The stages of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Phase {
     #[default]
     Open,
-    /// What runs may finish.
+    /// No new request starts. Running requests may finish.
     Draining,
-    /// What runs is cancelled.
+    /// Running requests are cancelled.
     Interrupted,
-    /// The agent is to end.
+    /// The agent ends.
     Ended,
 }
 
-/// A piece of work, for as long as it is held.
+/// A running request. Dropping it marks the request as finished.
 #[derive(Debug)]
 pub(crate) struct ActiveRequest {
     work: ActiveRequests,
     number: u64,
 }
 
-/// Keeps work from beginning; dropped before the end, it may begin again.
+/// Prevents new requests. Dropping it before the end allows them again.
 #[derive(Debug)]
 pub(crate) struct Drain(ActiveRequests);
 
 impl ActiveRequests {
-    /// Begins a piece of work.
+    /// Registers a request. Fails during a stop.
     pub(crate) fn begin(&self, name: String) -> Result<ActiveRequest, Failure> {
         let mut number = None;
         self.state.send_if_modified(|state| {
@@ -65,30 +65,30 @@ impl ActiveRequests {
         Ok(ActiveRequest { work, number })
     }
 
-    /// The names of all that runs.
+    /// The names of all running requests.
     pub(crate) fn running(&self) -> Vec<String> {
         self.state.borrow().running.values().cloned().collect()
     }
 
-    /// Lets nothing begin any more.
+    /// Prevents new requests.
     pub(crate) fn drain(&self) -> Drain {
         self.enter(Phase::Draining);
         Drain(self.clone())
     }
 
-    /// Cancels all that runs.
+    /// Cancels all running requests.
     pub(crate) fn interrupt(&self) {
         self.enter(Phase::Interrupted);
     }
 
-    /// Waits until nothing runs.
+    /// Waits until no request runs.
     pub(crate) async fn finished(&self) {
         let mut state = self.state.subscribe();
         // The sender lives as long as `self`.
         let _ = state.wait_for(|state| state.running.is_empty()).await;
     }
 
-    /// Waits until work is to be cancelled.
+    /// Waits until running requests are cancelled.
     pub(crate) async fn interrupted(&self) {
         let mut state = self.state.subscribe();
         let _ = state
@@ -96,7 +96,7 @@ impl ActiveRequests {
             .await;
     }
 
-    /// Waits until the agent is to end.
+    /// Waits until the agent has to end.
     pub(crate) async fn ended(&self) {
         let mut state = self.state.subscribe();
         let _ = state.wait_for(|state| state.phase == Phase::Ended).await;
@@ -109,7 +109,7 @@ impl ActiveRequests {
 }
 
 impl Drain {
-    /// The agent is to end.
+    /// Ends the agent.
     pub(crate) fn end(self) {
         self.0.enter(Phase::Ended);
     }

@@ -6,8 +6,8 @@ use protocol::{Event, Failure};
 use super::stream::RequestStream;
 use crate::store::{Lock, Store, StoreError, UseKind, UseLock};
 
-/// Keeps garbage from being collected while a request makes or uses blobs and
-/// layers; says so when it must wait.
+/// Prevents garbage collection while a request makes or uses blobs and layers.
+/// Reports to the host if it has to wait.
 pub(crate) async fn in_use(
     store: &Store,
     kind: UseKind,
@@ -20,7 +20,7 @@ pub(crate) async fn in_use(
     store.in_use(kind, wait).await
 }
 
-/// Waits, and says so, until nothing is built and nothing runs.
+/// Waits until no other request uses the store. Reports the wait to the host.
 pub(crate) async fn alone(store: &Store, stream: &RequestStream) -> Result<Lock, Failure> {
     let wait = async || -> Result<(), Failure> {
         let reason = "builds and containers that use the store".to_owned();
@@ -29,7 +29,7 @@ pub(crate) async fn alone(store: &Store, stream: &RequestStream) -> Result<Lock,
     store.alone(wait).await
 }
 
-/// Tells what is wrong with the store, where work goes on in spite of it.
+/// Reports an error of the store as a warning, if the request can go on.
 pub(crate) async fn warn(
     stream: &RequestStream,
     consequence: &str,

@@ -1,8 +1,8 @@
-//! Connects the code of one request with its host: events and data out, inputs
-//! and data in.
+//! Connects one request with its host: it sends events and data, and receives
+//! inputs and data.
 //!
-//! Dropping the future that serves a request cancels it. Everything that a
-//! request starts must end when it is dropped.
+//! Dropping the future that serves a request cancels it. The drop must end
+//! everything that the request has started.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,29 +12,29 @@ use protocol::input::Credential;
 use protocol::{Channel, Event, Failure, FailureKind, Input};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// Messages in flight in each direction before the sender waits.
+/// The most queued messages in each direction before the sender waits.
 pub const QUEUE: usize = 64;
 
-/// What goes to the host.
+/// A message to the host.
 #[derive(Debug)]
 pub enum Outgoing {
-    /// A message.
+    /// An event.
     Event(Event),
     /// Bytes of a channel, at most [`protocol::DATA_CAP`] at a time.
     Data(Channel, Bytes),
 }
 
-/// What comes from the host, except for credentials: these go to the caller of
-/// [`RequestStream::credential`].
+/// A message from the host, except a credential. A credential goes to the
+/// caller of [`RequestStream::credential`].
 #[derive(Debug)]
 pub enum Incoming {
-    /// A message.
+    /// An input.
     Input(Input),
     /// Bytes of a channel.
     Data(Channel, Bytes),
 }
 
-/// The host has gone: the request is over.
+/// The host has closed its connection, which ends the request.
 #[derive(Debug, thiserror::Error)]
 #[error("the host ended the request")]
 pub struct HostGone;
@@ -45,40 +45,40 @@ impl From<HostGone> for Failure {
     }
 }
 
-/// Ends a host's whole session when it is notified.
+/// A notification that ends the whole session of a host.
 pub(crate) type EndOfSession = Arc<Notify>;
 
 type Answers = Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Option<Credential>>>>>>;
 
-/// The agent's half that speaks; cheap to clone.
+/// The request's sending end; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RequestStream {
     outgoing: mpsc::Sender<Outgoing>,
     answers: Answers,
-    /// Ends the session that the request belongs to.
+    /// Ends the session to which the request belongs.
     pub(crate) end_of_session: EndOfSession,
 }
 
-/// The agent's half that listens.
+/// The request's receiving end.
 pub type Inputs = mpsc::Receiver<Incoming>;
 
 /// The session's ends of a request's stream.
 #[derive(Debug)]
 pub struct SessionEnds {
-    /// What the request wants to say.
+    /// Messages that the request sends.
     pub outgoing: mpsc::Receiver<Outgoing>,
-    /// What the host said, except for credentials.
+    /// Messages of the host, except credentials.
     pub incoming: mpsc::Sender<Incoming>,
     answers: Answers,
 }
 
 impl RequestStream {
-    /// A new stream: the request's two halves, and the session's ends.
+    /// Makes a stream: the request's two ends, and those of the session.
     pub fn new() -> (Self, Inputs, SessionEnds) {
         Self::within(EndOfSession::default())
     }
 
-    /// The same, for a request of a session.
+    /// Makes a stream for a request of a session.
     pub(crate) fn within(end_of_session: EndOfSession) -> (Self, Inputs, SessionEnds) {
         let (outgoing, outgoing_end) = mpsc::channel(QUEUE);
         let (incoming_end, inputs) = mpsc::channel(QUEUE);
@@ -96,21 +96,21 @@ impl RequestStream {
         (stream, inputs, ends)
     }
 
-    /// Sends an event; waits while the host is slow.
+    /// Sends an event. Waits if the queue to the host is full.
     pub async fn event(&self, event: Event) -> Result<(), HostGone> {
         let event = Outgoing::Event(event);
         self.outgoing.send(event).await.map_err(|_| HostGone)?;
-        // What blocks this thread next must not hold it up.
+        // Lets the event go out before the caller blocks this thread.
         tokio::task::yield_now().await;
         Ok(())
     }
 
-    /// Sends an event that may be lost when the host is slow: progress.
+    /// Sends a progress event. Drops it if the queue to the host is full.
     pub fn progress(&self, event: Event) {
         let _ = self.outgoing.try_send(Outgoing::Event(event));
     }
 
-    /// Sends bytes of a channel; waits while the host is slow.
+    /// Sends bytes of a channel. Waits if the queue to the host is full.
     pub async fn data(&self, channel: Channel, bytes: Bytes) -> Result<(), HostGone> {
         self.outgoing
             .send(Outgoing::Data(channel, bytes))
@@ -146,7 +146,8 @@ impl RequestStream {
 }
 
 impl SessionEnds {
-    /// Hands an input to the request, or a credential to the caller that waits for it.
+    /// Passes an input to the request, or a credential to the caller that waits
+    /// for it.
     pub async fn deliver(&self, incoming: Incoming) -> Result<(), HostGone> {
         if let Incoming::Input(Input::Credential {
             repository,

@@ -7,20 +7,20 @@ use crate::request::stream::{Inputs, RequestStream};
 use crate::sync::live_folder;
 use crate::{Agent, buildpack_build, machine};
 
-/// Serves one request. Dropping the future cancels it; so does a stop of the
-/// agent that does not wait.
+/// Serves one request. Dropping the future cancels it. A stop of the agent that
+/// does not wait cancels it, too.
 pub async fn handle(
     agent: &Agent,
     request: Request,
     stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    // In a box: the compiler gives up on futures that hold too many others.
+    // Boxed: the compiler cannot handle a future that contains too many others.
     let served = Box::pin(work(agent, request, stream, inputs)).await;
     served.map_err(|failure| maintenance::explain(&agent.store, failure))
 }
 
-/// Serves a request that may be one of those that a stop waits for.
+/// Serves a request. Registers it if a stop has to wait for it.
 async fn work(
     agent: &Agent,
     request: Request,
@@ -40,7 +40,8 @@ async fn work(
     }
 }
 
-/// What a stop would interrupt, as people call it.
+/// The name of a request that a stop would interrupt; absent for other
+/// requests.
 fn name(request: &Request) -> Option<String> {
     match request {
         Request::Build(build) => Some(format!("a build of {}", build.project.path)),

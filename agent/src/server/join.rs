@@ -1,7 +1,7 @@
 //! Connects standard input and output with the machine's one agent, which it
-//! starts if none runs: serves `locald-agent join`. Hosts that come by ssh or
-//! the like, each by a process of its own, meet in that agent, so it knows
-//! everything that runs.
+//! starts if none runs: serves `locald-agent join`. Each host that connects by
+//! ssh starts such a process. All of them use the same agent, so it knows every
+//! active request.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use std::process::{Command, Stdio};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
-/// Where sockets and the log are; only root may enter.
+/// The folder of the sockets and the log. Only root may enter it.
 const FOLDER: &str = "/run/locald";
-/// Seconds without a host after which the machine's agent ends.
+/// Seconds without a host after which the agent ends.
 const IDLE: &str = "3600";
 
-/// The machine's agent cannot be reached.
+/// This process cannot reach the machine's agent.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// A file is in the way.
+    /// A file operation failed.
     #[error("cannot {action}")]
     Io {
         /// A verb and its object.
@@ -27,10 +27,10 @@ pub enum JoinError {
         #[source]
         source: io::Error,
     },
-    /// It has ended at once.
+    /// The agent ended during its start.
     #[error("the machine's agent has not started: {log}")]
     NotStarted {
-        /// What it said.
+        /// The output of the agent.
         log: String,
     },
 }
@@ -39,8 +39,8 @@ fn failed(action: &'static str) -> impl FnOnce(io::Error) -> JoinError {
     move |source| JoinError::Io { action, source }
 }
 
-/// Connects standard input and output with the machine's agent of this build;
-/// starts it when it does not run. Agents of other builds finish what they do,
+/// Connects standard input and output with the machine's agent of this build.
+/// Starts it if it does not run. Agents of other builds finish their requests,
 /// and end.
 pub async fn join() -> Result<(), JoinError> {
     let socket = socket()?;
@@ -52,9 +52,9 @@ pub async fn join() -> Result<(), JoinError> {
     Ok(())
 }
 
-/// Carries bytes in both directions until the agent ends the connection, which
-/// it also does when the host has ended its side. The end of the host's side
-/// is not waited for then: the host waits for this one.
+/// Copies bytes in both directions until the agent closes the connection. The
+/// agent also closes it after the host has closed its side. Then this function
+/// does not wait for the host, because the host waits for this process.
 async fn carry(
     mut from_host: impl AsyncRead + Unpin,
     mut to_host: impl AsyncWrite + Unpin,
@@ -62,7 +62,7 @@ async fn carry(
 ) {
     let (mut from_agent, mut to_agent) = tokio::io::split(agent);
     let speak = async {
-        // Either side may go away without a word.
+        // Either side may close without notice.
         let _ = tokio::io::copy(&mut from_host, &mut to_agent).await;
         let _ = to_agent.shutdown().await;
         std::future::pending::<()>().await;
@@ -82,7 +82,7 @@ fn socket() -> Result<PathBuf, JoinError> {
     Ok(Path::new(FOLDER).join(format!("{build}.sock")))
 }
 
-/// Starts the agent, unless another process does it at the same time.
+/// Starts the agent, unless another process starts it at the same time.
 async fn start(socket: &Path) -> Result<UnixStream, JoinError> {
     let _lock = lock(&socket.with_extension("lock")).await?;
     if let Ok(agent) = UnixStream::connect(socket).await {
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(&heard, b"stop");
         answer.write_all(b"gone").await.unwrap();
         drop((asked, answer));
-        // The host still has its side open.
+        // The host's side is still open.
         carried.await.unwrap();
         from_agent.read_exact(&mut heard).await.unwrap();
         assert_eq!(&heard, b"gone");

@@ -16,9 +16,9 @@ use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 use super::session;
 use crate::Agent;
 
-/// Hosts at a time.
+/// The most sessions at a time.
 const SESSIONS: usize = 256;
-/// After a host could not be let in, until the next attempt.
+/// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The agent cannot listen.
@@ -27,22 +27,22 @@ pub enum ServeError {
     /// Another agent answers on the socket.
     #[error("another agent answers on {0}")]
     InUse(String),
-    /// The socket cannot be made.
+    /// The agent cannot bind the address.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Path or port.
+        /// The path of the socket, or the vsock port.
         address: String,
         /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The one session has failed.
+    /// The only session failed at its start.
     #[error("the session could not begin")]
     Hello(#[from] protocol::hello::HelloError),
 }
 
-/// Serves one session on standard input and output; without an agent, the
-/// host learns there why.
+/// Serves one session on standard input and output. If `agent` is an error, it
+/// answers every request with that error.
 pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError> {
     let io = standard();
     match agent {
@@ -52,9 +52,9 @@ pub async fn stdio(agent: Result<Arc<Agent>, Failure>) -> Result<(), ServeError>
     Ok(())
 }
 
-/// Serves everybody who may connect to a unix socket: the same user. Ends when
-/// nobody has been there for a time, if there is one; `listening` is called
-/// when hosts can connect.
+/// Serves all connections to a unix socket. Only the same user may connect. If
+/// there is an idle time, ends after that time without a connection. Calls
+/// `listening` when hosts can connect.
 pub async fn unix(
     agent: Arc<Agent>,
     path: &Path,
@@ -62,7 +62,7 @@ pub async fn unix(
     listening: impl FnOnce(),
 ) -> Result<(), ServeError> {
     let listener = bind(path).await?;
-    // Peers are reported as this process's user namespace has them.
+    // The kernel reports peers as this process's user namespace maps them.
     let own = rustix::process::geteuid().as_raw();
     listening();
     let accept = async || {
@@ -79,9 +79,9 @@ pub async fn unix(
     Ok(())
 }
 
-/// Serves everybody who has the token on a vsock port; ends when nobody has
-/// been there for a time, if there is one. `listening` is called when hosts
-/// can connect.
+/// Serves all connections on a vsock port that present the token. If there is
+/// an idle time, ends after that time without a connection. Calls `listening`
+/// when hosts can connect.
 pub async fn vsock(
     agent: Arc<Agent>,
     port: u32,
@@ -104,8 +104,8 @@ pub async fn vsock(
     Ok(())
 }
 
-/// Serves all that are let in, until nobody has been there for a time. Where
-/// there are too many, the next ones wait.
+/// Serves all accepted connections, until none has been open for the idle time.
+/// Above [`SESSIONS`] connections, further ones wait.
 async fn serve_all<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     agent: Arc<Agent>,
     token: Option<Token>,
@@ -121,8 +121,8 @@ async fn serve_all<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                     sessions.spawn(serve_one(Arc::clone(&agent), stream, token.clone()));
                 }
                 Ok(None) => {}
-                // A system that has no descriptor or memory left for it may
-                // have some later.
+                // A system without a free descriptor or memory may have some
+                // later.
                 Err(error) => {
                     tracing::warn!(%error, "a host could not be let in");
                     tokio::time::sleep(PAUSE).await;
@@ -151,7 +151,8 @@ async fn serve_one(
     }
 }
 
-/// Replaces the socket of an agent that has died, but not of one that lives.
+/// Binds a socket. Replaces the socket of a dead agent, and fails if the agent
+/// is alive.
 async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
     let address = path.display().to_string();
     if UnixStream::connect(path).await.is_ok() {
@@ -163,7 +164,7 @@ async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
         if metadata.is_ok_and(|metadata| metadata.file_type().is_socket()) {
             fs_err::remove_file(path)?;
         }
-        // Nobody else may connect, not even before the mode is set.
+        // No other user may connect, not even before the mode is set.
         let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
         let listener = UnixListener::bind(path);
         rustix::process::umask(mask);

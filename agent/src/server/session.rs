@@ -1,4 +1,5 @@
-//! Serves one host's connection: the hello, then a task for each request.
+//! Serves one host's connection: exchanges the hello, then runs a task for each
+//! request.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::Agent;
 use crate::request::stream::{EndOfSession, Incoming, Outgoing, QUEUE, RequestStream, SessionEnds};
 use crate::server::handler;
 
-/// Serves a connection until the host ends it. All its requests end with it.
+/// Serves a connection until the host closes it. This cancels all its requests.
 #[tracing::instrument(skip_all)]
 pub async fn serve(
     agent: Arc<Agent>,
@@ -31,13 +32,13 @@ pub async fn serve(
     };
     tokio::select! {
         served = serve_each(io, token, serve) => served,
-        // Another session knows that its host is dead.
+        // Another session has found that this host is dead.
         () = ended.notified() => Ok(()),
     }
 }
 
-/// Answers every request of a connection with the reason why there is no
-/// agent.
+/// Answers every request of a connection with the error that prevents the start
+/// of the agent.
 pub async fn refuse(
     failure: Failure,
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -86,7 +87,7 @@ async fn serve_request(
     let outgoing = std::mem::replace(&mut ends.outgoing, mpsc::channel(1).1);
     let work = async {
         let reply = handler::handle(&agent, request, stream.clone(), inputs).await;
-        // The last message informs the host, if it is still there.
+        // This fails if the host is gone, which does not matter any more.
         let _ = stream.event(Event::Outcome(outcome(reply))).await;
         drop(stream);
     };
@@ -96,7 +97,7 @@ async fn serve_request(
     }
 }
 
-/// Ends a request that was not served.
+/// Answers a request that the agent does not serve.
 async fn refuse_one(
     mut writer: impl AsyncWrite + Unpin,
     failure: Failure,
@@ -106,7 +107,7 @@ async fn refuse_one(
     Ok(writer.shutdown().await?)
 }
 
-/// Sends everything that a request says, until it has nothing more to say.
+/// Sends all messages of a request, until the request closes its end.
 async fn send(
     mut outgoing: mpsc::Receiver<Outgoing>,
     writer: &mut BufWriter<WriteHalf<Stream>>,
@@ -126,8 +127,8 @@ async fn send(
     Ok(writer.shutdown().await?)
 }
 
-/// Writes an event. One that is too large for a frame is shortened, or is
-/// dropped when the request can do without it.
+/// Writes an event. Shortens an event that is too large for a frame, or drops
+/// it if the request can do without it.
 async fn write_event(
     writer: &mut (impl AsyncWrite + Unpin),
     event: Event,
@@ -144,8 +145,8 @@ async fn write_event(
     }
 }
 
-/// Hands everything that the host says to a request. Ends when the host ends
-/// the stream, which cancels the request.
+/// Passes all messages of the host to a request. Ends when the host ends the
+/// stream, which cancels the request.
 async fn receive(reader: &mut ReadHalf<Stream>, ends: &SessionEnds) -> Result<(), FrameError> {
     while let Some(frame) = frame::read::<Input>(reader).await? {
         let incoming = match frame {
@@ -155,7 +156,7 @@ async fn receive(reader: &mut ReadHalf<Stream>, ends: &SessionEnds) -> Result<()
             }
             Frame::Data(..) => return Err(FrameError::Unsupported),
         };
-        // A request that listens no more may still speak.
+        // A request that has closed its receiving end may still send.
         let _ = ends.deliver(incoming).await;
     }
     Ok(())

@@ -143,7 +143,7 @@ impl BlobWriter {
         self.publish(digest)
     }
 
-    /// Like [`commit`](Self::commit), but replaces a stored blob that is
+    /// Like [`commit`](Self::commit), and replaces a stored blob that is
     /// damaged.
     pub fn replace(mut self, expected: &Digest) -> Result<(Digest, u64), StoreError> {
         let digest = self.verify(Some(expected))?;

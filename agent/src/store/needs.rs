@@ -1,7 +1,7 @@
 //! Lists the blobs and layers that the references of the store need.
 //!
-//! A document that cannot be read may need anything, so then nothing may be
-//! removed.
+//! A document that cannot be read may need any content. Then locald removes
+//! nothing.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,8 @@ pub enum Content {
 pub type Needs = HashSet<Content>;
 
 impl Store {
-    /// What all references need. Fails when that is not known of one of them.
+    /// The content that all references need. Fails if locald cannot determine
+    /// this for one of them.
     pub fn needs_of_all(&self) -> Result<Needs, StoreError> {
         let index = self.read_index()?;
         let mut needs = self.needs_of_foreign()?;
@@ -40,7 +41,7 @@ impl Store {
         Ok(needs)
     }
 
-    /// What entries of the index need that are not locald's own.
+    /// The content that entries of other tools in the index need.
     pub fn needs_of_foreign(&self) -> Result<Needs, StoreError> {
         let mut needs = Needs::new();
         for entry in self.read_index()?.foreign {
@@ -53,15 +54,15 @@ impl Store {
         Ok(needs)
     }
 
-    /// What an entry of the index needs: an image, an index of images, or any
-    /// other content, of which the kind need not be known.
+    /// The content that an entry of the index needs. The entry may be an image,
+    /// an index of images, or content of an unknown kind.
     pub fn needs(&self, descriptor: &Descriptor) -> Result<Needs, StoreError> {
         let mut needs = Needs::new();
         self.add_document(&descriptor.digest, &mut needs)?;
         Ok(needs)
     }
 
-    /// As much of that as is known.
+    /// The needed content that locald can determine, without an error.
     pub fn known_needs(&self, descriptor: &Descriptor) -> Needs {
         let mut needs = Needs::new();
         let _ = self.add_document(&descriptor.digest, &mut needs);
@@ -72,7 +73,7 @@ impl Store {
         if !needs.insert(Content::Blob(*digest)) {
             return Ok(());
         }
-        // So large is no document.
+        // A larger blob is not a document.
         if self
             .blob_size(digest)
             .is_some_and(|size| size > DOCUMENT_CAP)
@@ -89,7 +90,7 @@ impl Store {
         for member in DOCUMENTS {
             let mut named = Vec::new();
             digests(&document[member], &mut named);
-            // An index may name images that were never here.
+            // An index may name images that locald never pulled.
             for digest in named.iter().filter(|digest| self.has_blob(digest)) {
                 needs.remove(&Content::Blob(*digest));
                 self.add_document(digest, needs)?;
@@ -98,7 +99,7 @@ impl Store {
         self.add_layers(&document, needs)
     }
 
-    /// Trees are named by the configuration.
+    /// Adds the layers that a configuration names by their diffIDs.
     fn add_layers(&self, document: &Value, needs: &mut Needs) -> Result<(), StoreError> {
         let config = Descriptor::deserialize(&document["config"]);
         let types = [media_type::CONFIG, media_type::DOCKER_CONFIG];
@@ -217,7 +218,7 @@ mod tests {
                 assert_eq!(reference, "localhost:1/built");
                 assert!(store.has_blob(&layer) && store.has_layer(&diff_id));
                 assert!(store.has_blob(&garbage));
-                // Given up, it needs nothing any more.
+                // Without its reference the image needs no content.
                 let names = ["localhost:1/built:latest".to_owned()];
                 store.remove_images(&names).unwrap();
                 store.sweep().unwrap();
@@ -260,7 +261,7 @@ mod tests {
         let bytes = fs_err::read(store.root().join("index.json")).unwrap();
         let written: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(written["manifests"].as_array().unwrap().len(), 4);
-        // An entry that is not understood may need anything.
+        // An entry that locald cannot parse may need any content.
         let odd = json!({"schemaVersion": 2, "manifests": [{"digest": "sha512:00"}]});
         fs_err::write(store.root().join("index.json"), odd.to_string()).unwrap();
         assert!(matches!(

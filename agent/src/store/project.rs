@@ -1,4 +1,4 @@
-//! Keeps a project's own directory: its source, caches, and last build.
+//! Keeps the directory of a project: its source, caches, and last build.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,14 +9,14 @@ use crate::crash::{self, Point};
 
 use super::{Lock, Store, StoreError, error};
 
-/// The file that says whose a project's directory is.
+/// The file that records to which folder the directory belongs.
 const FOLDER: &str = "folder-name";
 
 /// The id of a project, and the name of its directory: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectId(String);
 
-/// Something else came in the place of an id.
+/// A text is not a valid project id.
 #[derive(Debug, thiserror::Error)]
 #[error("the project id {0:?} is malformed")]
 pub struct MalformedProjectId(String);
@@ -49,7 +49,7 @@ pub struct ProjectDir {
 }
 
 impl Store {
-    /// The directory of a project, made when it is missing.
+    /// The directory of a project. Makes it if it is missing.
     pub fn project(&self, ProjectId(id): &ProjectId) -> Result<ProjectDir, StoreError> {
         let path = self.root().join("projects").join(id);
         error::create_dir_all(&path)?;
@@ -79,12 +79,12 @@ impl Store {
 }
 
 impl ProjectDir {
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Notes which folder it belongs to, as its user knows it.
+    /// Records the folder to which the directory belongs, as the user knows it.
     pub fn note_folder(&self, folder: &str) -> Result<(), StoreError> {
         if self.folder().as_deref() == Some(folder) {
             return Ok(());
@@ -93,13 +93,13 @@ impl ProjectDir {
         fs_err::write(&note, folder).map_err(|source| StoreError::io("write", &note, source))
     }
 
-    /// The folder that it belongs to.
+    /// The folder to which the directory belongs; absent if it is not recorded.
     pub fn folder(&self) -> Option<String> {
         fs_err::read_to_string(self.path.join(FOLDER)).ok()
     }
 
-    /// Removes it, unless the project is being built; says whether it has
-    /// gone.
+    /// Removes the directory, unless a build of the project runs. Returns
+    /// whether it is removed.
     pub fn remove(&self) -> Result<bool, StoreError> {
         let Some(_lock) = Lock::try_exclusive(&self.lock)? else {
             return Ok(false);
@@ -118,8 +118,8 @@ impl ProjectDir {
         Lock::wait_exclusive(&self.folder_lock, on_wait).await
     }
 
-    /// Waits until no other build of the project runs; `on_wait` is called
-    /// when there is one.
+    /// Waits until no other build of the project runs. Calls `on_wait` if it
+    /// has to wait.
     pub async fn lock<E: From<StoreError>>(
         &self,
         on_wait: impl AsyncFnOnce() -> Result<(), E>,

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::StoreError;
 use crate::kernel::walk::{Entry, Step, Walk, is_directory};
 
-/// Removes a file that may not be there.
+/// Removes a file. Succeeds if there is none.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -18,8 +18,8 @@ pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a tree of any depth, also one with directories that are not
-/// writable. Two that remove the same tree do not harm each other.
+/// Removes a tree of any depth, including directories that are not writable.
+/// Two processes may remove the same tree at the same time.
 pub fn remove_tree(path: &Path) -> Result<(), StoreError> {
     let removed = remove(path).or_else(unless_gone);
     removed.map_err(|source| StoreError::io("remove", path, source))
@@ -94,7 +94,7 @@ fn is_denied<T>(result: &io::Result<T>) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// Another process that removes the same tree may have been faster.
+/// Ignores a missing file: another process may remove the same tree.
 fn unless_gone(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
@@ -135,7 +135,8 @@ mod tests {
         remove_tree(&tree).unwrap();
         assert!(!tree.exists());
         assert!(outside.join("kept").exists());
-        // What is not there is removed; so is a file, and a link alone.
+        // Succeeds for a missing tree. Removes a file, and a link without its
+        // target.
         remove_tree(&tree).unwrap();
         std::os::unix::fs::symlink(&outside, &tree).unwrap();
         remove_tree(&tree).unwrap();

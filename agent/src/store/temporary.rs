@@ -1,5 +1,5 @@
-//! Makes temporary directories in the store, and removes those that killed
-//! processes left.
+//! Makes temporary directories in the store, and removes those of killed
+//! processes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use std::time::Duration;
 use super::removal::remove_tree;
 use super::{Lock, StoreError};
 
-/// The lock file of a temporary directory.
+/// The lock file in a temporary directory.
 const OWNER: &str = ".owner";
-/// Prefix of a tree that is being removed, by whomever.
+/// Prefix of a tree that some process is removing.
 const REMOVED: &str = "removed-";
 /// Prefix of a temporary directory that is not locked yet.
 const UNBORN: &str = ".new-";
-/// How long nothing has changed in what no living process has made just now.
+/// After this time without a change, an unlocked entry counts as abandoned.
 const ABANDONED: Duration = Duration::from_mins(10);
 
-/// A directory in the store's `tmp/`, gone when dropped. While it is in use
-/// its owner holds a lock, which shows what a killed process has left.
+/// A directory in the store's `tmp/`, removed when dropped. Its owner holds a
+/// lock while it is in use, so that locald can recognise the directory of a
+/// killed process.
 #[derive(Debug)]
 pub struct Temporary {
     path: PathBuf,
@@ -44,7 +45,7 @@ impl Temporary {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -58,16 +59,16 @@ impl Drop for Temporary {
     }
 }
 
-/// Where a tree goes that loses its name before it is removed. No directory is
-/// made for it: there may be no space for one.
+/// The path in `tmp/` to which a tree is renamed before its removal. This needs
+/// no new directory, because the disk may be full.
 pub(super) fn discarded(root: &Path, path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let own = std::process::id();
     root.join(format!("tmp/{REMOVED}{own}-{name}"))
 }
 
-/// Removes what killed processes left. A store that cannot be written can
-/// still be read.
+/// Removes the directories of killed processes. Succeeds if the store cannot be
+/// written, because it can still be read.
 pub(super) fn sweep(parent: &Path) -> Result<(), StoreError> {
     let entries =
         fs_err::read_dir(parent).map_err(|source| StoreError::io("list", parent, source))?;
@@ -84,7 +85,7 @@ fn sweep_entry(entry: &fs_err::DirEntry) -> Result<(), StoreError> {
     let name = entry.file_name();
     let name = name.to_string_lossy();
     if name.starts_with(REMOVED) {
-        // Whoever began may be at it still: the two do not harm each other.
+        // The first process may still be removing it, which does no harm.
         return remove_tree(&path);
     }
     let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -97,7 +98,7 @@ fn sweep_entry(entry: &fs_err::DirEntry) -> Result<(), StoreError> {
     }
     let owner = path.join(OWNER);
     if !owner.exists() {
-        // A directory has its lock before its name, and loses both at once.
+        // A directory without its lock is the remainder of a removal.
         return remove_at_once(&path);
     }
     match Lock::try_exclusive(&owner)? {
@@ -106,8 +107,8 @@ fn sweep_entry(entry: &fs_err::DirEntry) -> Result<(), StoreError> {
     }
 }
 
-/// Removes a directory of `tmp/`: killed in the middle, its owner leaves
-/// nothing that looks like the directory of a living process.
+/// Renames a directory of `tmp/`, then removes it. If the process is killed in
+/// between, the rest does not look like the directory of a living process.
 fn remove_at_once(path: &Path) -> Result<(), StoreError> {
     let root = path.parent().and_then(Path::parent).unwrap_or(path);
     let moved = discarded(root, path);

@@ -2,10 +2,11 @@
 //!
 //! A layer's digest is that of its archive, which cannot be reproduced from the
 //! tree. So the store digests the metadata of each file after the extraction:
-//! path, kind, mode, owner, size, time, and the target of a link. That reveals
-//! files that a power cut left empty, and whatever a program changed, added or
-//! removed, without reading gigabytes. It does not reveal a disk that returns
-//! other bytes than were written: the file system has to.
+//! path, kind, mode, owner, size, time, and the target of a link. The digest
+//! reveals files that a power cut left empty, and files that a program changed,
+//! added or removed, without a read of gigabytes. It does not reveal a disk
+//! that returns other bytes than were written. Only the file system can detect
+//! that.
 //!
 //! The same file lists the directories that the archive omits.
 
@@ -23,27 +24,28 @@ use crate::kernel::walk::{Step, Walk, is_directory};
 use crate::store::layer::stack;
 use crate::store::local_encoding;
 
-/// The digest of a tree, and the paths of the directories that are implied.
+/// The digest of a tree, and the paths of its implied directories.
 type Noted = (Digest, Vec<Vec<u8>>);
 
-/// What is known about a tree.
+/// The result of a comparison of a tree with its recorded digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TreeState {
-    /// It is what was extracted.
+    /// The tree is unchanged since its extraction.
     Whole,
-    /// It is not.
+    /// The tree has changed since its extraction.
     Changed,
-    /// An earlier version extracted it, and noted nothing.
+    /// An earlier version extracted the tree and recorded no digest.
     Unknown,
 }
 
 impl Store {
-    /// Where the digest of a layer's tree is noted.
+    /// The file that records the digest of a layer's tree.
     fn tree_note(&self, diff_id: &DiffId) -> PathBuf {
         self.root().join("trees").join(diff_id.0.hex())
     }
 
-    /// Notes what a tree is, before it becomes visible as a layer.
+    /// Records the digest of a tree, before the tree becomes visible as a
+    /// layer.
     pub(super) fn note_tree(
         &self,
         diff_id: &DiffId,
@@ -54,7 +56,7 @@ impl Store {
         let digest = digest(root).map_err(|source| StoreError::io("examine", root, source))?;
         let implied = implied.iter().map(|it| it.as_os_str().as_bytes().to_vec());
         let noted: Noted = (digest, implied.collect());
-        // As lasting as the tree: both are synced together. Half a note is none.
+        // One sync covers the file and the tree. A torn file counts as missing.
         local_encoding::encode(&noted)
             .and_then(|bytes| fs_err::write(&note, bytes))
             .map_err(|source| StoreError::io("write", &note, source))
@@ -64,11 +66,13 @@ impl Store {
         local_encoding::decode(&fs_err::read(self.tree_note(diff_id)).ok()?)
     }
 
-    /// The directories that overlayfs makes a tree of, the uppermost first, from
-    /// layers, the lowest first. What it needs beside them is made in `scratch`.
+    /// The lower directories of overlayfs for `layers`, the uppermost first.
+    /// `layers` begins with the lowest. Makes additional directories in
+    /// `scratch`.
     ///
-    /// An overlay may have each directory only once. Of a layer that comes more
-    /// than once the uppermost counts: it covers all that the others bring.
+    /// An overlay may contain each directory only once. If a layer occurs more
+    /// than once, only the uppermost occurrence is used. It covers all the
+    /// others.
     pub fn stack<'a>(
         &self,
         diff_ids: impl IntoIterator<Item = &'a DiffId, IntoIter: DoubleEndedIterator>,
@@ -93,7 +97,7 @@ impl Store {
             .map_err(|source| StoreError::io("stack layers in", scratch, source))
     }
 
-    /// Compares a layer's tree with what was noted.
+    /// Compares a layer's tree with its recorded digest.
     pub fn tree_state(&self, diff_id: &DiffId) -> Result<TreeState, StoreError> {
         let Some((noted, _)) = self.noted(diff_id) else {
             return Ok(TreeState::Unknown);
@@ -107,13 +111,13 @@ impl Store {
         })
     }
 
-    /// Removes the tree of a layer; it is extracted again when it is needed.
+    /// Removes the tree of a layer. locald extracts it again when needed.
     pub fn remove_tree_of(&self, diff_id: &DiffId) -> Result<(), StoreError> {
         self.remove_whole(&self.layer_path(diff_id))
     }
 }
 
-/// Over all that is below a directory, and itself.
+/// The digest over a directory and all entries below it.
 fn digest(root: &Path) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
     add(b"", None, &rustix::fs::lstat(root)?, &mut hasher);
@@ -132,7 +136,8 @@ fn digest(root: &Path) -> io::Result<Digest> {
     Ok(hasher.finish())
 }
 
-/// Each field is preceded by its length, or has always the same.
+/// Adds an entry to the digest. Each field has a fixed length, or its length
+/// precedes it.
 fn add(name: &[u8], target: Option<&OsStr>, stat: &Stat, hasher: &mut Hasher) {
     for text in [Some(name), target.map(OsStr::as_bytes)]
         .into_iter()
@@ -141,7 +146,8 @@ fn add(name: &[u8], target: Option<&OsStr>, stat: &Stat, hasher: &mut Hasher) {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text);
     }
-    // Only a file's size is its own: a directory's depends on the file system.
+    // Only the size of a file counts: that of a directory depends on the file
+    // system.
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let size = if is_file { stat.st_size } else { 0 };
     for number in [

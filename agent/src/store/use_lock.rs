@@ -5,9 +5,9 @@
 //! lock would never be free. So a process that wants it exclusively closes
 //! `turn.lock`, which every request passes, and later requests wait.
 //!
-//! `turn.lock` stays open while a process, a shell or a live folder runs
-//! (`sessions.lock`): such a session may last for days, and a later request may
-//! belong to it.
+//! `turn.lock` stays open while a session exists (`sessions.lock`): a process,
+//! a shell or a live folder. A session may last for days, and a later request
+//! may belong to it.
 
 use std::time::Duration;
 
@@ -101,8 +101,8 @@ impl Store {
         }
     }
 
-    /// Like [`alone`](Self::alone), but returns nothing if it would have to
-    /// wait.
+    /// Like [`alone`](Self::alone), without a wait. Absent if a request makes or
+    /// uses blobs or layers.
     pub(super) fn try_alone(&self) -> Result<Option<Lock>, StoreError> {
         Lock::try_exclusive(&self.lock_path("use.lock"))
     }

@@ -1,5 +1,5 @@
-//! Answers a registry's challenge. An account goes only to the registry that it
-//! belongs to, or to the token server that this registry itself names.
+//! Answers a registry's challenge. An account goes only to its own registry, or
+//! to the token server that this registry names.
 
 use reqwest::Response;
 use reqwest::header::HeaderValue;
@@ -11,7 +11,8 @@ use crate::registry::exchange::basic;
 use crate::registry::registry_host::RegistryHost;
 use crate::registry::request::{AttemptError, RegistryRequest};
 
-/// The value of an `Authorization` header; absent when no challenge can be met.
+/// The value of an `Authorization` header; absent if locald supports none of
+/// the challenges.
 pub(super) async fn answer(
     client: &RegistryClient,
     host: &RegistryHost,

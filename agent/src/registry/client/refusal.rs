@@ -1,4 +1,4 @@
-//! Turns a response that is no success into an error.
+//! Turns a response without a status of success into an error.
 
 use reqwest::{Response, StatusCode};
 
@@ -8,7 +8,7 @@ use crate::registry::refusal::message;
 use crate::registry::server::Server;
 
 impl RegistryClient {
-    /// The error that an answer stands for.
+    /// The error for a response.
     pub(in crate::registry) async fn refusal(
         &self,
         response: Response,

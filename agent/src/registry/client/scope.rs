@@ -2,7 +2,7 @@
 
 use crate::registry::request::Operation;
 
-/// What an operation in a repository needs.
+/// The scope that an operation in a repository needs.
 pub(super) fn of(repository: &str, operation: Operation) -> String {
     match operation {
         Operation::Pull => format!("repository:{repository}:pull"),
@@ -10,8 +10,8 @@ pub(super) fn of(repository: &str, operation: Operation) -> String {
     }
 }
 
-/// What is needed, and what a registry asks for besides: it may want another
-/// name of the repository, and the one that a blob is mounted from.
+/// The needed scope and the scopes that the registry demands. A registry may
+/// use another name for the repository, or demand the source of a mount, too.
 pub(super) fn merge(own: String, asked: &str) -> Vec<String> {
     let mut scopes = vec![own];
     for asked in asked.split_whitespace() {

@@ -16,12 +16,12 @@ use crate::registry::registry_host::RegistryHost;
 use crate::registry::request::{AttemptError, RegistryRequest};
 use crate::registry::server::Server;
 
-/// A token server that a registry has named, and that may be trusted.
+/// A trusted token server that a registry has named.
 pub(super) struct TokenServer<'a> {
     client: &'a RegistryClient,
     request: &'a RegistryRequest<'a>,
     url: Url,
-    /// The account is handed to it alone.
+    /// The only origin that gets the account.
     origin: Origin,
     service: Option<&'a str>,
     scopes: Vec<String>,
@@ -64,8 +64,8 @@ impl<'a> TokenServer<'a> {
         })
     }
 
-    /// Trades an account, or none, for a token; returns the header that holds
-    /// it.
+    /// Requests a token with an account or anonymously. Returns the value of
+    /// the header that carries it.
     pub(super) async fn token(
         &self,
         account: Option<&Credential>,
@@ -109,7 +109,7 @@ impl<'a> TokenServer<'a> {
         self.send(&Method::GET, &url, secret).await
     }
 
-    /// The refresh grant of OAuth 2.
+    /// Sends a refresh grant of OAuth 2.
     async fn refresh(&self, token: &str) -> Result<Response, AttemptError> {
         let scopes = self.scopes.join(" ");
         let form = [
