@@ -74,7 +74,7 @@ pub(crate) struct GlobalOptions {
 }
 
 impl GlobalOptions {
-    /// How the output looks.
+    /// Returns the output options.
     pub(crate) const fn output(&self) -> OutputOptions {
         OutputOptions {
             json: self.json,
@@ -204,13 +204,13 @@ pub(crate) struct ProjectFolder {
 }
 
 impl ProjectFolder {
-    /// This folder.
+    /// Makes the option of this folder.
     pub(crate) const fn new(path: Option<PathBuf>) -> Self {
         let named = None;
         Self { path, named }
     }
 
-    /// What was given.
+    /// Returns the path that the user gave.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref().or(self.named.as_deref())
     }

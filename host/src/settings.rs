@@ -52,23 +52,24 @@ use environment::read_env_file;
 use project_file::ProjectFile;
 use user_file::UserFile;
 
-/// The builder when nobody names one.
+/// The builder if no setting names one.
 const DEFAULT_BUILDER: &str = "heroku/builder:26";
 
-/// More buildpacks than any build has: each is looked at, and some are mounted.
+/// The maximum number of buildpacks of a build, far more than one needs. locald
+/// reads each one's folder.
 const MOST_BUILDPACKS: usize = 1000;
 
-/// All settings files that concern a folder.
+/// All settings that apply to a folder.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     project: ProjectFile,
     descriptor: Descriptor,
-    /// Where the descriptor is, if it is not the project's own.
+    /// The project.toml that the command line names.
     elsewhere: Option<Elsewhere>,
     user: UserFile,
-    /// How far the project's files may reach.
+    /// The folders that the project's files may name paths in.
     boundary: Boundary,
-    /// The builder that a command line of this project named last.
+    /// The builder that an earlier command line of this project named.
     remembered: Option<String>,
 }
 
@@ -76,26 +77,26 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 struct Elsewhere {
     file: PathBuf,
-    /// What it names is seen from here.
+    /// The folder for relative paths in the file.
     folder: PathBuf,
     boundary: Boundary,
 }
 
-/// What a build is made of, all sources considered.
+/// The merged settings of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BuildSettings {
     pub(crate) names: Vec<String>,
-    /// The text that the only name was made from, when it differs from it.
+    /// The text from which the only name was derived. Absent if they are equal.
     pub(crate) renamed_from: Option<String>,
     pub(crate) builder: String,
     pub(crate) builder_origin: BuilderOrigin,
     pub(crate) run_image: Option<String>,
     pub(crate) buildpacks: Vec<BuildpackChoice>,
-    /// Those that come first in each group.
+    /// Buildpacks to put first in each group.
     pub(crate) pre_buildpacks: Vec<BuildpackChoice>,
-    /// Those that come last in each group.
+    /// Buildpacks to put last in each group.
     pub(crate) post_buildpacks: Vec<BuildpackChoice>,
-    /// Whether locald's own buildpacks are tried.
+    /// Whether locald's own buildpacks take part.
     pub(crate) embedded: EmbeddedBuildpacks,
     pub(crate) env: Vec<BuildVariable>,
     pub(crate) network: NetworkChoice,
@@ -103,29 +104,30 @@ pub(crate) struct BuildSettings {
     pub(crate) default_process: Option<String>,
     pub(crate) filter: SourceFilter,
     pub(crate) gitignore: GitIgnoreChoice,
-    /// The file that the filter comes from.
+    /// The file that the source filter comes from.
     pub(crate) descriptor: PathBuf,
-    /// Keys of it that mean nothing.
+    /// Unknown keys of that file.
     pub(crate) unknown_keys: Vec<String>,
 }
 
-/// Who chose a builder.
+/// The source of the builder setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BuilderOrigin {
     /// The command line.
     Flag,
-    /// A file of the project's.
+    /// A file of the project.
     Project,
-    /// The command line of an earlier command.
+    /// An earlier command line.
     Remembered,
-    /// The user's own configuration.
+    /// The user's configuration.
     User,
-    /// Nobody.
+    /// The default.
     Default,
 }
 
 impl BuilderOrigin {
-    /// For people, where they did not choose it in this very moment.
+    /// Returns a phrase about the source. Returns `None` if the command line or
+    /// the project names the builder.
     pub(crate) const fn explained(self) -> Option<&'static str> {
         match self {
             Self::Flag | Self::Project => None,
@@ -136,21 +138,21 @@ impl BuilderOrigin {
     }
 }
 
-/// Which files of the folder are the application's, by `project.toml`:
-/// patterns in gitignore's syntax.
+/// The files of a folder that belong to the source, by `project.toml`. Patterns
+/// are as in `.gitignore`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum SourceFilter {
-    /// All that no ignore file excludes.
+    /// All files that no ignore file excludes.
     #[default]
     All,
-    /// Only these.
+    /// Only files that match.
     Include(Vec<String>),
-    /// All but these.
+    /// All files except those that match.
     Exclude(Vec<String>),
 }
 
 impl Settings {
-    /// Reads the settings files of a project's folder, and the user's.
+    /// Reads the settings files of a project's folder and of the user.
     pub(crate) fn load(folder: &Path, home: &Home) -> Result<Self, SettingsError> {
         let settings = Self::load_without_descriptor(folder, home)?;
         let path = folder.join("project.toml");
@@ -161,7 +163,7 @@ impl Settings {
         })
     }
 
-    /// The same, but for its project.toml.
+    /// Like [`load`](Self::load), without the project.toml.
     pub(crate) fn load_without_descriptor(
         folder: &Path,
         home: &Home,
@@ -178,7 +180,7 @@ impl Settings {
         })
     }
 
-    /// The user's settings alone, for a source without files of its own.
+    /// Reads only the user's settings, for a source without settings files.
     pub(crate) fn load_without_project(folder: &Path, home: &Home) -> Result<Self, SettingsError> {
         let user = document::read(&home.configuration, None, UserFile::parse)?;
         Ok(Self {
@@ -188,8 +190,7 @@ impl Settings {
         })
     }
 
-    /// The same with a project.toml that the user names instead of the folder's
-    /// own.
+    /// Reads a project.toml that the user names, instead of the folder's own.
     pub(crate) fn with_descriptor(mut self, file: &Path) -> Result<Self, SettingsError> {
         let unreadable = |source| SettingsError::Unreadable {
             path: file.to_owned(),
@@ -208,14 +209,14 @@ impl Settings {
         Ok(self)
     }
 
-    /// The same with what is remembered of a project.
+    /// Adds the stored settings of a project.
     #[must_use]
     pub(crate) fn with(mut self, remembered: &Remembered) -> Self {
         self.remembered = remembered.builder();
         self
     }
 
-    /// Decides what a build of `folder` is made of.
+    /// Merges the settings of a build of `folder`.
     pub(crate) fn build(
         &self,
         folder: &Path,
@@ -243,7 +244,7 @@ impl Settings {
             builder_origin,
             run_image: first([&flags.run_image, &table.run_image, &none, &none]),
             buildpacks: group,
-            // As with pack: each is put before all that are there already.
+            // As with pack, the last one comes first.
             pre_buildpacks: pre.into_iter().rev().collect(),
             post_buildpacks: post,
             embedded: self.embedded(flags),
@@ -283,12 +284,12 @@ impl Settings {
         chosen.unwrap_or_else(|| (DEFAULT_BUILDER.to_owned(), BuilderOrigin::Default))
     }
 
-    /// The programs that the project consists of.
+    /// Returns the services of the project.
     pub(crate) fn services(&self) -> &Services {
         &self.project.services
     }
 
-    /// The project's own name, or its folder's.
+    /// Returns the project's name, or else the name of its folder.
     pub(crate) fn project_name(&self, folder: &Path) -> String {
         self.project.project.name.clone().unwrap_or_else(|| {
             let name = folder.file_name().unwrap_or_default();
@@ -296,8 +297,8 @@ impl Settings {
         })
     }
 
-    /// The settings of a build that only one service has, of the source in
-    /// `folder`. Its image is `name` unless the service names it.
+    /// Returns the settings for a service with a build of its own, in `folder`.
+    /// Its image is called `name`, unless the table names it.
     pub(crate) fn of_service(
         &self,
         table: &BuildTable,
@@ -312,7 +313,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// How registries are reached, and whose settings the project's file made.
+    /// Returns the settings of registries. Fails if a file of certificates
+    /// cannot be read.
     pub(crate) fn registries(&self) -> Result<Registries, SettingsError> {
         Registries::merge(
             &self.user.registries,
@@ -321,12 +323,12 @@ impl Settings {
         )
     }
 
-    /// How far the project's files may reach.
+    /// Returns the folders that the project's files may name paths in.
     pub(crate) const fn boundary(&self) -> &Boundary {
         &self.boundary
     }
 
-    /// Which machine builds, and its size: the user's word alone.
+    /// Returns the machine's settings. Only the user's configuration has them.
     pub(crate) fn machine(&self) -> &MachineTable {
         &self.user.machine
     }
@@ -355,7 +357,7 @@ impl Settings {
         }
     }
 
-    /// Variables by name; a later source's value replaces an earlier one's.
+    /// Merges the variables by name. A later source replaces an earlier one.
     fn env(&self, flags: &BuildOverrides) -> Result<Vec<BuildVariable>, SettingsError> {
         let mut arguments = Vec::new();
         for file in &flags.env_files {
@@ -376,7 +378,7 @@ impl Settings {
     }
 }
 
-/// Where the files of a build that name buildpacks are.
+/// The files that can name buildpacks.
 struct Places<'a> {
     own: BuildpackSource<'a>,
     descriptor: BuildpackSource<'a>,
@@ -397,8 +399,8 @@ impl<'a> Places<'a> {
         Self { own, descriptor }
     }
 
-    /// The buildpacks of the first list that has any: the command line's, that
-    /// of locald.toml, that of project.toml.
+    /// Returns the first list that is not empty: the command line,
+    /// `locald.toml`, `project.toml`.
     fn choose(
         &self,
         flags: &[String],
@@ -429,7 +431,7 @@ fn set(variables: &mut Vec<BuildVariable>, variable: BuildVariable) {
     }
 }
 
-/// What the agent must know to reach registries, proxies included.
+/// Returns the settings of registries and proxies for the agent.
 pub(crate) fn access(registries: &Registries) -> RegistryAccess {
     RegistryAccess {
         registries: registries.settings.clone(),

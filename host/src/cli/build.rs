@@ -95,7 +95,7 @@ pub(crate) struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// What `locald build PATH` means, with no flag but perhaps a builder.
+    /// Returns the options of `locald build PATH`, with a builder if given.
     pub(crate) const fn of(path: Option<PathBuf>, builder: Option<String>) -> Self {
         Self {
             project: ProjectFolder::new(path),
@@ -122,7 +122,7 @@ impl BuildOptions {
         }
     }
 
-    /// What the command line decides of a build, for [`Settings::build`].
+    /// Returns the command line's overrides, for [`Settings::build`].
     ///
     /// [`Settings::build`]: crate::settings::Settings::build
     pub(crate) fn overrides(&self) -> BuildOverrides {

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 /// `now`, seconds since the epoch, or an RFC 3339 date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CreationTime {
-    /// The moment of the build.
+    /// The time of the build.
     Now,
-    /// Seconds since the epoch.
+    /// A time in seconds since the epoch.
     At(u64),
 }
 
-/// A creation time that is neither form.
+/// The text has neither form.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreationTimeError {
     #[error("it is not a valid time: use `now`, seconds since 1970, or 2026-01-31T12:00:00Z")]
@@ -23,7 +23,7 @@ pub(crate) enum CreationTimeError {
 }
 
 impl CreationTime {
-    /// Seconds since the epoch.
+    /// Returns the seconds since the epoch.
     pub(crate) fn seconds(self) -> u64 {
         match self {
             Self::Now => u64::try_from(Timestamp::now().as_second()).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! The text that `locald` prints without a command.
 
-/// The five commands that matter.
+/// The front page. It shows the five most important commands.
 pub(crate) const FRONT_PAGE: &str = "\
 locald turns a source folder into an OCI image and a development shell with
 Cloud Native Buildpacks, without Docker.

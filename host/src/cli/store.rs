@@ -60,13 +60,13 @@ pub(crate) struct PruneOptions {
     pub(crate) yes: bool,
 }
 
-/// A time in hours or days.
+/// An age in hours or days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Age {
     pub(crate) seconds: u64,
 }
 
-/// A text is not an age.
+/// The text is not a valid age.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a valid age: write it like 12h or 30d")]
 pub(crate) struct BadAge;

@@ -1,4 +1,4 @@
-//! The command line's own text, and what it accepts.
+//! Tests of the help texts, and of the accepted arguments.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use super::{Cli, Command, FRONT_PAGE};
 
-/// The long help of a command, 80 columns wide.
+/// Returns the long help of a command, 80 columns wide.
 fn help(path: &[&str]) -> String {
     let mut words = vec!["locald"];
     words.extend(path);

@@ -20,12 +20,12 @@ pub(crate) struct BuildTable {
     pub(super) network: Option<NetworkChoice>,
     pub(super) pull: Option<PullChoice>,
     pub(super) default_process: Option<String>,
-    /// Whether `.gitignore` files count.
+    /// Whether `.gitignore` files apply.
     pub(super) gitignore: Option<bool>,
 }
 
 impl BuildTable {
-    /// What is not said here is as it is in `base`, but for the name.
+    /// Returns this table with the missing values of `base`, except its name.
     pub(super) fn over(&self, base: &Self) -> Self {
         let or = |own: &Option<String>, base: &Option<String>| own.clone().or_else(|| base.clone());
         let mut env = base.env.clone();

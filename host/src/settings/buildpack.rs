@@ -6,10 +6,10 @@ use super::SettingsError;
 use super::inline::InlineBuildpack;
 use crate::project::Boundary;
 
-/// A buildpack that a group shall have.
+/// A buildpack of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BuildpackChoice {
-    /// `id` or `id@version`, of the builder.
+    /// `id` or `id@version` of a buildpack in the builder.
     Named(String),
     /// A folder with a buildpack.
     Folder(PathBuf),
@@ -19,12 +19,12 @@ pub(crate) enum BuildpackChoice {
     Inline(InlineBuildpack),
 }
 
-/// Where a buildpack is named.
+/// The place that names a buildpack.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BuildpackSource<'a> {
-    /// By the user: any folder will do.
+    /// The command line, which may name any folder.
     CommandLine,
-    /// In a project's file, seen from a folder.
+    /// A project's file. Paths are relative to `folder`.
     Project {
         folder: &'a Path,
         boundary: &'a Boundary,
@@ -39,7 +39,7 @@ impl BuildpackSource<'_> {
         }
     }
 
-    /// Refuses a folder that a project's file may not name.
+    /// Refuses a folder outside the boundary of a project's file.
     fn admit(self, text: &str, path: PathBuf) -> Result<PathBuf, SettingsError> {
         match self {
             Self::CommandLine => Ok(path),
@@ -55,11 +55,11 @@ impl BuildpackSource<'_> {
 }
 
 impl BuildpackChoice {
-    /// Tells what `text` names.
+    /// Finds the kind of buildpack that `text` names.
     ///
-    /// A folder is one by its spelling (`./x`, `/x`) or because it has a
-    /// `buildpack.toml`, so that a folder called `heroku` does not hide a
-    /// buildpack of that name.
+    /// A text is a folder if it is spelled like one (`./x`, `/x`), or if the
+    /// folder has a `buildpack.toml`. So a folder called `heroku` does not hide
+    /// a buildpack of that name.
     pub(super) fn find(text: &str, place: BuildpackSource) -> Result<Self, SettingsError> {
         if let Some(kind) = unsupported(text) {
             let text = text.to_owned();
@@ -82,7 +82,7 @@ impl BuildpackChoice {
         if spelled {
             return Err(SettingsError::NoBuildpack { path });
         }
-        // An id has neither `:` nor a digest.
+        // An id contains neither `:` nor a digest.
         Ok(if text.contains(':') {
             Self::Image(text.to_owned())
         } else {

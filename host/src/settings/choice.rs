@@ -26,17 +26,17 @@ impl From<NetworkChoice> for BuildNetwork {
     }
 }
 
-/// Whether `.gitignore` files say what does not belong to the source.
+/// Whether `.gitignore` files exclude files from the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GitIgnoreChoice {
     /// They do.
     #[default]
     Count,
-    /// They say nothing, as with pack.
+    /// They do not, as with pack.
     LeftOut,
 }
 
-/// When a registry is asked again.
+/// When to ask a registry for a newer image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PullChoice {

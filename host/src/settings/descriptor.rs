@@ -10,7 +10,7 @@ use super::inline::InlineBuildpack;
 use super::{SettingsError, SourceFilter, document, variable};
 use tables::{File, GroupMember, Table};
 
-/// What locald takes from the file.
+/// The settings of the file that locald uses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Descriptor {
     pub(super) builder: Option<String>,
@@ -19,32 +19,34 @@ pub(super) struct Descriptor {
     pub(super) post: Vec<Entry>,
     pub(super) env: Vec<(variable::Name, variable::Value)>,
     pub(super) filter: SourceFilter,
-    /// Of the tables that are read; as with pack, they do no harm.
+    /// Unknown keys of tables that locald reads. As with pack, they are not
+    /// errors.
     pub(super) unknown_keys: Vec<String>,
 }
 
 /// A buildpack in the file.
 #[derive(Debug, Clone)]
 pub(super) enum Entry {
-    /// As `--buildpack` names one.
+    /// A name as of `--buildpack`.
     Named(String),
-    /// It is in the file itself.
+    /// A script in the file.
     Inline(InlineBuildpack),
 }
 
-/// Which list a buildpack stands in.
+/// The list that contains a buildpack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum List {
     Group,
-    /// `pre` or `post`: pack does not look at a version beside a `uri` there.
+    /// `pre` or `post`. As with pack, an entry with a `uri` may also have a
+    /// version there.
     Around,
 }
 
-/// The execution environment of what locald builds.
+/// The execution environment of the images that locald builds.
 const PRODUCTION: &str = "production";
 
-/// Whether an entry counts in production, by its `exec-env`: without one, it
-/// counts everywhere.
+/// Whether an entry applies to production, by its `exec-env`. An empty list
+/// applies to every environment.
 fn counts(exec_env: &[String]) -> bool {
     exec_env.is_empty() || exec_env.iter().any(|it| it == PRODUCTION || it == "*")
 }
@@ -72,7 +74,7 @@ impl Descriptor {
     }
 }
 
-/// Whether a key is in a table that the schema defines.
+/// Whether a key belongs to a table that the schema defines.
 fn is_ours(key: &str, is_old: bool) -> bool {
     let tables: &[&str] = if is_old {
         &["io.buildpacks.", "_.", "build.", "project."]
@@ -129,7 +131,7 @@ fn entry(path: &Path, member: GroupMember, list: List) -> Result<Entry, Settings
         (_, Some(_), Some(_)) if list == List::Group => Err(SettingsError::GroupEntry {
             path: path.to_owned(),
         }),
-        // The id only says what is there.
+        // With a `uri`, the id is only a comment.
         (_, _, Some(uri)) => Ok(Entry::Named(uri)),
         (Some(id), version, None) if script.is_given() => {
             Ok(Entry::Inline(script.named(path, id, version)?))

@@ -8,8 +8,8 @@ use super::SettingsError;
 use crate::platform::control_file;
 use crate::project::Boundary;
 
-/// Reads a settings file; a file that does not exist says nothing. That of a
-/// project does not lead out of it.
+/// Reads a settings file. A missing file has default settings. A link in a
+/// project's file must stay in the boundary.
 pub(super) fn read<T: Default>(
     path: &Path,
     boundary: Option<&Boundary>,
@@ -29,12 +29,12 @@ pub(super) fn read<T: Default>(
     }
 }
 
-/// Parses a document; an unknown key becomes an error of its own kind.
+/// Parses a document. An unknown key is an error.
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, SettingsError> {
     toml::from_str(text).map_err(|error| explain(path, text, &error))
 }
 
-/// The same of a document that others define: returns the unknown keys.
+/// Parses a document with keys for other programs. Returns the unknown keys.
 pub(super) fn parse_foreign<T: DeserializeOwned>(
     path: &Path,
     text: &str,
@@ -67,13 +67,13 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     }
 }
 
-/// The number of the line that a byte is in.
+/// Returns the line of a byte offset. The first line is 1.
 pub(super) fn line_at(text: &str, start: usize) -> usize {
     let before = text.get(..start.min(text.len())).unwrap_or_default();
     1 + before.matches('\n').count()
 }
 
-/// Reads serde's "unknown field `a`, expected one of `b`, `c`".
+/// Parses serde's message "unknown field `a`, expected one of `b`, `c`".
 fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {
     let rest = message.strip_prefix("unknown field ")?;
     let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use protocol::request::EnvVar;
 use protocol::{BadVariableName, BuildVariable, Failure, FailureKind};
 
-/// `NAME=VALUE`, or `NAME` alone, which stands for the value that the name has
-/// in locald's own environment.
+/// `NAME=VALUE`, or `NAME` for the value of that variable in locald's own
+/// environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EnvArgument {
     name: String,
@@ -17,7 +17,7 @@ pub(crate) struct EnvArgument {
     place: VariablePlace,
 }
 
-/// Where a variable is written.
+/// The place that names a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VariablePlace {
     Flag,
@@ -33,7 +33,7 @@ impl fmt::Display for VariablePlace {
     }
 }
 
-/// Why a variable cannot be used.
+/// Why a variable is not valid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnvError {
     #[error("{place}: {text:?} has no variable name")]
@@ -80,8 +80,8 @@ impl FromStr for EnvArgument {
 }
 
 impl EnvArgument {
-    /// The variable; nothing when it has no value here nor in the environment
-    /// of this process.
+    /// Returns the variable. Returns `None` if it has no value, here or in the
+    /// environment of this process.
     pub(crate) fn resolve(&self) -> Result<Option<EnvVar>, EnvError> {
         self.resolve_with(|name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
@@ -92,7 +92,7 @@ impl EnvArgument {
         })
     }
 
-    /// The same as a variable for buildpacks.
+    /// Like [`resolve`](Self::resolve), for a variable of buildpacks.
     pub(crate) fn resolve_for_build(&self) -> Result<Option<BuildVariable>, EnvError> {
         let Some(EnvVar { name, value }) = self.resolve()? else {
             return Ok(None);
@@ -127,7 +127,7 @@ impl EnvArgument {
     }
 }
 
-/// Reads an env file: one variable a line, `#` comments, no quotes.
+/// Reads an env file: one variable a line, `#` for comments, no quotes.
 pub(crate) fn read_env_file(path: &Path) -> Result<Vec<EnvArgument>, EnvError> {
     let text = fs_err::read_to_string(path).map_err(|source| EnvError::Unreadable {
         path: path.to_owned(),

@@ -9,7 +9,7 @@ use super::service::ServiceError;
 use super::suggestion::nearest;
 use crate::project::BoundaryError;
 
-/// Why the settings cannot be used.
+/// Why the settings are not valid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     #[error("{} cannot be read", path.display())]

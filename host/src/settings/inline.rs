@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
 
-/// The version of a buildpack that has none.
+/// The version of a buildpack without one.
 const VERSION: &str = "0.0.0";
-/// The shell of a script that names none.
+/// The shell of a script without one.
 const SHELL: &str = "/bin/sh";
 
 /// `script = { api = "0.10", inline = "…", shell = "/bin/bash" }`
@@ -33,11 +33,11 @@ pub(crate) struct InlineBuildpack {
 /// A file of a buildpack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BuildpackFile {
-    /// Below the buildpack's folder.
+    /// The path below the buildpack's folder.
     pub(crate) path: &'static str,
     /// Permission bits.
     pub(crate) mode: u16,
-    /// What is in it.
+    /// The content.
     pub(crate) content: Vec<u8>,
 }
 
@@ -61,12 +61,12 @@ struct Stack {
 }
 
 impl Script {
-    /// Whether there is one.
+    /// Whether the entry has a script.
     pub(super) fn is_given(&self) -> bool {
         !self.inline.is_empty()
     }
 
-    /// The buildpack of an entry of the file at `path`.
+    /// Makes a buildpack of a script. `path` is the project.toml, for errors.
     pub(super) fn named(
         self,
         path: &Path,
@@ -101,15 +101,15 @@ impl Script {
             version,
             api,
             shell,
-            // As git may have checked it out.
+            // git may check out text files with CRLF.
             script: self.inline.replace("\r\n", "\n"),
         })
     }
 }
 
 impl InlineBuildpack {
-    /// Its files, as pack writes them, in the order of their paths. Any builder
-    /// will do, whatever its stack.
+    /// Returns the files of the buildpack, sorted by path. They are like
+    /// pack's, except that they support every stack.
     pub(crate) fn files(&self) -> Result<[BuildpackFile; 3], toml::ser::Error> {
         let descriptor = toml::to_string(&BuildpackToml {
             api: &self.api,
@@ -133,15 +133,15 @@ impl InlineBuildpack {
     }
 }
 
-/// Whether an id or a version can be a part of a path: they are names of
-/// directories below `/cnb/buildpacks`.
+/// Whether an id or a version can be a part of a path: they become folders
+/// below `/cnb/buildpacks`.
 fn is_path(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
     let is_name = |part: &str| !matches!(part, "" | "." | "..");
     text.len() < 256 && text.bytes().all(known) && text.split('/').all(is_name)
 }
 
-/// `0.10`, or `1`
+/// Whether a text is a version of the buildpack API: `0.10` or `1`.
 fn is_api(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit());
     let mut parts = text.split('.');

@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use super::machine_kind::MachineKind;
 
-/// Bytes of a virtual machine's memory when nobody says.
+/// The default memory of a virtual machine, in bytes.
 const MEMORY: u64 = 2 << 30;
-/// The most bytes that its disk may grow to.
+/// The default maximum size of its disk, in bytes.
 const DISK: u64 = 60 << 30;
-/// How long a machine waits for another command before it is stopped.
+/// The default time after which an unused machine stops.
 const IDLE: Duration = Duration::from_mins(30);
 
-/// The table. What concerns only virtual machines says nothing about others.
+/// The table. Keys for virtual machines have no effect on other kinds.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct MachineTable {
@@ -28,30 +28,30 @@ pub(crate) struct MachineTable {
     idle_minutes: Option<f64>,
 }
 
-/// What a virtual machine is made of.
+/// The size and the guest of a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Processors.
     pub(crate) cpus: u32,
     /// Bytes of memory.
     pub(crate) memory: u64,
-    /// The most bytes of the data disk.
+    /// The maximum size of the data disk, in bytes.
     pub(crate) disk: u64,
-    /// The guest, when not the usual one.
+    /// The guest. Absent means locald's own.
     pub(crate) guest: Option<GuestImage>,
-    /// When the machine is stopped by itself.
+    /// The time after which an unused machine stops. Absent means never.
     pub(crate) idle: Option<Duration>,
 }
 
-/// What a virtual machine starts.
+/// The guest of a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GuestImage {
     /// A disk image, or a folder with a kernel and its file systems.
     Path(PathBuf),
-    /// The same to be downloaded, a folder as an archive.
+    /// A URL of the same. For a folder, it is an archive.
     Url {
         url: String,
-        /// `sha256:…`; lima knows `sha512:…`, too.
+        /// `sha256:…`, or for lima also `sha512:…`.
         digest: Option<String>,
     },
 }
@@ -61,18 +61,18 @@ pub(crate) enum GuestImage {
 #[serde(try_from = "String")]
 pub(crate) struct Size(pub(crate) u64);
 
-/// A text is no size.
+/// The text is not a valid size.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a valid size: write it like 4GiB or 512MiB")]
 pub(crate) struct BadSize(String);
 
-/// The guest must be downloaded, and the kind of machine cannot do that.
+/// The guest is a URL, and this kind of machine does not download guests.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this kind of machine needs a guest on this system, not {0}")]
 pub(crate) struct RemoteGuest(String);
 
 impl Shape {
-    /// The guest, for machines that download none.
+    /// Returns the guest's path, for machines that do not download guests.
     pub(crate) fn local_guest(&self) -> Result<Option<&Path>, RemoteGuest> {
         match &self.guest {
             None => Ok(None),
@@ -90,7 +90,7 @@ impl From<RemoteGuest> for Failure {
 }
 
 impl MachineTable {
-    /// Makes paths relative to the folder of the settings file absolute.
+    /// Makes relative paths absolute. They are relative to the settings file.
     pub(super) fn resolve(&mut self, folder: &Path) {
         let path = |guest: String| {
             let path = folder.join(&guest);
@@ -102,7 +102,7 @@ impl MachineTable {
         self.guest = self.guest.take().map(path);
     }
 
-    /// With defaults for what nobody said.
+    /// Returns the shape. Missing values become defaults.
     pub(crate) fn shape(&self) -> Shape {
         let host = std::thread::available_parallelism().map_or(1, usize::from);
         let cpus = u32::try_from(host).unwrap_or(1).min(8);
@@ -119,7 +119,7 @@ impl MachineTable {
                 }
             }),
             idle: match self.idle_minutes {
-                // As good as never.
+                // A longer time than a `Duration` can hold means never.
                 Some(minutes) => Duration::try_from_secs_f64(minutes * 60.0)
                     .ok()
                     .filter(|idle| !idle.is_zero()),

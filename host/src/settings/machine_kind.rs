@@ -7,39 +7,39 @@ use std::str::FromStr;
 use protocol::{Failure, FailureKind};
 use serde::Deserialize;
 
-/// The variable that names a machine.
+/// The environment variable that selects a machine.
 pub(crate) const MACHINE_VARIABLE: &str = "LOCALD_MACHINE";
 
-/// What kind of machine builds.
+/// The kind of machine that builds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum MachineKind {
-    /// The usual one of this system.
+    /// The default of this system.
     #[default]
     Auto,
-    /// This process; Linux only.
+    /// This process. Linux only.
     InProcess,
-    /// A virtual machine of QEMU's; Linux only.
+    /// A virtual machine that QEMU runs. Linux only.
     Qemu,
-    /// A virtual machine of lima's.
+    /// A virtual machine that lima runs.
     Lima,
-    /// A distribution of WSL2; Windows only.
+    /// A WSL2 distribution. Windows only.
     Wsl2,
     /// A Linux machine that ssh reaches.
     Ssh(SshDestination),
 }
 
-/// Where ssh goes: `user@host`, `host`, or a name of the user's ssh
-/// configuration, perhaps with a port.
+/// A destination of ssh: `user@host`, `host`, or a name of the user's ssh
+/// configuration, with a port if necessary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SshDestination {
-    /// What ssh is told.
+    /// The host argument of ssh.
     pub(crate) host: String,
-    /// Where sshd listens, when neither 22 nor the configuration says it.
+    /// The port of sshd. Absent means the port of ssh's configuration, or 22.
     pub(crate) port: Option<u16>,
 }
 
-/// A text names no kind of machine.
+/// The text is not a valid kind of machine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a valid machine: use auto, in-process, qemu, lima, wsl2 or ssh://[USER@]HOST[:PORT]"
@@ -65,7 +65,7 @@ impl FromStr for MachineKind {
 }
 
 impl MachineKind {
-    /// What `auto` means on this system.
+    /// Returns the default kind of this system.
     pub(crate) fn usual() -> Self {
         match std::env::consts::OS {
             "windows" => Self::Wsl2,
@@ -83,7 +83,8 @@ impl TryFrom<String> for MachineKind {
     }
 }
 
-/// Nothing that ssh could take for an option or a command line.
+/// Parses a destination. Refuses text that ssh could read as an option or a
+/// command.
 fn destination(text: &str) -> Option<SshDestination> {
     let text = text.strip_suffix('/').unwrap_or(text);
     let (host, port) = match text.rsplit_once(':') {

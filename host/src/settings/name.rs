@@ -1,6 +1,6 @@
-//! Makes an image name of a folder's name.
+//! Derives an image's name from a folder's name.
 
-/// The most characters that a made name has.
+/// The maximum length of a derived name.
 const LONGEST: usize = 100;
 
 /// A repository name of one component: `[a-z0-9]+` with `.`, `_`, `__` or
@@ -9,7 +9,7 @@ const LONGEST: usize = 100;
 pub(crate) struct ImageName(String);
 
 impl ImageName {
-    /// The name that is nearest to the text.
+    /// Returns the valid name that is most like the text.
     pub(crate) fn from_text(text: &str) -> Self {
         let mut name = String::new();
         let mut between = String::new();

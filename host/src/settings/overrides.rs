@@ -5,25 +5,25 @@ use std::path::PathBuf;
 use super::choice::{NetworkChoice, PullChoice};
 use super::environment::EnvArgument;
 
-/// The settings that the command line names; each beats all files.
+/// The settings of the command line. They override all files.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BuildOverrides {
     /// Names of the image.
     pub(crate) names: Vec<String>,
     pub(crate) builder: Option<String>,
-    /// Buildpacks as the user writes them.
+    /// Buildpacks as the user wrote them.
     pub(crate) buildpacks: Vec<String>,
-    /// Those that come first in each group, the last one before all others.
+    /// Buildpacks to put first in each group. The last one comes first.
     pub(crate) pre_buildpacks: Vec<String>,
-    /// Those that come last in each group.
+    /// Buildpacks to put last in each group.
     pub(crate) post_buildpacks: Vec<String>,
-    /// Patterns of the only files that belong to the source.
+    /// Patterns of files. Only matching files belong to the source.
     pub(crate) include: Vec<String>,
-    /// Whether `.gitignore` files are left out of account.
+    /// Whether to ignore `.gitignore` files.
     pub(crate) leaves_out_gitignore: bool,
     pub(crate) env: Vec<EnvArgument>,
     pub(crate) env_files: Vec<PathBuf>,
-    /// Whether locald's own buildpacks are left out.
+    /// Whether to leave out locald's own buildpacks.
     pub(crate) leaves_out_embedded: bool,
     pub(crate) run_image: Option<String>,
     pub(crate) network: Option<NetworkChoice>,

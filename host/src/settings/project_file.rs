@@ -10,7 +10,7 @@ use super::registries::RegistryTable;
 use super::service::{self, ServiceTable, Services};
 use super::{SettingsError, document};
 
-/// The file.
+/// The content of `locald.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ProjectFile {

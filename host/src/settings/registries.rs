@@ -11,7 +11,7 @@ use crate::credential::RegistryKey;
 use crate::platform::control_file;
 use crate::project::{Boundary, BoundaryError};
 
-/// One table.
+/// A table of one registry.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RegistryTable {
@@ -22,13 +22,13 @@ pub(super) struct RegistryTable {
 }
 
 impl RegistryTable {
-    /// Makes paths relative to the folder of the settings file absolute.
+    /// Makes relative paths absolute. They are relative to the settings file.
     pub(super) fn resolve(&mut self, folder: &Path) {
         self.ca = self.ca.take().map(|path| folder.join(path));
     }
 
-    /// What the agent is told. The file of certificates that a project names
-    /// is its own.
+    /// Returns the settings for the agent, and reads the file of certificates.
+    /// A boundary limits where that file may be.
     fn settings(
         &self,
         name: &str,
@@ -63,16 +63,16 @@ impl RegistryTable {
 /// The settings of all registries.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Registries {
-    /// For the agent.
+    /// The settings for the agent.
     pub(crate) settings: Vec<RegistrySettings>,
-    /// Registries and mirrors whose address or trust a project's file decides.
-    /// That file comes with the project's source: a user who builds somebody
-    /// else's source must not lose an account by what it says.
+    /// Registries and mirrors whose address or certificates a project's file
+    /// sets. locald sends them no account: the project may be somebody else's.
     pub(crate) redirected: BTreeSet<RegistryKey>,
 }
 
 impl Registries {
-    /// The project's table beats the user's of the same name.
+    /// Merges the tables. A table of the project replaces the user's table of
+    /// the same name.
     pub(super) fn merge(
         user: &BTreeMap<String, RegistryTable>,
         project: &BTreeMap<String, RegistryTable>,
@@ -102,8 +102,8 @@ impl Registries {
     }
 }
 
-/// Proxies by the names that the agent knows; the lower-case spelling wins, as
-/// in curl.
+/// Returns the proxies under upper-case names. As in curl, a lower-case
+/// variable takes precedence.
 pub(super) fn proxies(lookup: impl Fn(&str) -> Option<String>) -> Vec<EnvVar> {
     let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
     let find = |name: &str| {

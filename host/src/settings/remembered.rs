@@ -7,31 +7,30 @@ use serde::{Deserialize, Serialize};
 use crate::platform::home::Home;
 use crate::platform::state_file;
 
-/// Where it is kept.
+/// The file of a project's stored settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered(PathBuf);
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
-    /// The one that `--builder` named last.
+    /// The builder that `--builder` named last.
     builder: Option<String>,
 }
 
 impl Remembered {
-    /// Of the project with this identity.
+    /// Returns the file of the project with this identity.
     pub(crate) fn of(home: &Home, id: &str) -> Self {
         Self(home.projects.join(format!("{id}.json")))
     }
 
-    /// The builder that a command line named last.
+    /// Returns the builder that an earlier command line named.
     pub(crate) fn builder(&self) -> Option<String> {
         let bytes = fs_err::read(&self.0).ok()?;
         let content: Content = serde_json::from_slice(&bytes).ok()?;
         content.builder
     }
 
-    /// Remembers a builder. Where nothing can be written, the next command
-    /// must name it again.
+    /// Stores a builder. If that fails, the user must name it again.
     pub(crate) fn set_builder(&self, builder: &str) {
         if let Some(folder) = self.0.parent() {
             let _ = fs_err::create_dir_all(folder);

@@ -24,7 +24,7 @@ pub(super) use table::ServiceTable;
 
 use error::At;
 
-/// A program that `locald up` keeps running.
+/// A service: a program that `locald up` keeps running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Service {
     /// Letters, digits, `-` and `_`.
@@ -34,42 +34,43 @@ pub(crate) struct Service {
     pub(crate) command: Option<ServiceCommand>,
     pub(crate) port: Option<u16>,
     pub(crate) env: Vec<EnvVar>,
-    /// Names of services that must be healthy first.
+    /// Names of services that must be healthy before this one starts.
     pub(crate) depends_on: Vec<String>,
     pub(crate) health: HealthCheck,
-    /// Absent: the one that the image names.
+    /// Absent means the signal that the image names.
     pub(crate) stop_signal: Option<Signal>,
 }
 
-/// What a service is to its project.
+/// The kind of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServiceKind {
-    /// It may listen on a port.
+    /// A program that may listen on a port.
     Exec,
-    /// It does not.
+    /// A program without a port.
     Worker,
     /// A ready-made image.
     Container,
 }
 
-/// Where the image of a service comes from.
+/// The origin of a service's image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A registry.
+    /// An image in a registry.
     Image(String),
-    /// The project's source.
+    /// A build of the project's source.
     Source {
-        /// Relative to the project's folder; without it, that itself.
+        /// The folder, relative to the project's. Absent means the project's
+        /// folder.
         workdir: Option<PathBuf>,
-        /// What differs from the project's `[build]`.
+        /// Build settings that differ from the project's `[build]`.
         build: Option<Box<BuildTable>>,
     },
 }
 
-/// All services of a project, by their names.
+/// The services of a project, by name.
 pub(crate) type Services = BTreeMap<String, Service>;
 
-/// Makes services of their tables, which must fit together.
+/// Makes services of their tables. Checks that they are consistent.
 pub(super) fn resolve(
     path: &Path,
     text: &str,
@@ -102,7 +103,7 @@ fn resolve_all(tables: BTreeMap<String, toml::Spanned<ServiceTable>>) -> Result<
     Ok(named.collect())
 }
 
-/// Where in the file things are that must fit to other services.
+/// Byte offsets in the file, for errors about several services.
 struct Places {
     start: usize,
     port: usize,

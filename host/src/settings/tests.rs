@@ -1,4 +1,4 @@
-//! Whose word counts, and what wrong files are told.
+//! Tests of the precedence of settings, and of errors in settings files.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ mod services;
 
 use super::*;
 
-/// What these flags of `locald build` decide.
+/// Returns the overrides of these flags of `locald build`.
 fn overrides(words: &[&str]) -> BuildOverrides {
     let mut overrides = BuildOverrides::default();
     for flag in words.chunks(2) {
@@ -26,7 +26,7 @@ fn overrides(words: &[&str]) -> BuildOverrides {
     overrides
 }
 
-/// Settings out of the texts of the three files.
+/// Makes settings from the texts of the three files.
 fn settings(project: &str, descriptor: &str, user: &str) -> Result<Settings, SettingsError> {
     Ok(Settings {
         project: ProjectFile::parse(Path::new("locald.toml"), project)?,
@@ -44,7 +44,7 @@ fn build(settings: &Settings, words: &[&str]) -> BuildSettings {
         .unwrap()
 }
 
-/// The failure as a user reads it.
+/// Returns the failure as the user reads it.
 fn told(error: SettingsError) -> String {
     let failure = Failure::from(error);
     format!("{}\n{}", failure.message, failure.hint.unwrap_or_default())
@@ -218,7 +218,7 @@ exec-env = ["test"]
     assert_eq!(resolved.unknown_keys, ["io.buildpacks.buidler"]);
 }
 
-/// A descriptor with a buildpack in each of its lists.
+/// A descriptor with a buildpack in each list.
 const AROUND: &str = r#"
 [_]
 schema-version = "0.2"
@@ -407,7 +407,7 @@ fn a_project_reads_no_file_outside_of_it() {
     let is_refused =
         |error: SettingsError| assert!(matches!(error, SettingsError::Boundary(_)), "{error}");
     is_refused(load().unwrap().registries().unwrap_err());
-    // The user's own word counts.
+    // The user's own configuration may trust the folder.
     fs_err::create_dir(top.join("home")).unwrap();
     fs_err::write(&home.configuration, "[trust]\nfolders = [\"..\"]").unwrap();
     let registries = load().unwrap().registries().unwrap();

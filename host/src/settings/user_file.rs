@@ -10,7 +10,7 @@ use super::machine::MachineTable;
 use super::registries::RegistryTable;
 use super::{SettingsError, document};
 
-/// The file.
+/// The content of `config.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UserFile {
@@ -20,15 +20,15 @@ pub(super) struct UserFile {
     pub(super) trust: TrustTable,
 }
 
-/// `[trust]`: what the files of any project may name.
+/// `[trust]`: paths outside a project that its files may name.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TrustTable {
-    /// Folders outside of it.
+    /// Folders outside the project.
     pub(super) folders: Vec<PathBuf>,
 }
 
-/// `[build]`: only what makes sense for all projects.
+/// `[build]`: only keys that are useful for all projects.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UserBuildTable {

@@ -3,12 +3,12 @@
 use protocol::{BadVariableName, BuildVariable, VariableName};
 use serde::Deserialize;
 
-/// A name; a bad one is an error of its line.
+/// A variable's name. Parsing refuses an invalid one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Name(VariableName);
 
-/// A text without a zero byte.
+/// A variable's value: text without a zero byte.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Value(String);
@@ -17,7 +17,7 @@ pub(super) struct Value(String);
 #[error("the value of a variable holds a zero byte")]
 pub(super) struct ZeroByte;
 
-/// The variable that the lifecycle is given.
+/// Makes the variable for the lifecycle.
 pub(super) fn of(name: Name, value: Value) -> BuildVariable {
     BuildVariable {
         name: name.0,

@@ -1,4 +1,4 @@
-//! The tables of a `project.toml`, as its author wrote them.
+//! The tables of a `project.toml`, as written.
 
 use serde::Deserialize;
 use toml::Value;
@@ -13,12 +13,12 @@ pub(super) struct File {
     pub(super) about: About,
     pub(super) io: Io,
     pub(super) build: OldTable,
-    /// Of schema 0.1.
+    /// The table of schema 0.1.
     #[serde(rename = "project")]
     _project: About,
 }
 
-/// `[_]`: what others read is known, not looked at.
+/// `[_]`. locald knows the keys for other programs, and does not use them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct About {
@@ -74,7 +74,7 @@ pub(super) struct IoBuildTable {
     pub(super) env: Vec<Variable>,
 }
 
-/// The older spelling of `[[io.buildpacks.build.env]]`.
+/// The older form of `[[io.buildpacks.build.env]]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct EnvTable {
@@ -114,7 +114,7 @@ pub(super) struct Variable {
 }
 
 impl OldTable {
-    /// A file without a version may be meant as either.
+    /// Merges both tables: a file without a version may use either.
     pub(super) fn with(self, new: Table) -> Table {
         let both = |mut old: Vec<GroupMember>, new: Vec<GroupMember>| {
             old.extend(new);

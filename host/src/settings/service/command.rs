@@ -4,18 +4,18 @@ use serde::Deserialize;
 
 use super::error::ServiceError;
 
-/// What is started in an image.
+/// The command of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "a command is a string or a list of strings")]
 pub(crate) enum ServiceCommand {
-    /// For the image's shell.
+    /// A command line for the image's shell.
     Shell(String),
     /// A program and its arguments.
     Words(Vec<String>),
 }
 
 impl ServiceCommand {
-    /// As a program and its arguments.
+    /// Returns the command as a program and its arguments.
     pub(crate) fn words(&self) -> Vec<String> {
         match self {
             Self::Shell(line) => ["sh", "-c", line].map(str::to_owned).to_vec(),

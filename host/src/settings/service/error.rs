@@ -2,10 +2,10 @@
 
 use crate::settings::suggestion::nearest;
 
-/// Signals that may stop a service.
+/// Valid values of `stop_signal`.
 pub(super) const SIGNALS: [&str; 7] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"];
 
-/// Completes the sentence that begins with the service's name.
+/// What is wrong with a service. The text follows the service's name.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
     #[error("has a name with other characters than letters, digits, `-` and `_`")]
@@ -80,7 +80,7 @@ impl ServiceError {
     }
 }
 
-/// An error, and the byte of the file that it is about.
+/// An error, and the byte offset in the file that it is about.
 #[derive(Debug)]
 pub(super) struct At {
     pub(super) start: usize,

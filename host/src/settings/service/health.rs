@@ -10,12 +10,12 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::command::ServiceCommand;
 use super::error::ServiceError;
 
-/// Between two probes.
+/// The default pause between two probes.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// A service that is not healthy for so long after its start is none.
+/// The default time within which a service must become healthy.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How a service shows that others may rely on it.
+/// How locald finds out whether a service is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthCheck {
     pub(crate) probe: Probe,
@@ -23,21 +23,21 @@ pub(crate) struct HealthCheck {
     pub(crate) timeout: Duration,
 }
 
-/// One look at it.
+/// A probe of a service. It succeeds if:
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Probe {
-    /// Its process runs.
+    /// The process runs.
     Started,
     /// The port accepts a connection.
     Tcp { port: u16 },
-    /// A request for the path is answered with a status of 200 to 399.
+    /// The answer to an HTTP request for the path has a status from 200 to 399.
     Http { port: u16, path: String },
-    /// A command, in a container of the same image, ends with 0.
+    /// A command in a container of the same image ends with 0.
     Command(ServiceCommand),
 }
 
 impl HealthCheck {
-    /// That its process runs is enough.
+    /// Returns the check that only needs a running process.
     pub(crate) const fn started() -> Self {
         Self {
             probe: Probe::Started,
@@ -47,7 +47,7 @@ impl HealthCheck {
     }
 }
 
-/// `health_check`, as it is written: `"tcp"` and `"/path"` are short forms.
+/// `health_check` as written: `"tcp"` and `"/path"` are short forms.
 #[derive(Debug, Clone, Default)]
 pub(in crate::settings) struct HealthTable {
     short: Option<String>,
@@ -105,7 +105,7 @@ fn needed(port: Option<u16>) -> Result<u16, ServiceError> {
     port.ok_or(ServiceError::HealthPort)
 }
 
-/// A time that is longer than none.
+/// Parses a time greater than zero.
 fn time(key: &'static str, text: Option<String>) -> Result<Option<Duration>, ServiceError> {
     let Some(text) = text else {
         return Ok(None);

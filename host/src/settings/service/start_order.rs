@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Groups of names, each of which needs nothing but names of earlier groups.
-/// Names that are needed, but not there, are taken as given. What needs itself
-/// is returned as its circle: the first name stands at its end, too.
+/// Sorts names into levels. Each level needs only names of earlier levels.
+/// Ignores needed names that `needs` does not contain. If there is a dependency
+/// cycle, returns it as the error, with its first name repeated at the end.
 pub(crate) fn levels(needs: &BTreeMap<&str, &[String]>) -> Result<Vec<Vec<String>>, Vec<String>> {
     let mut left = needs.clone();
     let mut levels = Vec::new();
@@ -21,7 +21,7 @@ pub(crate) fn levels(needs: &BTreeMap<&str, &[String]>) -> Result<Vec<Vec<String
     Ok(levels)
 }
 
-/// A circle among names that all need another one of them.
+/// Returns a cycle. Each name in `needs` must need another one of them.
 fn circle(needs: &BTreeMap<&str, &[String]>) -> Vec<String> {
     let mut path: Vec<String> = Vec::new();
     let mut next = needs.keys().next().map(|name| (*name).to_owned());

@@ -17,7 +17,7 @@ use super::health::HealthTable;
 use super::{Origin, Service, ServiceKind};
 use crate::settings::build_table::BuildTable;
 
-/// `[services.NAME]`
+/// `[services.NAME]`, as written.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::settings) struct ServiceTable {
@@ -34,7 +34,7 @@ pub(in crate::settings) struct ServiceTable {
     stop_signal: Option<Spanned<String>>,
 }
 
-/// `build`: its own table, or no more than that there is one.
+/// `build`: a table, or whether the service has a build at all.
 #[derive(Debug, Clone)]
 enum BuildChoice {
     Switch(bool),
@@ -42,7 +42,7 @@ enum BuildChoice {
 }
 
 impl ServiceTable {
-    /// Makes a service of it. `start` is where the table begins.
+    /// Makes a service of the table. `start` is the byte offset of the table.
     pub(super) fn resolve(self, name: String, start: usize) -> Result<Service, At> {
         let at = |place: usize| {
             let name = name.clone();
@@ -141,7 +141,8 @@ fn origin(
     }
 }
 
-/// The variables, or the first bad one and where it is.
+/// Checks the variables. The error has the byte offset of the first invalid
+/// one.
 fn variables(
     env: BTreeMap<Spanned<String>, Spanned<String>>,
 ) -> Result<Vec<EnvVar>, (ServiceError, usize)> {

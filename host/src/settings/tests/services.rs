@@ -1,4 +1,4 @@
-//! Services, as they are written and as they are understood.
+//! Tests of the services in `locald.toml`.
 
 use super::*;
 
