@@ -175,7 +175,8 @@ where
                 continue;
             }
             match self.connection.poll_next_inbound(context) {
-                // A stream that nobody takes is dropped, and so refused.
+                // If the queue is full, `try_send` drops the stream. That
+                // resets it.
                 Poll::Ready(Some(Ok(stream))) => {
                     let _ = self.accepts.try_send(Stream::new(stream, None));
                 }

@@ -26,10 +26,10 @@ use task::SyncTask;
 pub(crate) use report::Report;
 pub(crate) use sync_lock::SyncLock;
 
-/// Messages of the agent that wait.
+/// The maximum number of the agent's messages that wait.
 const QUEUE: usize = 64;
 
-/// A folder that is kept in step.
+/// A running synchronisation of a folder.
 #[derive(Debug)]
 pub(crate) struct LiveFolder {
     work: JoinHandle<Result<Report, Failure>>,
@@ -37,7 +37,8 @@ pub(crate) struct LiveFolder {
 }
 
 impl LiveFolder {
-    /// Brings the folder into the machine, and keeps it in step from then on.
+    /// Copies the folder to the machine, and keeps both in step from then on.
+    /// Returns when the machine has the folder.
     pub(crate) async fn begin(
         agent: &AgentConnection,
         project: request::Project,
@@ -72,16 +73,16 @@ impl LiveFolder {
             sync_lock,
         };
         let work = tokio::spawn(work.run(ready, ended));
-        // Without a beginning there is an end that says why.
+        // If the task ends before that, its result has the reason.
         if begun.await.is_err() {
             return Err(joined(work).await.err().unwrap_or_else(unexpected));
         }
         Ok(Self { work, end })
     }
 
-    /// Settles what is left, and stops.
+    /// Synchronises the last changes, and ends the session.
     pub(crate) async fn finish(self) -> Result<Report, Failure> {
-        // It may have failed already.
+        // The task may have ended with a failure.
         let _ = self.end.send(());
         joined(self.work).await
     }
@@ -97,11 +98,11 @@ fn unexpected() -> Failure {
     Failure::new(FailureKind::Internal, message)
 }
 
-/// What the agent says.
+/// Receives the agent's messages.
 struct Messages(mpsc::Receiver<Result<Message, AgentError>>);
 
 impl Messages {
-    /// The next message. May be cancelled.
+    /// Returns the next message. Cancel safe.
     async fn next(&mut self) -> Result<Message, Failure> {
         let message = self.0.recv().await.unwrap_or(Err(AgentError::NoOutcome));
         match message? {

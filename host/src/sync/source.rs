@@ -27,30 +27,31 @@ pub(crate) use send::{lost, send_file};
 pub(crate) use upload::{Uploader, chunks};
 pub(crate) use walk::{Parents, Scope, is_racy, walk};
 
-/// A tree of files to be sent.
+/// A source tree of a request.
 #[derive(Debug)]
 pub(crate) struct SourceTree {
-    /// Where it is; of one that is in memory, whose it is.
+    /// The path of the folder or archive. For a tree in memory, the path of the
+    /// file that defines it.
     pub(crate) root: PathBuf,
-    /// All that belongs to it, parents first.
+    /// The listed paths, parents before children.
     pub(crate) entries: Vec<Entry>,
-    /// The folders that were looked into, the root first.
+    /// The listed folders, the root first.
     pub(crate) folders: Vec<PathBuf>,
-    /// Paths that are left out because they are neither files, directories nor
-    /// links: sockets, fifos, devices.
+    /// Paths that are not a file, a directory or a link: sockets, FIFOs,
+    /// devices. They are not part of the tree.
     pub(crate) skipped: Vec<String>,
-    /// Where the bytes of its files come from.
+    /// The origin of the files' bytes.
     content: Content,
 }
 
-/// Where the bytes of a tree's files come from.
+/// The origin of the bytes of a tree's files.
 #[derive(Debug)]
 enum Content {
-    /// The folder itself.
+    /// The files of the folder.
     Folder,
-    /// They are here, by the number of their entry.
+    /// Memory, by the index of the entry.
     Memory(Vec<Vec<u8>>),
-    /// They are in an archive.
+    /// An archive.
     Archive(archive::Archive),
 }
 
@@ -65,7 +66,7 @@ impl SourceTree {
         }
     }
 
-    /// The same folder with other entries.
+    /// Makes the tree of a folder with these entries.
     #[cfg(test)]
     pub(crate) fn of(root: &Path, entries: Vec<Entry>) -> Self {
         Self {
@@ -74,12 +75,12 @@ impl SourceTree {
         }
     }
 
-    /// Whether its files can change on their own.
+    /// Whether the tree is a folder, whose files can change.
     pub(crate) const fn is_folder(&self) -> bool {
         matches!(self.content, Content::Folder)
     }
 
-    /// The paths of what differs between two listings of a folder.
+    /// Returns the paths that differ from an earlier listing.
     pub(crate) fn changes(&self, before: &Self) -> Vec<String> {
         let state = |tree: &Self| -> BTreeMap<Vec<u8>, EntryKind> {
             let entries = tree.entries.iter();
@@ -95,15 +96,16 @@ impl SourceTree {
         let changed = other.chain(gone);
         let (folders, files): (Vec<_>, Vec<_>) =
             changed.partition(|(_, kind)| matches!(kind, EntryKind::Directory { .. }));
-        // A folder that comes or goes with its files is not worth a word.
+        // Leave out folders if files have changed: they change with their
+        // files.
         let told = if files.is_empty() { folders } else { files };
         told.iter()
             .map(|(path, _)| String::from_utf8_lossy(path).into_owned())
             .collect()
     }
 
-    /// A kind without the stamp of a folder's file, which comes by itself some
-    /// time after the file has changed.
+    /// Returns the kind without the stamp of a folder's file: the stamp appears
+    /// some time after the change.
     fn lasting(&self, kind: &EntryKind) -> EntryKind {
         let mut kind = kind.clone();
         if let (true, EntryKind::File { stamp, .. }) = (self.is_folder(), &mut kind) {
@@ -113,50 +115,51 @@ impl SourceTree {
     }
 }
 
-/// The source cannot be read.
+/// Why a source cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
-    /// The folder is not there, or is no folder.
+    /// The path does not exist, or is not a folder.
     #[error("{} is not a folder", .0.display())]
     NotAFolder(PathBuf),
-    /// An archive cannot be a source.
+    /// The archive cannot be a source.
     #[error("{} {error}", path.display())]
     Archive {
-        /// Which.
+        /// The archive.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: ArchiveError,
     },
     /// A path cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// A name is no text.
+    /// A name is not valid Unicode, on Windows.
     #[cfg_attr(unix, expect(dead_code, reason = "names are bytes here"))]
     #[error("the name of {} is not valid Unicode, which Linux needs", .0.display())]
     Name(PathBuf),
-    /// A link names a place that only this system has.
+    /// A link leads out of the folder to a place of this system, on Windows.
     #[cfg_attr(unix, expect(dead_code, reason = "links are bytes here"))]
     #[error("the link {} leads out of the folder, to {}", link.display(), target.display())]
     LinkOutside {
-        /// Where it is.
+        /// The path of the link.
         link: PathBuf,
-        /// Where it leads.
+        /// The target of the link.
         target: PathBuf,
     },
-    /// A rule of an ignore file cannot be used.
+    /// A rule of an ignore file is not valid.
     #[error("{}:{line}: {reason}", file.display())]
     Rule {
         /// `.gitignore`, `.dockerignore` or `project.toml`.
         file: PathBuf,
-        /// Of the file, or of the list in it.
+        /// The line in the file, or in the list of `project.toml`. The first is
+        /// 1.
         line: usize,
-        /// Why.
+        /// The reason.
         reason: BadRule,
     },
     /// An ignore file cannot be read.
@@ -165,13 +168,13 @@ pub(crate) enum SourceError {
     /// The walk itself failed.
     #[error("cannot list the source")]
     Walk(#[from] ignore::Error),
-    /// The folder is locald's own.
+    /// The folder belongs to locald itself.
     #[error("{} is a folder of locald itself and cannot be a source", .0.display())]
     Own(PathBuf),
-    /// The folder is hardly a project.
+    /// The folder contains the user's whole home.
     #[error("{} is not a project: it contains your whole home folder", .0.display())]
     Home(PathBuf),
-    /// Ignore files leave nothing.
+    /// Ignore files exclude all files.
     #[error("`.gitignore` files leave nothing of {}", .0.display())]
     NothingLeft(PathBuf),
 }

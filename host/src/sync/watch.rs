@@ -16,22 +16,22 @@ use tokio::sync::Notify;
 
 use crate::output::Printer;
 
-/// A burst of changes is over when nothing more comes for so long.
+/// A burst of changes ends when nothing changes for this time.
 const QUIET: Duration = Duration::from_millis(50);
-/// So long a burst is waited for.
+/// The maximum time to wait for the end of a burst.
 const LONGEST: Duration = Duration::from_millis(500);
-/// How often is looked where the system tells of no change.
+/// The interval between listings if the system cannot watch.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches folders.
 pub(crate) struct Watch {
-    /// Absent where the system cannot tell.
+    /// Absent if the system cannot watch.
     watcher: Option<RecommendedWatcher>,
     told: Arc<Changed>,
     folders: BTreeSet<PathBuf>,
 }
 
-/// What the system has told.
+/// The events of the system.
 #[derive(Default)]
 struct Changed {
     changed: Notify,
@@ -40,17 +40,18 @@ struct Changed {
 
 #[derive(Default)]
 struct Heard {
-    /// What is elsewhere is no change: the folders around these are watched,
-    /// too, for the case that one of these is replaced.
+    /// The watched roots. The folders around them are watched, too, to notice a
+    /// replaced root. Other events there are ignored.
     roots: Vec<PathBuf>,
-    /// What was removed or renamed. A watch ends with its folder, though
-    /// another one of that name may be there since.
+    /// Removed and renamed paths. The watch of a folder ends with it, even if a
+    /// new folder has the same name.
     gone: BTreeSet<PathBuf>,
-    /// More happened than the system could tell.
+    /// Whether the system has lost events.
     missed: bool,
 }
 
-/// The system does not tell of changes: they are looked for.
+/// Why the system cannot watch. The caller lists the files once a second
+/// instead.
 #[derive(Debug, thiserror::Error)]
 #[error("this system can watch no more folders: changes are looked for once a second")]
 pub(crate) struct Polling {
@@ -59,18 +60,18 @@ pub(crate) struct Polling {
 }
 
 impl Polling {
-    /// Says so, and why.
+    /// Prints a warning with the reason.
     pub(crate) fn tell(&self, printer: &mut Printer) {
         let failure = Failure::from_error(FailureKind::Machine, self);
         let text = [vec![failure.message], failure.causes].concat().join(": ");
         printer.warning(&text, self.remedy());
     }
 
-    /// What the system's administrator can do.
+    /// Returns the command that raises the limit.
     fn remedy(&self) -> Option<&'static str> {
         match &self.source.kind {
             ErrorKind::MaxFilesWatch => Some("sudo sysctl fs.inotify.max_user_watches=524288"),
-            // EMFILE of inotify_init.
+            // EMFILE of `inotify_init`.
             ErrorKind::Io(error) if error.raw_os_error() == Some(24) => {
                 Some("sudo sysctl fs.inotify.max_user_instances=512")
             }
@@ -80,7 +81,7 @@ impl Polling {
 }
 
 impl Watch {
-    /// Watches nothing yet.
+    /// Makes a watch without folders.
     pub(crate) fn new() -> (Self, Option<Polling>) {
         let told = Arc::new(Changed::default());
         let teller = Arc::clone(&told);
@@ -98,8 +99,9 @@ impl Watch {
         (watch, polling)
     }
 
-    /// Watches these folders, below these roots, and no others. What changes
-    /// in a new one before this is not told: list again when there is one.
+    /// Watches these folders, which are below these roots, and no others.
+    /// Changes in a new folder before this call are lost. So list again if the
+    /// result is [`Grown::Yes`].
     pub(crate) fn set<'a>(
         &mut self,
         roots: impl Iterator<Item = &'a Path>,
@@ -119,7 +121,7 @@ impl Watch {
         self.follow(wanted, mode)
     }
 
-    /// Ends the watches of what has gone, so that they are made anew.
+    /// Ends the watches of removed folders, so that new ones can replace them.
     fn forget(&mut self, gone: &Gone) {
         let is_gone = |folder: &Path| match gone {
             Gone::Everything => true,
@@ -136,7 +138,7 @@ impl Watch {
 
     fn unwatch(&mut self, folder: &Path) {
         if let Some(watcher) = &mut self.watcher {
-            // The watch of a removed folder ends by itself.
+            // The system ends the watch of a removed folder itself.
             let _ = watcher.unwatch(folder);
         }
     }
@@ -170,12 +172,12 @@ impl Watch {
         Ok(grown)
     }
 
-    /// As if something had changed.
+    /// Acts as if something had changed.
     pub(crate) fn wake(&self) {
         self.told.changed.notify_one();
     }
 
-    /// Waits for a change and for the end of the burst that it belongs to.
+    /// Waits for a change, and for the end of its burst.
     pub(crate) async fn changed(&mut self) {
         if self.watcher.is_none() {
             return tokio::time::sleep(LOOK).await;
@@ -187,26 +189,26 @@ impl Watch {
                 .is_ok()
             {}
         };
-        // What never stops changing is built all the same.
+        // Return even if the changes never stop.
         let _ = tokio::time::timeout(LONGEST, burst).await;
     }
 }
 
-/// Whether there are new folders.
+/// Whether there are new watched folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grown {
     Yes,
     No,
 }
 
-/// Which watches have ended by themselves.
+/// The folders whose watches have ended.
 enum Gone {
     These(BTreeSet<PathBuf>),
     Everything,
 }
 
 impl Changed {
-    /// Our own reading is no change.
+    /// Handles an event. Ignores reads: locald itself reads the files.
     fn hear(&self, event: &notify::Result<notify::Event>) {
         let Ok(event) = event else {
             self.changed.notify_one();
@@ -233,7 +235,7 @@ impl Changed {
         self.changed.notify_one();
     }
 
-    /// What has gone since the last time; from now on, these roots count.
+    /// Returns the removed paths since the last call, and sets the roots.
     fn take_gone(&self, roots: Vec<PathBuf>) -> Gone {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = std::mem::replace(
@@ -282,7 +284,7 @@ mod tests {
         within(watch.changed()).await;
     }
 
-    /// A root with a folder, both watched.
+    /// A watched root with a watched folder.
     struct Watched {
         _top: tempfile::TempDir,
         root: PathBuf,
@@ -305,7 +307,7 @@ mod tests {
             watched
         }
 
-        /// As after a listing; returns what is new.
+        /// Watches the present folders, as after a listing.
         fn follow(&mut self) -> Grown {
             let folders = ["", "a", "b"].map(|name| self.root.join(name));
             let folders = folders.iter().filter(|folder| folder.is_dir());
@@ -315,7 +317,7 @@ mod tests {
                 .unwrap()
         }
 
-        /// A change is told.
+        /// Changes a file, and waits for the event.
         async fn write(&mut self, path: &str) {
             fs_err::write(self.root.join(path), "x").unwrap();
             within(self.watch.changed()).await;
@@ -351,12 +353,12 @@ mod tests {
         let aside = watched.root.with_file_name("aside");
         fs_err::rename(&watched.root, aside).unwrap();
         within(watched.watch.changed()).await;
-        // There is nothing to list.
+        // The root does not exist now.
         fs_err::create_dir_all(watched.root.join("a")).unwrap();
         within(watched.watch.changed()).await;
         watched.follow();
         watched.write("a/later").await;
-        // What is beside the root is not told.
+        // A change beside the root is not an event.
         fs_err::write(watched.root.with_file_name("beside"), "").unwrap();
         let quiet = tokio::time::timeout(QUIET * 4, watched.watch.changed()).await;
         assert!(quiet.is_err(), "what is beside the root is told");

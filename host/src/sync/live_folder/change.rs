@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::sync::source::{PART, files, look};
 
-/// A change that can be made, once a file's bytes have come.
+/// A checked change. For a file, its bytes arrive before [`make`](Self::make).
 pub(super) struct Target {
     root: PathBuf,
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct Target {
     part: Option<NamedTempFile<File>>,
 }
 
-/// Why a change is not made.
+/// Why a change was not made, as the answer to the agent.
 #[derive(Debug)]
 pub(super) struct NotMade(pub(super) Answer);
 
@@ -39,7 +39,7 @@ impl From<io::Error> for NotMade {
 }
 
 impl Target {
-    /// Examines a change before anything comes.
+    /// Checks a change.
     pub(super) fn new(root: &Path, change: Change) -> Result<Self, NotMade> {
         let path = root.join(relative(&change.path).map_err(NotMade::refused)?);
         for folder in path.ancestors().skip(1).take_while(|it| *it != root) {
@@ -68,7 +68,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Bytes of the file.
+    /// Adds bytes of the file.
     pub(super) fn write(&mut self, bytes: &Bytes) -> Result<(), NotMade> {
         match &mut self.part {
             Some(part) => Ok(part.write_all(bytes)?),
@@ -76,7 +76,7 @@ impl Target {
         }
     }
 
-    /// Makes the change; returns what is there now.
+    /// Makes the change. Returns the kind of the path after that.
     pub(super) fn make(mut self) -> Result<Option<EntryKind>, NotMade> {
         self.check()?;
         let part = self.part.take();
@@ -123,7 +123,7 @@ impl Target {
         self.path.parent().unwrap_or(&self.root)
     }
 
-    /// Whether the path is still as the agent was told.
+    /// Checks that the path is still as the agent expects.
     fn check(&self) -> Result<(), NotMade> {
         let now = look(&self.root, &self.path);
         let now = now.map_err(|error| NotMade::refused(error.to_string()))?;
@@ -138,7 +138,8 @@ impl Target {
         }
     }
 
-    /// Systems may find a file by a name in other letters than its own.
+    /// Whether the folder has this exact name. Some file systems ignore case,
+    /// and find another name.
     fn has_exact_name(&self) -> bool {
         let entries = fs_err::read_dir(self.folder());
         let mut entries = entries.into_iter().flatten().flatten();
@@ -161,8 +162,8 @@ fn not_removed(error: io::Error) -> NotMade {
     }
 }
 
-/// Whether a path is still as the agent last had it listed. A stamp of zero
-/// matches nothing.
+/// Whether a path is still as this side last listed it. A listed stamp of zero
+/// matches every stamp.
 fn is_same(told: &EntryKind, now: &EntryKind) -> bool {
     match (told, now) {
         (EntryKind::Directory { .. }, EntryKind::Directory { .. }) => true,
@@ -187,7 +188,8 @@ fn is_same(told: &EntryKind, now: &EntryKind) -> bool {
     }
 }
 
-/// The path below the root that the agent names.
+/// Returns the relative path for a name of the agent. Refuses a name that leads
+/// outside the root.
 fn relative(name: &[u8]) -> Result<PathBuf, String> {
     let parts = || name.split(|byte| *byte == b'/');
     let is_strange = |part: &[u8]| matches!(part, b"" | b"." | b"..");
@@ -282,7 +284,7 @@ mod tests {
         assert_eq!(stale(Some(file(1))), Answer::Stale);
         assert_eq!(stale(None), Answer::Stale);
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "newer");
-        // One that changes while the bytes come.
+        // The path changes while the bytes arrive.
         let mut target = Target::new(root.path(), change("a", told(), Some(file(1)))).unwrap();
         target.write(&Bytes::from_static(b"x")).unwrap();
         fs_err::write(&path, "newest").unwrap();

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::sync::source::PART;
 
-/// Digits and letters that make such a name unique.
+/// The number of random characters in the name of such a file.
 const UNIQUE: usize = 6;
 
-/// Removes them. Only the one shell that keeps the folder in step may, as it
-/// makes such files itself.
+/// Removes the partial files. Only the shell that keeps the folder in step may
+/// call this: another shell could lose its own partial files.
 pub(super) fn remove<'a>(folders: impl Iterator<Item = &'a Path>) {
     for folder in folders {
         let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();

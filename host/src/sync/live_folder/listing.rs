@@ -8,30 +8,30 @@ use protocol::source::{Entry, EntryKind};
 
 use crate::sync::source::{SourceTree, is_racy};
 
-/// What the agent knows.
+/// The listing that the agent has.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     told: BTreeMap<Vec<u8>, EntryKind>,
-    /// Stamps of files that came from the agent, right after they were written.
+    /// Stamps of files from the agent, right after this side has written them.
     written: HashMap<Vec<u8>, u64>,
 }
 
-/// What the agent does not know yet.
+/// Differences from the listing that the agent has.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
-    /// New or changed.
+    /// New or changed paths.
     pub(super) entries: Vec<Entry>,
-    /// Gone.
+    /// Removed paths.
     pub(super) gone: Vec<Vec<u8>>,
 }
 
 impl Listing {
-    /// What the agent believes to be at a path.
+    /// Returns the kind that the agent has for a path.
     pub(super) fn get(&self, path: &[u8]) -> Option<&EntryKind> {
         self.told.get(path)
     }
 
-    /// Compares with the folder as it is now; from now on the agent knows that.
+    /// Compares with a new listing. Assumes that the agent receives the result.
     pub(super) fn news(&mut self, tree: SourceTree, now: SystemTime) -> News {
         let mut old = std::mem::take(&mut self.told);
         let mut news = News::default();
@@ -49,7 +49,7 @@ impl Listing {
         news
     }
 
-    /// Remembers what the agent has brought.
+    /// Records a change that came from the agent.
     pub(super) fn brought(&mut self, path: Vec<u8>, kind: Option<EntryKind>) {
         let Some(kind) = kind else {
             self.told.remove(&path);
@@ -61,8 +61,8 @@ impl Listing {
         self.told.insert(path, kind);
     }
 
-    /// A file that has just changed may be about to change again, but what the
-    /// agent has brought is what it has.
+    /// Removes the stamp of a file that has just changed, because it may change
+    /// again without a new stamp. Files that came from the agent keep theirs.
     fn forget_racy(&self, entry: &mut Entry, now: SystemTime) {
         if !is_racy(&entry.kind, now) {
             return;

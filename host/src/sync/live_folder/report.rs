@@ -5,49 +5,51 @@ use std::collections::BTreeMap;
 use crate::output::Printer;
 use crate::sync::watch::Polling;
 
-/// Conflicts or problems that are told one by one.
+/// The maximum number of conflicts, and of problems, to list.
 const TOLD: usize = 10;
 
-/// What has happened that is not as usual.
+/// Conflicts and problems during a session.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// Paths that both sides had changed, and where the machine's version is.
+    /// Paths that both sides had changed, and the path of the machine's
+    /// version.
     conflicts: Vec<(String, String)>,
-    /// Paths that one side has alone, and why.
+    /// Paths that only one side has, and the reason.
     problems: BTreeMap<String, String>,
-    /// The system did not tell of changes.
+    /// Present if the system could not watch the folder.
     polling: Option<Polling>,
 }
 
 impl Report {
-    /// Both sides had changed a path.
+    /// Records a conflict at a path.
     pub(super) fn conflict(&mut self, path: &[u8], kept: &[u8]) {
         self.conflicts.push((text(path), text(kept)));
     }
 
-    /// This side cannot have a path.
+    /// Records that this side cannot have a path.
     pub(super) fn refused(&mut self, path: &[u8], reason: &str) {
         let reason = format!("stays in the machine alone: {reason}");
         self.problems.insert(text(path), reason);
     }
 
-    /// This side cannot read a file.
+    /// Records that this side cannot read a file.
     pub(super) fn unreadable(&mut self, path: &[u8], reason: &str) {
         let reason = format!("is not in the machine: {reason}");
         self.problems.insert(text(path), reason);
     }
 
-    /// All is well with a path.
+    /// Forgets an earlier problem of a path.
     pub(super) fn settled(&mut self, path: &[u8]) {
         self.problems.remove(&text(path));
     }
 
-    /// The folder is looked through again and again.
+    /// Records that the folder is not watched, and is listed once a second
+    /// instead.
     pub(super) fn polling(&mut self, polling: Polling) {
         self.polling = Some(polling);
     }
 
-    /// Tells everything.
+    /// Prints everything.
     pub(crate) fn tell(&self, printer: &mut Printer) {
         for (path, kept) in self.conflicts.iter().take(TOLD) {
             let text = format!("{path} was changed on both sides: the machine's version is {kept}");

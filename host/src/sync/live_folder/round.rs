@@ -14,10 +14,10 @@ use crate::connection::agent::{Message, Sender};
 use crate::sync::source::{SourceTree, chunks, files, lost, send_file, walk_live};
 use crate::sync::watch::{Grown, Watch};
 
-/// Bytes of paths in one message.
+/// The maximum size of the paths in one message, in bytes.
 const GONE: usize = CONTROL_CAP / 2;
 
-/// The folder, and what the agent knows of it.
+/// The folder, and the listing that the agent has.
 pub(super) struct Side {
     root: PathBuf,
     sender: Sender,
@@ -37,8 +37,8 @@ impl Side {
         }
     }
 
-    /// Tells what has changed, and does what the agent wants; returns whether
-    /// another round is needed.
+    /// Sends the changes of the folder, and handles the agent's requests.
+    /// Returns whether another round is necessary.
     pub(super) async fn round(&mut self, watch: &mut Watch) -> Result<bool, Failure> {
         let now = SystemTime::now();
         let tree = tokio::task::block_in_place(|| self.list(watch))?;
@@ -63,7 +63,7 @@ impl Side {
         loop {
             match self.messages.next().await? {
                 Message::Event(Event::Folder(FolderEvent::Settled { again })) => return Ok(again),
-                // It did not know of this round yet.
+                // The agent sent this before it learned of this round.
                 Message::Event(Event::Folder(FolderEvent::Changed)) => {}
                 Message::Event(Event::Folder(FolderEvent::Wanted { paths })) => {
                     self.send(&paths).await?;
@@ -79,10 +79,10 @@ impl Side {
         }
     }
 
-    /// Removes what a killed shell has left.
+    /// Removes the partial files of a killed shell.
     pub(super) fn remove_leftovers(&self) {
         tokio::task::block_in_place(|| {
-            // What cannot be listed is told by the first round.
+            // The first round reports a folder that cannot be listed.
             if let Ok(tree) = walk_live(&self.root) {
                 let root = std::iter::once(self.root.as_path());
                 leftovers::remove(root.chain(tree.folders.iter().map(PathBuf::as_path)));
@@ -90,7 +90,7 @@ impl Side {
         });
     }
 
-    /// The folder as it is, and from then on watched.
+    /// Lists the folder, and watches it.
     fn list(&mut self, watch: &mut Watch) -> Result<SourceTree, Failure> {
         loop {
             let tree = walk_live(&self.root)?;
@@ -107,7 +107,7 @@ impl Side {
         Ok(self.sender.input(input).await?)
     }
 
-    /// Sends files that were listed, and nothing else.
+    /// Sends files. Refuses files that were not listed.
     async fn send(&mut self, paths: &[Vec<u8>]) -> Result<(), Failure> {
         for (index, path) in (0..).zip(paths) {
             let tree = Tree::APPLICATION;
@@ -126,7 +126,7 @@ impl Side {
         Ok(self.sender.flush().await?)
     }
 
-    /// Makes a change, and says what became of it.
+    /// Makes a change, and sends the result.
     async fn change(&mut self, change: Change) -> Result<(), Failure> {
         let path = change.path.clone();
         let made = match change.wanted {
@@ -149,7 +149,7 @@ impl Side {
         self.say(&Input::Folder(FolderInput::Answer(answer))).await
     }
 
-    /// Receives a file, also one that will not be written.
+    /// Receives the bytes of a file, also if the change was refused.
     async fn receive(
         &mut self,
         change: Change,

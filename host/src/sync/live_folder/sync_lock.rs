@@ -1,5 +1,6 @@
-//! The lock of the one shell on this host that keeps a folder in step. The
-//! agent knows the shell, too, but learns late that it was killed.
+//! The lock of the shell on this host that keeps a folder in step. The agent
+//! knows the shell, too. It learns of the shell's death later than the lock
+//! does.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,17 +10,17 @@ use protocol::{Failure, FailureKind};
 
 use crate::platform::state_file;
 
-/// The place of the one shell that keeps a folder in step. It is free again when
-/// this is dropped, or its process killed.
+/// The lock. Dropping it, or the death of its process, releases it.
 #[derive(Debug)]
 pub(crate) struct SyncLock {
     path: PathBuf,
-    /// Present in the shell that has the place.
+    /// Present if this shell has the lock.
     lock: Option<File>,
 }
 
 impl SyncLock {
-    /// That of a project, by the digits of its identity.
+    /// Returns the lock of a project, by the digits of its identity. Does not
+    /// take it.
     pub(crate) fn of(folders: &Path, id: &str) -> Result<Self, Failure> {
         fs_err::create_dir_all(folders).map_err(|error| failed(&error))?;
         Ok(Self {
@@ -32,7 +33,7 @@ impl SyncLock {
         self.lock.is_some()
     }
 
-    /// Takes the place, if nobody has it; returns whether it is this shell's.
+    /// Takes the lock if it is free. Returns whether this shell has it.
     pub(super) fn take(&mut self) -> Result<bool, Failure> {
         if self.lock.is_none() {
             self.lock = try_lock(&self.path).map_err(|error| failed(&error))?;

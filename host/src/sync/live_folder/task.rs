@@ -13,32 +13,32 @@ use super::{Report, SyncLock, unexpected};
 use crate::connection::agent::Message;
 use crate::sync::watch::Watch;
 
-/// After a round both sides rest this many times as long as it took.
+/// After a round, both sides pause this many times as long as it took.
 const REST: u32 = 4;
-/// How often a shell looks whether the one that keeps the folder is still there.
+/// How often a waiting shell tries to take the lock.
 const LOOK: Duration = Duration::from_millis(500);
-/// So long a shell waits for the one that keeps the folder, which may be
-/// suspended.
+/// How long a shell waits for the shell that keeps the folder in step. That one
+/// may be suspended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the task works with.
+/// The state of the task.
 pub(super) struct SyncTask {
     pub(super) side: Side,
     pub(super) watch: Watch,
     pub(super) sync_lock: SyncLock,
 }
 
-/// What comes while another shell keeps the folder in step.
+/// How a wait for the other shell ended.
 enum Standby {
-    /// It is in step.
+    /// The other shell has synchronised, or the time is over.
     Settled,
-    /// It is this shell's now.
+    /// This shell has the lock now.
     Ours,
 }
 
 impl SyncTask {
-    /// `ready` is told when the machine has what the folder had; why that failed
-    /// is told at the end.
+    /// Runs the session. Sends to `ready` when the machine has the folder. If
+    /// that fails, drops `ready`, and returns the failure.
     pub(super) async fn run(
         mut self,
         ready: oneshot::Sender<()>,
@@ -54,7 +54,7 @@ impl SyncTask {
                 _ = &mut end => true,
             };
             if is_over {
-                // What this shell has changed last is brought, too.
+                // The last changes of this shell must be synchronised, too.
                 if let Standby::Ours = self.stand_by(Some(PATIENCE)).await? {
                     self.take_over().await?;
                 }
@@ -66,8 +66,9 @@ impl SyncTask {
         self.keep(end).await
     }
 
-    /// Waits until the folder is this shell's, and before that, with a limit,
-    /// until the shell that keeps it has brought what is there now.
+    /// Waits until this shell has the lock. With a limit, also asks the agent
+    /// to report when the other shell has synchronised the present state, and
+    /// returns then.
     async fn stand_by(&mut self, limit: Option<Duration>) -> Result<Standby, Failure> {
         if limit.is_some() {
             self.side.say(&Input::Folder(FolderInput::Settle)).await?;
@@ -76,7 +77,7 @@ impl SyncTask {
         loop {
             tokio::select! {
                 message = self.side.messages.next() => match message? {
-                    // It may answer a question that was given up.
+                    // This answers an earlier request, whose time is over.
                     Message::Event(Event::Folder(FolderEvent::Shared)) if limit.is_none() => {}
                     Message::Event(Event::Folder(FolderEvent::Shared)) => return Ok(Standby::Settled),
                     _ => return Err(unexpected()),
@@ -91,13 +92,13 @@ impl SyncTask {
         }
     }
 
-    /// Begins to keep the folder in step.
+    /// Starts to keep the folder in step.
     async fn take_over(&mut self) -> Result<(), Failure> {
         self.side.say(&Input::Folder(FolderInput::TakeOver)).await?;
         loop {
             match self.side.messages.next().await? {
                 Message::Event(Event::Folder(FolderEvent::Ready)) => break,
-                // It was on its way.
+                // The agent sent this before it received `TakeOver`.
                 Message::Event(Event::Folder(FolderEvent::Shared)) => {}
                 _ => return Err(unexpected()),
             }
@@ -106,7 +107,7 @@ impl SyncTask {
         self.settle().await
     }
 
-    /// Keeps the folder in step until the end.
+    /// Keeps the folder in step until the shell ends.
     async fn keep(mut self, mut end: oneshot::Receiver<()>) -> Result<Report, Failure> {
         let mut next = Instant::now();
         loop {
@@ -118,7 +119,8 @@ impl SyncTask {
                     _ => return Err(unexpected()),
                 },
             }
-            // What is ignored changes, too, and is only known by looking.
+            // Ignored files cause changes, too, and each needs a new listing.
+            // So pause before it.
             tokio::select! {
                 _ = &mut end => break,
                 () = tokio::time::sleep_until(next) => {}
@@ -132,7 +134,7 @@ impl SyncTask {
         Ok(self.side.report)
     }
 
-    /// Until both sides have the same.
+    /// Runs rounds until both sides are equal.
     async fn settle(&mut self) -> Result<(), Failure> {
         while self.side.round(&mut self.watch).await? {}
         Ok(())

@@ -31,27 +31,27 @@ pub(crate) use error::ArchiveError;
 use members::{Member, Members};
 use window::Window;
 
-/// The most paths of an archive.
+/// The maximum number of entries of an archive.
 const ENTRIES: usize = 500_000;
-/// An archive may always unpack to this many bytes…
+/// The maximum unpacked size in bytes, …
 const SIZE: u64 = 1024 * 1024 * 1024;
-/// …and to more only if that is not more than so many times its own size.
+/// … unless it is at most this many times the size of the archive.
 const RATIO: u64 = 100;
-/// The longest target of a link.
+/// The maximum length of a link's target, in bytes.
 const TARGET: u64 = 4096;
 
-/// An archive whose files can be read.
+/// An open archive.
 #[derive(Debug)]
 pub(super) struct Archive {
-    /// For messages.
+    /// The name of the archive for messages.
     name: String,
-    /// The file that was listed, even if its path has another one by now.
+    /// The listed file, even if the path has another one by now.
     file: Mutex<std::fs::File>,
-    /// By the number of the entry in the listing.
+    /// The archive's files, by the index of the entry in the listing.
     files: Vec<Option<OwnedZipFileEntry>>,
 }
 
-/// Lists an archive, without what the rules leave out.
+/// Lists the files of an archive that the rules do not exclude.
 pub(crate) fn list(path: &Path, rules: &Rules) -> Result<SourceTree, SourceError> {
     let listed = Listing::of(path).map(|listing| listing.finish(path, rules));
     listed.map_err(|error| SourceError::Archive {
@@ -63,7 +63,7 @@ pub(crate) fn list(path: &Path, rules: &Rules) -> Result<SourceTree, SourceError
     })
 }
 
-/// An archive while it is looked at.
+/// An archive during the listing.
 struct Listing {
     file: std::fs::File,
     members: Members,
@@ -90,7 +90,7 @@ impl Listing {
             let entry = entry?;
             packed = packed.saturating_add(entry.compressed_size());
             unpacked = unpacked.saturating_add(entry.size());
-            // Two that share their bytes are more than the file has.
+            // Entries that overlap have more bytes together than the file.
             if packed > length {
                 return Err(ArchiveError::Overlap);
             }
@@ -116,10 +116,11 @@ impl Listing {
         })
     }
 
-    /// The tree, without what the rules leave out.
+    /// Applies the rules, and returns the tree.
     fn finish(self, path: &Path, rules: &Rules) -> SourceTree {
         let (mut entries, mut files, mut searched) = (Vec::new(), Vec::new(), Vec::new());
-        // The folders on the way to the current path, and what they match.
+        // The folders above the current path, and the patterns that each
+        // matches.
         let mut above: Vec<(Vec<u8>, Option<Matched>)> = Vec::new();
         for (path, member) in self.members.finish() {
             let is_in = |folder: &[u8]| {
@@ -162,7 +163,7 @@ impl Listing {
     }
 }
 
-/// What an entry is; absent when that does not travel.
+/// Returns the kind of an entry. Returns `None` if it cannot be part of a tree.
 fn member<R: std::io::Read + Seek>(
     entry: ZipFileEntry<'static>,
     name: &[u8],
@@ -205,8 +206,8 @@ fn member<R: std::io::Read + Seek>(
     Ok(Some(Member::File { kind, file }))
 }
 
-/// Of a file's content and size: when an archive is made again, only what has
-/// changed in it travels.
+/// Returns a stamp of a file's checksum and size. A new archive with the same
+/// file has the same stamp, so the file is not sent again.
 fn stamp(entry: &ZipFileEntry) -> u64 {
     let mut hasher = DefaultHasher::new();
     let sizes = (entry.size(), entry.compressed_size());
@@ -215,7 +216,7 @@ fn stamp(entry: &ZipFileEntry) -> u64 {
 }
 
 impl Archive {
-    /// Queues a file, exactly as long as the archive says that it is.
+    /// Queues a file. Its length must be the one in the listing.
     pub(super) async fn send(
         &self,
         sender: &mut Sender,
@@ -263,8 +264,8 @@ impl Archive {
     }
 }
 
-/// Fills a buffer. The last part is not given away before the end of the file,
-/// where its checksum is compared.
+/// Fills a buffer. At the last part, also reads the end of the file: the reader
+/// compares the checksum there.
 fn read_part(
     content: &mut impl std::io::Read,
     buffer: &mut [u8],

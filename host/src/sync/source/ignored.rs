@@ -19,26 +19,26 @@ use crate::platform::control_file;
 use crate::project::Boundary;
 use crate::settings::{GitIgnoreChoice, SourceFilter};
 
-/// Rules beside `.gitignore`.
+/// The rules of a source, except those of `.gitignore` files.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     docker: Patterns,
     exclude: Patterns,
-    /// When there are any, only these belong to the source.
+    /// If present, only matching files belong to the source.
     include: Option<Patterns>,
     gitignore: GitIgnoreChoice,
 }
 
-/// What becomes of a path.
+/// What a rule decides about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Kept,
     LeftOut,
-    /// A directory that is left out but for what is kept in it.
+    /// An excluded directory that may contain files to keep.
     Searched,
 }
 
-/// Which patterns a directory matches: what is in it matches them, too.
+/// The patterns that a directory matches. Its files match them, too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Matched {
     docker: Rc<[bool]>,
@@ -46,7 +46,7 @@ pub(super) struct Matched {
     include: Rc<[bool]>,
 }
 
-/// Why a line of an ignore file cannot be used.
+/// Why a line of an ignore file is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadRule {
     #[error("the pattern cannot be used: {0}")]
@@ -78,7 +78,7 @@ impl RuleError {
 }
 
 impl Rules {
-    /// The rules of a folder, and those that a project.toml has for it.
+    /// Reads the rules of a folder, and adds those of a project.toml.
     pub(crate) fn new(
         root: &Path,
         filter: &SourceFilter,
@@ -96,7 +96,7 @@ impl Rules {
         })
     }
 
-    /// Those alone that a project.toml has.
+    /// Makes the rules of a project.toml alone.
     pub(crate) fn of_project(
         filter: &SourceFilter,
         descriptor: &Path,
@@ -118,18 +118,19 @@ impl Rules {
         })
     }
 
-    /// The same, with or without `.gitignore` files.
+    /// Sets whether `.gitignore` files apply.
     pub(crate) fn with_gitignore(self, gitignore: GitIgnoreChoice) -> Self {
         Self { gitignore, ..self }
     }
 
-    /// Whether `.gitignore` files count: `include` says better what belongs to
-    /// the source, such as what a build has made.
+    /// Whether `.gitignore` files apply. They do not if there is an `include`:
+    /// that may select files which git ignores, such as build results.
     pub(super) const fn heeds_git(&self) -> bool {
         self.include.is_none() && matches!(self.gitignore, GitIgnoreChoice::Count)
     }
 
-    /// Judges a path in a directory that matches some patterns.
+    /// Applies the rules to a path. `above` has the patterns that its directory
+    /// matches.
     pub(super) fn judge(
         &self,
         path: &[u8],
@@ -165,12 +166,12 @@ impl Rules {
     }
 }
 
-/// Patterns of which each is asked in turn; one that is negated takes back.
+/// A list of patterns. The last match decides; a negated pattern keeps a path.
 #[derive(Debug, Default)]
 struct Patterns {
     list: Vec<Pattern>,
-    /// Whether a pattern is only asked when it would change something, even
-    /// about a directory: `BuildKit` does so.
+    /// Whether to try only patterns that would change the decision so far, even
+    /// for a directory. `BuildKit` does that.
     lazy: bool,
 }
 
@@ -178,9 +179,9 @@ struct Patterns {
 struct Pattern {
     glob: Dialect,
     negated: bool,
-    /// What every path begins with that it means.
+    /// The prefix of every path that can match.
     prefix: Vec<u8>,
-    /// Whether more than the prefix is in it.
+    /// Whether the pattern has more than the prefix.
     is_wild: bool,
 }
 
@@ -191,7 +192,7 @@ enum Dialect {
 }
 
 impl Patterns {
-    /// Lines of a `.dockerignore`.
+    /// Parses a `.dockerignore`.
     fn of_docker(bytes: &[u8]) -> Result<Self, RuleError> {
         check_text(bytes)?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -203,7 +204,7 @@ impl Patterns {
         Ok(Self { list, lazy: true })
     }
 
-    /// `include` or `exclude` of a project.toml.
+    /// Parses `include` or `exclude` of a project.toml.
     fn of_project(lines: &[String]) -> Result<Self, RuleError> {
         let mut list = Vec::new();
         for line in lines {
@@ -213,7 +214,7 @@ impl Patterns {
         Ok(Self { list, lazy: false })
     }
 
-    /// Whether a path is left out, and what it matches.
+    /// Returns the decision about a path, and the patterns that it matches.
     fn judge(&self, path: &[u8], is_directory: bool, above: &[bool]) -> (Verdict, Rc<[bool]>) {
         let mut left_out = false;
         let mut matched = vec![false; self.list.len()];
@@ -236,7 +237,8 @@ impl Patterns {
 }
 
 impl Pattern {
-    /// A line of a `.dockerignore`; absent when it says nothing.
+    /// Parses a line of a `.dockerignore`. Returns `None` for an empty line or
+    /// a comment.
     fn of_docker(line: &[u8]) -> Result<Option<Self>, BadRule> {
         if line.starts_with(b"#") {
             return Ok(None);
@@ -290,14 +292,14 @@ impl Pattern {
         }
     }
 
-    /// Whether it may mean something in a directory.
+    /// Whether the pattern may match a path in a directory.
     fn reaches(&self, directory: &[u8]) -> bool {
         let directory = [directory, b"/"].concat();
         self.prefix.starts_with(&directory) || (self.is_wild && directory.starts_with(&self.prefix))
     }
 }
 
-/// White space of Go's.
+/// Trims white space, as Go's `strings.TrimSpace` does.
 fn trim(text: &[u8]) -> &[u8] {
     match str::from_utf8(text) {
         Ok(text) => text.trim().as_bytes(),
@@ -305,7 +307,7 @@ fn trim(text: &[u8]) -> &[u8] {
     }
 }
 
-/// A path without what stands for nothing in it, as Go's `filepath.Clean`.
+/// Normalises a path, as Go's `filepath.Clean` does.
 fn clean(path: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     let is_absolute = path.starts_with(b"/");
@@ -323,7 +325,8 @@ fn clean(path: &[u8]) -> Vec<u8> {
     parts.join(&b'/')
 }
 
-/// Refuses what is no text: its rules would not mean what their author meant.
+/// Refuses bytes that are not plain text: the rules would not match as
+/// intended.
 fn check_text(bytes: &[u8]) -> Result<(), RuleError> {
     let bad = |line, reason| Err(RuleError { line, reason });
     if control_file::check_encoding(bytes).is_err() {

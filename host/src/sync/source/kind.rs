@@ -3,7 +3,7 @@
 
 use protocol::source::{Entry, EntryKind};
 
-/// Files and kinds: buildpacks look for these.
+/// Files that buildpacks detect, and the kind of project.
 const MARKS: [(&str, &str); 21] = [
     ("package.json", "Node.js"),
     ("pyproject.toml", "Python"),
@@ -27,20 +27,20 @@ const MARKS: [(&str, &str); 21] = [
     ("index.html", "static web"),
     ("Dockerfile", "Dockerfile"),
 ];
-/// .NET's files have names of their own.
+/// Extensions of .NET's project files.
 const ENDINGS: [&str; 4] = [".csproj", ".fsproj", ".sln", ".slnx"];
 
-/// What is known of a source.
+/// The guessed kind of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProjectKind {
     name: &'static str,
-    /// The path that says so.
+    /// The path of the file that shows the kind.
     path: String,
 }
 
 impl ProjectKind {
-    /// Looks at the files of the folder itself, then at those of the folders in
-    /// it.
+    /// Guesses the kind from the files in the root, or else from those one
+    /// folder below.
     pub(crate) fn of(entries: &[Entry]) -> Option<Self> {
         let at = |depth: usize| {
             let paths = entries.iter().filter_map(move |entry| file(entry, depth));
@@ -54,7 +54,7 @@ impl ProjectKind {
         at(0).or_else(|| at(1))
     }
 
-    /// The folder that would have to be built, when it is not the source's own.
+    /// Returns the folder to build. Returns `None` if it is the root.
     pub(crate) fn folder(&self) -> Option<&str> {
         self.path.rsplit_once('/').map(|(folder, _)| folder)
     }
@@ -67,7 +67,7 @@ impl std::fmt::Display for ProjectKind {
     }
 }
 
-/// The path of a file, at a depth.
+/// Returns the path of a file, if it is at this depth.
 fn file(entry: &Entry, depth: usize) -> Option<&str> {
     let path = std::str::from_utf8(&entry.path).ok()?;
     let is_there = path.matches('/').count() == depth;
@@ -75,7 +75,8 @@ fn file(entry: &Entry, depth: usize) -> Option<&str> {
     (is_there && is_file).then_some(path)
 }
 
-/// What a file says, the strongest first.
+/// Returns the rank and the path of a file that shows a kind. A lower rank is
+/// stronger. Returns `None` for another file.
 fn mark(path: &str) -> Option<(usize, &str)> {
     let name = path.rsplit('/').next()?;
     let known = MARKS.iter().position(|(file, _)| *file == name);

@@ -10,9 +10,9 @@ use protocol::source::{Entry, EntryKind};
 use super::walk::{is_gone, kind_at};
 use super::{SourceError, SourceTree, files};
 
-/// Lists a folder as a shell shows it: what git does not ignore, and the
-/// repository itself. What cannot be read is skipped, with the reason. Stamps
-/// are those of the moment, see [`is_racy`].
+/// Lists a folder for a live shell: the files that git does not ignore, and the
+/// repository itself. Skips unreadable paths, and records the reasons. Stamps
+/// may be racy, see [`is_racy`].
 ///
 /// [`is_racy`]: super::is_racy
 pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
@@ -37,7 +37,7 @@ pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
         if is_directory {
             tree.folders.push(repository.clone());
         }
-        // A walk follows a link that it begins with.
+        // A walk follows a link at its start. So start at a directory only.
         if is_directory {
             let mut walk = WalkBuilder::new(repository);
             walk.standard_filters(false)
@@ -49,10 +49,10 @@ pub(crate) fn walk_live(root: &Path) -> Result<SourceTree, SourceError> {
     Ok(tree)
 }
 
-/// A file that arrives has such a name until it is whole.
+/// The prefix of an incomplete file's name.
 pub(crate) const PART: &str = ".locald-part-";
 
-/// What is at a path of the folder right now; absent when nothing is.
+/// Returns the present kind of a path. Returns `None` if it does not exist.
 pub(crate) fn look(root: &Path, path: &Path) -> Result<Option<EntryKind>, SourceError> {
     match kind_at(root, path) {
         Err(SourceError::Read { source, .. }) if is_gone(&source) => Ok(None),
@@ -60,7 +60,7 @@ pub(crate) fn look(root: &Path, path: &Path) -> Result<Option<EntryKind>, Source
     }
 }
 
-/// Rules as the agent's side of a live folder has them.
+/// Returns a walk with the same rules as the agent's side of a live folder.
 fn git_walk(root: &Path) -> WalkBuilder {
     let mut walk = WalkBuilder::new(root);
     walk.hidden(false)
@@ -78,7 +78,7 @@ fn is_repository(entry: &DirEntry) -> bool {
     entry.depth() == 1 && entry.file_name() == ".git"
 }
 
-/// Adds all that is found; what vanishes meanwhile is not there.
+/// Adds all found paths. Ignores files that disappear meanwhile.
 fn collect(
     walk: &WalkBuilder,
     tree: &mut SourceTree,
@@ -117,7 +117,7 @@ fn is_part(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with(PART)
 }
 
-/// What of a repository does not travel.
+/// Whether a path of a repository is left out.
 fn stays(entry: &DirEntry) -> bool {
     is_part(entry) || is_in_flux(entry.file_name().as_encoded_bytes())
 }

@@ -8,8 +8,8 @@ use protocol::source::{Entry, EntryKind};
 use super::{Content, SourceTree};
 use crate::settings::BuildpackFile;
 
-/// A tree of files in the order of their paths, at the most one folder deep. It
-/// belongs to `root`.
+/// Makes a tree of files. They must be sorted by path, and at most one folder
+/// deep. `root` is the file that defines them.
 pub(crate) fn of_memory(root: &Path, files: impl IntoIterator<Item = BuildpackFile>) -> SourceTree {
     let (mut entries, mut contents) = (Vec::new(), Vec::new());
     for file in files {

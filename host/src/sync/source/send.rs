@@ -8,7 +8,7 @@ use protocol::{Channel, Input};
 
 use crate::connection::agent::{AgentError, Sender};
 
-/// Bytes of a file sent at a time.
+/// Bytes of a file per message.
 pub(super) const BUFFER: usize = 256 * 1024;
 
 /// Queues a file that is in memory.
@@ -28,8 +28,9 @@ pub(super) async fn send_bytes(
     Ok(())
 }
 
-/// Queues exactly as many bytes as are announced, whatever happens to the file
-/// meanwhile: a file that shrinks is an error of the build, not of the wire.
+/// Queues exactly as many bytes as announced, even if the file changes
+/// meanwhile. A file that shrinks fails the build, and does not break the
+/// protocol.
 pub(crate) async fn send_file(
     sender: &mut Sender,
     tree: Tree,
@@ -42,7 +43,8 @@ pub(crate) async fn send_file(
         Err(error) => return lost(sender, tree, index, &error.to_string()).await,
     };
     if size <= BUFFER as u64 {
-        // Whole, so that a small file that changes is still consistent.
+        // Read a small file at once, so that a change does not mix old and new
+        // bytes.
         let mut bytes = Vec::new();
         if let Err(error) = file.read_to_end(&mut bytes) {
             return lost(sender, tree, index, &error.to_string()).await;
@@ -72,7 +74,7 @@ pub(crate) async fn send_file(
     Ok(())
 }
 
-/// Queues the reason why a file does not come.
+/// Queues the message that a file cannot be sent, with the reason.
 pub(crate) async fn lost(
     sender: &mut Sender,
     tree: Tree,

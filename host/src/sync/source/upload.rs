@@ -10,9 +10,10 @@ use super::{Content, SourceTree, files};
 use crate::connection::agent::{AgentError, Sender};
 use crate::connection::request_stream::{RequestSender, Upload};
 
-/// Bytes of a listing's chunk: well below what a message may have.
+/// The maximum size of a part of a listing, in bytes. It is well below that of
+/// a message.
 const CHUNK: usize = CONTROL_CAP / 2;
-/// What an entry takes beside its texts, at the most.
+/// The maximum size of an entry without its texts, in bytes.
 const OVERHEAD: usize = 40;
 
 /// The source trees of a request.
@@ -22,12 +23,12 @@ pub(crate) struct Uploader {
 }
 
 impl Uploader {
-    /// The application's tree first.
+    /// Makes an uploader. The application's tree must be the first.
     pub(crate) fn new(trees: Vec<SourceTree>) -> Self {
         Self { trees }
     }
 
-    /// The application's tree first.
+    /// Returns the trees, the application's first.
     pub(crate) fn trees(&self) -> &[SourceTree] {
         &self.trees
     }
@@ -40,7 +41,7 @@ impl Uploader {
         sender.upload(upload).await;
     }
 
-    /// Sends the files that the agent wants, in its order.
+    /// Sends the files that the agent requests, in its order.
     pub(crate) async fn send(
         self: &Arc<Self>,
         sender: &RequestSender,
@@ -94,7 +95,7 @@ impl Uploader {
         sender.flush().await
     }
 
-    /// The tree of a file, and the file's number in it.
+    /// Returns the tree of a requested file, and the file's index in it.
     fn file(&self, tree: Tree, index: u32) -> Option<(&SourceTree, usize)> {
         let tree = self.trees.get(usize::from(tree.0))?;
         let number = usize::try_from(index).ok()?;
@@ -103,7 +104,7 @@ impl Uploader {
     }
 }
 
-/// Parts of a listing that fit into a message each.
+/// Splits a listing into parts that fit into a message.
 pub(crate) fn chunks(entries: &[Entry]) -> Vec<&[Entry]> {
     let mut chunks = Vec::new();
     let (mut start, mut size) = (0, 0);

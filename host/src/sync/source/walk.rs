@@ -10,33 +10,33 @@ use super::ignored::{GitIgnores, Matched, Verdict};
 use super::{Rules, SourceError, SourceTree, files};
 use crate::project::Boundary;
 
-/// A file that was changed this recently may be changed again without a
-/// visible trace, as git knows it ("racily clean"): it has no stamp.
+/// A file may change again within this time without a new modification time
+/// (nanoseconds). Such a file has no stamp. git calls it "racily clean".
 const RACY: i64 = 2_000_000_000;
 
-/// What is listed.
+/// What a listing includes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) rules: &'a Rules,
-    /// How far links of ignore files may lead.
+    /// The folders in which linked ignore files may be.
     pub(crate) boundary: &'a Boundary,
-    /// Whether `.gitignore` files above the folder count.
+    /// Whether `.gitignore` files above the folder apply.
     pub(crate) parents: Parents,
-    /// What locald itself keeps, which is part of no source.
+    /// Folders of locald itself. They are not part of a source.
     pub(crate) own: &'a [PathBuf],
 }
 
-/// Whether a folder belongs to the repository around it.
+/// Whether the repository around a folder matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parents {
     Count,
     Ignored,
 }
 
-/// Lists what belongs to the source of a folder, parents first.
+/// Lists the source of a folder, parents first.
 ///
-/// `.gitignore` files count also where there is no repository; the user's
-/// global git configuration does not, since it is not part of the project.
+/// `.gitignore` files apply even without a repository. The user's global git
+/// configuration does not apply, because it is not part of the project.
 pub(crate) fn walk(root: &Path, scope: Scope) -> Result<SourceTree, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::NotAFolder(root.to_owned()));
@@ -62,25 +62,25 @@ pub(crate) fn walk(root: &Path, scope: Scope) -> Result<SourceTree, SourceError>
 
 /// A walk through a folder.
 pub(super) struct Walk<'a> {
-    /// Without it, nothing is left out.
+    /// The rules. Absent means that all files are listed.
     pub(super) scope: Option<Scope<'a>>,
-    /// Paths that are passed over, with all that is in them.
+    /// Whether to skip a path with everything in it.
     pub(super) skips: &'a dyn Fn(&Path) -> bool,
-    /// What to do about what cannot be read.
+    /// Handles the error of an unreadable path.
     pub(super) on_error: &'a dyn Fn(&mut SourceTree, SourceError) -> Result<(), SourceError>,
 }
 
-/// Whether a `.gitignore` has left something out.
+/// Whether a `.gitignore` has excluded something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ByGit {
     Nothing,
     Something,
 }
 
-/// A directory that is being looked into, or what is in one.
+/// A path to visit.
 struct Found {
     path: PathBuf,
-    /// Below the root of the tree, as it travels.
+    /// The path below the tree's root, as the protocol encodes it.
     name: Vec<u8>,
     verdict: Verdict,
     ignores: GitIgnores,
@@ -88,8 +88,8 @@ struct Found {
 }
 
 impl Walk<'_> {
-    /// Adds all that is found below the root; what vanishes meanwhile is not
-    /// there.
+    /// Adds all paths below the root to the tree. Ignores files that disappear
+    /// meanwhile.
     pub(super) fn run(&self, root: &Path, tree: &mut SourceTree) -> Result<ByGit, SourceError> {
         let (ignores, way) = match self.scope {
             Some(scope) if scope.parents == Parents::Count && scope.rules.heeds_git() => {
@@ -139,7 +139,7 @@ impl Walk<'_> {
         Ok(by_git)
     }
 
-    /// Puts what is in a directory before all that waits.
+    /// Adds the paths of a directory, so that the walk visits them next.
     fn enter(
         &self,
         directory: &Found,
@@ -153,7 +153,7 @@ impl Walk<'_> {
             Err(SourceError::Read { source, .. }) if is_gone(&source) => return Ok(()),
             Err(error) => return (self.on_error)(tree, error),
         };
-        // The last one is the next one.
+        // The walk takes the last one first.
         names.sort_unstable_by(|(one, ..), (other, ..)| other.cmp(one));
         let heeds_git = self.scope.filter(|scope| scope.rules.heeds_git());
         let base = way.len() + directory.name.len() + usize::from(!directory.name.is_empty());
@@ -194,7 +194,8 @@ impl Walk<'_> {
     }
 }
 
-/// What is in a directory: its names as they travel.
+/// Returns the names in a directory, as the protocol encodes them, with paths
+/// and types.
 fn names(directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf, FileType)>, SourceError> {
     let failed = |source| read_error(directory, source);
     let mut names = Vec::new();
@@ -210,9 +211,9 @@ fn names(directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf, FileType)>, SourceEr
     Ok(names)
 }
 
-/// Leaves out the searched directories, given by their numbers, in which
-/// nothing was found. Those of a directory come right after it. Returns which
-/// are kept, if not all.
+/// Removes searched directories without a kept file. `searched` has their
+/// indices. The entries of a directory must follow it directly. Returns which
+/// entries are kept; empty means all.
 pub(super) fn drop_empty(entries: &mut Vec<Entry>, first: usize, searched: &[usize]) -> Vec<bool> {
     if searched.is_empty() {
         return Vec::new();
@@ -240,8 +241,8 @@ pub(super) fn is_gone(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
 }
 
-/// What is at a path of the folder; absent for what does not travel. A stamp is
-/// that of the moment, see [`is_racy`].
+/// Returns the kind of a path. Returns `None` if it cannot be part of a tree.
+/// The stamp may be racy, see [`is_racy`].
 pub(super) fn kind_at(root: &Path, path: &Path) -> Result<Option<EntryKind>, SourceError> {
     let metadata = fs_err::symlink_metadata(path).map_err(|source| read_error(path, source))?;
     let file_type = metadata.file_type();
@@ -265,7 +266,7 @@ pub(super) fn kind_at(root: &Path, path: &Path) -> Result<Option<EntryKind>, Sou
     }))
 }
 
-/// Whether a file may change again without a visible trace.
+/// Whether a file may change again without a new modification time.
 pub(crate) fn is_racy(kind: &EntryKind, now: SystemTime) -> bool {
     let now = nanoseconds(now);
     matches!(kind, EntryKind::File { modified, .. } if now.saturating_sub(*modified) < RACY)

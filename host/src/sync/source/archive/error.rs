@@ -1,4 +1,4 @@
-//! What can be wrong with an archive.
+//! The errors of archives.
 
 use std::io;
 
@@ -42,7 +42,7 @@ pub(crate) enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// What to do about it.
+    /// Returns the hint for the error.
     pub(crate) const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoArchive => Some("name a folder, or a zip, jar, war or ear file"),

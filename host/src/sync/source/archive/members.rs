@@ -1,4 +1,4 @@
-//! The paths of an archive, and whether they make a tree.
+//! Collects the paths of an archive, and checks that they form a tree.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
@@ -8,14 +8,14 @@ use zip::read::OwnedZipFileEntry;
 
 use super::ArchiveError;
 
-/// The longest path that travels.
+/// The maximum length of a path, in bytes.
 const LONGEST: usize = 4096;
-/// Bytes of all paths together, far more than any archive has.
+/// The maximum length of all paths together, in bytes.
 const PATHS: usize = 256 * 1024 * 1024;
-/// Of folders that are only mentioned.
+/// The mode of a folder without an entry of its own.
 const MODE: u16 = 0o755;
 
-/// What is at a path.
+/// The member at a path.
 #[derive(Debug)]
 pub(super) enum Member {
     Directory {
@@ -31,7 +31,7 @@ pub(super) enum Member {
 }
 
 impl Member {
-    /// As it travels.
+    /// Returns the kind for the listing, and the file's entry in the archive.
     pub(super) fn listed(self) -> (EntryKind, Option<OwnedZipFileEntry>) {
         match self {
             Self::Directory { mode } => (EntryKind::Directory { mode }, None),
@@ -41,8 +41,8 @@ impl Member {
     }
 }
 
-/// A path of an archive in parts, none of which stands for another folder. An
-/// empty path is the archive's own root.
+/// Returns a path without `.` and empty components. An empty path means the
+/// root. Refuses `..` and absolute paths.
 pub(super) fn path(raw: &[u8]) -> Result<Vec<u8>, ArchiveError> {
     let name = || String::from_utf8_lossy(raw).into_owned();
     if raw.starts_with(b"/") {
@@ -80,17 +80,17 @@ pub(super) fn check_link(path: &[u8], target: &[u8]) -> Result<(), ArchiveError>
     Ok(())
 }
 
-/// All paths. A path is kept with zero bytes for slashes: so a folder comes
-/// right before what is in it.
+/// The members by path. The paths have zero bytes instead of slashes, so that
+/// the members of a folder follow it directly.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     members: BTreeMap<Vec<u8>, Member>,
-    /// Bytes of all paths.
+    /// The length of all paths, in bytes.
     length: usize,
 }
 
 impl Members {
-    /// Adds a path. Only a folder may be mentioned more than once.
+    /// Adds a path. Refuses a second member at a path, except a folder.
     pub(super) fn add(&mut self, path: &[u8], member: Member) -> Result<(), ArchiveError> {
         let key: Vec<u8> = path
             .iter()
@@ -145,7 +145,7 @@ impl Members {
         Ok(())
     }
 
-    /// All paths in the order of a listing.
+    /// Returns all members in the order of a listing.
     pub(super) fn finish(self) -> impl Iterator<Item = (Vec<u8>, Member)> {
         self.members.into_iter().map(|(mut key, member)| {
             key.iter_mut()

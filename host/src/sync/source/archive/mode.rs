@@ -9,11 +9,11 @@ use jiff::tz::TimeZone;
 use zip::System;
 use zip::read::ZipFileEntry;
 
-/// What anybody may do.
+/// Permission bits that allow everything.
 const ALL: u16 = 0o777;
-/// Windows' NTFS, as Info-ZIP numbers it: its files are no programs.
+/// Info-ZIP's number of NTFS. Files of such an archive are not executable.
 const NTFS: System = System::MVS;
-/// Of MS-DOS.
+/// The read-only attribute of MS-DOS.
 const READ_ONLY: u32 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +21,11 @@ pub(super) enum Kind {
     Directory,
     File,
     Link,
-    /// A device, a socket, a fifo.
+    /// A device, a socket or a FIFO.
     Other,
 }
 
-/// The kind of an entry, and its permission bits.
+/// Returns the kind of an entry, and its permission bits.
 pub(super) fn of(entry: &ZipFileEntry) -> (Kind, u16) {
     let is_named_folder = entry.name_raw().ends_with(b"/");
     let folder_or_file = if is_named_folder {
@@ -59,8 +59,8 @@ pub(super) fn of(entry: &ZipFileEntry) -> (Kind, u16) {
     }
 }
 
-/// Nanoseconds since the epoch. An archive knows no time zone: it is read as
-/// UTC, so that each host says the same.
+/// Returns the modification time in nanoseconds since the epoch. Archives have
+/// no time zone. locald assumes UTC, so that all hosts agree.
 pub(super) fn modified(entry: &ZipFileEntry) -> i64 {
     let time = entry.last_modified().and_then(|time| {
         let (date, clock) = (

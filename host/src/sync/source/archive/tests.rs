@@ -1,4 +1,4 @@
-//! Archives as tools write them, and as nobody should.
+//! Tests of archives as tools write them, and of invalid ones.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -22,7 +22,7 @@ fn tree(items: &[Item]) -> SourceTree {
     listed(&zip(items), &SourceFilter::All).unwrap()
 }
 
-/// Each path with its kind and mode, `path 100755`.
+/// Returns each path with its kind and mode: `path 100755`.
 fn shown(tree: &SourceTree) -> Vec<String> {
     let line = |entry: &Entry| {
         let path = String::from_utf8_lossy(&entry.path);
@@ -137,7 +137,7 @@ fn only_what_has_changed_has_another_stamp() {
     assert_eq!(other.changes(&one), ["b"]);
 }
 
-/// What is said of an archive.
+/// Returns the error for an archive.
 fn refused(archive: &[u8]) -> String {
     let error = listed(archive, &SourceFilter::All).unwrap_err();
     let failure = Failure::from(error);

@@ -5,13 +5,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 /// Bytes that are read at a time.
 const SIZE: usize = 64 * 1024;
 
-/// Reads a file by large parts, though whoever reads it seeks all the time.
+/// Buffers a file in large parts, for a reader that seeks often.
 #[derive(Debug)]
 pub(super) struct Window<R> {
     inner: R,
-    /// Where the next byte is read from.
+    /// The current position in the file.
     position: u64,
-    /// Where the buffer begins.
+    /// The position of the buffer in the file.
     start: u64,
     buffer: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl<R: Read + Seek> Window<R> {
         }
     }
 
-    /// What of the buffer comes next.
+    /// Returns the bytes of the buffer from the current position.
     fn rest(&self) -> &[u8] {
         let skipped = self.position.checked_sub(self.start);
         let skipped = skipped.and_then(|it| usize::try_from(it).ok());

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::sync::source::SourceError;
 
-/// Whether ignore files mean names in either case.
+/// Whether patterns of ignore files ignore case.
 pub(in crate::sync::source) const IGNORES_CASE: bool = false;
 
-/// A path below the root as it travels.
+/// Returns the path below the root as the protocol encodes it.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "the same signature on each system"
@@ -22,12 +22,12 @@ pub(in crate::sync::source) fn name(relative: &Path) -> Result<Vec<u8>, SourceEr
     Ok(relative.as_os_str().as_bytes().to_vec())
 }
 
-/// The path of a [`name`].
+/// Returns the path of a [`name`].
 pub(crate) fn path(name: &[u8]) -> PathBuf {
     OsStr::from_bytes(name).into()
 }
 
-/// A link's target as it travels: as it is.
+/// Returns a link's target as the protocol encodes it, without changes.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "the same signature on each system"
@@ -40,14 +40,14 @@ pub(in crate::sync::source) fn target(
     Ok(target.as_os_str().as_bytes().to_vec())
 }
 
-/// Permission bits.
+/// Returns the permission bits.
 pub(in crate::sync::source) fn mode(metadata: &Metadata) -> u16 {
     u16::try_from(metadata.permissions().mode() & 0o777).unwrap_or_default()
 }
 
-/// Changes whenever the content may have changed. The change time is set by
-/// the kernel alone, so that it tells also when a program restores the
-/// modification time.
+/// Returns a stamp that changes whenever the content may have changed. It
+/// includes the change time: only the kernel sets it, so it changes even if a
+/// program restores the modification time.
 pub(in crate::sync::source) fn stamp(metadata: &Metadata) -> u64 {
     let mut hasher = DefaultHasher::new();
     let identity = (metadata.dev(), metadata.ino(), metadata.size());
@@ -61,18 +61,18 @@ pub(in crate::sync::source) fn stamp(metadata: &Metadata) -> u64 {
     hasher.finish() | 1
 }
 
-/// Why this system cannot have a name.
+/// Returns why this system cannot have a name.
 pub(crate) fn refusal(_name: &[u8]) -> Option<String> {
     None
 }
 
-/// Gives a file or directory its permission bits.
+/// Sets the permission bits of a file or directory.
 pub(crate) fn set_mode(path: &Path, mode: u16) -> io::Result<()> {
     let permissions = Permissions::from_mode(u32::from(mode & 0o777));
     fs_err::set_permissions(path, permissions)
 }
 
-/// Makes a link.
+/// Makes a symbolic link.
 pub(crate) fn link(target: &[u8], at: &Path) -> io::Result<()> {
     fs_err::os::unix::fs::symlink(OsStr::from_bytes(target), at)
 }

@@ -10,26 +10,26 @@ use protocol::source::MODE_BY_CONTENT;
 
 use crate::sync::source::SourceError;
 
-/// Whether ignore files mean names in either case, as in git's repositories
-/// on such file systems.
+/// Whether patterns of ignore files ignore case, as git does on such file
+/// systems.
 pub(in crate::sync::source) const IGNORES_CASE: bool = true;
 
-/// A path below the root as it travels. Half a surrogate pair, which Windows
-/// allows in a name, has no counterpart.
+/// Returns the path below the root as the protocol encodes it. Refuses an
+/// unpaired surrogate, which Windows allows in a name.
 pub(in crate::sync::source) fn name(relative: &Path) -> Result<Vec<u8>, SourceError> {
     let text = relative.to_str();
     let text = text.ok_or_else(|| SourceError::Name(relative.to_owned()))?;
     Ok(text.replace('\\', "/").into_bytes())
 }
 
-/// The path of a [`name`].
+/// Returns the path of a [`name`].
 pub(crate) fn path(name: &[u8]) -> PathBuf {
     String::from_utf8_lossy(name).replace('/', "\\").into()
 }
 
-/// A link's target as it travels. One that names a drive, as each junction
-/// does, becomes relative when it leads to another place of the tree; outside,
-/// there is nothing that it could lead to.
+/// Returns a link's target as the protocol encodes it. A target with a drive
+/// (every junction has one) becomes relative if it is in the tree. Other
+/// targets with a drive are refused: they do not exist in the machine.
 pub(in crate::sync::source) fn target(
     root: &Path,
     link: &Path,
@@ -57,7 +57,8 @@ pub(in crate::sync::source) fn target(
     name(&relative)
 }
 
-/// Directories are everybody's to enter; what a file is, its content says.
+/// Returns the permission bits. The agent decides on those of files by their
+/// content.
 pub(in crate::sync::source) fn mode(metadata: &Metadata) -> u16 {
     if metadata.is_dir() {
         0o755
@@ -66,7 +67,7 @@ pub(in crate::sync::source) fn mode(metadata: &Metadata) -> u16 {
     }
 }
 
-/// Changes whenever the content may have changed.
+/// Returns a stamp that changes whenever the content may have changed.
 pub(in crate::sync::source) fn stamp(metadata: &Metadata) -> u64 {
     let mut hasher = DefaultHasher::new();
     let times = (metadata.modified().ok(), metadata.created().ok());
@@ -74,8 +75,8 @@ pub(in crate::sync::source) fn stamp(metadata: &Metadata) -> u64 {
     hasher.finish() | 1
 }
 
-/// Why this system cannot have a name: Win32 gives some names and characters
-/// another meaning ("Naming Files, Paths, and Namespaces").
+/// Returns why this system cannot have a name: Win32 gives some names and
+/// characters another meaning ("Naming Files, Paths, and Namespaces").
 pub(crate) fn refusal(name: &[u8]) -> Option<String> {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     let Ok(text) = std::str::from_utf8(name) else {
@@ -100,7 +101,7 @@ pub(crate) fn refusal(name: &[u8]) -> Option<String> {
     is_device.then(|| "its name is a device of Windows'".to_owned())
 }
 
-/// Files have no permission bits here.
+/// Does nothing: Windows has no permission bits.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "the same signature on each system"
@@ -109,8 +110,8 @@ pub(crate) fn set_mode(_path: &Path, _mode: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a link, which Windows allows in developer mode only. A link says here
-/// whether it leads to a directory.
+/// Makes a symbolic link. Windows allows that in developer mode only. A link
+/// must declare whether its target is a directory.
 pub(crate) fn link(target: &[u8], at: &Path) -> io::Result<()> {
     let target = path(target);
     let folder = at.parent().unwrap_or(Path::new(""));

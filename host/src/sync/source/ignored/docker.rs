@@ -3,7 +3,7 @@
 
 use std::iter::Peekable;
 
-/// A pattern that was read.
+/// A parsed pattern.
 #[derive(Debug)]
 pub(super) struct Glob(Vec<Token>);
 
@@ -19,14 +19,15 @@ enum Token {
     },
     /// `*`
     Star,
-    /// `**` at the end: whatever comes.
+    /// `**` at the end: any characters.
     Rest,
-    /// `**/`: no directory, or some. [`Token::Within`] follows it.
+    /// `**/`: any number of directories, also none. [`Token::Within`] follows
+    /// it.
     Directories,
     Within,
 }
 
-/// Why a pattern cannot be used.
+/// Why a pattern is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadGlob {
     #[error("it has a `[` that does not begin a list of characters")]
@@ -36,7 +37,7 @@ pub(crate) enum BadGlob {
 }
 
 impl Glob {
-    /// Reads a cleaned pattern.
+    /// Parses a normalised pattern.
     pub(super) fn parse(pattern: &[u8]) -> Result<Self, BadGlob> {
         let all: Vec<char> = characters(pattern).collect();
         let mut tokens = Vec::new();
@@ -45,7 +46,7 @@ impl Glob {
             match character {
                 '*' if left.next_if_eq(&'*').is_some() => {
                     let is_directory = left.next_if_eq(&'/').is_some();
-                    // Docker takes `**x` for any name that ends with x.
+                    // In Docker, `**x` matches every name that ends with x.
                     let is_suffix = tokens.is_empty()
                         && !is_directory
                         && !all[2..].iter().copied().any(is_special);
@@ -65,8 +66,8 @@ impl Glob {
         Ok(Self(tokens))
     }
 
-    /// Whether it means a path. All places of the pattern that the path may
-    /// have reached are followed at once, so that no pattern takes long.
+    /// Whether the pattern matches a path. It follows all possible positions in
+    /// the pattern at once, so that no pattern takes exponential time.
     pub(super) fn matches(&self, path: &[u8]) -> bool {
         let end = self.0.len();
         let mut places = vec![false; end + 1];
@@ -103,7 +104,7 @@ impl Glob {
         places[end]
     }
 
-    /// What may stand for nothing is passed over.
+    /// Adds the positions after tokens that can match nothing.
     fn skip(&self, places: &mut [bool]) {
         for (place, token) in self.0.iter().enumerate() {
             if places[place] {
@@ -120,7 +121,7 @@ impl Glob {
     }
 }
 
-/// The rest of `[...]`.
+/// Parses the rest of `[...]`.
 fn class(left: &mut Peekable<impl Iterator<Item = char>>) -> Result<Token, BadGlob> {
     let negated = left.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
@@ -152,8 +153,8 @@ pub(super) const fn is_special(character: char) -> bool {
     matches!(character, '*' | '?' | '[' | ']' | '\\')
 }
 
-/// Characters of UTF-8; a byte that belongs to none is one by itself, which
-/// equals only the same byte.
+/// Returns the characters of a text. A byte that is not valid UTF-8 becomes a
+/// character of its own, which equals only the same byte.
 fn characters(bytes: &[u8]) -> impl Iterator<Item = char> + '_ {
     let own = |byte: &u8| char::from_u32(0x0010_ff00 + u32::from(*byte)).unwrap_or('\u{fffd}');
     bytes

@@ -12,7 +12,7 @@ use crate::platform::control_file;
 use crate::project::{Boundary, repository_of};
 use crate::sync::source::{SourceError, files};
 
-/// More stars than this the matcher gives up on.
+/// The maximum number of stars. The matcher gives up on more.
 const STARS: usize = 60;
 
 const CASE: Case = if files::IGNORES_CASE {
@@ -21,7 +21,7 @@ const CASE: Case = if files::IGNORES_CASE {
     Case::Sensitive
 };
 
-/// The files that count in a directory.
+/// The `.gitignore` files that apply to a directory.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync::source) struct GitIgnores(Option<Rc<File>>);
 
@@ -29,13 +29,13 @@ pub(in crate::sync::source) struct GitIgnores(Option<Rc<File>>);
 struct File {
     above: GitIgnores,
     patterns: Vec<Pattern>,
-    /// How many bytes of a path lead to its directory.
+    /// The length of the prefix of a path that leads to the file's directory.
     base: usize,
 }
 
 impl GitIgnores {
-    /// What counts in a folder because of the repository that it belongs to:
-    /// `.git/info/exclude`, and the files above the folder. Besides, the way
+    /// Returns the files that apply to a folder because of its repository:
+    /// `.git/info/exclude`, and those above the folder. Also returns the path
     /// from the repository's root to the folder, with a slash at its end.
     pub(in crate::sync::source) fn above(
         folder: &Path,
@@ -63,7 +63,7 @@ impl GitIgnores {
         Ok((ignores, way))
     }
 
-    /// What counts in a directory: its own file, too.
+    /// Adds the file of a directory.
     pub(in crate::sync::source) fn enter(
         &self,
         directory: &Path,
@@ -87,8 +87,8 @@ impl GitIgnores {
         }))))
     }
 
-    /// Whether a path, seen from the repository's root, is ignored. Nobody asks
-    /// for what is in an ignored directory.
+    /// Whether git ignores a path. The path is relative to the repository's
+    /// root, and its directory must not be ignored.
     pub(in crate::sync::source) fn leave_out(&self, path: &[u8], is_directory: bool) -> bool {
         let mut files = self;
         while let Some(file) = &files.0 {
@@ -103,17 +103,18 @@ impl GitIgnores {
     }
 }
 
-/// Whether a pattern means a path, seen from the directory of its file.
+/// Whether a pattern matches a path, relative to the directory of its file.
 pub(super) fn matches(pattern: &Pattern, path: &[u8], is_directory: bool) -> bool {
     let name = path.iter().rposition(|byte| *byte == b'/').map(|it| it + 1);
     let mode = wildmatch::Mode::NO_MATCH_SLASH_LITERAL;
     pattern.matches_repo_relative_path(path.into(), name, Some(is_directory), CASE, mode)
 }
 
-/// The patterns of a file.
+/// Parses the patterns of a file.
 pub(super) fn patterns(bytes: &[u8]) -> Result<Vec<Pattern>, RuleError> {
     super::check_text(bytes)?;
-    // git ends the last line itself.
+    // git adds a line feed to the last line, so a carriage return there belongs
+    // to the line end.
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     let read = |(pattern, line, _): (Pattern, usize, _)| {
         if pattern.text.split(|byte| *byte == b'*').count() > STARS {
@@ -125,7 +126,7 @@ pub(super) fn patterns(bytes: &[u8]) -> Result<Vec<Pattern>, RuleError> {
     gix_ignore::parse(bytes, false).map(read).collect()
 }
 
-/// Where a repository has the ignored files of this clone: worktrees share it.
+/// Returns the path of `info/exclude` of a repository. All worktrees share one.
 fn exclude_file(repository: &Path) -> PathBuf {
     let text = |path: PathBuf| {
         let text = control_file::read(&path).and_then(control_file::text);

@@ -1,4 +1,4 @@
-//! What is left out, as git and Docker leave it out.
+//! Tests of the rules against the behaviour of git and Docker.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,7 +11,8 @@ fn rules(docker: &[u8], filter: &SourceFilter) -> Result<Rules, SourceError> {
     Rules::new(root.path(), filter, &descriptor, &Boundary::of(root.path()))
 }
 
-/// Whether a file is left out, with all directories above it looked at.
+/// Whether the rules exclude a file. Applies them to the directories above
+/// first.
 fn out(rules: &Rules, path: &str) -> bool {
     let mut above = Matched::default();
     let ends = path.match_indices('/').map(|(end, _)| end);

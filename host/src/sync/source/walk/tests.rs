@@ -1,4 +1,4 @@
-//! What a walk finds, and that git would find the same.
+//! Tests of the walk. Some compare the result with git's.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -115,7 +115,7 @@ fn the_repositorys_rules_count_below_it() {
     );
     let here = list(&top.join("api"), &[]);
     assert_eq!(names(&here), ["sub", "sub/local"]);
-    // A folder without a repository has only its own rules.
+    // Without a repository, only the folder's own rules apply.
     fs_err::remove_dir_all(top.join(".git")).unwrap();
     assert!(names(&list(&top.join("api"), &[])).contains(&".env".to_owned()));
 }
@@ -181,7 +181,7 @@ fn directories_of_which_nothing_is_kept_are_left_out() {
     assert_eq!(names(&tree), ["a", "a/b", "a/b/c", "a/b/c/x.py"]);
 }
 
-/// Numbers that look random, the same each time.
+/// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -264,7 +264,8 @@ fn git_lists_the_same_files() {
             let depth = dice.roll(4);
             let parts: Vec<&str> = (0..=depth).map(|_| dice.one(&NAMES)).collect();
             let path = top.join(parts.join("/"));
-            // A directory may be where a file is to be, or a file on the way.
+            // A directory may be in the place of a file, or a file in the place
+            // of a directory.
             let made = fs_err::create_dir_all(path.parent().unwrap());
             if made.is_ok() && !path.exists() {
                 fs_err::write(path, "").unwrap();
@@ -299,8 +300,8 @@ fn git_lists_the_same_files() {
                 .filter(|it| !matches!(it.kind, EntryKind::Directory { .. }));
             let mut ours: Vec<_> = files.map(|it| String::from_utf8_lossy(&it.path)).collect();
             ours.sort_unstable();
-            // git ignores all that is in an ignored directory; a folder that
-            // somebody asks for is not.
+            // git ignores everything in an ignored directory. locald lists such
+            // a directory if it is the root of the source.
             if !theirs.is_empty() || folder == &top {
                 let rules = fs_err::read_to_string(top.join(".gitignore"));
                 assert_eq!(ours, theirs, "seed {seed}, {}, {rules:?}", folder.display());

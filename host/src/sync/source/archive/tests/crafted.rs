@@ -1,15 +1,15 @@
-//! Archives, byte by byte: no writer would make some of these.
+//! Makes archives byte by byte, including ones that no tool makes.
 
-/// Systems that made an archive, as in its entries.
+/// Numbers of systems in the entries of an archive.
 pub(super) const FAT: u8 = 0;
 pub(super) const UNIX: u8 = 3;
 pub(super) const NTFS: u8 = 11;
 pub(super) const VFAT: u8 = 14;
 
-/// The method deflate.
+/// The number of the method deflate.
 pub(super) const DEFLATED: u16 = 8;
 
-/// An entry.
+/// An entry of an archive.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     name: Vec<u8>,
@@ -19,13 +19,13 @@ pub(super) struct Item {
     crc: u32,
     pub(super) flags: u16,
     pub(super) method: u16,
-    /// Instead of the true sizes.
+    /// Sizes to write instead of the true ones.
     pub(super) packed: Option<u32>,
     pub(super) size: Option<u32>,
 }
 
 impl Item {
-    /// An empty file that everybody may read.
+    /// Makes an empty file that every user may read.
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -46,7 +46,7 @@ impl Item {
         self
     }
 
-    /// Compressed, though by one block that is stored.
+    /// Compresses the content, as one stored block.
     pub(super) fn deflated(mut self) -> Self {
         let length = u16::try_from(self.content.len()).unwrap();
         self.size = Some(length.into());
@@ -70,7 +70,7 @@ impl Item {
         self
     }
 
-    /// What the local and the central header have in common.
+    /// Returns the common part of the local and the central header.
     fn common(&self) -> Vec<u8> {
         let length = u32::try_from(self.content.len()).unwrap();
         let name = u16::try_from(self.name.len()).unwrap();
@@ -90,7 +90,7 @@ impl Item {
     }
 }
 
-/// An archive of some entries.
+/// Makes an archive of entries.
 pub(super) fn zip(items: &[Item]) -> Vec<u8> {
     let (mut bytes, mut central) = (Vec::new(), Vec::new());
     for item in items {
@@ -119,7 +119,7 @@ pub(super) fn zip(items: &[Item]) -> Vec<u8> {
     bytes
 }
 
-/// CRC-32, as in zip.
+/// Computes the CRC-32 of zip.
 fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
