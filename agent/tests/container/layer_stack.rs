@@ -196,11 +196,19 @@ impl Wish {
 
 /// Whether the layers so far show anything at a path: tools hide nothing else.
 fn is_visible(path: &str, layers: &[Layer]) -> bool {
-    for layer in layers.iter().rev() {
-        if let Some(node) = layer.get(path) {
-            return node.kind != Kind::Whiteout;
-        }
+    for (number, layer) in layers.iter().enumerate().rev() {
         let parents = path.match_indices('/').map(|(end, _)| &path[..end]);
+        if let Some(node) = layer.get(path) {
+            // What is below a link of another layer is where that link leads.
+            let is_link = |parent: &str| {
+                let below = layers[..number].iter().filter_map(|it| it.get(parent));
+                below
+                    .map(|it| &it.kind)
+                    .any(|it| matches!(it, Kind::Symlink(_)))
+            };
+            let mut implied = parents.filter(|it| layer.get(*it).is_some_and(|it| !it.is_listed));
+            return node.kind != Kind::Whiteout && !implied.any(is_link);
+        }
         let mut parents = parents.filter_map(|parent| layer.get(parent));
         if parents.any(|parent| parent.kind != Kind::Directory) {
             return false;
