@@ -1,6 +1,6 @@
 //! Finds accounts of registries in the files of `locald login`, podman and
-//! docker, and in credential helpers. The agent gets an account when it asks
-//! for one. Secrets are never printed or logged.
+//! docker, and in credential helpers. locald sends the agent an account only
+//! when the agent asks for it. It never prints or logs secrets.
 
 use std::path::PathBuf;
 

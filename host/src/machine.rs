@@ -1,9 +1,8 @@
 //! The machine in which the agent works: this process, a virtual machine that
-//! locald keeps, or a machine that another program or person keeps.
+//! locald manages, or a machine that another program or the user manages.
 //!
-//! [`Machine`] is the interface: a machine can be started, reached, inspected,
-//! stopped and removed. It knows nothing of builds. Each kind has its own
-//! module.
+//! [`Machine`] is the interface: locald can start, reach, inspect, stop and
+//! remove a machine. It knows nothing of builds. Each kind has its own module.
 
 mod address;
 mod agent_file;
@@ -222,9 +221,9 @@ pub(crate) enum MachineError {
     /// No agent listens at the address.
     #[error("cannot connect to the agent at {address}")]
     Connect {
-        /// Path, port or command.
+        /// Path, port or command of the agent.
         address: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: io::Error,
     },

@@ -1,5 +1,5 @@
-//! What the operating system provides: terminal, signals, limits, and the files
-//! and folders of locald itself.
+//! Uses the operating system: terminal, signals, limits, and the files and
+//! folders of locald itself.
 
 pub(crate) mod control_file;
 pub(crate) mod descriptors;

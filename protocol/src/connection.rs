@@ -270,7 +270,7 @@ mod tests {
         let late = client.open();
         tokio::pin!(late);
         assert!(futures_util::poll!(&mut late).is_pending());
-        // Those that are open go on, and each that ends lets another one in.
+        // Open streams continue. Each stream that ends makes room for another.
         echo(streams.last_mut().unwrap()).await.unwrap();
         drop(streams.pop());
         let mut late = late.await.unwrap();

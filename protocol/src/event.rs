@@ -50,7 +50,7 @@ pub enum Event {
         /// What it waits for, as a noun phrase: "another build of this project".
         reason: String,
     },
-    /// Something the user should know; the request goes on.
+    /// A message for the user. The request continues.
     Warning {
         /// The message, in the form of [`Failure::message`].
         message: String,
@@ -84,7 +84,7 @@ pub enum Event {
         /// The port.
         port: u16,
     },
-    /// Nothing of it listens on the port any more.
+    /// No process of it listens on the port any more.
     PortClosed {
         /// The port.
         port: u16,

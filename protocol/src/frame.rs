@@ -140,7 +140,7 @@ async fn read_rest<M: Decode<()>>(
 
 /// Writes a message as one frame. Does not flush.
 ///
-/// `stream` should be buffered. Flush it when there is nothing more to send.
+/// Pass a buffered stream. Flush it when there is nothing more to send.
 ///
 /// # Errors
 ///

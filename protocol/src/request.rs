@@ -146,9 +146,9 @@ pub enum Request {
         /// How to fetch damaged content again. If absent, nothing is repaired.
         repair: Option<RegistryAccess>,
     },
-    /// Removes what is not needed. Each item is an
-    /// [`Event::Pruned`](crate::Event::Pruned). Waits until nothing else uses the
-    /// store, except for a dry run.
+    /// Removes items that are not needed. Reports each as an
+    /// [`Event::Pruned`](crate::Event::Pruned). Waits until nothing else uses
+    /// the store, except for a dry run.
     StorePrune(PruneRequest),
     /// Keeps the agent's copy of a project's folder in step with the host's:
     /// see [`folder`](crate::folder). Lasts until the host sends

@@ -213,7 +213,8 @@ async fn warn_of_layers(
     Ok(Some(hint))
 }
 
-/// Receives the files of an image; returns its digest.
+/// Receives the files of an image, and passes them to `writer`. Returns the
+/// image's digest.
 async fn receive(
     session: &Session,
     printer: &mut Printer,

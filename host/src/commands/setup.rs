@@ -27,8 +27,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Reads accounts and enters the agent's namespaces where the agent is in
-    /// this process. Must be called before the process has a second thread.
+    /// Reads the accounts. Enters the agent's namespaces if the agent works in
+    /// this process. Call it while the process has one thread.
     pub(crate) fn new(
         home: &Home,
         settings: &Settings,

@@ -15,7 +15,7 @@ use crate::exit_code;
 use crate::platform::signals::{SignalEvent, Signals};
 use crate::platform::terminal;
 
-/// Bytes of input sent at a time.
+/// Bytes of input per message.
 const BUFFER: usize = 32 * 1024;
 /// locald ends without waiting for the process at this number of Ctrl-C.
 const PATIENCE: usize = 3;

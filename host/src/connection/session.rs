@@ -1,5 +1,5 @@
-//! A connected agent with what its requests need on the host: accounts, and
-//! settings of registries.
+//! A connected agent, with the accounts and the settings of registries that its
+//! requests need.
 
 use std::sync::Arc;
 

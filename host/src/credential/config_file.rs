@@ -38,11 +38,11 @@ struct Entry {
 /// Where a file keeps the account of a registry.
 #[derive(Debug)]
 pub(super) enum Source<'a> {
-    /// In the file itself.
+    /// In this file.
     Account(Account),
     /// In this helper. The name is without `docker-credential-`.
     Helper(&'a str),
-    /// The file does not know the registry.
+    /// The file has no account of the registry.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! The agent that `LOCALD_AGENT` names. Another program keeps it.
+//! The agent that `LOCALD_AGENT` names. Another program manages it.
 
 pub(super) mod exec;
 #[cfg(unix)]

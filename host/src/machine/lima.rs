@@ -1,4 +1,4 @@
-//! Keeps a virtual machine with lima. `limactl` makes and repairs it in a
+//! Manages a virtual machine with lima. `limactl` makes and repairs it in a
 //! separate `LIMA_HOME`. locald copies the agent there by ssh, and runs it as
 //! root with sudo.
 //!

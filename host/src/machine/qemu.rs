@@ -1,10 +1,10 @@
-//! Keeps a virtual machine with QEMU. It runs locald's own small guest, and the
-//! host reaches it by vsock.
+//! Manages a virtual machine with QEMU. It runs locald's own small guest, and
+//! the host reaches it by vsock.
 //!
-//! A supervisor (this program again) keeps QEMU and, if the kernel has no
+//! A supervisor (this program again) runs QEMU and, if the kernel has no
 //! vhost-vsock, `vhost-device-vsock`. Each of these processes holds a lock on
-//! one file of the machine's folder. The lock says whether the machine runs; a
-//! process id could belong to another process by now.
+//! one file of the machine's folder. The lock shows whether the machine runs. A
+//! process id does not: the system may have given it to another process.
 
 mod acceleration_test;
 mod command_line;

@@ -1,4 +1,4 @@
-//! Keeps a WSL2 distribution, on Windows.
+//! Manages a WSL2 distribution, on Windows.
 //!
 //! `wsl.exe … locald-agent stdio` is the transport, and keeps the distribution
 //! alive: WSL stops a distribution when no program started by Windows runs in

@@ -1,6 +1,6 @@
-//! Decides which files a project's own files may name. They may come from a
-//! stranger, so nothing that they name can bring other files of this machine
-//! into an image.
+//! Decides which files a project's own files may name. A project may come from
+//! a stranger. So its files cannot bring other files of this machine into an
+//! image.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(crate) enum BoundaryError {
     Unreadable {
         /// The path as written.
         named: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: io::Error,
     },

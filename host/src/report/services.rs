@@ -55,7 +55,7 @@ pub(crate) struct ServiceStatus {
     pub(crate) port: Option<u16>,
     /// The number of restarts after a crash.
     pub(crate) restarts: u32,
-    /// Seconds since the epoch when its state became this one.
+    /// When the state last changed, in seconds since the epoch.
     pub(crate) since: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Stores the output of services on disk: one JSON object a line, in order of
-//! arrival, in at most two files of limited size.
+//! Stores the output of services on disk, in order of arrival: one JSON object
+//! a line, in at most two files of limited size.
 
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};

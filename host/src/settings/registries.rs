@@ -66,7 +66,8 @@ pub(crate) struct Registries {
     /// The settings for the agent.
     pub(crate) settings: Vec<RegistrySettings>,
     /// Registries and mirrors whose address or certificates a project's file
-    /// sets. locald sends them no account: the project may be somebody else's.
+    /// sets. locald sends them no account, because a stranger may have written
+    /// that file.
     pub(crate) redirected: BTreeSet<RegistryKey>,
 }
 

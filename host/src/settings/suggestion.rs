@@ -1,4 +1,4 @@
-//! Suggests the known word that is nearest to a mistyped one.
+//! Suggests the known word that is most like a mistyped one.
 
 /// Returns the known key that is most like `key`, if one is similar enough.
 pub(crate) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {

@@ -134,7 +134,7 @@ pub(crate) enum SourceError {
     Read {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: std::io::Error,
     },
@@ -162,10 +162,10 @@ pub(crate) enum SourceError {
         /// The reason.
         reason: BadRule,
     },
-    /// An ignore file cannot be read.
+    /// An ignore file cannot be read, or is outside the boundary.
     #[error(transparent)]
     Boundary(#[from] BoundaryError),
-    /// The walk itself failed.
+    /// The walk failed.
     #[error("cannot list the source")]
     Walk(#[from] ignore::Error),
     /// The folder belongs to locald itself.

@@ -13,11 +13,11 @@ use crate::sync::source::{self, Parents, Rules, Scope, SourceError, SourceTree};
 
 /// The buildpacks of a request.
 pub(super) struct Buildpacks {
-    /// Those that come first in each group.
+    /// Buildpacks to put first in each group.
     pub(super) pre: Vec<Buildpack>,
-    /// The only group, if there are any.
+    /// The only group. Empty means the groups of the builder.
     pub(super) group: Vec<Buildpack>,
-    /// Those that come last in each group.
+    /// Buildpacks to put last in each group.
     pub(super) post: Vec<Buildpack>,
 }
 

@@ -1,4 +1,4 @@
-//! Watches `locald.toml` while services run, and warns that a change counts
+//! Watches `locald.toml` while services run, and warns that a change applies
 //! from the next `locald up`.
 
 use std::collections::BTreeSet;

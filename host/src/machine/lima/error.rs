@@ -34,7 +34,7 @@ pub(in crate::machine) enum LimaError {
     /// limactl failed.
     #[error("limactl {command} failed: {reason}")]
     Failed {
-        /// Its first argument.
+        /// The first argument of limactl.
         command: String,
         /// The last message of limactl.
         reason: String,
@@ -42,7 +42,7 @@ pub(in crate::machine) enum LimaError {
     /// limactl did not end in time.
     #[error("limactl {command} did not end within {} s", limit.as_secs())]
     NoAnswer {
-        /// Its first argument.
+        /// The first argument of limactl.
         command: String,
         /// The time limit.
         limit: Duration,
@@ -50,7 +50,7 @@ pub(in crate::machine) enum LimaError {
     /// The output of `limactl list` is not valid JSON.
     #[error("the output of limactl list is not valid")]
     Malformed {
-        /// Why.
+        /// The reason.
         #[source]
         source: serde_json::Error,
     },

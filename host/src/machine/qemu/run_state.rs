@@ -33,7 +33,7 @@ pub(super) struct End {
 /// The state of a run, as far as it is known without the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunState {
-    /// Nothing runs.
+    /// No process of the machine runs.
     None,
     /// The machine runs, and the agent does not listen yet.
     Starting,

@@ -1,4 +1,4 @@
-//! The table of a service, as its author wrote it.
+//! The table of a service, as written.
 
 use std::collections::BTreeMap;
 use std::fmt;

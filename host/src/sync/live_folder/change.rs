@@ -1,6 +1,6 @@
-//! Makes a change that the agent requests. The agent is not trusted: a change
-//! cannot name a path outside the folder, writes through no link, and replaces
-//! nothing that the agent did not know of.
+//! Makes a change that the agent requests. The agent is not trusted. A change
+//! cannot name a path outside the folder, does not write through a link, and
+//! does not replace a file that the agent does not have.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Remembers what this side listed for the agent, and finds what has changed
-//! since.
+//! Stores the listing that this side has sent to the agent, and finds changes
+//! since then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;

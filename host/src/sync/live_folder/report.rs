@@ -1,4 +1,4 @@
-//! Collects what the user reads about the folder after a shell.
+//! Collects the conflicts and problems that the user reads after a shell.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
-//! A zip archive as a source: what is in it is the source tree, as if it were
-//! unpacked. Nothing is unpacked here: the agent asks for the files that it
-//! lacks.
+//! Uses a zip archive as a source. Its files are the source tree. locald does
+//! not unpack it to disk: it sends the files that the agent lacks.
 //!
-//! An archive comes from anywhere. What would not be in the tree, or would be
-//! more than anybody builds, is refused.
+//! An archive may come from a stranger. locald refuses an archive with a path
+//! that cannot be part of a tree, or that is larger than any real source.
 
 mod error;
 mod members;

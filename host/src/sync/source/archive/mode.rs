@@ -1,8 +1,8 @@
-//! What an entry of an archive is: its kind, permission bits and time.
+//! Reads the kind, the permission bits and the time of an archive's entry.
 //!
-//! Modes are those of pack. An archive of a system without them, as Windows and
-//! most tools for Java write them, has files that everybody may read, write and
-//! execute.
+//! Modes are those of pack. Windows and most tools for Java write archives
+//! without modes. Every user may read, write and execute the files of such an
+//! archive.
 
 use jiff::civil;
 use jiff::tz::TimeZone;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const SIZE: usize = 64 * 1024;
 
 /// Buffers a file in large parts, for a reader that seeks often.

@@ -1,5 +1,5 @@
-//! Windows: paths are Unicode, `\` separates their parts, links may name
-//! drives, and no mode says which files are executable.
+//! Windows: paths are Unicode with `\` between components, links may name
+//! drives, and files have no mode that marks them as executable.
 
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
