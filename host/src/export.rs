@@ -1,4 +1,5 @@
-//! Exports images as folders and archives, and loads them into Docker or Podman.
+//! Exports images as folders and archives, and loads them into Docker or
+//! Podman.
 
 use std::fmt;
 use std::io;

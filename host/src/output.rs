@@ -61,9 +61,9 @@ use style::Style;
 /// How much locald prints for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// Errors and the result.
+    /// Errors, warnings and the result.
     Quiet,
-    /// Also progress, notes and warnings.
+    /// Also progress and notes.
     Normal,
     /// Also the full output of all phases.
     Verbose,

@@ -1,6 +1,6 @@
 //! Merges the settings. Precedence: command line, variables such as
-//! `LOCALD_MACHINE`, `locald.toml`, `project.toml`, the builder that the project
-//! remembers, `config.toml`, defaults. `service` reads the services.
+//! `LOCALD_MACHINE`, `locald.toml`, `project.toml`, the builder that the
+//! project remembers, `config.toml`, defaults. `service` reads the services.
 
 use std::path::{Path, PathBuf};
 
@@ -55,8 +55,8 @@ use user_file::UserFile;
 /// The builder if no setting names one.
 const DEFAULT_BUILDER: &str = "heroku/builder:26";
 
-/// The maximum number of buildpacks of a build, far more than one needs. locald
-/// reads each one's folder.
+/// The maximum number of buildpacks of a build, far more than one needs. Each
+/// costs a check of its folder or image, and some cost a mount.
 const MOST_BUILDPACKS: usize = 1000;
 
 /// All settings that apply to a folder.

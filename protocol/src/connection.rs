@@ -17,8 +17,8 @@ use yamux::{Config, ConnectionError, Mode};
 use crate::GATHERED;
 use crate::stream::Stream;
 
-/// Streams that a side may have open at a time. [`Connection::open`] waits for a
-/// place.
+/// Streams that a side may have open at a time. [`Connection::open`] waits for
+/// a place.
 pub const OPENED: usize = 1280;
 /// Streams that a side accepts at a time. A peer that opens more is broken or
 /// hostile, and loses the connection. The number is higher than [`OPENED`],

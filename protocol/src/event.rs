@@ -47,7 +47,8 @@ pub enum Event {
     },
     /// The request waits for something else to end.
     Waiting {
-        /// What it waits for, as a noun phrase: "another build of this project".
+        /// What it waits for, as a noun phrase: "another build of this
+        /// project".
         reason: String,
     },
     /// A message for the user. The request continues.
@@ -322,7 +323,8 @@ pub enum PushEvent {
 /// A reference in the store, and its image.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ImageSummary {
-    /// The short form of the reference: `app`, not `docker.io/library/app:latest`.
+    /// The short form of the reference: `app`, not
+    /// `docker.io/library/app:latest`.
     pub name: String,
     /// Digest of the manifest.
     pub digest: String,
@@ -459,7 +461,8 @@ pub enum Repair {
     Fetched,
     /// It was removed, because nothing needed it.
     Removed,
-    /// It cannot be fetched or made again. The images that need it were given up.
+    /// It cannot be fetched or made again. The images that need it were given
+    /// up.
     Lost {
         /// Why it could not be fetched.
         reason: String,

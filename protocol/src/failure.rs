@@ -26,8 +26,8 @@ impl Failure {
         }
     }
 
-    /// Makes a failure from an error: its text becomes the message, its chain of
-    /// sources the causes.
+    /// Makes a failure from an error: its text becomes the message, its chain
+    /// of sources the causes.
     pub fn from_error(kind: FailureKind, error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(error.source(), |cause| cause.source())
             .map(ToString::to_string)
@@ -86,8 +86,8 @@ pub enum FailureKind {
     NotBuilt,
     /// The user or the host ended the request.
     Cancelled,
-    /// The agent does not know this kind of request, or does not serve it because
-    /// locald did not make the machine.
+    /// The agent does not know this kind of request, or does not serve it
+    /// because locald did not make the machine.
     Unsupported,
 }
 

@@ -1,6 +1,6 @@
 //! The messages of [`Request::Folder`](crate::Request::Folder): they keep a
-//! project's folder on the host and the agent's copy of it in step while a shell
-//! runs.
+//! project's folder on the host and the agent's copy of it in step while a
+//! shell runs.
 //!
 //! # Sessions
 //!
@@ -30,8 +30,8 @@ use bincode::{Decode, Encode};
 use crate::source::EntryKind;
 
 /// Returns whether a file in a git repository is only of use where git runs: a
-/// lock, or an incomplete object. Such files are not kept in step. `name` is the
-/// last component of the path.
+/// lock, or an incomplete object. Such files are not kept in step. `name` is
+/// the last component of the path.
 pub fn is_in_flux(name: &[u8]) -> bool {
     name.ends_with(b".lock") || name.starts_with(b"tmp_")
 }
@@ -48,9 +48,9 @@ pub enum FolderInput {
     /// changes.
     Answer(Answer),
     /// This session keeps the folder in step from now on. The host guarantees
-    /// that none of its other processes does. So if another session still has the
-    /// folder, its host was killed: the agent ends that host's connection with all
-    /// its requests.
+    /// that none of its other processes does. So if another session still has
+    /// the folder, its host was killed: the agent ends that host's connection
+    /// with all its requests.
     TakeOver,
     /// Another process of this host keeps the folder in step. The agent is to
     /// report ([`FolderEvent::Shared`]) when that session has transferred
@@ -70,10 +70,10 @@ pub enum FolderEvent {
     /// A round is due, because the agent's copy has changed or another session
     /// waits for one. Sent once before each round at most.
     Changed,
-    /// The host is to send the contents of these files. It answers in this order,
-    /// with [`Input::SourceFile`](crate::Input::SourceFile) and its bytes, or with
-    /// [`Input::SourceLost`](crate::Input::SourceLost). The index is the position
-    /// in `paths`.
+    /// The host is to send the contents of these files. It answers in this
+    /// order, with [`Input::SourceFile`](crate::Input::SourceFile) and its
+    /// bytes, or with [`Input::SourceLost`](crate::Input::SourceLost). The
+    /// index is the position in `paths`.
     Wanted {
         /// Listed paths of regular files.
         paths: Vec<Vec<u8>>,
@@ -102,12 +102,13 @@ pub enum FolderEvent {
 pub struct Change {
     /// The path, as in an [`Entry`](crate::source::Entry).
     pub path: Vec<u8>,
-    /// What the host last listed at the path. If the path has changed since, the
-    /// host does not make the change.
+    /// What the host last listed at the path. If the path has changed since,
+    /// the host does not make the change.
     pub expected: Option<EntryKind>,
     /// What the path is to be. If absent, the host removes the path, except a
-    /// directory that is not empty. After a file, exactly `size` bytes follow on
-    /// [`Channel::Bulk`](crate::Channel::Bulk); its time and stamp mean nothing.
+    /// directory that is not empty. After a file, exactly `size` bytes follow
+    /// on [`Channel::Bulk`](crate::Channel::Bulk); its time and stamp mean
+    /// nothing.
     pub wanted: Option<EntryKind>,
 }
 

@@ -41,12 +41,14 @@ pub enum FrameError {
     /// The frame is longer than its kind may be. Nothing was allocated for it.
     #[error("a frame of {length} bytes is over the limit of {cap}")]
     TooLong {
-        /// The length that the peer announced, or that was to be sent, in bytes.
+        /// The length that the peer announced, or that was to be sent, in
+        /// bytes.
         length: usize,
         /// The maximum of this kind of frame, in bytes.
         cap: usize,
     },
-    /// The peer sent a kind of frame or message that this version does not know.
+    /// The peer sent a kind of frame or message that this version does not
+    /// know.
     #[error("the peer sent a message that this version does not know")]
     Unsupported,
     /// The bytes are not a message of the expected type.

@@ -1,5 +1,5 @@
-//! What the host sends after its request. The [crate's table](crate#one-request)
-//! lists the inputs of each request.
+//! What the host sends after its request. The [crate's
+//! table](crate#one-request) lists the inputs of each request.
 
 use bincode::{Decode, Encode};
 
@@ -79,8 +79,8 @@ pub enum Credential {
         /// Password or access token.
         password: String,
     },
-    /// An identity token, which the agent sends to the token server as a refresh
-    /// token.
+    /// An identity token, which the agent sends to the token server as a
+    /// refresh token.
     Identity {
         /// The token.
         token: String,

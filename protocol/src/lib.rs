@@ -48,8 +48,8 @@
 //! # Trust
 //!
 //! Each side treats the other as hostile. It checks each length before it
-//! allocates memory. Each message must decode exactly. If the first message of a
-//! stream is not a request that the agent knows, the agent replies with
+//! allocates memory. Each message must decode exactly. If the first message of
+//! a stream is not a request that the agent knows, the agent replies with
 //! [`FailureKind::Unsupported`].
 //!
 //! [`Stdin`]: Channel::Stdin
@@ -96,8 +96,8 @@ pub const GATHERED: usize = 64 * 1024;
 pub enum Channel {
     /// Standard input of the container's process.
     Stdin,
-    /// Standard output of the container's process, or of a lifecycle phase. With
-    /// a terminal, all output.
+    /// Standard output of the container's process, or of a lifecycle phase.
+    /// With a terminal, all output.
     Stdout,
     /// Standard error of the container's process, or of a lifecycle phase.
     Stderr,

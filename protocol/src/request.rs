@@ -11,21 +11,21 @@ use crate::BuildVariable;
 /// The first message of every stream.
 ///
 /// Texts that name an image are as the user wrote them, except where a field
-/// says otherwise; the agent parses them. One that is not valid ends the request
-/// with [`FailureKind::Invalid`](crate::FailureKind::Invalid), an image that
-/// the store does not have with
+/// says otherwise; the agent parses them. One that is not valid ends the
+/// request with [`FailureKind::Invalid`](crate::FailureKind::Invalid), an image
+/// that the store does not have with
 /// [`FailureKind::NotFound`](crate::FailureKind::NotFound).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
     /// Asks for the agent's own state.
     AgentStatus,
-    /// Builds an image: receives the source, runs the five lifecycle phases, and
-    /// puts the image into the store.
+    /// Builds an image: receives the source, runs the five lifecycle phases,
+    /// and puts the image into the store.
     ///
     /// The host sends the listing of all source trees first
     /// ([`Input::SourceEntries`](crate::Input::SourceEntries), ended by
-    /// [`Input::SourceListed`](crate::Input::SourceListed)). The agent then asks
-    /// for contents ([`Event::SourceWanted`](crate::Event::SourceWanted)).
+    /// [`Input::SourceListed`](crate::Input::SourceListed)). The agent then
+    /// asks for contents ([`Event::SourceWanted`](crate::Event::SourceWanted)).
     /// A failed phase is
     /// [`FailureKind::Lifecycle`](crate::FailureKind::Lifecycle).
     Build(BuildRequest),
@@ -102,9 +102,9 @@ pub enum Request {
     /// [`Channel::Bulk`](crate::Channel::Bulk) is the connection's, in both
     /// directions. Either side may close its half of the connection first: the
     /// host with [`Input::EndOfData`](crate::Input::EndOfData), the agent with
-    /// [`Event::EndOfData`](crate::Event::EndOfData). The request ends when both
-    /// have. If the port does not accept the connection, the request fails with
-    /// [`FailureKind::NotFound`](crate::FailureKind::NotFound).
+    /// [`Event::EndOfData`](crate::Event::EndOfData). The request ends when
+    /// both have. If the port does not accept the connection, the request fails
+    /// with [`FailureKind::NotFound`](crate::FailureKind::NotFound).
     Forward {
         /// The port.
         port: u16,
@@ -159,8 +159,8 @@ pub enum Request {
     },
 }
 
-/// What to remove from the store. Blobs and layers that no image needs are always
-/// removed; images that the user built, tagged or pulled never are.
+/// What to remove from the store. Blobs and layers that no image needs are
+/// always removed; images that the user built, tagged or pulled never are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct PruneRequest {
     /// Only report what would be removed.
@@ -178,7 +178,8 @@ pub struct PruneRequest {
 pub enum Running {
     /// They finish first.
     Finish,
-    /// They fail with [`FailureKind::Cancelled`](crate::FailureKind::Cancelled).
+    /// They fail with
+    /// [`FailureKind::Cancelled`](crate::FailureKind::Cancelled).
     Interrupt,
 }
 
@@ -210,8 +211,8 @@ pub struct BuildRequest {
     pub network: BuildNetwork,
     /// Upload the image under all its names.
     pub publish: bool,
-    /// `SOURCE_DATE_EPOCH`, in seconds since the epoch. If absent, the image has
-    /// the lifecycle's fixed date.
+    /// `SOURCE_DATE_EPOCH`, in seconds since the epoch. If absent, the image
+    /// has the lifecycle's fixed date.
     pub creation_time: Option<u64>,
     /// Process type that the image starts by default (`CNB_PROCESS_TYPE`).
     pub default_process: Option<String>,
@@ -230,8 +231,8 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
-    /// Returns all buildpacks of the request: those that come first, those of the
-    /// group, those that come last.
+    /// Returns all buildpacks of the request: those that come first, those of
+    /// the group, those that come last.
     pub fn named_buildpacks(&self) -> impl Iterator<Item = &Buildpack> {
         let first = self.pre_buildpacks.iter().chain(&self.buildpacks);
         first.chain(&self.post_buildpacks)
@@ -241,8 +242,8 @@ impl BuildRequest {
 /// The identity of a project. The agent finds its caches and its lock by it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Project {
-    /// 64 hexadecimal digits: SHA-256 of a random number of the host's and of the
-    /// folder's path. So two hosts never share a project.
+    /// 64 hexadecimal digits: SHA-256 of a random number of the host's and of
+    /// the folder's path. So two hosts never share a project.
     pub id: String,
     /// The folder's path on the host, for messages only.
     pub path: String,
@@ -383,8 +384,8 @@ pub struct RunRequest {
     pub proxies: ProcessProxies,
 }
 
-/// Whether a process gets the proxies of its request, and trusts the certificate
-/// authorities that the machine trusts.
+/// Whether a process gets the proxies of its request, and trusts the
+/// certificate authorities that the machine trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ProcessProxies {
     /// No: it has what its image has.
@@ -434,8 +435,8 @@ pub enum Stdio {
 /// The kind of an export: which files it consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ExportFormat {
-    /// `oci-layout`, `index.json` and `blobs/sha256/…` (OCI image specification,
-    /// "Image Layout").
+    /// `oci-layout`, `index.json` and `blobs/sha256/…` (OCI image
+    /// specification, "Image Layout").
     OciLayout,
     /// `manifest.json`, the configuration and uncompressed layers, as `docker
     /// load` reads them.

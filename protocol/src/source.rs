@@ -3,8 +3,9 @@
 
 use bincode::{Decode, Encode};
 
-/// The number of a source tree within a request. 0 is the application. The others
-/// are buildpack directories ([`Buildpack::Tree`](crate::request::Buildpack::Tree)).
+/// The number of a source tree within a request. 0 is the application. The
+/// others are buildpack directories
+/// ([`Buildpack::Tree`](crate::request::Buildpack::Tree)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct Tree(pub u16);
 
@@ -43,8 +44,8 @@ pub enum EntryKind {
         mode: u16,
         /// Time of the last modification, in nanoseconds since the epoch.
         modified: i64,
-        /// Changes whenever the content may have changed. The agent only compares
-        /// it. Zero means unknown: the agent always asks for the file.
+        /// Changes whenever the content may have changed. The agent only
+        /// compares it. Zero means unknown: the agent always asks for the file.
         stamp: u64,
     },
     /// A symbolic link.

@@ -265,8 +265,7 @@ impl Up {
         for order in orders {
             let (done, stopped) = oneshot::channel();
             let _ = order.send(Order::Stop(done));
-            // A supervisor that receives `Kill` meanwhile drops the sender,
-            // which ends this wait, too.
+            // A killed service may drop the sender. That ends this wait, too.
             stopping.spawn(stopped);
         }
         tokio::spawn(async move {

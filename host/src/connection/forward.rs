@@ -40,8 +40,8 @@ impl Forwards {
         }
     }
 
-    /// Listens on this system for a port of the machine. Returns the port of this
-    /// system: a free one if the same one is taken.
+    /// Listens on this system for a port of the machine. Returns the port of
+    /// this system: a free one if the same one is taken.
     pub(crate) async fn open(&mut self, port: u16) -> io::Result<u16> {
         let listener = match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => listener,

@@ -108,8 +108,8 @@ impl Script {
 }
 
 impl InlineBuildpack {
-    /// Returns the files of the buildpack, sorted by path. They are like
-    /// pack's, except that they support every stack.
+    /// Returns the files of the buildpack, sorted by path. They are like those
+    /// that pack writes, and support every stack.
     pub(crate) fn files(&self) -> Result<[BuildpackFile; 3], toml::ser::Error> {
         let descriptor = toml::to_string(&BuildpackToml {
             api: &self.api,

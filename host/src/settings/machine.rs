@@ -119,7 +119,8 @@ impl MachineTable {
                 }
             }),
             idle: match self.idle_minutes {
-                // A longer time than a `Duration` can hold means never.
+                // Zero means never, and so does a time that is too long for a
+                // `Duration`.
                 Some(minutes) => Duration::try_from_secs_f64(minutes * 60.0)
                     .ok()
                     .filter(|idle| !idle.is_zero()),
