@@ -1,5 +1,5 @@
-//! The state of the agent process: the store, the active requests, the sessions
-//! of live folders.
+//! Holds the state of the agent process: the store, the active requests, the
+//! sessions of live folders.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -16,38 +16,38 @@ use crate::request::active::ActiveRequests;
 use crate::store::{Store, StoreError};
 use crate::sync::live_folder::SyncSessions;
 
-/// Bytes of a program that hold its headers and notes.
+/// Bytes at the start of a program that contain its headers and notes.
 const START_OF_PROGRAM: u64 = 64 * 1024;
 
-/// Connections that are forwarded at a time.
+/// The most connections that the agent forwards at a time.
 const FORWARDED: usize = 4096;
 
-/// Whose the machine is.
+/// Whether the machine belongs to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// The agent's own: a virtual machine that locald made.
+    /// The machine is a virtual machine that locald made.
     Own,
-    /// Somebody else's: the agent only reports its state.
+    /// The machine belongs to a user. The agent only reports its state.
     Shared,
 }
 
-/// An agent.
+/// The state of the agent.
 #[derive(Debug)]
 pub struct Agent {
-    /// Everything that it keeps.
+    /// The store.
     pub store: Store,
-    /// What it is doing.
+    /// The active requests.
     pub(crate) active: ActiveRequests,
-    /// Places of connections that it forwards, whatever hosts ask for.
+    /// Permits for forwarded connections. All hosts share them.
     pub(crate) forwarded: Semaphore,
-    /// Whose folders it keeps in step.
+    /// The sessions of live folders.
     pub(crate) folders: SyncSessions,
     ownership: Ownership,
     started: Instant,
 }
 
 impl Agent {
-    /// An agent over the store below locald's directory.
+    /// Opens the store below locald's directory `home`.
     pub fn new(home: &Path, ownership: Ownership) -> Result<Self, StoreError> {
         Ok(Self {
             store: Store::open(&home.join("store"))?,
@@ -59,12 +59,13 @@ impl Agent {
         })
     }
 
-    /// Waits until a host wants the agent to end.
+    /// Waits until a host asks the agent to end.
     pub async fn ended(&self) {
         self.active.ended().await;
     }
 
-    /// Refuses what would change a machine that is not the agent's own.
+    /// Fails if the machine is not the agent's own. `consequence` completes the
+    /// message.
     pub(crate) fn require_own(&self, consequence: &str) -> Result<(), Failure> {
         match self.ownership {
             Ownership::Own => Ok(()),
@@ -75,7 +76,7 @@ impl Agent {
         }
     }
 
-    /// The agent's own state.
+    /// The agent's own status.
     pub fn status(&self) -> Status {
         let uptime = self.started.elapsed().as_millis();
         Status {
@@ -87,15 +88,15 @@ impl Agent {
     }
 }
 
-/// Returns, unless this process was started to do a hidden task of a
-/// container: then it does that and never returns.
+/// Runs a hidden task, if this process was started for one, and then does not
+/// return. Otherwise returns at once.
 ///
 /// Call it first in `main`, before any thread exists.
 pub fn run_hidden_task() {
     reexec::dispatch(&container::TASKS);
 }
 
-/// Which build this program is.
+/// The id of this build of the program.
 pub fn build_id() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let mut start = Vec::new();
@@ -109,8 +110,8 @@ pub fn build_id() -> &'static str {
 
 /// locald's own directory: `LOCALD_HOME`, else the user's data directory.
 ///
-/// It is found once: in a user namespace everybody is root, who has another
-/// home. Call it before [`enter`](crate::kernel::namespace::enter).
+/// The first call determines it. In a user namespace every user is root, whose
+/// home differs. So call it before [`enter`](crate::kernel::namespace::enter).
 pub fn home() -> &'static Path {
     static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
         if let Some(home) = std::env::var_os("LOCALD_HOME").filter(|home| !home.is_empty()) {

@@ -1,8 +1,8 @@
 //! Builds an image from source with the buildpacks of a builder: serves `locald
 //! build`.
 //!
-//! The phases run in containers. The modules beside this one prepare what they
-//! read, and read what they leave.
+//! The phases run in containers. The submodules prepare the input of the phases
+//! and read their output.
 
 pub mod builder;
 pub mod buildpackage;
@@ -88,7 +88,7 @@ pub async fn build(
     if let Err(error) = agent.store.needs_of_all() {
         store_use::warn(&waiting, "what earlier builds have left stays", error).await?;
     }
-    // What an earlier image of the project alone needed goes.
+    // Removes content that only an earlier image of the project needed.
     let store = agent.store.clone();
     tokio::task::spawn_blocking(move || store.collect_garbage());
     Ok(Reply::Built(built))
@@ -102,7 +102,7 @@ struct Build<'a> {
     registry: Registry,
 }
 
-/// What a build is made from.
+/// The inputs of a build.
 struct Materials {
     sources: Vec<Source>,
     images: Images,
@@ -145,8 +145,8 @@ impl Build<'_> {
         Ok(self.built(&image, published, false))
     }
 
-    /// Receives the source and finds the images, at the same time. The
-    /// builder's layers are only fetched when something must be built.
+    /// Receives the source and finds the images, at the same time. Does not
+    /// fetch the layers of the builder: an unchanged build does not need them.
     async fn gather(&self, inputs: &mut Inputs) -> Result<Materials, Failure> {
         let trees = self.resolved.trees();
         let receive = async {
@@ -178,7 +178,7 @@ impl Build<'_> {
         })
     }
 
-    /// Runs the five phases; returns the digest of the new image.
+    /// Runs the five phases. Returns the manifest digest of the new image.
     async fn make(
         &self,
         materials: &Materials,
@@ -251,7 +251,8 @@ impl Build<'_> {
     ) -> Result<(), Failure> {
         match publication {
             None => {
-                // The layers of the run image come while the buildpacks work.
+                // Fetches the layers of the run image while the buildpacks
+                // work.
                 let completing = async {
                     let completed = images.complete(&self.agent.store, &self.registry).await;
                     Ok::<_, Failure>(completed.err())
@@ -259,8 +260,8 @@ impl Build<'_> {
                 let ((), error) = tokio::try_join!(phases.run(), completing)?;
                 self.tell_incomplete(error).await
             }
-            // What cannot be published is not worth building. Whoever pulls the
-            // image finds all its layers in the registry.
+            // A build with `--publish` fails as soon as the upload fails. The
+            // registry then has all layers, so the store need not have them.
             Some(publication) => tokio::select! {
                 done = phases.run() => done,
                 error = publication.refused() => Err(error.into()),
@@ -300,7 +301,8 @@ impl Build<'_> {
         let written = staged.iter().find(|(staged, _)| staged == name);
         let digest = match written {
             Some((_, descriptor)) => descriptor.digest,
-            // The exporter writes no manifest that its name already has.
+            // The exporter writes no manifest if the name already has the same
+            // one.
             None => self.existing(name)?.ok_or_else(|| {
                 let message = "the exporter ended well, but exported no image";
                 Failure::new(FailureKind::Internal, message)
@@ -315,13 +317,13 @@ impl Build<'_> {
         Ok(digest)
     }
 
-    /// The image that a name has in the store.
+    /// The image in the store that has a name.
     fn existing(&self, name: &ImageRef) -> Result<Option<Digest>, Failure> {
         let stored = self.agent.store.find(&name.to_string())?;
         Ok(stored.map(|stored| stored.descriptor.digest))
     }
 
-    /// The upload of the image that is to be built, if it is asked for.
+    /// Starts the upload of the image, if the request asks for it.
     fn publication(&self, images: &Images) -> Option<Publication> {
         self.resolved.request.publish.then(|| {
             self.registry.publish(
@@ -349,7 +351,7 @@ impl Build<'_> {
     }
 }
 
-/// As the lifecycle has noted them in the image.
+/// The buildpacks in an image, from the metadata of the lifecycle.
 fn buildpacks(image: &Image) -> Vec<String> {
     let runtime = image.config.runtime();
     let metadata = runtime.label("io.buildpacks.build.metadata");

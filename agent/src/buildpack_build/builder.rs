@@ -1,4 +1,4 @@
-//! Reads what a builder image says about itself: CNB platform specification,
+//! Parses the labels of a builder image: CNB platform specification,
 //! "Builders", and the labels that `pack builder create` writes.
 
 mod api;
@@ -14,26 +14,26 @@ use crate::store::{Image, RuntimeConfig};
 const METADATA: &str = "io.buildpacks.builder.metadata";
 const EXTENSIONS: &str = "io.buildpacks.buildpack.order-extensions";
 
-/// A builder that locald can work with.
+/// A builder that locald supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Builder {
-    /// The user of all phases.
+    /// User id of all phases.
     pub uid: u32,
-    /// The group of all phases.
+    /// Group id of all phases.
     pub gid: u32,
-    /// The Platform API that both sides know.
+    /// The highest Platform API that locald and the lifecycle support.
     pub api: PlatformApi,
     /// Version of the lifecycle, for messages.
     pub lifecycle: String,
-    /// Run images, the preferred first; each with its mirrors.
+    /// Run images, the preferred one first, each with its mirrors.
     pub run_images: Vec<RunImage>,
     /// Buildpacks in the image.
     pub buildpacks: Vec<BuildpackInfo>,
-    /// The image's own environment.
+    /// The environment variables of the image.
     pub env: Vec<(String, String)>,
 }
 
-/// A run image and where else it can be had.
+/// A run image and its mirrors.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RunImage {
     /// Its reference.
@@ -62,7 +62,7 @@ pub enum BuilderError {
         /// Familiar name.
         image: String,
     },
-    /// A label is not what the specification says.
+    /// A label violates the specification.
     #[error("builder {image} is not usable: {reason}")]
     Unusable {
         /// Familiar name.
@@ -70,14 +70,14 @@ pub enum BuilderError {
         /// The reason, as a clause.
         reason: String,
     },
-    /// No common Platform API.
+    /// locald and the builder's lifecycle have no Platform API in common.
     #[error("builder {image} speaks Platform API {theirs}, locald {ours}")]
     PlatformApi {
         /// Familiar name.
         image: String,
-        /// What the builder's lifecycle supports.
+        /// The Platform APIs of the builder's lifecycle.
         theirs: String,
-        /// What locald supports.
+        /// The Platform APIs of locald.
         ours: String,
     },
 }
@@ -110,7 +110,7 @@ struct Lifecycle {
     apis: Option<Apis>,
 }
 
-/// Before the lifecycle supported more than one version.
+/// The form of the label before lifecycles supported several versions.
 #[derive(Deserialize)]
 struct OldApis {
     #[serde(default)]
@@ -131,7 +131,7 @@ struct ApiSet {
 }
 
 impl Builder {
-    /// Reads a builder's configuration.
+    /// Parses the labels and the user of a builder image.
     pub fn parse(name: &ImageRef, image: &Image) -> Result<Self, BuilderError> {
         Self::from_runtime(&name.familiar(), &image.config.runtime())
     }
@@ -172,8 +172,8 @@ impl Builder {
         })
     }
 
-    /// References of the run image to build on, the preferred first: one in the
-    /// registry that the image goes to, the builder's first, its mirrors.
+    /// References of the run image, the preferred one first: one in the
+    /// target's registry, the builder's own, its mirrors.
     pub fn run_image(&self, target_registry: &str) -> Vec<&str> {
         let all = self.run_images.first().map(RunImage::names);
         let near = |name: &&str| {
@@ -187,7 +187,7 @@ impl Builder {
         all
     }
 
-    /// All references of the run image that has this one.
+    /// All references of the run image that has the reference `name`.
     pub fn names_beside(&self, name: &ImageRef) -> Vec<ImageRef> {
         let parsed = |image: &RunImage| -> Vec<ImageRef> {
             let names = image.names().into_iter();
@@ -201,7 +201,7 @@ impl Builder {
 }
 
 impl RunImage {
-    /// Its reference and its mirrors.
+    /// The reference and its mirrors.
     fn names(&self) -> Vec<&str> {
         let mirrors = self.mirrors.iter().flatten();
         let all = std::iter::once(&self.image).chain(mirrors);
@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    /// The shape of `heroku/builder:24`, shortened.
+    /// The labels of `heroku/builder:24`, abridged.
     const HEROKU: &str = r#"{"description":"Ubuntu 24.04","buildpacks":[{"id":"heroku/rust","version":"1.0.0","homepage":"x"}],
         "stack":{"runImage":{"image":"heroku/heroku:24","mirrors":null}},
         "images":[{"image":"heroku/heroku:24","mirrors":["localhost:5000/heroku:24"]}],

@@ -1,8 +1,9 @@
-//! Reads which buildpacks an image contains: CNB distribution specification,
-//! "Buildpackages".
+//! Parses the labels of an image that contains buildpacks: CNB distribution
+//! specification, "Buildpackages".
 //!
-//! All layers of such an image hold files below `/cnb/buildpacks` only. Stacked
-//! over a builder's layers, they make a builder with these buildpacks.
+//! The layers of such an image contain only files below `/cnb/buildpacks`.
+//! Stacked over the layers of a builder, they form a builder with these
+//! buildpacks.
 
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ use crate::store::Image;
 
 const METADATA: &str = "io.buildpacks.buildpackage.metadata";
 
-/// An image that holds a buildpack, with all that it is composed of.
+/// An image that contains a buildpack and all the buildpacks of its order.
 #[derive(Debug, Clone)]
 pub struct Buildpackage {
-    /// The reference that it was found by.
+    /// The reference of the image.
     pub name: ImageRef,
-    /// Its documents.
+    /// The manifest and the configuration.
     pub image: Arc<Image>,
-    /// The buildpack that the image is made for.
+    /// The main buildpack of the image.
     pub buildpack: BuildpackInfo,
 }
 
@@ -35,7 +36,7 @@ pub enum BuildpackageError {
         /// Familiar name.
         image: String,
     },
-    /// A label is not what the specification says.
+    /// A label violates the specification.
     #[error("the label {METADATA} of {image} is malformed")]
     Malformed {
         /// Familiar name.
@@ -46,7 +47,7 @@ pub enum BuildpackageError {
 }
 
 impl Buildpackage {
-    /// Reads what the image says about itself.
+    /// Parses the labels of an image.
     pub fn parse(name: &ImageRef, image: &Arc<Image>) -> Result<Self, BuildpackageError> {
         let runtime = image.config.runtime();
         Ok(Self {

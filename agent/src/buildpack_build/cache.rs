@@ -1,10 +1,10 @@
-//! Keeps the directory in which buildpacks keep files from one build to the
-//! next: docs/build-cache.md.
+//! Keeps the build cache: the directory in which buildpacks keep files from one
+//! build to the next. See docs/build-cache.md.
 //!
-//! Shells use the directory too, for any length of time, so a build that clears
-//! the cache does not wait for them. It moves the old directory aside, where
-//! the shells that use it still have it. locald removes it when no shell runs
-//! any more.
+//! Shells use the directory, too, for any length of time. So a build that
+//! clears the cache does not wait for them. It moves the old directory aside,
+//! and running shells continue to use it there. locald removes it when no shell
+//! runs any more.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,37 +13,38 @@ use crate::store::{Lock, Store, StoreError};
 
 const NAME: &str = "build-cache";
 const ASIDE: &str = "build-cache-aside";
-/// Held together by the shells of the project.
+/// The lock that all shells of the project share.
 const LOCK: &str = "build-cache.lock";
 
-/// A project's cache.
+/// The build cache of a project.
 #[derive(Debug)]
 pub(crate) struct BuildCache<'a> {
     project: &'a Path,
 }
 
 impl<'a> BuildCache<'a> {
-    /// Of a project's directory.
+    /// The build cache in a project's directory.
     pub(crate) fn of(project: &'a Path) -> Self {
         Self { project }
     }
 
-    /// Where it is.
+    /// The path of the current directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.project.join(NAME)
     }
 
-    /// Makes it when it is missing.
+    /// Makes the directory if it is missing.
     pub(super) fn make(&self) -> std::io::Result<()> {
         fs_err::create_dir_all(self.path())
     }
 
-    /// Keeps what a shell sees from being removed.
+    /// Prevents the removal of the directory while the lock is held.
     pub(crate) async fn in_use(&self) -> Result<Lock, StoreError> {
         Lock::shared_in_background(self.project.join(LOCK)).await
     }
 
-    /// Lets the next build begin with an empty one.
+    /// Moves the directory aside, so that the next build starts with an empty
+    /// one.
     pub(super) fn clear(&self) -> Result<(), StoreError> {
         let path = self.path();
         let aside = self.project.join(ASIDE);
@@ -52,14 +53,14 @@ impl<'a> BuildCache<'a> {
                 return Ok(());
             }
             fs_err::create_dir_all(&aside)?;
-            // An empty directory gives way to one that is renamed.
+            // A rename replaces an empty directory.
             let name = tempfile::tempdir_in(&aside)?.keep();
             fs_err::rename(&path, name)
         };
         put_aside().map_err(|source| StoreError::io("put aside", &path, source))
     }
 
-    /// Removes what is aside, unless a shell may use it.
+    /// Removes the old directories, unless a shell may use one.
     pub(crate) fn sweep(&self, store: &Store) -> Result<(), StoreError> {
         let aside = self.project.join(ASIDE);
         if !aside.exists() {
@@ -71,14 +72,15 @@ impl<'a> BuildCache<'a> {
         let removed = store.temporary()?;
         fs_err::rename(&aside, removed.path().join(NAME))
             .map_err(|source| StoreError::io("remove", &aside, source))?;
-        // No shell waits for the removal itself.
+        // Release the lock first, so that no shell waits for the removal.
         drop(alone);
         drop(removed);
         Ok(())
     }
 
-    /// Gives it to a user unless it is theirs: what is in it was then made by
-    /// them, and may be much.
+    /// Changes the owner of the whole directory, unless its root already has
+    /// this owner. Then its files belong to the user, too, and a walk would be
+    /// slow.
     pub(super) fn own(
         &self,
         owner: (u32, u32),
@@ -92,7 +94,8 @@ impl<'a> BuildCache<'a> {
         for entry in fs_err::read_dir(&path)? {
             own_tree(&entry?.path(), owner)?;
         }
-        // Last, so that an interrupted change is made again.
+        // The root comes last, so that the next build repeats an interrupted
+        // change.
         std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
     }
 }

@@ -27,25 +27,25 @@ use crate::kernel::walk::{Step, Walk, is_directory};
 use crate::store::{Store, remove_tree};
 use crate::sync::source::Source;
 
-/// Paths of a project's directory.
+/// Paths in a project's directory.
 #[derive(Debug, Clone)]
 pub struct ProjectLayout {
     root: PathBuf,
 }
 
 impl ProjectLayout {
-    /// Of a project's directory.
+    /// The paths in the project's directory `root`.
     pub fn new(root: &Path) -> Self {
         let root = root.to_owned();
         Self { root }
     }
 
-    /// The directory itself.
+    /// The project's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The layers directory of the last build.
+    /// The layers directory of the last successful build.
     pub fn layers(&self) -> PathBuf {
         self.root.join("layers")
     }
@@ -54,7 +54,7 @@ impl ProjectLayout {
         self.root.join("cache")
     }
 
-    /// What buildpacks keep themselves.
+    /// The build cache.
     pub(crate) fn build_cache(&self) -> BuildCache<'_> {
         BuildCache::of(&self.root)
     }
@@ -63,7 +63,7 @@ impl ProjectLayout {
         self.root.join("build")
     }
 
-    /// A failure to work in this directory.
+    /// The failure for an I/O error in this directory.
     pub fn failure(&self, action: &str, error: &io::Error) -> Failure {
         let kind = if protocol::is_full(error) {
             FailureKind::DiskFull
@@ -76,13 +76,13 @@ impl ProjectLayout {
     }
 }
 
-/// The directories of a build in progress; gone when dropped.
+/// The directories of a build in progress. Dropping it removes them.
 pub struct BuildDir {
     layout: ProjectLayout,
     root: PathBuf,
-    /// The application's source.
+    /// The directory with the application's source.
     pub(super) source: PathBuf,
-    /// Buildpacks that the builder does not have.
+    /// Buildpacks that the builder lacks.
     pub(super) buildpacks: Vec<BuildpackTree>,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Prepare<'a> {
 }
 
 impl Prepare<'_> {
-    /// Makes the directories, and writes what the lifecycle reads.
+    /// Makes the directories, and writes the input files of the lifecycle.
     pub(super) fn run(self, order: Order) -> Result<BuildDir, Failure> {
         let root = self.layout.build();
         remove_tree(&root)?;
@@ -116,8 +116,9 @@ impl Prepare<'_> {
         Ok(directory)
     }
 
-    /// It goes with the directory of the build: a cache of which a part has gone
-    /// would be taken for whole.
+    /// Clears the cache. The rename into the build's directory removes it in
+    /// one step, because the lifecycle would use a partly removed cache as if
+    /// it were complete.
     fn clear_cache(&self, root: &Path) -> io::Result<()> {
         let cleared = root.join("cleared");
         fs_err::create_dir_all(root)?;
@@ -140,8 +141,8 @@ impl Prepare<'_> {
         ] {
             fs_err::create_dir_all(root.join(name))?;
         }
-        // The application's own directory has this mode in the image, whatever
-        // its folder has, as with pack.
+        // In the image, the application's directory has this mode whatever the
+        // mode of its source folder, as with pack.
         let mode = match self.resolved.request.origin {
             SourceOrigin::Folder => 0o777,
             SourceOrigin::Archive => 0o755,
@@ -163,7 +164,8 @@ impl Prepare<'_> {
             fs_err::write(layers.join("order.toml"), order)?;
         }
         if Privilege::of_this_process()? == Privilege::Root {
-            // Elsewhere the builder's user is who owns everything.
+            // Without root, all files already belong to the builder's user in
+            // its namespace.
             let owner = (self.images.builder.uid, self.images.builder.gid);
             own_tree(root, owner)?;
             own_tree(&directory.source, owner)?;
@@ -175,22 +177,23 @@ impl Prepare<'_> {
 }
 
 impl BuildDir {
-    /// A file or directory of the build.
+    /// The path of a file or directory of the build.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// The project's cache.
+    /// The cache of the lifecycle.
     pub(super) fn cache(&self) -> PathBuf {
         self.layout.cache()
     }
 
-    /// What buildpacks keep themselves.
+    /// The build cache.
     pub(super) fn build_cache(&self) -> PathBuf {
         self.layout.build_cache().path()
     }
 
-    /// Empty directories for a phase's changes to the root file system.
+    /// Makes two empty directories for a phase's changes to the root file
+    /// system.
     pub(super) fn scratch(&self, phase: Phase) -> io::Result<(PathBuf, PathBuf)> {
         let scratch = self.root.join(format!("root-{phase:?}"));
         let (upper, work) = (scratch.join("upper"), scratch.join("work"));
@@ -199,7 +202,7 @@ impl BuildDir {
         Ok((upper, work))
     }
 
-    /// Keeps the layers directory for shells.
+    /// Moves the layers directory to where shells find it.
     pub(super) fn keep(&self) -> io::Result<()> {
         let layers = self.layout.layers();
         remove_tree(&layers).map_err(io::Error::other)?;
@@ -215,7 +218,7 @@ impl Drop for BuildDir {
     }
 }
 
-/// Writes what the lifecycle hands to buildpacks, a file for each.
+/// Writes the user's build variables, one file for each.
 fn write_variables(directory: &Path, variables: &[BuildVariable]) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::open(directory, flags, Mode::empty())?;
@@ -228,7 +231,7 @@ fn write_variables(directory: &Path, variables: &[BuildVariable]) -> io::Result<
     Ok(())
 }
 
-/// Gives a tree to a user; links themselves, not what they point to.
+/// Changes the owner of a tree. Does not follow links.
 fn own_tree(path: &Path, owner: (u32, u32)) -> io::Result<()> {
     let wrong = |stat: &Stat| (stat.st_uid, stat.st_gid) != owner;
     let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));

@@ -1,25 +1,25 @@
-//! Holds the buildpacks that locald itself contains, so that a builder does not
-//! need them.
+//! Holds the buildpacks in locald's own program, so that a builder need not
+//! have them.
 
 use std::path::{Path, PathBuf};
 
 use crate::buildpack_build::builder::BuildpackInfo;
 use crate::store::{Store, StoreError};
 
-/// A buildpack in this program.
+/// A buildpack in locald's own program.
 #[derive(Debug)]
 pub struct Embedded {
-    /// Its `buildpack.toml`.
+    /// The content of its `buildpack.toml`.
     descriptor: &'static str,
-    /// A static program, which is called `build` or `detect`.
+    /// A static program, installed as `build` and as `detect`.
     program: &'static [u8],
     digest: &'static str,
     id: &'static str,
-    /// A source with any of these at its root is one for the buildpack.
+    /// The buildpack is for sources with any of these files at the root.
     files: &'static [&'static str],
 }
 
-/// Cargo projects.
+/// The buildpack for Cargo projects.
 pub static RUST: Embedded = Embedded {
     descriptor: include_str!("../../../buildpacks/rust/buildpack.toml"),
     program: include_bytes!(env!("LOCALD_RUST_BUILDPACK_PATH")),
@@ -29,7 +29,7 @@ pub static RUST: Embedded = Embedded {
 };
 
 impl Embedded {
-    /// Whether it may want to build a source.
+    /// Whether the buildpack may be able to build a source.
     pub fn is_for(&self, source: &Path) -> bool {
         let is_file = |name: &&str| {
             let metadata = fs_err::symlink_metadata(source.join(name));
@@ -38,13 +38,13 @@ impl Embedded {
         self.files.iter().any(is_file)
     }
 
-    /// Whether `ID` or `ID@VERSION` is its name.
+    /// Whether `name`, as `ID` or `ID@VERSION`, names this buildpack.
     pub fn is_called(&self, name: &str) -> bool {
         let (id, version) = name.split_once('@').unwrap_or((name, ""));
         id == self.id && (version.is_empty() || version == env!("CARGO_PKG_VERSION"))
     }
 
-    /// Its name.
+    /// The id and version of the buildpack.
     pub fn info(&self) -> BuildpackInfo {
         BuildpackInfo {
             id: self.id.to_owned(),
@@ -52,12 +52,12 @@ impl Embedded {
         }
     }
 
-    /// Over all that it is, in hexadecimal digits.
+    /// A digest over all its files, in hexadecimal digits.
     pub fn digest(&self) -> &'static str {
         self.digest
     }
 
-    /// Where the store has its directory, which is made when it is missing.
+    /// The directory of the buildpack in the store. Makes it if it is missing.
     pub fn place(&self, store: &Store) -> Result<PathBuf, StoreError> {
         let parent = store.root().join("embedded");
         let path = parent.join(self.digest);
@@ -69,7 +69,7 @@ impl Embedded {
         self.write(&made)
             .and_then(|()| fs_err::create_dir_all(&parent))
             .and_then(|()| match fs_err::rename(&made, &path) {
-                // Another request was faster.
+                // Another request has made it meanwhile.
                 Err(_) if path.is_dir() => Ok(()),
                 renamed => renamed,
             })
@@ -84,7 +84,8 @@ impl Embedded {
         fs_err::write(directory.join("buildpack.toml"), self.descriptor)?;
         fs_err::write(bin.join("build"), self.program)?;
         symlink("build", bin.join("detect"))?;
-        // Whatever the umask is: the builder's user reads it.
+        // Sets the modes explicitly, because the umask changes them. The
+        // builder's user reads the files.
         let modes = [
             (directory, 0o755),
             (&bin, 0o755),

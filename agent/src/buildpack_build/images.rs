@@ -18,24 +18,25 @@ use crate::images::reference::ImageRef;
 use crate::registry::{Registry, RegistryError, Resolved, Want};
 use crate::store::{Image, Store, StoreError};
 
-/// Names of a run image that the lifecycle's registry answers for; those of the
-/// registries that follow lead nowhere.
+/// The most references of run images for which the lifecycle's registry
+/// answers. Further ones resolve to nothing.
 const RUN_NAMES: usize = 32;
 
-/// The documents of all images of a build. Layers are fetched when something
-/// needs them.
+/// The manifests and configurations of all images of a build. locald fetches
+/// layers only when it needs them.
 pub(super) struct Images {
     pub(super) builder: Builder,
     pub(super) builder_image: Resolved,
     pub(super) buildpackages: Vec<Buildpackage>,
     pub(super) run_name: ImageRef,
-    /// As the builder or the user writes it: the lifecycle compares texts.
+    /// The reference as the builder or the user wrote it, because the lifecycle
+    /// compares references as text.
     pub(super) run_name_as_written: String,
     pub(super) run_image: Resolved,
 }
 
 impl Images {
-    /// Finds the images that a request, and the builder in it, name.
+    /// Finds the images that the request and its builder name.
     pub(super) async fn find(
         resolved: &ResolvedRequest,
         store: &Store,
@@ -67,8 +68,8 @@ impl Images {
         })
     }
 
-    /// Names of registries' images that the lifecycle may ask for, beside those
-    /// of the build itself.
+    /// References of run images that the lifecycle may request, in addition to
+    /// the images of the build.
     pub(super) fn run_names(&self) -> Vec<ImageRef> {
         let mut names = self.builder.names_beside(&self.run_name);
         names.truncate(RUN_NAMES);
@@ -76,7 +77,7 @@ impl Images {
         names
     }
 
-    /// Fetches everything that the phases' root file system is made of.
+    /// Fetches the layers of the phases' root file system.
     pub(super) async fn fetch_layers(
         &self,
         resolved: &ResolvedRequest,
@@ -92,9 +93,10 @@ impl Images {
         Ok(())
     }
 
-    /// Fetches the layers of the run image that are not here, with which the new
-    /// image is complete. Without them it still works while its registry can
-    /// be reached. Returns the error, if there is one.
+    /// Fetches the layers of the run image that the store lacks, so that the
+    /// new image is complete. Without them the image works only while the
+    /// registry of its run image is reachable. Returns the error, if there is
+    /// one.
     pub(super) async fn complete(
         &self,
         store: &Store,
@@ -106,17 +108,17 @@ impl Images {
         Ok(())
     }
 
-    /// The directories of the phases' root file system, the uppermost first:
-    /// the builder's below those of the buildpacks. What they need beside layers
-    /// is made in `scratch`.
+    /// The lower directories of the phases' root file system, the uppermost
+    /// first. The layers of the buildpacks are above those of the builder.
+    /// Makes additional directories in `scratch`.
     pub(super) fn lowers(&self, store: &Store, scratch: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let packages = self.buildpackages.iter().map(|package| &package.image);
         let images = iter::once(&self.builder_image.image).chain(packages);
         store.stack(images.flat_map(|image| image.config.diff_ids()), scratch)
     }
 
-    /// What the phases may see: the run image and the image of the last build;
-    /// and what they may write: the names of this one.
+    /// The access of the phases. They may read the run image and the image of
+    /// the last build, and may write the references of this build.
     pub(super) fn scope(
         &self,
         resolved: &ResolvedRequest,
@@ -129,7 +131,8 @@ impl Images {
             scope.write(name);
             if let Some(stored) = store.find(&name.to_string())?
                 && let Ok(image) = store.image(&stored.descriptor.digest)
-                // What an exporter reuses of an image, it does not write again.
+                // The exporter does not write a layer that it reuses, so all
+                // must be here.
                 && metadata::is_complete(store, &image)
             {
                 scope.read(name, &stored.descriptor, &image);
@@ -138,7 +141,7 @@ impl Images {
         Ok(scope)
     }
 
-    /// How a phase gets a layer of the run image that the store lacks.
+    /// A callback that fetches a layer of the run image for a phase.
     pub(super) fn fetch(&self, store: &Store, registry: &Registry) -> Fetch {
         let (registry, store) = (registry.clone(), store.clone());
         let (name, image) = (self.run_name.clone(), Arc::clone(&self.run_image.image));
@@ -155,13 +158,13 @@ impl Images {
         })
     }
 
-    /// Manifest digests of the buildpacks that are images.
+    /// Manifest digests of the images that contain buildpacks.
     pub(super) fn buildpackage_digests(&self) -> Vec<Digest> {
         let packages = self.buildpackages.iter();
         packages.map(|package| package.image.digest).collect()
     }
 
-    /// The builder's documents.
+    /// The manifest and the configuration of the builder.
     pub(super) fn builder_documents(&self) -> &Image {
         &self.builder_image.image
     }

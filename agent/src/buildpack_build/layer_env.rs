@@ -18,7 +18,7 @@ use crate::process::environment::Environment;
 
 /// Where containers see the layers directory.
 const LAYERS: &str = "/layers";
-/// The most bytes of one file that are read.
+/// The most bytes that are read of one file.
 const FILE_CAP: u64 = 1024 * 1024;
 /// Directories of a build layer and the search paths that they extend.
 const SEARCH_PATHS: [(&str, &str); 5] = [
@@ -28,7 +28,7 @@ const SEARCH_PATHS: [(&str, &str); 5] = [
     ("include", "CPATH"),
     ("pkgconfig", "PKG_CONFIG_PATH"),
 ];
-/// Those that a launch layer extends, too.
+/// The search paths that a launch layer extends, too.
 const AT_LAUNCH: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
 /// The layers directory cannot be read.
@@ -37,16 +37,16 @@ pub enum LayerEnvError {
     /// A file or directory cannot be opened or read.
     #[error("cannot read {} in the layers of the last build", path.display())]
     Read {
-        /// Below the layers directory.
+        /// Path relative to the layers directory.
         path: PathBuf,
         /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A file does not hold what the specification says.
+    /// A file violates the specification.
     #[error("{} in the layers of the last build is not valid TOML", path.display())]
     Toml {
-        /// Below the layers directory.
+        /// Path relative to the layers directory.
         path: PathBuf,
         /// The cause.
         #[source]
@@ -73,8 +73,8 @@ pub(crate) fn apply(layers: &Path, environment: &mut Environment) -> Result<(), 
     Ok(())
 }
 
-/// The buildpacks of the detected group as `ID VERSION`, and whether each has
-/// a directory of layers. Nothing when that cannot be read.
+/// The buildpacks of the detected group as `ID VERSION`, each with whether it
+/// has a directory of layers. Empty if the group cannot be read.
 pub(super) fn buildpacks(layers: &Path) -> Vec<(String, bool)> {
     let read = || {
         let layers = LayersDir::open(layers)?;
@@ -107,7 +107,7 @@ struct GroupMember {
 }
 
 impl GroupMember {
-    /// The name of its directory of layers.
+    /// The name of the buildpack's directory of layers.
     fn directory(&self) -> String {
         self.id.replace('/', "_")
     }
@@ -136,7 +136,7 @@ impl LayersDir {
         }
     }
 
-    /// Directory names of the group's buildpacks.
+    /// The directory names of the group's buildpacks.
     fn group(&self) -> Result<Vec<String>, LayerEnvError> {
         let members = self.members()?;
         Ok(members.iter().map(GroupMember::directory).collect())
@@ -147,7 +147,8 @@ impl LayersDir {
         Ok(group.map_or(Vec::new(), |group: Group| group.group))
     }
 
-    /// Paths of a buildpack's layers for the build, by name, and what they are.
+    /// The layers of a buildpack that a build sees, sorted by name: the path
+    /// and the types of each.
     fn build_layers(&self, buildpack: &str) -> Result<Vec<(PathBuf, LayerTypes)>, LayerEnvError> {
         let mut layers = Vec::new();
         for name in self.names(Path::new(buildpack))? {
@@ -219,7 +220,7 @@ impl LayersDir {
         Ok(())
     }
 
-    /// Sorted names in a directory; none when it is missing.
+    /// The sorted names in a directory; empty if it is missing.
     fn names(&self, path: &Path) -> Result<Vec<String>, LayerEnvError> {
         let Some(directory) = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)? else {
             return Ok(Vec::new());
@@ -254,7 +255,7 @@ impl LayersDir {
             })
     }
 
-    /// The text of a regular file; absent when there is none at this path.
+    /// The text of a regular file; absent if there is none at this path.
     fn text(&self, path: &Path) -> Result<Option<String>, LayerEnvError> {
         let Some(file) = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)? else {
             return Ok(None);
@@ -274,8 +275,8 @@ impl LayersDir {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Opens a path below the layers directory; absent when nothing is there,
-    /// or when a symbolic link leads elsewhere.
+    /// Opens a path below the layers directory. Absent if there is no entry, or
+    /// if a symbolic link leads outside.
     fn open_at(&self, path: &Path, flags: OFlags) -> Result<Option<OwnedFd>, LayerEnvError> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = flags | OFlags::CLOEXEC;
@@ -366,7 +367,7 @@ mod tests {
         assert_eq!(environment.get("MODE").unwrap(), "first");
         assert_eq!(environment.get("KIND").unwrap(), "third");
         assert!(environment.get("ONLY_LAUNCH").is_none());
-        // The launcher has done the rest of this layer.
+        // The launcher has applied the rest of this layer.
         assert_eq!(environment.get("BOTH").unwrap(), "x");
         let libraries = environment.get("LIBRARY_PATH").unwrap();
         assert_eq!(libraries, "/layers/acme_one/both/lib");

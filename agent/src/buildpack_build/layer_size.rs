@@ -1,6 +1,6 @@
-//! Checks that the files which a build has left can become a layer. A sparse
-//! file takes no space on disk, but all of its size in a layer: that would take
-//! hours and fill the disk.
+//! Checks that the files of a build can become a layer. A sparse file occupies
+//! no space on disk, and its full size in a layer. Its export would take hours
+//! and fill the disk.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,8 @@ use crate::store::layer::SIZE_CAP;
 
 const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 
-/// Fails when a layer, or what the build has made of the application, is
-/// larger than an image's layer may be.
+/// Fails if a layer, or the application's directory, is larger than a layer of
+/// an image may be.
 pub(super) fn check(layers: &Path, workspace: &Path) -> Result<(), Failure> {
     let mut heavy = None;
     for layer in layers_in(layers) {
@@ -34,8 +34,8 @@ pub(super) fn check(layers: &Path, workspace: &Path) -> Result<(), Failure> {
     Err(failure)
 }
 
-/// The largest file of a tree that weighs too much. What cannot be read is for
-/// the exporter to complain about.
+/// Returns the largest file of a tree that is too large. Skips files that
+/// cannot be read; the exporter reports them.
 fn weigh(tree: &Path) -> Option<PathBuf> {
     let (mut all, mut largest) = (0_u64, (0, PathBuf::new()));
     let mut walk = Walk::of(tree).ok()?;
@@ -57,7 +57,7 @@ fn weigh(tree: &Path) -> Option<PathBuf> {
     (all > SIZE_CAP).then_some(largest.1)
 }
 
-/// A path as the buildpack knows it.
+/// The path of a file as the buildpack sees it.
 fn seen(path: &Path, root: &Path, place: &str) -> PathBuf {
     Path::new(place).join(path.strip_prefix(root).unwrap_or(path))
 }
@@ -78,7 +78,7 @@ mod tests {
             let file = fs_err::File::create(directory.path().join(path)).unwrap();
             file.file().set_len(gibibytes * GIBIBYTE).unwrap();
         };
-        // Links are not followed.
+        // The walk does not follow links.
         fs_err::os::unix::fs::symlink("/", layers.join("pack/one/link")).unwrap();
         sparse("l/pack/one/deep/a", 40);
         sparse("l/pack/two/b", 40);

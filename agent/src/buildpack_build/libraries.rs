@@ -1,8 +1,8 @@
-//! Checks that the run image has the shared libraries that the programs need,
-//! so that a missing one stops the build and not the start of the image.
+//! Checks that the run image has the shared libraries that the programs need.
+//! So a missing library fails the build, and not the start of the image.
 //!
-//! A buildpack of locald's own lists what its programs need in the metadata of
-//! its layer. If they need only the C library, the check fetches nothing.
+//! An embedded buildpack lists the needs of its programs in the metadata of its
+//! layer. If they need only the C library, the check fetches nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use crate::buildpack_build::embedded::RUST;
 use crate::request::abridged_list::some_of;
 use crate::store::layer::merged::Merged;
 
-/// The layer with the programs.
+/// The metadata of the layer that contains the programs.
 const LAYER: &str = "programs.toml";
-/// What every run image with a C library has: glibc's own, and the one of its
-/// compiler.
+/// Prefixes of the libraries that every run image with a C library has: those
+/// of glibc and of its compiler.
 const USUAL: [&str; 9] = [
     "libc.so.",
     "libm.so.",
@@ -29,7 +29,7 @@ const USUAL: [&str; 9] = [
     "libresolv.so.",
     "ld-linux",
 ];
-/// Where the dynamic linker looks by default.
+/// The default search directories of the dynamic linker.
 const DIRECTORIES: [&str; 6] = [
     "lib",
     "usr/lib",
@@ -39,7 +39,7 @@ const DIRECTORIES: [&str; 6] = [
     "usr/local/lib64",
 ];
 const CONFIGURATION: &str = "etc/ld.so.conf";
-/// Far more bytes than a file that is read has.
+/// The most bytes of a file that is read. Valid files are much smaller.
 const CAP: u64 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -47,27 +47,28 @@ struct Layer {
     metadata: Needed,
 }
 
-/// What programs need.
+/// The needs of the programs.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Needed {
-    /// Libraries.
+    /// File names of the libraries.
     needed: BTreeSet<String>,
-    /// Directories where the programs themselves look for them.
+    /// The programs' own search directories.
     #[serde(default)]
     searched: BTreeSet<String>,
 }
 
 impl Needed {
-    /// Whether there is nothing to look for.
+    /// Whether there is no library to look for.
     pub(super) fn is_empty(&self) -> bool {
         self.needed.is_empty()
     }
 }
 
-/// Libraries that a run image need not have, by the layers of the build.
+/// Reads the needed libraries that a run image need not have from the layers
+/// directory.
 pub(super) fn unusual(layers: &Path) -> Needed {
     let escaped = RUST.info().id.replace('/', "_");
-    // The lifecycle's own directory: buildpacks write what is in it.
+    // Buildpacks write this directory, so no link may lead out of it.
     let text = Merged(&[layers.to_owned()]).text(&format!("{escaped}/{LAYER}"), CAP);
     let layer = text.and_then(|text| toml::from_str::<Layer>(&text).ok());
     let mut needed = layer.map(|layer| layer.metadata).unwrap_or_default();
@@ -76,8 +77,8 @@ pub(super) fn unusual(layers: &Path) -> Needed {
     needed
 }
 
-/// Fails when a run image, whose directories are the uppermost first, lacks a
-/// library.
+/// Fails if a run image lacks a library. `layers` are its directories, the
+/// uppermost first.
 pub(super) fn check(needed: &Needed, image: &str, layers: &[PathBuf]) -> Result<(), Failure> {
     let merged = Merged(layers);
     let own = needed.searched.iter().map(|it| relative(it));
@@ -112,7 +113,7 @@ fn directories(image: Merged<'_>) -> Vec<String> {
     usual.chain(configured(image)).collect()
 }
 
-/// What `ld.so.conf` and the files of `ld.so.conf.d` name.
+/// The directories in `ld.so.conf` and in the files of `ld.so.conf.d`.
 fn configured(image: Merged<'_>) -> Vec<String> {
     let names = image.names(&format!("{CONFIGURATION}.d"));
     let names = names.iter().filter_map(|name| name.to_str());
@@ -125,7 +126,7 @@ fn configured(image: Merged<'_>) -> Vec<String> {
     lines.filter_map(path).collect()
 }
 
-/// An absolute path, below the image's root.
+/// Makes an absolute path relative to the image's root.
 fn relative(path: &str) -> String {
     path.trim().trim_matches('/').to_owned()
 }
@@ -168,10 +169,10 @@ mod tests {
         file(base.join("etc/ld.so.conf.d/x.conf"), "# x\n/opt/x\n");
         file(base.join("etc/ld.so.conf"), "include x\n/opt/c/\n");
         file(base.join("opt/c/libc1.so"), "");
-        // A program looks there itself.
+        // A search directory of the program itself.
         file(base.join("opt/own/libo.so"), "");
         std::os::unix::fs::symlink("usr/lib", base.join("lib")).unwrap();
-        // A link of one layer leads into another.
+        // A link of one layer leads into another layer.
         fs_err::create_dir_all(top.join("usr/lib")).unwrap();
         std::os::unix::fs::symlink("/opt/y/liby.so.1.2", top.join("usr/lib/liby.so.1")).unwrap();
         std::os::unix::fs::symlink("/opt/gone", top.join("usr/lib/libgone.so.1")).unwrap();

@@ -16,7 +16,7 @@ pub(crate) use layers::layers_in;
 
 use crate::buildpack_build::builder::PlatformApi;
 
-/// The launcher, in builders and in images that they have built.
+/// The launcher, in builders and in the images that they build.
 pub const LAUNCHER: &str = "/cnb/lifecycle/launcher";
 /// The layers directory, in the container.
 pub const LAYERS: &str = "/layers";
@@ -26,32 +26,32 @@ pub const WORKSPACE: &str = "/workspace";
 pub const CACHE: &str = "/cache";
 /// The platform directory, in the container.
 pub const PLATFORM: &str = "/platform";
-/// What buildpacks keep from one build to the next as it is, in the container:
-/// locald's own addition to the platform directory.
+/// The build cache, in the container. It is locald's own extension of the
+/// platform directory.
 pub const BUILD_CACHE: &str = "/platform/cache";
 
-/// What the phases of one build have in common.
+/// The options that all phases of a build share.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The API in use.
     pub api: PlatformApi,
-    /// The image's name, canonical.
+    /// Canonical reference of the image.
     pub image: String,
-    /// Its further names, canonical.
+    /// Further canonical references.
     pub tags: Vec<String>,
-    /// The run image, as it stands in `run.toml`.
+    /// The run image, as written in `run.toml`.
     pub run_image: String,
-    /// Do not restore what earlier builds cached.
+    /// Whether to ignore the cache of earlier builds.
     pub clear_cache: bool,
     /// The default process type.
     pub process_type: Option<String>,
     /// Seconds since the epoch for the image's creation time.
     pub creation_time: Option<u64>,
-    /// How much the lifecycle says.
+    /// How much the lifecycle prints.
     pub verbosity: Verbosity,
-    /// The builder's user.
+    /// User id of the builder.
     pub uid: u32,
-    /// The builder's group.
+    /// Group id of the builder.
     pub gid: u32,
 }
 
@@ -117,8 +117,8 @@ pub fn arguments(phase: Phase, options: &Options) -> Vec<String> {
     arguments
 }
 
-/// The builder's run images are written into the layers directory: what the
-/// builder image itself holds may be older than its labels.
+/// The flag for the file with the run images, which locald writes into the
+/// layers directory. The builder's own file may be older than its labels.
 fn run_images_flag(api: PlatformApi) -> (&'static str, String) {
     if api < PlatformApi::V0_12 {
         ("-stack", format!("{LAYERS}/stack.toml"))

@@ -2,10 +2,10 @@
 //! specification 1.1, as far as the lifecycle uses it.
 //!
 //! The registry listens only in the network namespace of a build's phases, and
-//! knows only the images of that build. The phases can read the run image and
-//! the previous image, and can write the build's own names. What they write
-//! stays apart until [`LifecycleRegistry::take_staged`], so a phase that fails
-//! leaves no image behind.
+//! serves only the images of that build. The phases can read the run image and
+//! the previous image, and can write the build's own references. Their
+//! manifests stay staged until [`LifecycleRegistry::take_staged`], so a failed
+//! phase leaves no image behind.
 
 mod blobs;
 mod manifests;
@@ -38,35 +38,36 @@ use scope::State;
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 22;
-/// After a connection could not be accepted, until the next attempt.
+/// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Brings a blob of the run image into the store.
+/// A callback that fetches a blob of the run image into the store.
 pub type Fetch = Arc<dyn Fn(Digest) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// Gets each blob that the lifecycle has written, with its size in bytes.
+/// A callback for each blob that the lifecycle has written. Gets its digest and
+/// its size in bytes.
 pub type BlobForwarder = Box<dyn Fn(Digest, u64) + Send + Sync>;
 
-/// What the registry serves.
+/// The content of the registry.
 pub struct RegistryContent {
-    /// Holds the blobs that are read, and gets those that are written.
+    /// The store for reads and writes of blobs.
     pub store: Store,
     /// The images that the lifecycle may read and write.
     pub scope: Scope,
-    /// For blobs that the store lacks.
+    /// Fetches blobs that the store lacks.
     pub fetch: Fetch,
-    /// Pushes blobs on, in a build with `--publish`.
+    /// Pushes blobs to the target's registry, in a build with `--publish`.
     pub blob_forwarder: Option<BlobForwarder>,
 }
 
-/// A running registry; it ends when it is dropped.
+/// A running registry. Dropping it stops it.
 pub struct LifecycleRegistry {
     state: Arc<State>,
     _tasks: JoinSet<()>,
 }
 
 impl LifecycleRegistry {
-    /// Answers on listeners that are bound already.
+    /// Starts to serve on listeners that are already bound.
     pub fn start(
         listeners: Vec<TcpListener>,
         identity: &Identity,
@@ -86,8 +87,8 @@ impl LifecycleRegistry {
                             let (state, acceptor) = (Arc::clone(&state), acceptor.clone());
                             connections.spawn(serve(stream, acceptor, state));
                         }
-                        // Without a descriptor left this fails at once, again
-                        // and again.
+                        // Without a free descriptor, accept fails again at
+                        // once.
                         Err(error) => {
                             tracing::debug!(%error, "the lifecycle's registry cannot accept");
                             tokio::time::sleep(PAUSE).await;
@@ -103,17 +104,17 @@ impl LifecycleRegistry {
         })
     }
 
-    /// The images that were pushed, each with its manifest.
+    /// Removes and returns the pushed images, each with its manifest.
     pub fn take_staged(&self) -> Vec<(ImageRef, Descriptor)> {
         self.state.take_staged()
     }
 }
 
-/// Serves one connection, with TLS or without: clients speak plain HTTP to
-/// names that mean this machine.
+/// Serves one connection, with or without TLS. Clients use plain HTTP for hosts
+/// on this machine.
 async fn serve(stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, state: Arc<State>) {
-    // Head and body of an answer are written one after the other: without
-    // this the body waits for the client's delayed acknowledgement, 40 ms.
+    // Head and body of a response are separate writes. With Nagle's algorithm
+    // the body would wait 40 ms for the client's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection of the lifecycle's registry");
     }

@@ -1,5 +1,5 @@
 //! Decides which buildpacks the detect phase tries: those of the request, or
-//! else the builder's order followed by locald's own buildpack.
+//! else the builder's order followed by the embedded buildpack.
 
 use std::path::{Path, PathBuf};
 
@@ -17,17 +17,17 @@ use crate::store::Store;
 use crate::store::layer::merged::Merged;
 use crate::sync::source::Source;
 
-/// Far more bytes than an order has.
+/// The most bytes of an order file. Valid files are much smaller.
 const CAP: u64 = 4 * 1024 * 1024;
 
 /// The most bytes of a directory's name.
 const LONGEST: usize = 255;
 
-/// Where the lifecycle looks for buildpacks.
+/// The directory in which the lifecycle looks for buildpacks.
 const BUILDPACKS: &str = "/cnb/buildpacks";
 
-/// A buildpack that is not in the builder, and where the lifecycle looks for
-/// it.
+/// A buildpack that is not in the builder, and the path at which the lifecycle
+/// looks for it.
 pub(super) struct BuildpackTree {
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
@@ -36,23 +36,23 @@ pub(super) struct BuildpackTree {
 /// The buildpacks of a build.
 #[derive(Default)]
 pub(super) struct Order {
-    /// `order.toml`, where it is not the builder's own.
+    /// The content of `order.toml`; absent if the builder's own file applies.
     pub(super) toml: Option<String>,
-    /// What is mounted for it.
+    /// The buildpacks to mount for this order.
     pub(super) trees: Vec<BuildpackTree>,
 }
 
-/// What decides on the order.
+/// The inputs of the decision.
 pub(super) struct Choice<'a> {
     pub(super) store: &'a Store,
     pub(super) resolved: &'a ResolvedRequest,
     pub(super) images: &'a Images,
-    /// The phases' root file system.
+    /// The lower directories of the phases' root file system.
     pub(super) lowers: &'a [PathBuf],
     pub(super) sources: &'a [Source],
 }
 
-/// The buildpack of locald's own that a build may use.
+/// The embedded buildpack that a build may use.
 pub(super) fn embedded(
     resolved: &ResolvedRequest,
     sources: &[Source],
@@ -75,7 +75,7 @@ impl Choice<'_> {
             trees: Vec::new(),
         };
         let request = &self.resolved.request;
-        // Images are found in this order.
+        // The order of these calls is the order of the images.
         let first = members.find(&request.pre_buildpacks)?;
         let group = members.find(&request.buildpacks)?;
         let last = members.find(&request.post_buildpacks)?;
@@ -94,14 +94,15 @@ impl Choice<'_> {
         Ok(Order { toml, trees })
     }
 
-    /// Whether locald's own buildpack is also tried when nobody names it.
+    /// Whether the detect phase tries the embedded buildpack although the
+    /// request does not name it.
     fn is_embedded_last(&self) -> bool {
         let source = self.sources.first();
         source.is_some_and(|source| RUST.is_for(&source.path))
     }
 
-    /// The builder's order with one more group, and with buildpacks around each;
-    /// absent when nothing changes it.
+    /// The builder's order with one more group, and with further buildpacks
+    /// around each group; absent if the request changes nothing.
     fn changed_order(
         &self,
         last_group: Option<&Embedded>,
@@ -123,7 +124,7 @@ impl Choice<'_> {
         Ok(Some(text))
     }
 
-    /// `/cnb/order.toml` of the builder.
+    /// The content of `/cnb/order.toml` in the builder.
     fn own_order(&self) -> String {
         let text = Merged(self.lowers).text("cnb/order.toml", CAP);
         text.unwrap_or_default()
@@ -159,9 +160,9 @@ impl Choice<'_> {
 struct Members<'a> {
     choice: &'a Choice<'a>,
     embedded: Option<&'static Embedded>,
-    /// Those that are images, in the order of the request.
+    /// Buildpacks in images, in the order of the request.
     packages: std::slice::Iter<'a, Buildpackage>,
-    /// What is mounted for them.
+    /// The buildpacks to mount.
     trees: Vec<BuildpackTree>,
 }
 
@@ -197,7 +198,8 @@ impl Members<'_> {
         self.add(tree_of(&embedded.info(), &path))
     }
 
-    /// One buildpack may be named twice; two cannot have one place.
+    /// Adds a buildpack. A request may name one twice. Two different ones at
+    /// one path are an error.
     fn add(&mut self, tree: BuildpackTree) -> Result<(), Failure> {
         let Some(known) = self.trees.iter().find(|it| it.target == tree.target) else {
             self.trees.push(tree);
@@ -226,8 +228,8 @@ fn tree_of(info: &BuildpackInfo, path: &Path) -> BuildpackTree {
     }
 }
 
-/// Identity of a buildpack in a directory: buildpack specification,
-/// "buildpack.toml". No link in the tree is followed out of it.
+/// The id and version of a buildpack in a directory: buildpack specification,
+/// "buildpack.toml". Follows no link out of the directory.
 fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
     #[derive(serde::Deserialize)]
     struct BuildpackToml {
@@ -253,8 +255,8 @@ fn read_buildpack(path: &Path) -> Result<BuildpackInfo, Failure> {
     Ok(parsed.buildpack)
 }
 
-/// Whether an id or a version can be a part of a path: they are names of
-/// directories below `/cnb/buildpacks`.
+/// Whether an id or a version is safe as a component of a path. Both are names
+/// of directories below `/cnb/buildpacks`.
 fn is_plain(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
     let is_name = |part: &str| !matches!(part, "" | "." | "..");

@@ -25,7 +25,8 @@ use crate::registry::Registry;
 use crate::request::stream::RequestStream;
 use crate::store::Temporary;
 
-/// A build needs some dozens.
+/// More processes than a build needs. A lower limit is a likely cause of a
+/// failure.
 const ENOUGH_PROCESSES: u64 = 256;
 
 const ALL: [Phase; 5] = [
@@ -45,23 +46,23 @@ pub(super) struct Phases<'a> {
     pub(super) directory: &'a BuildDir,
     pub(super) names: &'a Names,
     pub(super) authority: &'a str,
-    /// Tells buildpacks of the machine's authorities, where the builder lacks
-    /// some.
+    /// Variables that name the machine's certificate authorities to buildpacks,
+    /// if the builder lacks some of them.
     pub(super) ca_variables: Vec<EnvVar>,
-    /// Where the phases reach the agent's registry, and nothing else.
+    /// A network that reaches only the lifecycle's registry.
     pub(super) registry_network: Network,
-    /// What the build phase reaches.
+    /// The network of the build phase.
     pub(super) build_network: Network,
-    /// Their root file system: the uppermost directory first.
+    /// The lower directories of the root file system, the uppermost first.
     pub(super) lowers: Vec<PathBuf>,
-    /// Where their user is at home.
+    /// The home directory of the phases' user.
     pub(super) home: String,
-    /// A directory for what the containers need.
+    /// A directory for the state of the containers.
     pub(super) state: Temporary,
 }
 
 /// The buildpack that ran last, if that is certain. A directory of layers that
-/// was there before proves nothing.
+/// existed before the phase is no evidence.
 fn culprit<'a>(before: &[(String, bool)], after: &'a [(String, bool)]) -> Option<&'a str> {
     let last = after.iter().rposition(|(_, is_there)| *is_there)?;
     let was_there = before.get(last).is_some_and(|(_, is_there)| *is_there);
@@ -75,7 +76,7 @@ impl Phases<'_> {
             written.map_err(|error| Failure::from_error(FailureKind::Store, &error))
         };
         write(container::AUTHORITY_FILE, self.authority)?;
-        // The user's own variables come first.
+        // The user's variables take precedence.
         let given = |name: &str| {
             self.resolved
                 .request
@@ -86,7 +87,7 @@ impl Phases<'_> {
         for EnvVar { name, value } in self.ca_variables.iter().filter(|it| !given(&it.name)) {
             write(&format!("platform/env/{name}"), value)?;
         }
-        // The next phase's container is made ready while a phase runs.
+        // Prepares the container of the next phase while a phase runs.
         let mut next = Some(self.create(ALL[0]).await?);
         for (number, phase) in ALL.into_iter().enumerate() {
             self.stream.event(Event::PhaseStarted(phase)).await?;
@@ -118,7 +119,7 @@ impl Phases<'_> {
         Ok(())
     }
 
-    /// Compares what the programs need with the run image.
+    /// Checks that the run image has the libraries that the programs need.
     async fn check_libraries(&self) -> Result<(), Failure> {
         let needed = libraries::unusual(&self.directory.path("layers"));
         if needed.is_empty() {
@@ -137,7 +138,7 @@ impl Phases<'_> {
         Ok(Container::create(spec, self.state.path()).await?)
     }
 
-    /// Waits for the export, unless what it exports is too large.
+    /// Waits for the export phase. Fails if the layers are too large.
     async fn export(&self, running: Container) -> Result<u8, Failure> {
         let paths = ["layers", "workspace/upper"].map(|name| self.directory.path(name));
         let check = move || layer_size::check(&paths[0], &paths[1]);
@@ -151,7 +152,7 @@ impl Phases<'_> {
         Ok(code)
     }
 
-    /// Passes on what a phase says, and returns its exit code.
+    /// Forwards the output of a phase, and returns its exit code.
     async fn finish(&self, mut container: Container) -> Result<u8, Failure> {
         drop(container.stdin());
         let (stdout, stderr) = (container.stdout(), container.stderr());
@@ -164,8 +165,9 @@ impl Phases<'_> {
     }
 }
 
-/// Why a phase has failed. A program in Go reserves far more address space than
-/// it uses, starts threads, and crashes where it may not.
+/// The reason why a phase has failed. The lifecycle is a Go program: it
+/// reserves far more address space than it uses, starts threads, and crashes if
+/// a limit prevents that.
 fn failed(phase: Phase, code: u8, culprit: Option<&str>) -> Failure {
     let (message, hint) = lifecycle::explain(phase, code, culprit);
     let shortage = shortage().filter(|_| code == lifecycle::CRASHED);
@@ -179,7 +181,7 @@ fn failed(phase: Phase, code: u8, culprit: Option<&str>) -> Failure {
     failure
 }
 
-/// What this process may have too little of, and how to have more.
+/// A limit of this process that may be too low, and a hint on how to raise it.
 fn shortage() -> Option<(String, &'static str)> {
     if let Some(bytes) = getrlimit(Resource::As).current {
         let cause = format!("it may use {} MB of address space", bytes / 1_000_000);
@@ -204,7 +206,8 @@ mod tests {
         let first = group([true, true, false]);
         assert_eq!(culprit(&nothing, &first), Some("b"));
         assert_eq!(culprit(&group([true, false, false]), &first), Some("b"));
-        // Restored before, so nobody knows whether it has run.
+        // The directory may be a restored one, so it is not certain that this
+        // buildpack ran.
         assert_eq!(culprit(&group([false, true, false]), &first), None);
         assert_eq!(culprit(&nothing, &nothing), None);
     }

@@ -1,5 +1,4 @@
-//! Remembers what the last build of a project was made from, and which image it
-//! made.
+//! Records the inputs of a project's last build and the image that it made.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,46 +9,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::images::digest::{Digest, Hasher};
 
-/// The file's name in the project's directory.
+/// The name of the file in the project's directory.
 const FILE: &str = "last-build.json";
-/// Raised when the meaning of a fingerprint changes, so that a new locald
-/// builds anew instead of trusting an old record.
+/// Increase it when the meaning of a fingerprint changes. A newer locald then
+/// builds again and does not use an old record.
 const GENERATION: u32 = 1;
 
-/// The last build of a project that ended well.
+/// The last successful build of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildRecord {
-    /// Digest over all inputs.
+    /// Digest of all inputs.
     pub fingerprint: Digest,
     /// Manifest digest of the image.
     pub image: Digest,
     /// Manifest digest of the builder.
     pub builder: Digest,
-    /// The builder's reference, to fetch it again.
+    /// The builder's reference, from which locald can fetch it again.
     pub builder_name: String,
     /// The Platform API of the build.
     pub platform_api: String,
-    /// The builder's user.
+    /// User id of the builder.
     pub uid: u32,
-    /// The builder's group.
+    /// Group id of the builder.
     pub gid: u32,
-    /// The project's folder, as its user knows it.
+    /// The project's folder, as the user knows it.
     pub folder: String,
     /// Manifest digest of the run image.
     pub run_image: Digest,
-    /// Manifest digests of buildpacks that are images.
+    /// Manifest digests of the images that contain buildpacks.
     pub buildpackages: Vec<Digest>,
 }
 
 impl BuildRecord {
-    /// The record in a project's directory; absent when there is none, or
-    /// when it was written by a version that meant something else.
+    /// The record in a project's directory; absent if there is none, or if a
+    /// version with another meaning wrote it.
     pub fn load(project: &Path) -> Option<Self> {
         let bytes = fs_err::read(project.join(FILE)).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Replaces the record, in one step.
+    /// Replaces the record in one step.
     pub fn save(&self, project: &Path) -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(project)?;
         serde_json::to_writer(&mut file, self)?;
@@ -58,12 +57,13 @@ impl BuildRecord {
         Ok(())
     }
 
-    /// Removes the record: what is beside it is about to be another build's.
+    /// Removes the record, before another build changes the files that it
+    /// describes.
     pub fn remove(project: &Path) -> std::io::Result<()> {
         crate::store::remove_file(&project.join(FILE))
     }
 
-    /// Notes that the last build was used once more.
+    /// Records that the last build was used again.
     pub fn touch(project: &Path) -> std::io::Result<()> {
         let file = fs_err::OpenOptions::new()
             .append(true)
@@ -71,42 +71,43 @@ impl BuildRecord {
         file.file().set_modified(SystemTime::now())
     }
 
-    /// Seconds since the epoch when a project was last built, or found
-    /// unchanged; without a finished build, when something was last made in its
-    /// directory.
+    /// Seconds since the epoch when the project was last built or found
+    /// unchanged. Without a finished build, the time when its directory last
+    /// changed.
     pub fn used(project: &Path) -> u64 {
         let modified = |path: &Path| fs_err::metadata(path)?.modified();
         let modified = modified(&project.join(FILE)).or_else(|_| modified(project));
-        // A record whose time cannot be read counts as recent.
+        // A time that cannot be read counts as now.
         let since = modified.unwrap_or_else(|_| SystemTime::now());
         let since = since.duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_secs())
     }
 }
 
-/// Everything that decides what a build makes.
+/// All inputs that determine the result of a build.
 #[derive(Debug)]
 pub(super) struct BuildInputs<'a> {
-    /// The request; only the options that matter are looked at.
+    /// The request. Only the options that affect the result count.
     pub request: &'a BuildRequest,
-    /// The buildpack of locald's own that may be used.
+    /// Digest of the embedded buildpack that the build may use.
     pub embedded: Option<&'a str>,
-    /// Digests of all source trees, in their order.
+    /// Digests of all source trees, in the order of the request.
     pub sources: &'a [Digest],
-    /// Manifest digest of each buildpack that is an image.
+    /// Manifest digest of each image that contains a buildpack.
     pub buildpackages: &'a [Digest],
     /// Manifest digest of the builder.
     pub builder: &'a Digest,
     /// Manifest digest of the run image.
     pub run_image: &'a Digest,
-    /// Canonical name of the run image.
+    /// Canonical reference of the run image.
     pub run_name: &'a str,
-    /// Canonical name of the image: it is written into the image's labels.
+    /// Canonical reference of the image, which the lifecycle writes into its
+    /// labels.
     pub name: &'a str,
 }
 
-/// The digest over the inputs of a build. Each field is preceded by its name
-/// and length, so that no two sets of inputs look alike.
+/// The digest of the inputs of a build. The name and the length of each field
+/// precede it, so that no two sets of inputs have the same encoding.
 pub(super) fn fingerprint(inputs: &BuildInputs<'_>) -> Digest {
     let mut hasher = Fields(Hasher::new());
     hasher.field("generation", &GENERATION.to_string());

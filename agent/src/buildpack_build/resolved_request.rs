@@ -6,14 +6,15 @@ use protocol::{Failure, FailureKind};
 use crate::images::reference::ImageRef;
 use crate::store::ProjectId;
 
-/// What is to be built, with all names parsed.
+/// A build request whose references are parsed.
 pub(super) struct ResolvedRequest {
     pub(super) request: BuildRequest,
     pub(super) project: ProjectId,
-    /// Never empty: the first is the image's name.
+    /// At least one reference. The first is that of the image itself.
     pub(super) names: Vec<ImageRef>,
     pub(super) builder: ImageRef,
-    /// Those of the buildpacks that are images, in their order.
+    /// References of the images that contain buildpacks, in the order of the
+    /// request.
     pub(super) buildpackages: Vec<ImageRef>,
 }
 
@@ -44,17 +45,17 @@ impl ResolvedRequest {
         })
     }
 
-    /// The image's own name.
+    /// The first reference of the image.
     pub(super) fn name(&self) -> &ImageRef {
         &self.names[0]
     }
 
-    /// Further names, canonical.
+    /// The further references of the image, canonical.
     pub(super) fn tags(&self) -> Vec<String> {
         self.names[1..].iter().map(ToString::to_string).collect()
     }
 
-    /// Source trees of the request: the application and its buildpacks.
+    /// The number of source trees: the application and its buildpacks.
     pub(super) fn trees(&self) -> u16 {
         let tree = |buildpack: &Buildpack| match buildpack {
             Buildpack::Tree(tree) => Some(*tree),

@@ -1,5 +1,5 @@
-//! Finds the run image: the builder lists mirrors, and the first that can be
-//! read is used.
+//! Finds the run image. The builder lists mirrors, and locald uses the first
+//! one that it can read.
 
 use protocol::event::ImageRole;
 use protocol::{Failure, FailureKind};
@@ -13,14 +13,14 @@ use crate::store::Store;
 /// The run image of a build.
 pub(super) struct ResolvedRunImage {
     pub(super) name: ImageRef,
-    /// As the builder or the user writes it.
+    /// The reference as the builder or the user wrote it.
     pub(super) as_written: String,
     pub(super) image: Resolved,
 }
 
 impl ResolvedRunImage {
-    /// The first that can be read. This is the only choice: locald tells the
-    /// lifecycle that no other one can be read.
+    /// Finds the first run image that can be read. The choice is final: the
+    /// lifecycle's registry refuses access to all others.
     pub(super) async fn find(
         resolved: &ResolvedRequest,
         builder: &Builder,
@@ -57,7 +57,7 @@ impl ResolvedRunImage {
     }
 }
 
-/// The user's choice, or what the builder names.
+/// The references of the user's choice, or those of the builder.
 fn names<'a>(resolved: &'a ResolvedRequest, builder: &'a Builder) -> Vec<&'a str> {
     match &resolved.request.run_image {
         Some(name) => vec![name.as_str()],
@@ -73,8 +73,8 @@ fn no_run_image(resolved: &ResolvedRequest) -> Failure {
     unusable.into()
 }
 
-/// Says which image a registry could not be asked for. What lies between that
-/// and the last cause helps nobody.
+/// The failure for an image that a registry does not provide. Keeps only the
+/// last cause of an error, because those in between do not help the user.
 pub(super) fn missing(what: &str, name: &ImageRef, error: RegistryError) -> Failure {
     let mut failure = Failure::from(error);
     if failure.kind == FailureKind::Registry {

@@ -10,13 +10,14 @@ use crate::images::digest::Digest;
 use crate::store::StoredImage;
 
 impl Build<'_> {
-    /// The last build, when nothing has changed since and its image is here.
+    /// The record of the last build, if no input has changed and the store has
+    /// its image.
     pub(super) fn up_to_date(&self, fingerprint: &Digest) -> Result<Option<BuildRecord>, Failure> {
         let request = &self.resolved.request;
         if request.force || request.clear_cache {
             return Ok(None);
         }
-        // A shell needs the layers.
+        // A shell needs the layers directory.
         if !self.layout.layers().is_dir() {
             return Ok(None);
         }
@@ -33,8 +34,8 @@ impl Build<'_> {
         Ok(here.then_some(record))
     }
 
-    /// Notes that the last build was used, names its image, and uploads it if
-    /// asked to.
+    /// Records that the last build was used, sets the references of its image,
+    /// and uploads it if the request asks for it.
     pub(super) async fn finish_unchanged(&self, record: &BuildRecord) -> Result<Built, Failure> {
         BuildRecord::touch(self.layout.root()).map_err(|error| {
             self.layout
@@ -56,7 +57,7 @@ impl Build<'_> {
         Ok(self.built(&image, published, true))
     }
 
-    /// Gives an unchanged image the names that it has lost or never had.
+    /// Sets the references that an unchanged image lacks.
     fn name_again(&self, record: &BuildRecord) -> Result<(), Failure> {
         let images = self.agent.store.images()?;
         let found = images

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A version that locald knows, 0.7 to 0.15.
+/// A version that locald supports, 0.7 to 0.15.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PlatformApi {
     minor: u8,
@@ -21,7 +21,7 @@ impl PlatformApi {
     /// 0.15: `CNB_EXEC_ENV`.
     pub const V0_15: Self = Self { minor: 15 };
 
-    /// The version that a text names, if locald knows it.
+    /// Parses a version; absent if locald does not support it.
     pub fn known(text: &str) -> Option<Self> {
         let minor = text.strip_prefix("0.")?.parse().ok()?;
         (LOWEST..=HIGHEST)
@@ -29,7 +29,7 @@ impl PlatformApi {
             .then_some(Self { minor })
     }
 
-    /// All known versions, for messages.
+    /// All supported versions, for messages.
     pub fn range() -> String {
         format!("0.{LOWEST} to 0.{HIGHEST}")
     }

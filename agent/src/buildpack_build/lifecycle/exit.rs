@@ -3,12 +3,12 @@
 
 use protocol::event::Phase;
 
-/// Of programs in Go that panic, or have no memory: the specification has no
-/// such code.
+/// The exit code of a Go program that panics or runs out of memory. The
+/// specification does not define it.
 pub const CRASHED: u8 = 2;
 
-/// What an exit code of a phase means, and what to do about it. `buildpack` is
-/// the one that ran last, where that is known.
+/// Explains an exit code of a phase. Returns the meaning and, if there is one,
+/// a hint. `buildpack` is the one that ran last, if that is known.
 pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Option<&'static str>) {
     let meaning = match code {
         CRASHED => "the lifecycle crashed",
@@ -56,7 +56,7 @@ pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Opti
     )
 }
 
-/// A phase as people call it.
+/// The name of a phase, for messages.
 pub(super) fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Analyze => "analyze",

@@ -47,7 +47,7 @@ pub fn run_toml(images: &[RunImage]) -> Result<String, toml::ser::Error> {
     })
 }
 
-/// `stack.toml`: the same, before Platform API 0.12.
+/// `stack.toml`: the same for a Platform API before 0.12.
 pub fn stack_toml(images: &[RunImage]) -> Result<String, toml::ser::Error> {
     match images.first() {
         None => Ok(String::new()),
@@ -66,7 +66,8 @@ pub fn order_toml(group: &[BuildpackInfo]) -> Result<String, toml::ser::Error> {
     })
 }
 
-/// An `order.toml` with one more group, which is tried when no other fits.
+/// Adds a last group to an `order.toml`. The lifecycle tries it if no other
+/// group passes.
 pub fn with_last_group(order: &str, last: &BuildpackInfo) -> Result<String, String> {
     change_groups(order, |groups| {
         groups.push(group_of(vec![member_value(last)?]));
@@ -74,8 +75,8 @@ pub fn with_last_group(order: &str, last: &BuildpackInfo) -> Result<String, Stri
     })
 }
 
-/// An `order.toml` of which each group begins with some buildpacks and ends with
-/// others; they are a group where there is none.
+/// Adds buildpacks at the beginning and at the end of each group of an
+/// `order.toml`. If it has no group, the buildpacks form one.
 pub fn with_around(
     order: &str,
     first: &[BuildpackInfo],

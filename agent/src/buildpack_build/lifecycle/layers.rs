@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The layers below a layers directory, as `BUILDPACK/LAYER`. Links are none.
+/// The layers below a layers directory, as `BUILDPACK/LAYER`. Skips links.
 pub(crate) fn layers_in(layers: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for buildpack in directories(layers) {
@@ -14,7 +14,7 @@ pub(crate) fn layers_in(layers: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Names of the directories in a directory.
+/// The names of the subdirectories of a directory.
 fn directories(path: &Path) -> Vec<OsString> {
     let is_directory = |path: &Path| {
         let metadata = fs_err::symlink_metadata(path);

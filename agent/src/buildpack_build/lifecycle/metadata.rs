@@ -1,5 +1,5 @@
-//! Reads what the lifecycle notes about the run image in the images that it
-//! exports: CNB platform specification, "io.buildpacks.lifecycle.metadata".
+//! Parses the metadata about the run image that the lifecycle writes into
+//! images: CNB platform specification, "io.buildpacks.lifecycle.metadata".
 
 use protocol::event::ImageRole;
 
@@ -7,8 +7,8 @@ use crate::images::digest::Digest;
 use crate::images::reference::ImageRef;
 use crate::store::{Image, Store, StoredImage};
 
-/// Where layers that the store lacks can be fetched: an image that was pulled
-/// comes from its own name, one that was built has those of its run image.
+/// The image from which locald can fetch layers that the store lacks. For a
+/// pulled image it is the image itself, for a built image its run image.
 pub(crate) fn origin(stored: &StoredImage, image: &Image) -> Option<ImageRef> {
     if stored.role != ImageRole::Application {
         return stored.name.parse().ok();
@@ -19,8 +19,7 @@ pub(crate) fn origin(stored: &StoredImage, image: &Image) -> Option<ImageRef> {
     reference.or(named)?.parse().ok()
 }
 
-/// How many layers of an image that was built, base first, are its run
-/// image's.
+/// How many layers of a built image, base first, belong to its run image.
 pub(crate) fn run_image_layers(image: &Image) -> usize {
     let run_image = run_image(image);
     let top = run_image["topLayer"].as_str();
@@ -31,13 +30,13 @@ pub(crate) fn run_image_layers(image: &Image) -> usize {
 }
 
 /// Whether the store has the archives of all layers that the build of an image
-/// has made: nobody else has them.
+/// has made. No registry need have them.
 pub(crate) fn is_complete(store: &Store, image: &Image) -> bool {
     let mut own = image.manifest.layers.iter().skip(run_image_layers(image));
     own.all(|layer| store.has_blob(&layer.digest))
 }
 
-/// The part of the label that is about the run image; null when there is none.
+/// The member of the label that describes the run image; null if there is none.
 fn run_image(image: &Image) -> serde_json::Value {
     let runtime = image.config.runtime();
     let metadata = runtime.label("io.buildpacks.lifecycle.metadata");

@@ -14,11 +14,11 @@ use super::scope::State;
 use crate::images::digest::Digest;
 use crate::store::BlobReader;
 
-/// Bytes read at a time.
+/// Bytes to read at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// A blob of the run image that is not here yet is known by its size: the
-/// lifecycle only asks whether it exists, and gets it when it wants it.
+/// Serves a blob. For a HEAD request the size is enough, so locald fetches a
+/// missing blob of the run image only for a GET request.
 pub(super) async fn read(state: &State, version: &str, method: &Method) -> Reply {
     let Ok(digest) = version.parse::<Digest>() else {
         return refuse(Code::DigestInvalid, "not a SHA-256 digest");

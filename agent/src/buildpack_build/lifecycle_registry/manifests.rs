@@ -1,4 +1,5 @@
-//! Serves manifests by tag or digest, and accepts them under the build's names.
+//! Serves manifests by tag or digest, and accepts them under the build's
+//! references.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};

@@ -1,5 +1,5 @@
-//! Lists the registries of a build's images, and the ports on which a phase
-//! expects them.
+//! Lists the registries of a build's images and the ports that a phase connects
+//! to.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,12 +11,12 @@ use crate::images::reference::ImageRef;
 pub struct Names {
     /// Ports to listen on.
     pub ports: Vec<u16>,
-    /// Names that must lead to the registry.
+    /// Host names that must resolve to the lifecycle's registry.
     pub hosts: Vec<String>,
 }
 
 impl Names {
-    /// Of the registries of some images.
+    /// The hosts and ports of the registries of some images.
     pub fn of<'a>(images: impl IntoIterator<Item = &'a ImageRef>) -> Self {
         let mut ports = BTreeSet::new();
         let mut hosts = BTreeSet::new();
@@ -30,7 +30,7 @@ impl Names {
                 Some(port) => {
                     ports.insert(port);
                 }
-                // The client decides between http and https by the name.
+                // The client chooses HTTP or HTTPS by the host name.
                 None => ports.extend([80, 443]),
             }
             hosts.insert(host.to_owned());
@@ -41,7 +41,7 @@ impl Names {
         }
     }
 
-    /// Names that need an entry in `/etc/hosts`.
+    /// Host names that need an entry in `/etc/hosts`.
     pub fn foreign(&self) -> impl Iterator<Item = &String> {
         self.hosts.iter().filter(|host| {
             *host != "localhost" && host.trim_matches(['[', ']']).parse::<IpAddr>().is_err()

@@ -1,4 +1,5 @@
-//! Makes the HTTP replies, with the distribution specification's error codes.
+//! Makes the HTTP responses, with the error codes of the distribution
+//! specification.
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -41,7 +42,7 @@ impl Code {
     }
 }
 
-/// A refusal.
+/// A response with an error code and a message.
 pub(super) fn refuse(code: Code, message: impl Into<String>) -> Reply {
     let (status, text) = code.status_and_text();
     let message: String = message.into();
@@ -52,7 +53,7 @@ pub(super) fn refuse(code: Code, message: impl Into<String>) -> Reply {
     reply
 }
 
-/// The registry itself has failed.
+/// A response for a failure of the registry itself.
 pub(super) fn failed(error: &dyn std::fmt::Display) -> Reply {
     tracing::warn!(%error, "the lifecycle's registry");
     let message = format!("locald's store: {error}");
@@ -76,12 +77,12 @@ pub(super) fn with_body(status: StatusCode, bytes: Bytes) -> Reply {
     reply
 }
 
-/// Sets a header; a value that is no header value is left out.
+/// Sets a header. Skips it if the value is not a valid header value.
 pub(super) fn header(reply: &mut Reply, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }
 }
 
-/// `Docker-Content-Digest`
+/// The name of the header `Docker-Content-Digest`.
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

@@ -1,4 +1,4 @@
-//! Parses the path of a request, and calls what answers it.
+//! Parses the path of a request, and calls the code that answers it.
 
 use hyper::body::Incoming;
 use hyper::header::HOST;
@@ -22,8 +22,8 @@ pub(super) async fn route(state: &State, request: Request<Incoming>) -> Reply {
         path: repository.to_owned(),
     };
     if !state.knows(&repository) {
-        // The lifecycle takes for readable what is only unknown: it would build
-        // on another name of the run image than the one that was chosen.
+        // A 404 would mean to the lifecycle that it may read the repository. It
+        // would then build on another run image than the chosen one.
         let message = "this build has nothing to do with the repository";
         return refuse(Code::Denied, message);
     }
@@ -50,7 +50,7 @@ enum Resource {
     Upload,
 }
 
-/// `/v2/REPOSITORY/KIND/VERSION`; repositories have slashes of their own.
+/// Parses `/v2/REPOSITORY/KIND/VERSION`. A repository may contain slashes.
 fn split(path: &str) -> Option<(&str, Resource, &str)> {
     let rest = path.strip_prefix("/v2/")?;
     let kinds = [
@@ -67,7 +67,7 @@ fn split(path: &str) -> Option<(&str, Resource, &str)> {
     Some((repository, Resource::Upload, ""))
 }
 
-/// The registry that the client believes to speak to.
+/// The registry that the client has addressed.
 fn registry(request: &Request<Incoming>) -> String {
     let authority = request.uri().authority().map(ToString::to_string);
     let host = || {

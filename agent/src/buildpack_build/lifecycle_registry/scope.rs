@@ -16,7 +16,7 @@ pub struct Scope {
     blobs: HashMap<Digest, u64>,
 }
 
-/// Registry and path.
+/// Registry and repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Repository {
     pub(super) registry: String,
@@ -33,7 +33,8 @@ impl Repository {
 }
 
 impl Scope {
-    /// Lets an image be read, and its blobs, also those that the store lacks.
+    /// Permits reads of an image and its blobs, including blobs that the store
+    /// lacks.
     pub fn read(&mut self, name: &ImageRef, descriptor: &Descriptor, image: &Image) {
         let versions = self.readable.entry(Repository::of(name)).or_default();
         versions.insert(name.version(), descriptor.clone());
@@ -45,14 +46,14 @@ impl Scope {
         }
     }
 
-    /// Lets an image be written under a name.
+    /// Permits writes of an image under a reference.
     pub fn write(&mut self, name: &ImageRef) {
         let versions = self.writable.entry(Repository::of(name)).or_default();
         versions.insert(name.version(), name.clone());
     }
 }
 
-/// What the registry knows.
+/// The state of the registry.
 pub(super) struct State {
     pub(super) store: Store,
     pub(super) fetch: Fetch,
@@ -61,7 +62,7 @@ pub(super) struct State {
     written: Mutex<Written>,
 }
 
-/// An upload in progress; absent while its last request is served.
+/// An upload in progress; absent while the registry serves its last request.
 pub(super) type Upload = Arc<tokio::sync::Mutex<Option<BlobWriter>>>;
 
 #[derive(Default)]
@@ -94,7 +95,7 @@ impl State {
             .collect()
     }
 
-    /// Whether the build has anything to do with a repository.
+    /// Whether the build uses a repository.
     pub(super) fn knows(&self, repository: &Repository) -> bool {
         self.scope.readable.contains_key(repository) || self.may_write(repository)
     }
@@ -103,7 +104,7 @@ impl State {
         self.scope.writable.contains_key(repository)
     }
 
-    /// Bytes of a blob that the build may read.
+    /// The size in bytes of a blob that the build may read.
     pub(super) fn blob_size(&self, digest: &Digest) -> Option<u64> {
         let known = self.scope.blobs.get(digest).copied();
         known.or_else(|| self.written().blobs.get(digest).copied())
@@ -116,14 +117,15 @@ impl State {
         }
     }
 
-    /// The manifest that a tag or digest names.
+    /// The manifest of a tag or digest.
     pub(super) fn manifest(&self, repository: &Repository, version: &str) -> Option<Descriptor> {
         let key = (repository.clone(), version.to_owned());
         let written = self.written().manifests.get(&key).cloned();
         written.or_else(|| self.scope.readable.get(repository)?.get(version).cloned())
     }
 
-    /// Notes a manifest that was pushed; false when its name may not be used.
+    /// Records a pushed manifest. Returns false if the build may not write its
+    /// reference.
     pub(super) fn stage(
         &self,
         repository: &Repository,

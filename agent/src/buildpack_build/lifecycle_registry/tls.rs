@@ -1,5 +1,6 @@
 //! Makes a certificate for the registries of a build. Only the phases of that
-//! build trust its authority, whose key locald does not keep.
+//! build trust its certificate authority. locald does not keep the authority's
+//! key.
 
 use std::sync::Arc;
 
@@ -8,26 +9,26 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// A server certificate and who vouches for it.
+/// A server certificate and the certificate authority that signed it.
 pub struct Identity {
     config: Arc<ServerConfig>,
-    /// The authority's certificate.
+    /// The authority's certificate, in PEM.
     pub authority: String,
 }
 
 /// A certificate cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// By rcgen.
+    /// rcgen failed.
     #[error("cannot make a certificate for the build's registry")]
     Certificate(#[from] rcgen::Error),
-    /// By rustls.
+    /// rustls failed.
     #[error("cannot use the certificate of the build's registry")]
     Tls(#[from] rustls::Error),
 }
 
 impl Identity {
-    /// For some host names.
+    /// Makes a certificate for some host names.
     pub fn new(hosts: &[String]) -> Result<Self, IdentityError> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

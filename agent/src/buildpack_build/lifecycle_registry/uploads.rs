@@ -14,7 +14,7 @@ use super::scope::{Repository, State, Upload};
 use crate::images::digest::Digest;
 use crate::store::{BlobWriter, StoreError};
 
-/// Uploads at a time; the lifecycle has a few.
+/// The most uploads at a time. The lifecycle uses a few.
 const UPLOADS: usize = 64;
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
@@ -141,7 +141,8 @@ fn find(state: &State, id: &str) -> Option<Upload> {
     state.written().uploads.get(id).cloned()
 }
 
-/// Adds a body to an upload; returns its size so far.
+/// Appends a body to an upload. Returns the size of the upload so far, in
+/// bytes.
 async fn receive(writer: &mut Option<BlobWriter>, mut body: Incoming) -> Result<u64, Reply> {
     let Some(writer) = writer else {
         return Err(refuse(Code::BlobUploadUnknown, "the upload has ended"));
@@ -175,7 +176,7 @@ fn created(repository: &Repository, digest: &Digest) -> Reply {
     reply
 }
 
-/// A parameter of a query; only the colon of a digest is ever escaped.
+/// A parameter of a query. Clients escape only the colon of a digest.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let value = pairs.into_iter().find(|(key, _)| *key == name)?.1;

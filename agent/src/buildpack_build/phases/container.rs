@@ -13,18 +13,18 @@ use crate::container::{Access, ContainerSpec, Mount, MountKind, Network, Upper, 
 use crate::process::ca_bundle;
 use crate::process::environment::{self, Environment, HOME};
 
-/// Where the phases that speak to the registry find its certificate authority.
+/// The certificate of the registry's authority, in the container.
 const AUTHORITY: &str = "/platform/locald-registry.pem";
 pub(super) const AUTHORITY_FILE: &str = "authority.pem";
-/// The lifecycle parses all certificates that it finds whenever it starts, for
-/// 10 ms, whether it will need one or not. Buildpacks are not handed the
-/// variables that say where they are.
+/// An empty file of certificates. At each start the lifecycle parses all
+/// certificates, for 10 ms, even if it needs none. The lifecycle does not pass
+/// these variables to buildpacks.
 const NO_CERTIFICATES: &str = "/dev/null";
-/// A directory that no image may have: if it existed, it would be read.
+/// A directory that no image may have, because the lifecycle would read it.
 const NO_DIRECTORY: &str = "/nonexistent";
 
 impl Phases<'_> {
-    /// The whole container of a phase.
+    /// The specification of a phase's container.
     pub(super) fn spec(&self, phase: Phase) -> Result<ContainerSpec, Failure> {
         let options = self.options();
         let (upper, work) = self
@@ -118,7 +118,7 @@ impl Phases<'_> {
         mounts
     }
 
-    /// The application's source, with what the phases have changed of it.
+    /// The application's source, with the changes that earlier phases made.
     fn workspace(&self) -> Mount {
         Mount {
             target: lifecycle::WORKSPACE.into(),
@@ -144,7 +144,7 @@ impl Phases<'_> {
         env.set("SSL_CERT_FILE", certificates);
         env.set("SSL_CERT_DIR", NO_DIRECTORY);
         if phase == Phase::Build || phase == Phase::Detect {
-            // The lifecycle hands these, and only these, on to buildpacks.
+            // The lifecycle passes only these variables to buildpacks.
             for EnvVar { name, value } in ca_bundle::proxies(&self.resolved.request.access) {
                 env.set(&name, value);
             }
@@ -152,7 +152,8 @@ impl Phases<'_> {
         env.into_pairs()
     }
 
-    /// What a phase can reach: only the build phase has a choice.
+    /// The network of a phase. Only that of the build phase depends on the
+    /// request.
     fn network(&self, phase: Phase) -> Network {
         match phase {
             Phase::Build => self.build_network.clone(),
@@ -171,7 +172,7 @@ impl Phases<'_> {
     }
 }
 
-/// No buildpack runs in these.
+/// Whether a phase uses the registry. No buildpack runs in these phases.
 fn speaks_to_registry(phase: Phase) -> bool {
     matches!(phase, Phase::Analyze | Phase::Restore | Phase::Export)
 }
