@@ -1,5 +1,5 @@
 //! Serves the requests about images, processes, shells, the store and forwarded
-//! ports. `server/handler.rs` maps each request to its code.
+//! ports. `server/handler.rs` selects the code for each request.
 
 pub mod doctor;
 pub(crate) mod forward;

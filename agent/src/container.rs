@@ -1,13 +1,13 @@
 //! Runs containers.
 //!
-//! libcontainer must not run in a process with several threads, as the agent
-//! is. A fresh execution of this program, the *runner*, starts each container:
-//! it has one thread and an empty environment. The runner mounts the root file
-//! system in a mount namespace of its own, so nothing remains when it ends.
-//! libcontainer then makes the container's namespaces. Their first process is
-//! our *init*. It starts the program of the container, the *payload*, in a
-//! nested user namespace, without any capability and under a system call
-//! filter, and waits for it.
+//! libcontainer must not run in a process with several threads, such as the
+//! agent. A fresh execution of this program, the *runner*, starts each
+//! container. It has one thread and an empty environment. The runner mounts the
+//! root file system in a mount namespace of its own, so nothing remains when it
+//! ends. libcontainer then makes the container's namespaces. Their first
+//! process is locald's *init*. Init starts the program of the container, the
+//! *payload*, in a nested user namespace, without any capability and with a
+//! system call filter. Then it waits for the payload.
 //!
 //! Death signals connect agent, runner and init: when one of them dies, the
 //! container dies.
@@ -55,10 +55,10 @@ use process::Runner;
 use crate::kernel::reexec::Task;
 use crate::kernel::syscall;
 
-/// What re-executions of this program do for containers.
+/// The hidden tasks for containers: this program executes itself for them.
 pub(crate) static TASKS: [&Task; 2] = [&runner::TASK, &pasta::TASK];
 
-/// How a payload ended: its exit code, or 128 + signal.
+/// The exit code of a payload, or 128 + the signal that killed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitCode(pub u8);
 
@@ -70,7 +70,7 @@ impl ExitCode {
     }
 }
 
-/// A running container; dropping it kills everything in it.
+/// A running container. Dropping it kills all its processes.
 #[derive(Debug)]
 pub struct Container {
     id: String,
@@ -84,8 +84,7 @@ pub struct Container {
     ended: Option<ExitCode>,
 }
 
-/// A container that is being made ready, and waits for its start; dropping it
-/// leaves nothing.
+/// A container that is ready to start. Dropping it removes it.
 #[derive(Debug)]
 pub struct Created {
     container: Container,
@@ -94,13 +93,13 @@ pub struct Created {
 }
 
 impl Created {
-    /// Starts the program; returns when the kernel has executed it.
+    /// Starts the program. Returns when the kernel has executed it.
     ///
     /// # Errors
     ///
     /// The step that failed: see [`ContainerError`]. A program that cannot be
     /// executed is [`ContainerError::Program`] or
-    /// [`ContainerError::Interpreter`]. Nothing of the container is left.
+    /// [`ContainerError::Interpreter`]. The container is then removed.
     pub async fn start(self) -> Result<Container, ContainerError> {
         let Self {
             mut container,
@@ -110,7 +109,7 @@ impl Created {
         let span = tracing::info_span!("container", id = container.id);
         let wait_started = async {
             let told = message::send(container.control.get_ref(), &Start, &[]);
-            // A runner that has ended has reported why, or its log does.
+            // The report or the log of an ended runner has the reason.
             if let Err(error) = told {
                 tracing::debug!(%error, "the runner does not listen");
             }
@@ -182,7 +181,7 @@ impl Container {
         Ok(container)
     }
 
-    /// Waits for the runner's first report.
+    /// Waits for the runner's first message.
     async fn wait_started(&mut self, program: &str, cwd: &Path) -> Result<(), ContainerError> {
         let (report, descriptors) = self.report().await?;
         if let Report::Failed(error) = report {
@@ -203,43 +202,44 @@ impl Container {
         Ok(())
     }
 
-    /// The process whose descendants are all that runs in the container.
+    /// The id of the runner. All processes of the container are its
+    /// descendants.
     pub(crate) fn runner(&self) -> u32 {
         self.runner.id()
     }
 
-    /// What the container reads; can be taken once.
+    /// The container's standard input; absent after the first call.
     pub fn stdin(&mut self) -> Option<ContainerInput> {
         self.stdin.take()
     }
 
-    /// What the container writes; can be taken once.
+    /// The container's standard output; absent after the first call.
     pub fn stdout(&mut self) -> Option<ContainerOutput> {
         self.stdout.take()
     }
 
-    /// What the container writes to its standard error; can be taken once. A
-    /// terminal has none of its own.
+    /// The container's standard error; absent after the first call, and with a
+    /// terminal.
     pub fn stderr(&mut self) -> Option<ContainerOutput> {
         self.stderr.take()
     }
 
-    /// Sends this signal to the program when it is to stop, instead of SIGTERM.
+    /// Sets the signal that asks the program to stop. The default is SIGTERM.
     pub(crate) fn stop_with(&mut self, signal: SystemSignal) {
         self.stop_signal = signal;
     }
 
-    /// Asks the program to stop. That it has ended is no error.
+    /// Asks the program to stop. Succeeds if it has already ended.
     pub fn stop(&self) -> io::Result<()> {
         self.runner.signal(self.stop_signal)
     }
 
-    /// Sends a signal to the program. That it has ended is no error.
+    /// Sends a signal to the program. Succeeds if it has already ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         self.runner.signal(of_system(signal))
     }
 
-    /// Tells the terminal its new size; without a terminal nothing happens.
+    /// Sets the size of the terminal in cells. Does nothing without a terminal.
     pub fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
         match &self.terminal {
             Some(terminal) => terminal.resize(TerminalSize { rows, columns }),
@@ -247,8 +247,8 @@ impl Container {
         }
     }
 
-    /// Waits until the program has ended and nothing of the container is left.
-    /// May be cancelled and called again.
+    /// Waits until the program has ended and the container is removed. The call
+    /// is cancellation-safe and can be repeated.
     pub async fn wait(&mut self) -> Result<ExitCode, ContainerError> {
         let code = match self.ended {
             Some(code) => code,
@@ -262,7 +262,7 @@ impl Container {
         Ok(code)
     }
 
-    /// Kills the program and waits until nothing of the container is left.
+    /// Kills the program and waits until the container is removed.
     pub async fn kill(mut self) -> Result<(), ContainerError> {
         self.runner.kill().map_err(ContainerError::Runner)?;
         self.runner.ended().await.map_err(ContainerError::Runner)?;
@@ -283,7 +283,7 @@ impl Container {
         }
     }
 
-    /// The runner has ended without a word.
+    /// The error for a runner that has ended without a report.
     async fn lost(&mut self) -> ContainerError {
         match self.runner.ended().await {
             Ok(status) => {
@@ -296,7 +296,7 @@ impl Container {
     }
 }
 
-/// The protocol's signal as this system has it.
+/// Converts a signal of the protocol to one of this system.
 pub(crate) fn of_system(signal: Signal) -> SystemSignal {
     match signal {
         Signal::Interrupt => SystemSignal::INT,
@@ -309,7 +309,7 @@ pub(crate) fn of_system(signal: Signal) -> SystemSignal {
     }
 }
 
-/// Unique on this machine, and plain enough for a file name.
+/// An id that is unique on this machine and safe in a file name.
 fn next_id() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! Checks whether this machine can run containers. It sets up a container in
 //! each way that a build or a shell needs, and executes a program that does not
-//! exist: everything before that step has to work.
+//! exist. All steps before the execution must succeed.
 
 use std::io;
 use std::time::Instant;
@@ -19,11 +19,11 @@ use crate::kernel::namespace::{Privilege, share};
 use crate::request::stream::RequestStream;
 use crate::store::{Store, StoreError};
 
-/// The program that is not there.
+/// A program that does not exist.
 const PROGRAM: &str = "/no-such-program";
-/// Who is tried: the id that most builders have.
+/// The user id of the test container: the one of most builders.
 const CNB_UID: u32 = 1000;
-/// Free bytes that a builder, a run image and an application may need.
+/// Free bytes that suffice for a builder, a run image and an application.
 const ENOUGH: u64 = 5_000_000_000;
 const GIGABYTE: u64 = 1_000_000_000;
 const MEGABYTE: u64 = 1_000_000;
@@ -68,7 +68,8 @@ fn bad(name: &str, error: &dyn std::error::Error, remedy: Option<&str>) -> Check
     Check::bad(name, texts.join(": "), remedy.map(str::to_owned))
 }
 
-/// Without its namespaces the agent would not have started.
+/// Reports the privilege. Without its namespaces the agent would not have
+/// started.
 fn privilege() -> Check {
     let name = "namespaces";
     match Privilege::of_this_process() {
@@ -114,7 +115,7 @@ fn judge_network<E: std::error::Error>(network: &Result<LoopbackNetwork, E>) -> 
     }
 }
 
-/// Only `--network private` needs it.
+/// Checks `--network private`. Nothing else needs it.
 fn private_network() -> Check {
     let name = "pasta";
     match pasta::find() {
@@ -127,7 +128,7 @@ fn private_network() -> Check {
     }
 }
 
-/// What containers can take; nothing that a build needs.
+/// Reports the limits that apply to containers. A build does not need any.
 fn limits() -> Check {
     let processes = limits::processes();
     let share = share::memory();
@@ -151,7 +152,7 @@ fn limits() -> Check {
     }
 }
 
-/// Only another kernel helps.
+/// Checks Landlock's scopes. Only a newer kernel adds them.
 fn sockets() -> Check {
     let name = "abstract sockets";
     if container::has_scopes() {
@@ -167,7 +168,7 @@ fn sockets() -> Check {
     }
 }
 
-/// Sets a container up, except for its program.
+/// Sets up a container up to the execution of its program.
 async fn attempt(store: &Store, stdio: Stdio, network: Network) -> Result<(), Failed> {
     let state = store.temporary()?;
     let directory = |name: &str| {
@@ -224,7 +225,7 @@ fn judge_container(name: &str, tried: Result<(), Failed>, millis: u128) -> Check
     }
 }
 
-/// What mends the usual reasons.
+/// A hint for the most frequent causes.
 fn remedy(detail: &str) -> Option<String> {
     let remedies = [
         (

@@ -10,20 +10,20 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use crate::Agent;
 use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 
-/// Bytes that are passed on at a time.
+/// Bytes to copy at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// Serves one connection until both sides have ended it.
+/// Serves one connection until both sides have closed it.
 pub(crate) async fn forward(
     agent: &Agent,
     port: u16,
     stream: RequestStream,
     inputs: Inputs,
 ) -> Result<Reply, Failure> {
-    // A connection that finds no place waits for one.
+    // Above the limit, a connection waits until another one ends.
     let _place = agent.forwarded.acquire().await;
     let connection = connect(port).await?;
-    // Small writes must not wait for more: no Nagle's algorithm.
+    // Disables Nagle's algorithm, because small writes must not wait.
     let _ = connection.set_nodelay(true);
     let (reader, writer) = connection.into_split();
     stream.event(Event::Started).await?;
@@ -31,7 +31,8 @@ pub(crate) async fn forward(
     Ok(Reply::Nothing)
 }
 
-/// Programs listen on one of the two loopback addresses, or on both.
+/// Connects to a port. A program may listen on either loopback address, or on
+/// both.
 async fn connect(port: u16) -> Result<TcpStream, Failure> {
     let connected = match TcpStream::connect(("127.0.0.1", port)).await {
         Ok(stream) => Ok(stream),
@@ -61,7 +62,7 @@ async fn from_host(mut inputs: Inputs, mut writer: OwnedWriteHalf) -> Result<(),
     loop {
         match inputs.recv().await.ok_or(HostGone)? {
             Incoming::Data(Channel::Bulk, bytes) => {
-                // A program that reads no more may still speak.
+                // A program that has stopped reading may still write.
                 let _ = writer.write_all(&bytes).await;
             }
             Incoming::Input(Input::EndOfData) => break,

@@ -18,14 +18,14 @@ use crate::request::store_use;
 use crate::request::stream::{HostGone, RequestStream};
 use crate::store::{Image, Store, StoreError, StoredImage, UseKind};
 
-/// One event for each reference.
+/// Lists the references. Sends one event for each.
 pub async fn list(store: &Store, stream: &RequestStream) -> Result<Reply, Failure> {
     for stored in store.images()? {
         let size = match store.image(&stored.descriptor.digest) {
             Ok(image) => image.size(),
-            // Somebody has just removed it.
+            // Another request has removed it meanwhile.
             Err(_) if store.find(&stored.name)?.is_none() => continue,
-            // The others are there, and so is this one's name.
+            // Reports a damaged image, and lists the others.
             Err(error) => {
                 let name = familiar(&stored.name);
                 store_use::warn(stream, &format!("{name} cannot be read"), error).await?;
@@ -44,7 +44,7 @@ pub async fn list(store: &Store, stream: &RequestStream) -> Result<Reply, Failur
     Ok(Reply::Nothing)
 }
 
-/// The manifest and the configuration as they are.
+/// Sends the manifest and the configuration, unchanged.
 pub async fn inspect(store: &Store, stream: &RequestStream, name: &str) -> Result<Reply, Failure> {
     let (_, image) = load(store, name)?;
     document(stream, "manifest", image.manifest_bytes).await?;
@@ -52,14 +52,14 @@ pub async fn inspect(store: &Store, stream: &RequestStream, name: &str) -> Resul
     Ok(Reply::Digest(image.digest.to_string()))
 }
 
-/// One more name for an image.
+/// Sets a further reference for an image.
 pub async fn tag(
     store: &Store,
     stream: &RequestStream,
     image: &str,
     name: &str,
 ) -> Result<Reply, Failure> {
-    // What is found must not be swept before it has its new name.
+    // Prevents a sweep of the image before it has its new reference.
     let _use_lock = store_use::in_use(store, UseKind::Work, stream).await?;
     let name: ImageRef = name.parse()?;
     if name.digest().is_some() {
@@ -80,7 +80,7 @@ pub async fn tag(
     Ok(Reply::Digest(digest))
 }
 
-/// Removes names, and what nothing needs any more.
+/// Removes references, and the content that no other reference needs.
 pub async fn remove(
     store: &Store,
     stream: &RequestStream,
@@ -102,7 +102,7 @@ pub async fn remove(
     Ok(Reply::Removed { names, freed })
 }
 
-/// Brings an image and its extracted layers into the store.
+/// Pulls an image, and extracts its layers.
 pub async fn pull(
     agent: &Agent,
     stream: RequestStream,
@@ -120,7 +120,7 @@ pub async fn pull(
     Ok(Reply::Digest(resolved.image.digest.to_string()))
 }
 
-/// Uploads a stored image under a name.
+/// Pushes a stored image under a reference.
 pub async fn push(
     agent: &Agent,
     stream: RequestStream,
@@ -139,7 +139,8 @@ pub async fn push(
     Ok(Reply::Digest(image.digest.to_string()))
 }
 
-/// The stored image of a reference or digest, and its documents.
+/// Finds an image by reference or digest. Returns its reference and its
+/// documents.
 pub fn load(store: &Store, name: &str) -> Result<(StoredImage, Image), Failure> {
     let stored = find(store, name)?;
     let image = store.image(&stored.descriptor.digest)?;
@@ -147,7 +148,8 @@ pub fn load(store: &Store, name: &str) -> Result<(StoredImage, Image), Failure> 
 }
 
 fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
-    // What looks like a digest may be a name too: a name is meant.
+    // A text that looks like a digest may be a name. Then the name takes
+    // precedence.
     if let Ok(reference) = name.parse::<ImageRef>()
         && let Some(stored) = store.find(&reference.to_string())?
     {

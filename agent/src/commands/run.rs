@@ -23,7 +23,8 @@ use crate::request::stream::{Inputs, RequestStream};
 use crate::store::layer::merged::Merged;
 use crate::store::{Image, RuntimeConfig, StoredImage, UseKind};
 
-/// The launcher's processes: CNB platform specification, "Launcher".
+/// The directory of the launcher's processes: CNB platform specification,
+/// "Launcher".
 const PROCESSES: &str = "/cnb/process/";
 
 /// Serves a run request.
@@ -61,7 +62,7 @@ pub async fn run(
     attach(container, &stream, inputs).await
 }
 
-/// The container of a request, by what the image says about itself.
+/// The container for a request, with the defaults of the image's configuration.
 pub(crate) fn specification(
     request: &RunRequest,
     runtime: RuntimeConfig,
@@ -104,8 +105,8 @@ pub(crate) fn specification(
     })
 }
 
-/// A path of an image's configuration, which begins at the root, and leads
-/// nowhere above it.
+/// Makes a path of an image's configuration absolute. `..` does not lead above
+/// the root.
 fn absolute(path: &str) -> PathBuf {
     let mut absolute = PathBuf::from("/");
     for component in Path::new(path).components() {
@@ -118,7 +119,7 @@ fn absolute(path: &str) -> PathBuf {
     absolute
 }
 
-/// Extracts the layers of an image; those that the store lacks are fetched.
+/// Extracts the layers of an image. Fetches those that the store lacks.
 async fn extract(
     agent: &Agent,
     registry: &Registry,
@@ -137,8 +138,9 @@ async fn extract(
     Ok(registry.fetch_layers(&agent.store, &name, image).await?)
 }
 
-/// The program and its arguments. In an image of buildpacks a process is a
-/// program of the launcher's; in any other there are only commands.
+/// The program and its arguments. In an image of buildpacks the name of a
+/// process selects one of the launcher's programs. Any other image has commands
+/// only.
 fn arguments(
     request: &RunRequest,
     runtime: &RuntimeConfig,
@@ -162,7 +164,7 @@ fn arguments(
         }
         return Ok([vec![format!("{PROCESSES}{process}")], given.clone()].concat());
     }
-    // One empty word is no entrypoint, as in Docker.
+    // As in Docker, one empty word means that there is no entrypoint.
     let entrypoint = runtime.entrypoint.clone().filter(|it| *it != [""]);
     let entrypoint = entrypoint.unwrap_or_default();
     let cmd = if given.is_empty() {
@@ -171,7 +173,7 @@ fn arguments(
         given.clone()
     };
     let args = [entrypoint, cmd].concat();
-    // The launcher alone has nothing to launch.
+    // The launcher without an argument starts no process.
     if args.is_empty() || args == [LAUNCHER] {
         return Err(no_default(request, runtime, image));
     }
@@ -189,8 +191,8 @@ fn no_default(request: &RunRequest, runtime: &RuntimeConfig, image: Merged<'_>) 
     Failure::new(FailureKind::Invalid, message).with_hint(hint)
 }
 
-/// Types of an image's processes: by its build metadata, which a buildpack may
-/// have replaced, or by the launcher's links.
+/// The types of an image's processes, from its build metadata or, if a
+/// buildpack has replaced that, from the launcher's links.
 fn processes(runtime: &RuntimeConfig, image: Merged<'_>) -> Vec<String> {
     let metadata = runtime.label("io.buildpacks.build.metadata");
     let metadata = serde_json::from_str(metadata.unwrap_or_default());
@@ -238,7 +240,7 @@ mod tests {
         }
     }
 
-    /// An image in which the launcher has two processes.
+    /// An image with two processes of the launcher.
     struct Launched(tempfile::TempDir, Vec<PathBuf>);
 
     impl Launched {

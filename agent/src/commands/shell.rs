@@ -1,8 +1,9 @@
 //! Starts a program in the development environment of a project: serves `locald
 //! shell`.
 //!
-//! The root file system is the builder's. Over it come the layers of the last
-//! build with their environment, the build cache, and the project's own folder.
+//! The root file system is that of the builder. Mounted over it are the layers
+//! of the last build, the build cache, and the project's folder. The shell also
+//! gets the environment of the layers.
 
 use std::path::{Path, PathBuf};
 
@@ -97,8 +98,8 @@ pub async fn shell(
     reply
 }
 
-/// The project's folder: the host's own, or the copy of the live folder if the
-/// host is on another machine.
+/// The project's folder: that of the host, or the copy of the live folder if
+/// the host is on another machine.
 fn folder(request: &ShellRequest, project: &Path) -> PathBuf {
     match &*request.folder {
         "" => live_folder::tree(project),
@@ -106,7 +107,7 @@ fn folder(request: &ShellRequest, project: &Path) -> PathBuf {
     }
 }
 
-/// What the last build of the project left: its record and its image.
+/// The record and the image of the project's last build.
 fn last_build(
     agent: &Agent,
     layout: &ProjectLayout,
@@ -123,8 +124,8 @@ fn last_build(
     })
 }
 
-/// Mounts of the last build's layers, which the shell may change for itself, of
-/// the project's folder, and of the project's cache if a build has left one.
+/// The mounts of a shell: the layers of the last build, with private changes;
+/// the project's folder; the build cache, if a build has made one.
 fn mounts(layout: &ProjectLayout, source: PathBuf, state: &Path) -> Result<Vec<Mount>, Failure> {
     let mount = |target: &str, kind| Mount {
         target: target.into(),
@@ -142,13 +143,14 @@ fn mounts(layout: &ProjectLayout, source: PathBuf, state: &Path) -> Result<Vec<M
     ];
     let cache = layout.build_cache().path();
     if cache.is_dir() {
-        // It belongs to the builder's user, who the shell's program is.
+        // It belongs to the builder's user, which is also the user of the
+        // shell.
         mounts.push(mount(BUILD_CACHE, MountKind::Bind { source: cache }));
     }
     Ok(mounts)
 }
 
-/// The builder of the last build, with its layers extracted.
+/// The builder of the last build. Extracts its layers.
 async fn builder(
     agent: &Agent,
     record: &BuildRecord,
@@ -169,15 +171,15 @@ async fn builder(
         let at = name.at(record.builder);
         registry.fetch_layers(&agent.store, &at, &builder).await?;
     }
-    // The reference stays in the store as long as it is used.
+    // Keeps the reference in the store while shells use it.
     registry
         .pull(&agent.store, &name, policy, Want::Documents, role)
         .await?;
     Ok(builder)
 }
 
-/// Layers that the last build reused without restoring them: they are only in
-/// the image.
+/// The layers that the last build reused without restoring them. Only the image
+/// contains them.
 fn reused_layers(agent: &Agent, app: &Image, restored: &Path) -> Result<Vec<Mount>, Failure> {
     let mut mounts = Vec::new();
     let own = || app.layers().skip(run_image_layers(app));
@@ -209,7 +211,8 @@ fn reused_layers(agent: &Agent, app: &Image, restored: &Path) -> Result<Vec<Moun
     Ok(mounts)
 }
 
-/// The environment of the shell is there already.
+/// The arguments of the shell. They need no launcher, because the environment
+/// is already complete.
 fn arguments(request: &ShellRequest) -> Vec<String> {
     if request.command.is_empty() {
         let shell = "if command -v bash >/dev/null; then exec bash; else exec sh; fi";
@@ -218,7 +221,7 @@ fn arguments(request: &ShellRequest) -> Vec<String> {
     request.command.clone()
 }
 
-/// The environment that the launcher gets.
+/// The environment that is the launcher's input.
 fn given_environment(
     request: &ShellRequest,
     record: &BuildRecord,
@@ -238,7 +241,8 @@ fn given_environment(
     Ok(env)
 }
 
-/// What the user has said stays as the launcher has left it.
+/// Adds the build layers to the environment. The user's own variables keep the
+/// values that the launcher gave them.
 fn with_build_layers(
     launch: &Environment,
     layers: &Path,

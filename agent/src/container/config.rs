@@ -1,4 +1,4 @@
-//! Turns a container's specification into the configuration of its runner.
+//! Converts a container's specification to the configuration of its runner.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use crate::kernel::namespace::cgroup::Limits;
 
 const HOSTNAME: &str = "HOSTNAME";
 
-/// A configuration and the descriptors that go with it.
+/// A configuration and its descriptors.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) config: RunnerConfig,
@@ -80,7 +80,7 @@ impl Prepared {
         })
     }
 
-    /// Sends the first message that the runner gets.
+    /// Sends the configuration, the first message to the runner.
     pub(super) fn send(&self, control: &OwnedFd) -> io::Result<()> {
         let mut file = File::from(rustix::fs::memfd_create("config", MemfdFlags::CLOEXEC)?);
         file.write_all(&serde_json::to_vec(&self.config)?)?;
@@ -95,7 +95,7 @@ impl Prepared {
     }
 }
 
-/// A container's name is a variable, too, as Docker has it.
+/// The environment. Adds the host name as a variable, as Docker does.
 fn env(spec: &ContainerSpec) -> Vec<(String, String)> {
     let mut env = spec.env.clone();
     if env.iter().all(|(name, _)| name != HOSTNAME) {
@@ -104,7 +104,7 @@ fn env(spec: &ContainerSpec) -> Vec<(String, String)> {
     env
 }
 
-/// A single id was mapped: there are no groups to choose from.
+/// The user without groups if the user namespace maps only a single id.
 fn available(user: &User, privilege: Privilege) -> User {
     User {
         uid: user.uid,
@@ -116,7 +116,7 @@ fn available(user: &User, privilege: Privilege) -> User {
     }
 }
 
-/// Each runner mounts its own files over this one empty directory.
+/// Makes the one empty directory over which each runner mounts its own files.
 fn make_scratch(state: &Path) -> Result<PathBuf, ContainerError> {
     let failed = |source| ContainerError::State {
         path: state.to_owned(),

@@ -1,4 +1,4 @@
-//! Lists the ways in which the start of a container fails.
+//! Defines the errors of a container's start.
 
 use std::fmt;
 use std::io;
@@ -9,43 +9,43 @@ use protocol::{Failure, FailureKind};
 use super::message::SetupError;
 use super::spec::SpecError;
 
-/// Why a container could not be started, or was lost.
+/// A container could not be started, or its runner was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
-    /// The specification is wrong.
+    /// The specification is not valid.
     #[error("the container is refused")]
     Refused(#[from] SpecError),
-    /// The agent's own directory for containers.
+    /// The agent cannot use its own directory for containers.
     #[error("the state directory {} cannot be used", path.display())]
     State {
-        /// The path in the container.
+        /// Path of the directory.
         path: PathBuf,
         /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The runner was not started.
+    /// The agent could not start the runner.
     #[error("the container's runner cannot be started")]
     Runner(#[source] io::Error),
-    /// The runner ended without a word.
+    /// The runner ended without a report.
     #[error("the container's runner ended unexpectedly ({status})")]
     RunnerLost {
-        /// Its exit status.
+        /// The exit status of the runner.
         status: std::process::ExitStatus,
-        /// What it wrote before.
+        /// The log of the runner.
         #[source]
         log: Option<Chain>,
     },
     /// A step of the runner or of the container's init failed.
     #[error("the container cannot be set up")]
     Setup(#[source] Chain),
-    /// The image is not safe to use.
+    /// A path that must be a directory leads elsewhere in the image.
     #[error("the image has no directory at {}", path.display())]
     ReservedPath {
-        /// Which path of the image.
+        /// The path in the image.
         path: PathBuf,
     },
-    /// The working directory cannot be entered.
+    /// The program's user cannot enter the working directory.
     #[error("the working directory {} of the container cannot be entered", path.display())]
     WorkingDirectory {
         /// Path in the container.
@@ -54,21 +54,21 @@ pub enum ContainerError {
         #[source]
         source: io::Error,
     },
-    /// The program cannot be executed.
+    /// The kernel cannot execute the program.
     #[error("{program:?} cannot be run in the container")]
     Program {
-        /// As it was asked for.
+        /// The program, as the user wrote it.
         program: String,
-        /// Why: not found, not executable, for another machine.
+        /// The cause: not found, not executable, for another machine.
         #[source]
         source: io::Error,
     },
-    /// What the program needs to be executed cannot be executed.
+    /// The kernel cannot execute the interpreter of the program.
     #[error("{program:?} cannot be run in the container: it needs {interpreter:?}")]
     Interpreter {
-        /// As it was asked for.
+        /// The program, as the user wrote it.
         program: String,
-        /// Behind `#!` in a script, or the dynamic linker.
+        /// The interpreter of a script, or the dynamic linker.
         interpreter: String,
         /// The cause.
         #[source]
@@ -109,7 +109,7 @@ impl ContainerError {
         }
     }
 
-    /// What the user can do.
+    /// The hint for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Setup(_) | Self::RunnerLost { .. } => {
@@ -153,7 +153,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// From texts, the outermost first.
+    /// Makes an error from the messages of a chain, the outermost first.
     pub(super) fn new(texts: Vec<String>) -> Self {
         let chain = texts.into_iter().rev().fold(None, |cause, text| {
             let cause = cause.map(Box::new);

@@ -1,4 +1,4 @@
-//! Writes the files of a container's `/etc` that depend on the machine.
+//! Computes the files of a container's `/etc` that depend on the machine.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use super::spec::{ContainerSpec, Namespace, Network};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// What the agent provides for this container.
+/// The files that the agent provides for a container.
 pub(super) fn provided(spec: &ContainerSpec) -> Vec<ProvidedFile> {
     let mut files = vec![
         file("hostname", format!("{}\n", spec.hostname)),
@@ -18,7 +18,8 @@ pub(super) fn provided(spec: &ContainerSpec) -> Vec<ProvidedFile> {
     files
 }
 
-/// Where the machine's network cannot be reached, its name servers cannot.
+/// The content of `resolv.conf`; absent if the container cannot reach the
+/// machine's network.
 fn name_servers(network: &Network) -> Option<String> {
     let server = match network {
         Network::Host => None,
@@ -37,8 +38,8 @@ fn name_servers(network: &Network) -> Option<String> {
     }
 }
 
-/// The same, with another server: the machine's may listen on this machine
-/// alone.
+/// Replaces the name servers in a `resolv.conf`. The machine's own may listen
+/// on its loopback address only.
 fn with_server(content: &str, server: IpAddr) -> String {
     let lines = content
         .lines()

@@ -1,12 +1,13 @@
-//! Is the first process of a container. It gives the payload its user and group
-//! ids, forwards signals, reaps orphans, and ends when the payload ends. If
-//! somebody asked the payload to end, its other processes get time to end, too.
+//! Runs the first process of a container. It gives the payload its user and
+//! group ids, forwards signals, reaps orphans, and ends when the payload ends.
+//! If a signal asked the payload to end, the other processes get time to end,
+//! too.
 //!
-//! Init is a fork of the runner: the container holds neither its executable nor
-//! a descriptor to it. Init keeps no capability, no descriptor and no standard
-//! stream, and no process can trace it. The payload is a separate process
-//! because a namespace's first process ignores the signals that it sends to
-//! itself.
+//! Init is a fork of the runner, so the container holds neither its executable
+//! nor a descriptor to it. Init keeps no capability, no descriptor and no
+//! standard stream, and no process can trace it. The payload is a separate
+//! process because the first process of a namespace ignores the signals that it
+//! sends to itself.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -24,12 +25,12 @@ use super::{ExitCode, payload};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall::{self, Forked};
 
-/// What init ends with when it fails itself.
+/// The exit code of init if init itself fails.
 const INIT_FAILED: i32 = 255;
-/// What asks a program to end.
+/// Signals that ask a program to end.
 const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
-/// How long the rest of a container has to end after its program, which was
-/// asked to: as long as Docker lets a container end.
+/// The time that the other processes of a container have to end after the
+/// payload, if a signal asked the payload to end. Docker uses the same time.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// A failed step of init.
@@ -50,17 +51,18 @@ enum InitError {
     Signals(#[source] io::Error),
 }
 
-/// The two pipes by which init and payload wait for each other.
+/// The two pipes that synchronize init and payload.
 struct Gate {
     ready: (io::PipeReader, io::PipeWriter),
     mapped: (io::PipeReader, io::PipeWriter),
 }
 
-/// Does init's whole work and ends the process.
+/// Runs init, and ends the process.
 pub(super) fn run(config: &RunnerConfig, init_socket: &OwnedFd) -> ! {
     let Err(error) = supervise(config, init_socket);
     let error = SetupError::from_error(&error);
-    // When the payload runs already, nobody listens any more.
+    // This fails if the payload already runs, because the runner has closed its
+    // end.
     let _ = message::send(init_socket, &InitMessage::Failed(error), &[]);
     syscall::exit_now(INIT_FAILED)
 }
@@ -94,7 +96,8 @@ impl Gate {
         })
     }
 
-    /// Each side drops what is the other's, so that it sees the other's end.
+    /// Each side closes the ends of the other, so that it sees when the other
+    /// closes them.
     fn payload_ends(self) -> (io::PipeWriter, io::PipeReader) {
         (self.ready.1, self.mapped.0)
     }
@@ -104,8 +107,9 @@ impl Gate {
     }
 }
 
-/// Writes the id maps of the payload's user namespace as soon as it is there.
-/// A payload that has ended before has reported why.
+/// Writes the id maps of the payload's user namespace when the namespace
+/// exists. Succeeds if the payload has ended before, because it has reported
+/// the reason.
 fn map_ids(
     config: &RunnerConfig,
     payload: Pid,
@@ -122,7 +126,7 @@ fn map_ids(
             Privilege::Rootless => format!("{id} 0 1\n"),
         };
         let path = format!("/proc/{}/{file}", payload.as_raw_pid());
-        // One write: the kernel accepts no second one.
+        // Writes the map at once, because the kernel accepts only one write.
         File::options()
             .write(true)
             .open(path)?
@@ -131,7 +135,7 @@ fn map_ids(
     mapped.write_all(&[0])
 }
 
-/// Each id of this namespace, under its own number.
+/// A map of each id of this namespace to the same id.
 fn identity(own: &str) -> String {
     let ranges = own.lines().filter_map(|line| {
         let mut fields = line.split_whitespace();
@@ -141,7 +145,8 @@ fn identity(own: &str) -> String {
     ranges.collect()
 }
 
-/// After this, an attacker who takes over init gains nothing.
+/// Drops all capabilities and descriptors, so that an attacker gains nothing
+/// from control over init.
 fn give_up() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -153,16 +158,17 @@ fn give_up() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     rustix::thread::set_name(c"locald-init")?;
-    // A change of credentials may have cleared it.
+    // Sets the death signal again, because a change of credentials may clear
+    // it.
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-/// Returns only when it fails.
+/// Forwards signals until an error occurs, and returns the error.
 fn forward_signals(payload: Pid) -> io::Error {
     let mut is_to_end = false;
     loop {
         match syscall::next_signal() {
-            // The whole container stands still, or goes on.
+            // Suspends or resumes the whole container.
             Ok(libc::SIGTSTP) => drop(syscall::kill_others(libc::SIGSTOP)),
             Ok(libc::SIGCONT) => drop(syscall::kill_others(libc::SIGCONT)),
             Ok(libc::SIGCHLD) => {
@@ -183,18 +189,20 @@ fn forward_signals(payload: Pid) -> io::Error {
     }
 }
 
-/// What asks a program to end is for all of its process group, as Ctrl-C at a
-/// terminal is: a script that has started a server does not tell it. Other
-/// signals would end those who do not expect them.
+/// Forwards a signal to the payload. A signal that asks to end goes to the
+/// whole process group, like Ctrl-C at a terminal, because a script does not
+/// forward it to the programs that it starts. Other signals go to the payload
+/// only, because its children may not expect them.
 fn pass_on(payload: Pid, signal: i32) {
     let group = ENDING.contains(&signal) && syscall::kill_group(payload, signal).is_ok();
     if !group {
-        // It may have ended in this very moment.
+        // This fails if the payload has just ended.
         let _ = syscall::kill(payload, signal);
     }
 }
 
-/// Reaps everything that has ended; returns how the payload ended.
+/// Reaps all ended processes. Returns the exit code of the payload if it has
+/// ended.
 fn reap(payload: Pid) -> Option<u8> {
     let mut code = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
@@ -205,11 +213,11 @@ fn reap(payload: Pid) -> Option<u8> {
     code
 }
 
-/// Waits for the rest of the container, when the payload was asked to end and
-/// has ended. The kernel kills what is left afterwards.
+/// Waits for the other processes of the container, after the payload has ended
+/// on request. Afterwards the kernel kills those that remain.
 fn let_others_end(payload: Pid) {
     for (pid, group) in processes() {
-        // The payload's group has got the signal already.
+        // The group of the payload already has the signal.
         if group != payload {
             let _ = syscall::kill(pid, libc::SIGTERM);
         }
@@ -224,7 +232,7 @@ fn let_others_end(payload: Pid) {
         match syscall::next_signal_within(left) {
             Ok(Some(libc::SIGCHLD)) => {}
             Ok(Some(libc::SIGTSTP)) => drop(syscall::kill_others(libc::SIGSTOP)),
-            // Somebody asks again.
+            // A second request to end.
             Ok(Some(signal)) => drop(syscall::kill_others(signal)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(None) | Err(_) => return,
@@ -232,12 +240,12 @@ fn let_others_end(payload: Pid) {
     }
 }
 
-/// The container's other processes, and the group of each.
+/// The other processes of the container, each with its process group.
 fn processes() -> Vec<(Pid, Pid)> {
     let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let others = ids.filter_map(Pid::from_raw).filter(|pid| !pid.is_init());
-    // One that has ended in this moment has no group.
+    // A process that has just ended has no group.
     let groups = others.map(|pid| Some((pid, getpgid(Some(pid)).ok()?)));
     groups.flatten().collect()
 }

@@ -1,6 +1,6 @@
 //! Explains why the kernel cannot execute a program that exists: its
 //! interpreter or dynamic linker is missing. The kernel reports the same error
-//! for both.
+//! as for a missing program.
 
 use std::fs::File;
 use std::io;
@@ -13,19 +13,19 @@ use rustix::io::Errno;
 
 /// The most bytes of a script's first line that Linux reads.
 const LINE: usize = 256;
-/// Scripts whose interpreters are scripts.
+/// The most interpreters in a row that are scripts themselves.
 const DEPTH: usize = 5;
-/// Where the headers of a 64-bit ELF program say what this looks for.
+/// The beginning of a 64-bit ELF program. Only these are parsed.
 const MAGIC: &[u8] = b"\x7fELF\x02";
 const PT_INTERP: u32 = 3;
-/// Bytes of a program header, and the most headers that are read.
+/// Size of a program header in bytes, and the most headers to read.
 const HEADER: usize = 56;
 const HEADERS: u16 = 64;
 /// The most bytes of a path.
 const PATH_MAX: u64 = 4096;
 
-/// The interpreter that a program, or its interpreter, needs and cannot have; and
-/// why. Nothing when it is the program itself that is not there.
+/// The missing interpreter of a program, or of its interpreter, and the error.
+/// Absent if the program itself is missing.
 pub(super) fn missing(program: &str, path: &str) -> Option<(String, Errno)> {
     let mut needs = find(program, path)?;
     for _ in 0..DEPTH {
@@ -37,7 +37,7 @@ pub(super) fn missing(program: &str, path: &str) -> Option<(String, Errno)> {
     None
 }
 
-/// The program that a name means: with a slash it is a path.
+/// Finds a program by name. A name with a slash is a path.
 fn find(program: &str, path: &str) -> Option<PathBuf> {
     let is_program = |place: &PathBuf| executable(place).is_ok();
     if program.contains('/') {
@@ -55,7 +55,8 @@ fn executable(path: &Path) -> Result<(), Errno> {
     access(path, Access::EXEC_OK)
 }
 
-/// What Linux executes instead of a program; none when it executes the program.
+/// The interpreter that Linux executes for a program; absent if it executes the
+/// program directly.
 fn of_program(path: &Path) -> io::Result<Option<PathBuf>> {
     let file = File::open(path)?;
     let mut head = [0; LINE];
@@ -67,7 +68,7 @@ fn of_program(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(of_script(head))
 }
 
-/// What stands behind `#!`, up to a blank.
+/// The path after `#!`, up to a blank.
 fn of_script(head: &[u8]) -> Option<PathBuf> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|byte| *byte == b'\n').next()?;
@@ -77,7 +78,7 @@ fn of_script(head: &[u8]) -> Option<PathBuf> {
     Some(Path::new(std::ffi::OsStr::from_bytes(name)).to_owned())
 }
 
-/// The dynamic linker of an ELF program of this machine's byte order.
+/// The dynamic linker of an ELF program with this machine's byte order.
 fn of_elf(file: &File, head: &[u8]) -> io::Result<Option<PathBuf>> {
     let Some((start, size, count)) = program_headers(head) else {
         return Ok(None);
@@ -105,7 +106,7 @@ fn of_elf(file: &File, head: &[u8]) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Offset, size of each, and count.
+/// Offset, entry size and count of the program headers.
 fn program_headers(head: &[u8]) -> Option<(u64, u16, u16)> {
     let u16_at = |at: usize| Some(u16::from_ne_bytes(*head.get(at..)?.first_chunk()?));
     Some((u64_at(head, 32)?, u16_at(54)?, u16_at(56)?))
@@ -134,7 +135,7 @@ mod tests {
             Self(tempfile::tempdir().unwrap())
         }
 
-        /// Where a program is.
+        /// The path of a program in the test directory.
         fn path(&self, name: &str) -> String {
             self.0.path().join(name).to_str().unwrap().to_owned()
         }
@@ -170,7 +171,7 @@ mod tests {
             ("outer", at("/nowhere/inner", Errno::NOENT)),
             ("folder", at("/tmp", Errno::ACCESS)),
             ("inert", at(&data, Errno::ACCESS)),
-            // What is not there, or no program, needs nothing.
+            // A missing file, or one that is not a program, has no interpreter.
             ("absent", None),
             ("data", None),
         ] {
@@ -201,7 +202,7 @@ mod tests {
         assert!(needs.starts_with("/none"), "{needs}");
         assert_eq!(errno, Errno::NOENT);
         assert_eq!(programs.missing("/bin/sh"), None);
-        // Headers that lie only end the search.
+        // Malformed headers only end the search.
         for length in [5, 60, 64, 100] {
             programs.add("cut", &foreign[..length], 0o755);
             assert_eq!(programs.missing("cut"), None);

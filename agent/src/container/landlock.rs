@@ -1,7 +1,7 @@
-//! Keeps a container's program from abstract unix sockets and processes outside
-//! of the container, also if it shares the machine's network: Landlock's
-//! scopes. Abstract sockets have no permissions; session buses and X servers
-//! listen on them.
+//! Denies a container's program access to abstract unix sockets and to
+//! processes outside the container, even if it shares the machine's network:
+//! Landlock's scopes. Abstract sockets have no permissions; session buses and X
+//! servers listen on them.
 
 use landlock::{
     ABI, Access, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
@@ -10,8 +10,8 @@ use landlock::{
 /// The first version that has scopes: Linux 6.12.
 const WITH_SCOPES: ABI = ABI::V6;
 
-/// Restricts this thread from now on, and all that it starts, where the kernel
-/// can. Also sets `no_new_privs`.
+/// Restricts this thread and its later children, if the kernel supports it.
+/// Also sets `no_new_privs`.
 pub(super) fn apply() -> Result<(), RulesetError> {
     let restricted = Ruleset::default()
         .scope(Scope::from_all(WITH_SCOPES))?
@@ -23,7 +23,7 @@ pub(super) fn apply() -> Result<(), RulesetError> {
     Ok(())
 }
 
-/// Whether the kernel can keep containers from sockets and processes outside.
+/// Whether the kernel supports Landlock's scopes.
 pub fn is_available() -> bool {
     let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     let scoped = ruleset.scope(Scope::from_all(WITH_SCOPES));

@@ -19,22 +19,23 @@ use super::spec::{Mount, Network, Upper, User};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::namespace::cgroup::Limits;
 
-/// The most bytes of a message; what is larger travels in a memory file.
+/// The most bytes of a message. Larger content travels in a memory file.
 const MAX_MESSAGE: usize = 32 * 1024;
 /// The most descriptors of a message.
 const MAX_DESCRIPTORS: usize = 6;
 
-/// From the agent to the runner, in a memory file whose descriptor is the
-/// first of the only message; those of the pipes and of the network follow.
+/// The configuration, from the agent to the runner. It travels in a memory
+/// file, the first descriptor of the first message. The descriptors of the
+/// pipes and of the network follow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunnerConfig {
-    /// Unique on this machine.
+    /// Id of the container, unique on this machine.
     pub(super) id: String,
     /// The agent's process id.
     pub(super) agent: i32,
-    /// Ids and mounts depend on it.
+    /// The privilege of the agent. Ids and mounts depend on it.
     pub(super) privilege: Privilege,
-    /// An empty directory, for the runner to mount its own files at.
+    /// An empty directory, over which the runner mounts its own files.
     pub(super) scratch: PathBuf,
     /// See [`ContainerSpec`](super::ContainerSpec).
     pub(super) lowers: Vec<PathBuf>,
@@ -46,17 +47,17 @@ pub(super) struct RunnerConfig {
     pub(super) mounts: Vec<Mount>,
     /// Files that the agent provides.
     pub(super) files: Vec<ProvidedFile>,
-    /// The container's own name.
+    /// The container's host name.
     pub(super) hostname: String,
-    /// Of a namespace, the descriptor is the last one.
+    /// The network. The descriptor of a namespace is the last one.
     pub(super) network: Network<()>,
     /// The most processes and threads.
     pub(super) processes: u64,
-    /// What the agent's cgroups allow.
+    /// The limits of the agent's cgroups.
     pub(super) limits: Limits,
     /// The payload.
     pub(super) program: PayloadProgram,
-    /// The size of its terminal, or pipes.
+    /// The size of the terminal; absent with pipes.
     pub(super) terminal: Option<TerminalSize>,
 }
 
@@ -67,11 +68,11 @@ pub(super) struct ProvidedFile {
     pub(super) name: String,
     /// Path in the container.
     pub(super) target: PathBuf,
-    /// What it says.
+    /// The text of the file.
     pub(super) content: String,
 }
 
-/// What the container's init starts.
+/// The program that the container's init starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PayloadProgram {
     /// Program and arguments; at least one.
@@ -80,16 +81,17 @@ pub(super) struct PayloadProgram {
     pub(super) env: Vec<(String, String)>,
     /// Absolute path in the container.
     pub(super) cwd: PathBuf,
-    /// Who it is.
+    /// The user of the program.
     pub(super) user: User,
 }
 
-/// The payload may run: from the agent to the runner, after its configuration, and from
-/// the runner to the payload, which has done everything else by then.
+/// Permits the payload to run. The agent sends it to the runner after the
+/// configuration. The runner sends it to the payload, which has finished all
+/// other steps.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Start;
 
-/// Cells of a terminal.
+/// The size of a terminal, in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TerminalSize {
     /// Height.
@@ -101,10 +103,10 @@ pub(crate) struct TerminalSize {
 /// From the runner to the agent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Report {
-    /// The payload runs. Descriptors: the init's process, then the
-    /// terminal's master when there is a terminal.
+    /// The payload runs. Descriptors: the init's process, then the terminal's
+    /// master if there is a terminal.
     Started,
-    /// There will be no payload.
+    /// The payload could not start.
     Failed(SetupError),
     /// The payload has ended.
     Ended {
@@ -113,41 +115,40 @@ pub(super) enum Report {
     },
 }
 
-/// From the container's init to the runner. The end of the stream means that
-/// the payload runs, unless there was an error.
+/// From the container's init to the runner. If the stream ends without an
+/// error, the payload runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum InitMessage {
-    /// The descriptor is the terminal's master.
+    /// The descriptor of the message is the terminal's master.
     Terminal,
-    /// There will be no payload.
+    /// The payload could not start.
     Failed(SetupError),
 }
 
-/// Why there is no payload.
+/// Why the payload could not start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum SetupError {
-    /// A step failed; the chain of errors, outermost first.
+    /// A step failed.
     Step {
-        /// Never empty.
+        /// The messages of the errors, outermost first. Never empty.
         chain: Vec<String>,
     },
-    /// The image has something else than a directory at one of the
-    /// container's own mount points.
+    /// One of the container's own mount points is not a directory in the image.
     ReservedPath {
         /// The path in the container.
         path: PathBuf,
     },
-    /// The working directory cannot be entered.
+    /// The program's user cannot enter the working directory.
     WorkingDirectory {
         /// The system's error number.
         errno: i32,
     },
-    /// The program cannot be executed.
+    /// The kernel cannot execute the program.
     Program {
         /// The system's error number.
         errno: i32,
     },
-    /// What the program needs to be executed cannot be executed.
+    /// The kernel cannot execute the interpreter of the program.
     Interpreter {
         /// Path in the container.
         interpreter: String,
@@ -185,15 +186,15 @@ pub(super) fn send<T: Serialize>(
     retry(|| sendmsg(&socket, &parts, &mut ancillary, SendFlags::NOSIGNAL)).map(drop)
 }
 
-/// Receives a message and its descriptors; nothing at the end of the stream.
+/// Receives a message and its descriptors; absent at the end of the stream.
 pub(super) fn receive<T: DeserializeOwned>(
     socket: impl AsFd,
 ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    // When the other side has ended with a message of ours unread, the kernel
-    // reports that once, before the messages that it had sent.
+    // If the peer has ended before it read all messages, the kernel reports a
+    // reset once. The peer's own messages follow.
     let mut reset = false;
     let received = retry(|| {
         let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -234,9 +235,9 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
 }
 
 impl SetupError {
-    /// The longest text that a setup error carries of each error.
+    /// The most bytes of each message in a chain.
     const MAX_TEXT: usize = 2048;
-    /// The most errors of a chain that it carries.
+    /// The most messages in a chain.
     const MAX_CHAIN: usize = 8;
 
     /// A failed step with its causes.
@@ -245,7 +246,7 @@ impl SetupError {
         Self::from_chain(chain.map(ToString::to_string))
     }
 
-    /// A failed step with these texts.
+    /// A failed step with these messages.
     pub(super) fn from_chain(chain: impl IntoIterator<Item = String>) -> Self {
         let cut = |text: String| text.chars().take(Self::MAX_TEXT).collect();
         let chain = chain.into_iter().take(Self::MAX_CHAIN).map(cut).collect();

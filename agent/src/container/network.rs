@@ -1,5 +1,5 @@
-//! Makes network namespaces: one without a connection for a container, and one
-//! in which the agent listens and which connects to nothing else.
+//! Makes network namespaces: an isolated one for a container, and one that
+//! reaches only listeners of the agent.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -11,25 +11,26 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 use super::spec::{Namespace, Network};
 use crate::kernel::syscall;
 
-/// A network namespace that holds a loopback device and listeners of the
-/// agent, and nothing else. It lasts as long as anything holds it.
+/// A network namespace with only a loopback device and listeners of the agent.
+/// It exists as long as a descriptor to it is open.
 #[derive(Debug)]
 pub struct LoopbackNetwork {
     pub(super) namespace: Arc<OwnedFd>,
-    /// On 127.0.0.1 and, where the machine has IPv6, on ::1, each port.
+    /// A listener for each port, on 127.0.0.1 and, if the machine has IPv6, on
+    /// ::1.
     pub listeners: Vec<TcpListener>,
 }
 
-/// Why a network namespace cannot be made.
+/// A network namespace could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// The kernel refuses.
+    /// The kernel refuses to make the namespace.
     #[error("no network namespace can be made")]
     Namespace(#[source] io::Error),
-    /// The namespace is there, but not its loopback device.
+    /// The kernel refuses to bring up the loopback device.
     #[error("the loopback device of a new network namespace cannot be brought up")]
     Loopback(#[source] io::Error),
-    /// The agent cannot listen in it.
+    /// The agent cannot listen on a port in the namespace.
     #[error("port {port} of a new network namespace cannot be listened on")]
     Listen {
         /// The port.
@@ -49,7 +50,8 @@ impl From<NetworkError> for protocol::Failure {
 impl LoopbackNetwork {
     /// Makes a namespace and listens on these ports in it.
     ///
-    /// Namespaces belong to threads: one of its own enters it, and ends.
+    /// A namespace belongs to a thread, so a separate thread enters it and
+    /// ends.
     pub fn new(ports: &[u16]) -> Result<Self, NetworkError> {
         std::thread::scope(|scope| {
             let maker = std::thread::Builder::new().name("network".to_owned());

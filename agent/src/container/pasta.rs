@@ -1,6 +1,6 @@
-//! Makes a network that reaches what this machine reaches, except for services
-//! that listen on this machine: pasta (<https://passt.top>) carries it as an
-//! ordinary process, without root.
+//! Makes a network that reaches what this machine reaches, except services that
+//! listen on this machine. pasta (<https://passt.top>) carries the traffic as
+//! an ordinary process, without root.
 
 use std::fs::File;
 use std::io;
@@ -25,50 +25,51 @@ use super::spec::{Namespace, Network};
 use crate::kernel::reexec::{self, Task};
 use crate::kernel::syscall;
 
-/// As its package installs it.
+/// The name of pasta's program.
 const PROGRAM: &str = "pasta";
-/// Where the network's name server is: pasta asks the machine's own for it.
+/// The address of the name server in the network. pasta forwards its queries to
+/// the machine's own name server.
 const NAME_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 1, 1));
-/// What carries a network into a namespace.
+/// The device through which pasta exchanges packets with a namespace.
 const TUNNEL: &str = "/dev/net/tun";
-/// The network is there in this time, or never.
+/// The longest time until the network works.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Carries a private network, in a process of its own.
+/// Runs pasta in a process of its own.
 pub(super) static TASK: Task = Task {
     word: "__locald-pasta",
     run: run_here,
 };
 
-/// A network that works until it is dropped.
+/// A private network. Dropping it ends pasta.
 #[derive(Debug)]
 pub struct PrivateNetwork {
     namespace: Arc<OwnedFd>,
     _pasta: Helper,
 }
 
-/// Why there is no such network.
+/// A private network could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateNetworkError {
     /// pasta is not installed.
     #[error("a private network needs pasta, which this machine does not have")]
     Missing,
-    /// No namespace.
+    /// The network namespace could not be made.
     #[error(transparent)]
     Namespace(#[from] NetworkError),
-    /// It cannot be started.
+    /// pasta could not be started.
     #[error("pasta cannot be started")]
     Start(#[source] io::Error),
-    /// Its device is not this user's.
+    /// The user may not open the device.
     #[error("a private network needs {TUNNEL}, which this user may not use")]
     Tunnel(#[source] io::Error),
-    /// It ended at once.
+    /// pasta ended during its start.
     #[error("pasta cannot make the private network: {said}")]
     Failed {
-        /// Its own words.
+        /// The output of pasta.
         said: String,
     },
-    /// It does nothing.
+    /// pasta did not make the network in time.
     #[error("pasta did not make the private network within {} s", DEADLINE.as_secs())]
     Deadline,
 }
@@ -87,7 +88,7 @@ impl From<PrivateNetworkError> for Failure {
     }
 }
 
-/// Where pasta is, if it is installed and can work.
+/// The path of pasta. Fails if it is not installed or cannot work.
 pub(crate) fn find() -> Result<PathBuf, PrivateNetworkError> {
     let program = which::which(PROGRAM).map_err(|_| PrivateNetworkError::Missing)?;
     let tunnel = fs_err::OpenOptions::new()
@@ -99,7 +100,7 @@ pub(crate) fn find() -> Result<PathBuf, PrivateNetworkError> {
 }
 
 impl PrivateNetwork {
-    /// Makes a network; returns when it works.
+    /// Makes a network. Returns when it works.
     pub async fn start() -> Result<Self, PrivateNetworkError> {
         let program = find()?;
         let namespace = LoopbackNetwork::new(&[])?.namespace;
@@ -109,13 +110,14 @@ impl PrivateNetwork {
             namespace,
             _pasta: pasta,
         };
-        // It writes its process id when the network works; what it writes to
-        // closes when it ends.
+        // pasta writes its process id into the pipe when the network works. The
+        // pipe closes if pasta ends.
         let mut id = [0; 1];
         match tokio::time::timeout(DEADLINE, ready.read(&mut id)).await {
             Ok(Ok(1)) => Ok(network),
             Ok(Ok(_)) => {
-                // It writes to the system's log, too, and reports if there is none.
+                // pasta also writes to the system's log, and reports if there
+                // is none.
                 let mut said = last_lines(&log);
                 said.retain(|line| !line.ends_with("to syslog"));
                 let said = said.join(" ");
@@ -126,8 +128,8 @@ impl PrivateNetwork {
         }
     }
 
-    /// Namespace and pipe travel as standard streams, so that no code runs
-    /// between fork and exec.
+    /// Starts pasta. Namespace and pipe travel as standard streams, so that no
+    /// code runs between fork and exec.
     async fn spawn(
         program: PathBuf,
         namespace: &OwnedFd,
@@ -146,8 +148,8 @@ impl PrivateNetwork {
         Ok((pasta, log, pipe::Receiver::from_owned_fd(ready)?))
     }
 
-    /// The network for a container's specification. It works as long as `self`
-    /// lives.
+    /// The network for a container's specification. It works until `self` is
+    /// dropped.
     pub fn network(&self) -> Network {
         Network::Namespace(Namespace {
             descriptor: Arc::clone(&self.namespace),
@@ -156,7 +158,7 @@ impl PrivateNetwork {
     }
 }
 
-/// Becomes pasta, which dies with the agent.
+/// Executes pasta in this process. pasta ends with the agent.
 fn run_here() -> ! {
     let mut arguments = std::env::args_os().skip(2);
     let agent = arguments.next().and_then(|it| it.to_str()?.parse().ok());
@@ -165,10 +167,10 @@ fn run_here() -> ! {
             let mut pasta = Command::new(program);
             pasta
                 .args(["--config-net", "--foreground", "--quiet"])
-                // The agent is root of its user namespace, or of all.
+                // The agent is root, of the machine or of its user namespace.
                 .args(["--runas", "0", "--netns-only", "--netns", "/proc/self/fd/0"])
                 .args(["--pid", "/proc/self/fd/1"])
-                // Nothing of this machine is in it, and nobody comes in.
+                // No address leads to this machine, and no connection comes in.
                 .args(["--no-map-gw", "-t", "none", "-u", "none"])
                 .args(["-T", "none", "-U", "none"])
                 .args(["--dns-forward", &NAME_SERVER.to_string()]);
@@ -176,7 +178,7 @@ fn run_here() -> ! {
         }
         _ => "the agent has gone".to_owned(),
     };
-    // Its standard error is read by the agent.
+    // The agent reads this process's standard error.
     let _ = io::Write::write_all(&mut io::stderr(), failed.as_bytes());
     syscall::exit_now(1)
 }

@@ -1,5 +1,5 @@
-//! Turns a fork of init into the container's program: terminal, limits, ids,
-//! capabilities, filters, execution.
+//! Turns a fork of init into the container's program: sets terminal, limits,
+//! ids, capabilities and filters, then executes the program.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -28,10 +28,10 @@ use crate::kernel::limits;
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall;
 
-/// What shells say when they cannot run a program.
+/// The exit code of shells for a program that they cannot execute.
 const CANNOT_RUN: i32 = 126;
 
-/// A failed step on the way to the program.
+/// A failed step before the execution of the program.
 #[derive(Debug, thiserror::Error)]
 enum PayloadError {
     #[error("no session can be made")]
@@ -91,7 +91,7 @@ impl PayloadError {
     }
 }
 
-/// Executes the program, or reports why not and ends the process.
+/// Executes the program. After a failure, reports it and ends the process.
 pub(super) fn run(
     config: &RunnerConfig,
     init_socket: &OwnedFd,
@@ -99,7 +99,7 @@ pub(super) fn run(
     mapped: io::PipeReader,
 ) -> ! {
     let Err(error) = become_program(config, init_socket, ready, mapped);
-    // A runner that is gone needs no report.
+    // This fails if the runner is gone, which needs no report.
     let _ = message::send(init_socket, &InitMessage::Failed(error.error()), &[]);
     syscall::exit_now(CANNOT_RUN)
 }
@@ -113,7 +113,8 @@ fn become_program(
     setsid().map_err(|error| PayloadError::Session(error.into()))?;
     nest(ready, mapped).map_err(PayloadError::UserNamespace)?;
     limits::apply(config.processes).map_err(PayloadError::Limits)?;
-    // Root may enter what the program's user may not, and stay there.
+    // Enters the directory as root, because the program's user may not have the
+    // permission to enter a parent.
     let entered = enter(&config.program.cwd);
     let user = &config.program.user;
     identify(user, config.privilege).map_err(|source| PayloadError::Identity {
@@ -138,7 +139,7 @@ fn become_program(
     Err(execute(&config.program))
 }
 
-/// Until then, mounts may still be missing.
+/// Waits for the start. Before it, some mounts may be missing.
 fn await_start(init_socket: &OwnedFd) -> io::Result<()> {
     match message::receive(init_socket)? {
         Some((Start, _)) => Ok(()),
@@ -146,19 +147,19 @@ fn await_start(init_socket: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// A user namespace of the payload's own, whose ids init maps.
+/// Makes a user namespace for the payload. Init writes its id maps.
 fn nest(mut ready: io::PipeWriter, mut mapped: io::PipeReader) -> io::Result<()> {
     syscall::unshare(UnshareFlags::NEWUSER)?;
     ready.write_all(&[0])?;
     mapped.read_exact(&mut [0])
 }
 
-/// The new namespace has filled the bounding set again: it is emptied before
-/// the ids change, and no later change or execution can fill any set.
+/// Sets the ids. The new namespace has filled the bounding set again. So empty
+/// it first: then no later change of ids or execution can fill any set.
 fn identify(user: &User, privilege: Privilege) -> io::Result<()> {
     for capability in CapabilitySet::all().iter() {
         match remove_capability_from_bounding_set(capability) {
-            // A capability that this kernel does not know.
+            // The kernel does not know this capability.
             Ok(()) | Err(rustix::io::Errno::INVAL) => {}
             Err(error) => return Err(error.into()),
         }
@@ -179,8 +180,9 @@ fn identify(user: &User, privilege: Privilege) -> io::Result<()> {
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// Makes a terminal of the container's own the controlling one, and returns
-/// its master. Its owner is who opens it: the ids must be right already.
+/// Makes a pseudo terminal of the container the controlling terminal. Returns
+/// its master. The terminal belongs to the process that opens it, so the ids
+/// must be set before.
 fn open_terminal(size: TerminalSize) -> io::Result<OwnedFd> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = openpt(flags)?;
@@ -194,7 +196,7 @@ fn open_terminal(size: TerminalSize) -> io::Result<OwnedFd> {
     Ok(master)
 }
 
-/// Empties all sets of this process except for the bounding one.
+/// Empties all capability sets of this process except the bounding set.
 pub(super) fn drop_capabilities() -> io::Result<()> {
     clear_ambient_capability_set()?;
     let none = CapabilitySets {
@@ -205,8 +207,8 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
     Ok(set_capabilities(None, none)?)
 }
 
-/// A link of the image is followed inside of it; one of `/proc` that leads
-/// out of the file system's own names is not.
+/// Changes the working directory. Follows links of the image, and refuses magic
+/// links of `/proc`, which lead outside.
 fn enter(directory: &Path) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_MAGICLINKS;
@@ -214,8 +216,8 @@ fn enter(directory: &Path) -> io::Result<()> {
     Ok(fchdir(opened)?)
 }
 
-/// Returns only when it fails. The standard library finds the program by the
-/// `PATH` that it is given.
+/// Executes the program; returns only an error. The standard library searches
+/// the `PATH` of the new environment.
 fn execute(program: &PayloadProgram) -> PayloadError {
     let mut args = program.args.iter();
     let name = args.next().map(String::as_str).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Starts processes that die with their handles. When a runner dies, everything
-//! in its container dies.
+//! Starts processes that end when their handles are dropped. When a runner
+//! dies, all processes in its container die.
 
 use std::fs::File;
 use std::io;
@@ -20,33 +20,33 @@ use super::{pause, runner};
 use crate::kernel::reexec;
 use crate::kernel::syscall;
 
-/// The most that is read of what a runner wrote before it died.
+/// The most bytes to read of a dead runner's log.
 const MAX_LOG: usize = 16 * 1024;
 
-/// A runner; killed when dropped.
+/// A runner. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Runner {
     child: Helper,
     process: OwnedFd,
-    /// What the runner writes to its standard error.
+    /// The standard error of the runner.
     log: File,
-    /// The container's init, once it is known.
+    /// The container's init, after the runner has reported it.
     init: Option<Arc<OwnedFd>>,
 }
 
-/// A process that does something for a container; killed when dropped. Always
-/// there until it is handed to the reaper.
+/// A helper process of a container. Dropping it kills it. Present until the
+/// reaper takes it.
 #[derive(Debug)]
 pub(super) struct Helper(Option<Child>);
 
 type Job = Box<dyn FnOnce() + Send>;
 type Thread<T> = LazyLock<std::sync::Mutex<io::Result<mpsc::Sender<T>>>>;
 
-/// A process that is to die with the agent dies when the thread that started
-/// it ends: this one lasts.
+/// A thread that starts processes and never ends. The kernel sends a death
+/// signal when the thread that started the process ends.
 static SPAWNER: Thread<Job> = LazyLock::new(|| worker("container-spawner", |job: Job| job()));
 
-/// Waits for killed processes, so that none stays as a zombie.
+/// A thread that waits for killed processes, so that none remains as a zombie.
 static REAPER: Thread<Child> = LazyLock::new(|| {
     worker("container-reaper", |mut child: Child| {
         if let Err(error) = child.wait() {
@@ -78,8 +78,8 @@ fn hand_over<T>(thread: &Thread<T>, job: T) -> io::Result<()> {
     }
 }
 
-/// Runs on the thread that lasts. If the caller has gone meanwhile, the new
-/// process ends, too.
+/// Starts a process on the thread that never ends. If the caller is cancelled
+/// meanwhile, the new process ends, too.
 async fn spawn<T: Send + 'static>(
     start: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -91,7 +91,7 @@ async fn spawn<T: Send + 'static>(
         .map_err(|_| io::Error::other("the thread for containers has ended"))?
 }
 
-/// The last lines that a process wrote to a log of its own.
+/// The last lines of a process's log.
 pub(super) fn last_lines(log: &File) -> Vec<String> {
     let mut bytes = vec![0; MAX_LOG];
     let read = log.read_at(&mut bytes, 0).unwrap_or_default();
@@ -114,8 +114,8 @@ impl Runner {
             .stdin(control)
             .stdout(Stdio::null())
             .stderr(log.try_clone()?)
-            // Ctrl-C at a terminal goes to all of a process group: what becomes
-            // of the container is the host's word.
+            // Ctrl-C at a terminal goes to the whole process group. A separate
+            // group leaves it to the host to stop the container.
             .process_group(0);
         let child = Helper::spawn_here(command)?;
         Ok(Self {
@@ -126,19 +126,19 @@ impl Runner {
         })
     }
 
-    /// Remembers the container's init.
+    /// Sets the container's init.
     pub(super) fn set_init(&mut self, init: OwnedFd) {
         let init = Arc::new(init);
         pause::add(&init);
         self.init = Some(init);
     }
 
-    /// Its process id.
+    /// The process id of the runner.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal to the container's init, which passes it on.
+    /// Sends a signal to the container's init, which forwards it.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         match &self.init {
             Some(init) => send_signal(init, signal),
@@ -169,7 +169,7 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // The runner itself goes with its handle.
+        // The handle of the runner itself kills the runner.
         if let Some(init) = &self.init
             && let Err(error) = send_signal(init, Signal::KILL)
         {
@@ -187,7 +187,7 @@ impl Helper {
         Ok(Self(Some(command.spawn()?)))
     }
 
-    /// Its process id; that of no process when it was given up.
+    /// The process id; zero after the reaper has taken the process.
     fn id(&self) -> u32 {
         self.0.as_ref().map_or(0, Child::id)
     }
@@ -221,7 +221,7 @@ fn open_process(id: u32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-/// A process that has already ended is no error.
+/// Sends a signal. Succeeds if the process has already ended.
 fn send_signal(process: &OwnedFd, signal: Signal) -> io::Result<()> {
     match pidfd_send_signal(process, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),

@@ -1,4 +1,4 @@
-//! Is the runner: one process with one thread for one container.
+//! Runs the runner: one process with one thread for one container.
 //!
 //! It holds all mounts of the container in a mount namespace of its own, below
 //! one tmpfs. They disappear when the runner ends.
@@ -29,10 +29,10 @@ use bundle::Bundle;
 use error::RunnerError;
 use log::Log;
 
-/// The descriptors that came with the configuration.
+/// The descriptors of the configuration's message.
 #[derive(Debug, Default)]
 struct InheritedFds {
-    /// Standard input, output and error; none for a terminal.
+    /// Standard input, output and error; empty with a terminal.
     pipes: Vec<OwnedFd>,
     namespace: Option<OwnedFd>,
 }
@@ -43,23 +43,23 @@ pub(super) static TASK: Task = Task {
     run: run_here,
 };
 
-/// Does a runner's whole work, reports to the agent, and ends the process.
+/// Runs a runner, reports to the agent, and ends the process.
 fn run_here() -> ! {
     let Ok(control) = take_control() else {
-        // Nobody to tell: this was no agent's doing.
+        // No agent started this process, so there is no receiver for a report.
         syscall::exit_now(1);
     };
     let report = match run(&control) {
         Ok(code) => Report::Ended { code },
         Err(error) => Report::Failed(error.into_setup_error()),
     };
-    // An agent that is gone needs no report.
+    // This fails if the agent is gone, which needs no report.
     let _ = message::send(&control, &report, &[]);
     syscall::exit_now(0)
 }
 
-/// The socket to the agent is standard input, because that is how a
-/// descriptor gets into another process without code between fork and exec.
+/// Takes the socket to the agent, which is standard input. So the agent can
+/// pass it without code between fork and exec.
 fn take_control() -> io::Result<OwnedFd> {
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = File::open("/dev/null")?;
@@ -86,10 +86,11 @@ fn run(control: &OwnedFd) -> Result<u8, RunnerError> {
     let process = pidfd_open(init, PidfdFlags::empty())
         .map_err(|error| RunnerError::InitMessage(error.into()))?;
     await_start(control)?;
-    // Taking the own namespace down takes time: it waits until the end.
+    // Keeps the mount namespace open, because its removal takes time, until the
+    // end.
     let _own = File::open("/proc/self/ns/mnt").map_err(RunnerError::MountNamespace)?;
     mounts::mount_late(&config, &config.scratch, &process)?;
-    // A payload that has failed before does not listen; it has reported why.
+    // This fails if the payload has failed before. It has reported the reason.
     let _ = message::send(&init_socket, &Start, &[]);
     let terminal = await_payload(&init_socket)?;
     let mut descriptors = vec![process.as_fd()];
@@ -116,7 +117,7 @@ fn receive_config(control: &OwnedFd) -> io::Result<(RunnerConfig, InheritedFds)>
     Ok((config, inherited))
 }
 
-/// Returns when the agent wants the payload to run.
+/// Waits until the agent permits the payload to run.
 fn await_start(control: &OwnedFd) -> Result<(), RunnerError> {
     match message::receive(control).map_err(RunnerError::RunnerConfig)? {
         Some((Start, _)) => Ok(()),
@@ -139,7 +140,7 @@ fn enter_network(config: &RunnerConfig, namespace: Option<OwnedFd>) -> Result<()
     }
 }
 
-/// Returns when the payload has been executed, with its terminal's master.
+/// Waits until the payload is executed. Returns the terminal's master.
 fn await_payload(init_socket: &OwnedFd) -> Result<Option<OwnedFd>, RunnerError> {
     let mut terminal = None;
     while let Some((message, descriptors)) =
@@ -163,7 +164,7 @@ fn wait_for(init: Pid) -> Result<u8, RunnerError> {
     }
 }
 
-/// A process descriptor of the runner itself, for its init to watch.
+/// A process descriptor of the runner, which its init watches.
 fn own_process() -> io::Result<OwnedFd> {
     Ok(pidfd_open(getpid(), PidfdFlags::empty())?)
 }

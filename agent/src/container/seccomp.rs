@@ -32,15 +32,16 @@ const NAMESPACE_FLAGS: [libc::c_int; 8] = [
     libc::CLONE_NEWUTS,
     CLONE_NEWTIME,
 ];
-/// Not in the libc crate; the bit is part of the exit signal for clone, which
-/// makes no time namespace.
+/// The libc crate lacks this flag. For clone the bit is part of the exit
+/// signal, and clone makes no time namespace.
 const CLONE_NEWTIME: libc::c_int = 0x80;
-/// `PER_LINUX`, `PER_LINUX32`, each with and without `UNAME26`; and the query.
+/// `PER_LINUX` and `PER_LINUX32`, each with and without `UNAME26`, and the
+/// query.
 const PERSONALITIES: [u64; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
-/// Commands that type into a terminal.
+/// The ioctl commands that insert input into a terminal.
 const TYPING: [u64; 2] = [0x5412, 0x541c];
 
-/// Why system calls cannot be filtered.
+/// System calls could not be filtered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SeccompError {
     #[error("the filter cannot be compiled")]
@@ -49,16 +50,17 @@ pub(super) enum SeccompError {
     Apply(#[from] seccompiler::Error),
 }
 
-/// Filters the calls of this thread from now on, and of all that it starts.
-/// Also sets `no_new_privs`.
+/// Filters the system calls of this thread and its later children. Also sets
+/// `no_new_privs`.
 pub(super) fn apply() -> Result<(), SeccompError> {
-    // Where both answer with an error, the filter that came last wins.
+    // If both filters return an error, that of the filter installed last
+    // applies.
     seccompiler::apply_filter(&unknown_filter()?)?;
     seccompiler::apply_filter(&denied_filter()?)?;
     Ok(())
 }
 
-/// ENOSYS for whatever is not on the list.
+/// A filter that returns ENOSYS for each call that is not on the list.
 fn unknown_filter() -> Result<BpfProgram, BackendError> {
     let allowed = calls::ALLOWED.iter().chain(arch::ALLOWED);
     let conditional = [
@@ -73,7 +75,8 @@ fn unknown_filter() -> Result<BpfProgram, BackendError> {
     compile(rules.collect(), unknown, SeccompAction::Allow)
 }
 
-/// EPERM for what is known to be dangerous, entirely or with some arguments.
+/// A filter that returns EPERM for dangerous calls. Some are dangerous only
+/// with some arguments.
 fn denied_filter() -> Result<BpfProgram, BackendError> {
     let denied = calls::DENIED.iter().chain(arch::DENIED);
     let mut rules: BTreeMap<_, _> = denied.map(|call| (*call, Vec::new())).collect();
@@ -95,7 +98,7 @@ fn denied_filter() -> Result<BpfProgram, BackendError> {
     compile(rules, SeccompAction::Allow, denial)
 }
 
-/// One rule for each flag: any of them matches.
+/// One rule for each flag. A call matches if any rule matches.
 fn namespace_rules(flags: &[libc::c_int]) -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |flag: &libc::c_int| {
         let flag = u64::from(flag.unsigned_abs());
@@ -106,7 +109,7 @@ fn namespace_rules(flags: &[libc::c_int]) -> Result<Vec<SeccompRule>, BackendErr
     flags.iter().map(rule).collect()
 }
 
-/// The kernel looks at 32 bits of these arguments, so the filter does.
+/// Compares 32 bits, because the kernel reads only 32 bits of these arguments.
 fn equal(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }

@@ -1,5 +1,5 @@
-//! Describes a container that is to start, and refuses descriptions that cannot
-//! work or are not safe.
+//! Specifies a container, and refuses specifications that cannot work or are
+//! not safe.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -17,118 +17,119 @@ const MAX_HOSTNAME: usize = 64;
 /// Mount points that belong to the container itself.
 const OWN_MOUNTS: [&str; 3] = ["/dev", "/proc", "/sys"];
 
-/// A container that is to start. All paths in the container are absolute and
-/// without `..`; all paths of the agent are UTF-8.
+/// The specification of a container. All paths in the container are absolute
+/// and without `..`; all paths of the agent are UTF-8.
 #[derive(Debug, Clone)]
 pub struct ContainerSpec {
     /// Extracted layers of the root file system, the topmost first: 1 to 500.
     pub lowers: Vec<PathBuf>,
-    /// Where changes of the root file system go.
+    /// The place for changes of the root file system.
     pub upper: Upper,
-    /// Directories of the root file system that are made where they are missing.
+    /// Directories of the root file system to make if they are missing.
     pub directories: Vec<PathBuf>,
-    /// Mounted in this order over the root file system.
+    /// Mounts over the root file system, in this order.
     pub mounts: Vec<Mount>,
-    /// The program, found by the container's `PATH`, and its arguments.
+    /// The program and its arguments. The container's `PATH` applies.
     pub args: Vec<String>,
-    /// The whole environment: names and values. `HOSTNAME` is added if it is
-    /// missing.
+    /// All environment variables, as names and values. locald adds `HOSTNAME`
+    /// if it is missing.
     pub env: Vec<(String, String)>,
-    /// Where the program starts, as an absolute path in the container.
+    /// The working directory of the program, as an absolute path in the
+    /// container.
     pub cwd: PathBuf,
     /// The user of the program.
     pub user: User,
     /// The container's host name: at most 64 letters, digits, `-`, `.`, `_`.
     pub hostname: String,
-    /// What the program can reach.
+    /// The network of the program.
     pub network: Network,
-    /// How the program is attached.
+    /// The standard streams of the program.
     pub stdio: Stdio,
     /// Names and addresses for the container's `/etc/hosts`.
     pub extra_hosts: Vec<(String, IpAddr)>,
 }
 
-/// Where changes of the root file system go.
+/// The place for changes of the root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Upper {
-    /// Into a directory that outlives the container.
+    /// A directory that outlives the container.
     Directory {
-        /// Gets the changes.
+        /// The directory for changes.
         upper: PathBuf,
         /// An empty directory on the same file system.
         work: PathBuf,
     },
-    /// Nowhere: they end with the container.
+    /// Memory. The changes end with the container.
     Memory,
 }
 
-/// A file or directory that is put over the root file system.
+/// A file or directory that is mounted over the root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// Absolute path in the container; created when it is missing.
+    /// Absolute path in the container. The runner makes it if it is missing.
     pub target: PathBuf,
     /// Whether it can be written.
     pub access: Access,
-    /// What is there.
+    /// The content of the mount.
     pub kind: MountKind,
 }
 
 /// Whether a mount can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
-    /// Nobody in the container can write.
+    /// No process in the container can write.
     ReadOnly,
-    /// File permissions decide.
+    /// The permissions of each file decide.
     ReadWrite,
 }
 
-/// What a mount shows.
+/// The content of a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountKind {
-    /// This file or directory.
+    /// A file or directory of the machine.
     Bind {
-        /// Where the agent finds it.
+        /// Path on the machine.
         source: PathBuf,
     },
-    /// This folder of a user's, which the program owns in the container:
-    /// what it makes there belongs to the folder's owner.
+    /// A user's folder. The program owns it in the container, and files that
+    /// the program makes belong to the folder's owner.
     Owned {
-        /// Where the agent finds it.
+        /// Path on the machine.
         source: PathBuf,
     },
-    /// This directory, with changes kept apart.
+    /// A directory whose changes go to another directory.
     Overlay {
-        /// What is shown.
+        /// The directory to show.
         lower: PathBuf,
-        /// Gets the changes.
+        /// The directory for changes.
         upper: PathBuf,
-        /// An empty directory on the same file system as `upper`.
+        /// An empty directory on the file system of `upper`.
         work: PathBuf,
     },
     /// An empty directory in memory.
     Tmpfs,
 }
 
-/// Who a program is in its container.
+/// The user and groups of a program in its container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// User id.
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
-    /// Supplementary groups; without real root there are none.
+    /// Supplementary groups; empty without real root.
     pub groups: Vec<u32>,
 }
 
-/// What a container can reach. In a message to the runner, whose descriptors
-/// travel beside it, `N` is `()`.
+/// The network of a container. In a message to the runner, `N` is `()`, because
+/// the descriptors travel beside the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network<N = Namespace> {
     /// The machine's network.
     Host,
-    /// Only a loopback device of the container's own.
+    /// A network namespace with only a loopback device.
     None,
-    /// A network namespace that exists already: see
+    /// An existing network namespace: see
     /// [`LoopbackNetwork`](crate::container::network::LoopbackNetwork) and
     /// [`PrivateNetwork`](crate::container::pasta::PrivateNetwork).
     Namespace(N),
@@ -137,50 +138,50 @@ pub enum Network<N = Namespace> {
 /// A network namespace for a container.
 #[derive(Debug, Clone)]
 pub struct Namespace {
-    /// The namespace lasts as long as anything holds this.
+    /// The namespace exists as long as a clone of this descriptor.
     pub descriptor: Arc<OwnedFd>,
-    /// The name server of the namespace, instead of the machine's.
+    /// The name server in the namespace; absent if the machine's own applies.
     pub name_server: Option<IpAddr>,
 }
 
-/// Why a container is refused before anything is started.
+/// A specification is not valid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SpecError {
-    /// No root file system.
+    /// There is no layer.
     #[error("the container has no layers")]
     NoLayers,
-    /// More than overlayfs can stack.
+    /// There are more layers than overlayfs can stack.
     #[error("the container has {0} layers; at most {MAX_LOWERS} can be stacked")]
     TooManyLayers(usize),
-    /// Nothing to run.
+    /// There is no program.
     #[error("the container has no program to run")]
     NoProgram,
-    /// An argument that no program can get.
+    /// An argument contains a NUL byte.
     #[error("argument {0:?} holds a NUL byte")]
     Argument(String),
-    /// A variable that no program can get.
+    /// The name of a variable is not valid.
     #[error("environment variable {0:?} is empty, or holds `=` or a NUL byte")]
     VariableName(String),
-    /// A value that no program can get.
+    /// The value of a variable contains a NUL byte.
     #[error("the value of environment variable {0} holds a NUL byte")]
     VariableValue(String),
-    /// A path in the container that is not absolute and plain.
+    /// A path in the container is not absolute, or contains `..`.
     #[error("{} is not an absolute path without `..`", .0.display())]
     Path(PathBuf),
-    /// A mount that would hide what the container itself needs.
+    /// A mount would hide files that the container needs.
     #[error("nothing can be mounted at {}", .0.display())]
     MountTarget(PathBuf),
-    /// Not a host name.
+    /// The host name is not valid.
     #[error("{0:?} is not a host name")]
     Hostname(String),
-    /// A path that the agent cannot hand on.
+    /// A path on the machine is not UTF-8.
     #[error("{} is not UTF-8", .0.display())]
     Encoding(PathBuf),
 }
 
 impl ContainerSpec {
-    /// Refuses a container that cannot work or would not be safe; the first
-    /// reason found is the error.
+    /// Checks that the container can work and is safe. Returns the first error
+    /// that it finds.
     pub fn validate(&self) -> Result<(), SpecError> {
         match self.lowers.len() {
             0 => return Err(SpecError::NoLayers),
@@ -203,7 +204,7 @@ impl ContainerSpec {
         self.host_paths().try_for_each(validate_encoding)
     }
 
-    /// The agent's own paths.
+    /// The paths on the machine.
     fn host_paths(&self) -> impl Iterator<Item = &Path> {
         let upper = match &self.upper {
             Upper::Directory { upper, work } => vec![upper, work],
@@ -274,7 +275,7 @@ fn validate_hostname(name: &str) -> Result<(), SpecError> {
     validate_host(name)
 }
 
-/// What may stand in a line of `/etc/hosts`.
+/// Checks that a name can be written into `/etc/hosts`.
 fn validate_host(name: &str) -> Result<(), SpecError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if name.is_empty() || !name.bytes().all(plain) {

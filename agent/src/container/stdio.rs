@@ -16,12 +16,12 @@ use tokio::net::unix::pipe;
 use super::message::TerminalSize;
 use crate::kernel::syscall;
 
-/// What the container reads. Dropping it closes a pipe, and has no effect on a
-/// terminal.
+/// The standard input of a container. Dropping it closes a pipe, and has no
+/// effect on a terminal.
 #[derive(Debug)]
 pub struct ContainerInput(Input);
 
-/// What the container writes.
+/// The standard output or error of a container.
 #[derive(Debug)]
 pub struct ContainerOutput(Output);
 
@@ -47,7 +47,7 @@ pub(crate) struct Pipes {
     pub(crate) stdin: ContainerInput,
     pub(crate) stdout: ContainerOutput,
     pub(crate) stderr: ContainerOutput,
-    /// In the order of their numbers.
+    /// The container's ends, in the order of the standard streams.
     pub(crate) theirs: [OwnedFd; 3],
 }
 
@@ -108,7 +108,7 @@ impl Terminal {
                     into.advance(read);
                     return Poll::Ready(Ok(()));
                 }
-                // The last process that had the terminal open has gone.
+                // The last process that had the terminal open has ended.
                 Ok(Err(error)) if Errno::from_io_error(&error) == Some(Errno::IO) => {
                     return Poll::Ready(Ok(()));
                 }

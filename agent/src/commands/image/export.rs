@@ -22,10 +22,10 @@ use crate::request::stream::RequestStream;
 use crate::store::layer::{Compression, LayerError};
 use crate::store::{Image, Store, StoreError, StoredImage, UseKind};
 
-/// Bytes sent at a time.
+/// Bytes to send at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// Sends the files of an export; layers that the store lacks are fetched.
+/// Sends the files of an export. Fetches layers that the store lacks.
 pub async fn export(
     agent: &Agent,
     stream: RequestStream,
@@ -80,8 +80,8 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Returns the digest of the manifest, which is another than in the store
-    /// when that is not all OCI.
+    /// Sends an OCI layout. Returns the digest of its manifest, which differs
+    /// from the stored one if that one uses Docker's media types.
     async fn oci_layout(&self, stored: &StoredImage, image: &Image) -> Result<Digest, Failure> {
         let layout = json!({"imageLayoutVersion": "1.0.0"});
         self.bytes("oci-layout", layout.to_string().into()).await?;
@@ -165,8 +165,8 @@ impl Files<'_> {
     }
 }
 
-/// The manifest with OCI's media types. Other tools refuse a mixture, which
-/// the lifecycle makes of an OCI run image and layers of its own.
+/// The manifest with OCI media types only. Other tools refuse a mixture. The
+/// lifecycle writes one if the run image uses Docker's types.
 fn oci_manifest(image: &Image) -> Vec<u8> {
     let document: Result<Value, _> = serde_json::from_slice(&image.manifest_bytes);
     let Ok(mut document) = document else {
@@ -194,7 +194,8 @@ fn to_oci(kind: &mut Value) {
     *kind = oci.into();
 }
 
-/// Docker archives hold plain layers, whose length nothing says beforehand.
+/// The length of a decompressed layer in bytes. Docker archives contain
+/// decompressed layers, and no document has their length.
 fn length(mut content: impl Read) -> Result<u64, LayerError> {
     tokio::task::block_in_place(|| std::io::copy(&mut content, &mut std::io::sink()))
         .map_err(LayerError::Archive)
@@ -205,7 +206,7 @@ fn tag(stored: &StoredImage) -> String {
     name.map_or_else(|_| "latest".to_owned(), |name| name.version())
 }
 
-/// `docker load` wants a tag.
+/// The tag for `docker load`, which requires one.
 fn docker_tag(stored: &StoredImage) -> String {
     let familiar = familiar(&stored.name);
     match stored.name.parse::<ImageRef>() {

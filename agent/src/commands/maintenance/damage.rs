@@ -1,4 +1,4 @@
-//! Describes what can be damaged in the store.
+//! Describes damage in the store.
 
 use protocol::event::ImageRole;
 
@@ -6,32 +6,32 @@ use crate::buildpack_build::lifecycle::metadata::run_image_layers;
 use crate::images::digest::{DiffId, Digest};
 use crate::store::{Image, Store, StoredImage};
 
-/// Something is not as it should be.
+/// A fault in the store.
 pub(super) struct Finding {
     pub(super) what: String,
     pub(super) reason: String,
     pub(super) damage: Damage,
-    /// It could not be read: whether it is damaged is not known.
+    /// Whether the content could not be read, so that it may be intact.
     pub(super) is_unread: bool,
-    /// Surely nothing needs it.
+    /// Whether it is certain that no reference needs the content.
     pub(super) is_garbage: bool,
-    /// What needs it.
+    /// The images that need the content.
     pub(super) images: Vec<StoredImage>,
 }
 
-/// What is not as it should be.
+/// The damaged object.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Damage {
     /// The content of a blob.
     Blob(Digest),
     /// The tree of a layer.
     Tree(DiffId),
-    /// An image lacks something.
+    /// An image that lacks a document or a layer.
     Image,
 }
 
-/// Blobs of layers that come from no registry and are neither here nor
-/// extracted.
+/// Blobs of layers that no registry has, and that the store has neither as a
+/// blob nor as a tree.
 pub(super) fn lacking(
     store: &Store,
     stored: &StoredImage,
@@ -42,8 +42,8 @@ pub(super) fn lacking(
         .map(|(blob, _)| blob.digest)
 }
 
-/// Layers, base first, that come from a registry whenever they are needed: all
-/// of an image that was pulled, those of the run image of one that was built.
+/// How many layers, base first, locald can fetch from a registry: all of a
+/// pulled image, those of the run image of a built one.
 pub(super) fn fetched_layers(stored: &StoredImage, image: &Image) -> usize {
     if stored.role != ImageRole::Application {
         return image.manifest.layers.len();

@@ -1,19 +1,19 @@
-//! Lists everything in the store: its size, and the images that need it.
+//! Lists all content of the store, its size, and the images that need it.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::images::digest::{DiffId, Digest};
 use crate::store::{Content, Needs, Store, StoreError, StoredImage};
 
-/// The store at a moment.
+/// The content of the store at one moment.
 pub(super) struct Inventory {
-    /// Each reference, with what is known of its needs.
+    /// Each reference, with its needs as far as locald can determine them.
     pub(super) images: Vec<(StoredImage, Needs)>,
-    /// Bytes of what is there.
+    /// The size of all content in bytes.
     pub(super) sizes: HashMap<Content, u64>,
-    /// What entries of the index need that are not locald's own.
+    /// The needs of entries of other tools in the index.
     foreign: Needs,
-    /// Why it is not known of everything whether something needs it.
+    /// The first reason why locald cannot determine the needs of a reference.
     pub(super) doubt: Option<StoreError>,
 }
 
@@ -45,7 +45,7 @@ impl Inventory {
         })
     }
 
-    /// All layers that are extracted.
+    /// All extracted layers.
     pub(super) fn layers(&self) -> impl Iterator<Item = DiffId> {
         self.sizes.keys().filter_map(|content| match content {
             Content::Layer(diff_id) => Some(*diff_id),
@@ -59,21 +59,22 @@ impl Inventory {
         users.map(|(stored, _)| stored.clone()).collect()
     }
 
-    /// Whether some content is surely needed by nothing.
+    /// Whether it is certain that no reference needs some content.
     pub(super) fn is_garbage(&self, content: Content) -> bool {
         self.doubt.is_none()
             && !self.foreign.contains(&content)
             && !self.images.iter().any(|(_, it)| it.contains(&content))
     }
 
-    /// Bytes of what is there of some content.
+    /// The total size of some content in bytes. Content that is missing counts
+    /// as zero.
     pub(super) fn bytes<'a>(&self, content: impl IntoIterator<Item = &'a Content>) -> u64 {
         let sizes = content.into_iter().filter_map(|it| self.sizes.get(it));
         sizes.sum()
     }
 
-    /// Bytes that only the images that are left out need; 0 if that is not
-    /// known.
+    /// The bytes that only the left-out images need. Zero if locald cannot
+    /// determine this.
     pub(super) fn bytes_without(&self, left_out: impl Fn(&StoredImage) -> bool) -> u64 {
         if self.doubt.is_some() {
             return 0;
@@ -88,7 +89,7 @@ impl Inventory {
         )
     }
 
-    /// Bytes of what no image needs.
+    /// The bytes that no reference needs.
     pub(super) fn unreferenced(&self) -> u64 {
         self.bytes_without(|_| false)
     }

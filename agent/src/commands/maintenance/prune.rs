@@ -1,8 +1,9 @@
-//! Removes what no image needs, and what builds have not used for some time.
+//! Removes content that no reference needs, and content that builds have not
+//! used for some time.
 //!
 //! Images that the user built, tagged or pulled stay: `locald image rm` removes
-//! them. What locald fetched or cached for builds may go after some time; a
-//! later build fetches or makes it again.
+//! them. Content that locald fetched or cached for builds expires. A later
+//! build fetches or makes it again.
 
 use protocol::event::{ImageRole, PrunedItem, PrunedKind};
 use protocol::request::PruneRequest;
@@ -15,8 +16,8 @@ use crate::request::store_use::alone;
 use crate::request::stream::RequestStream;
 use crate::store::{ProjectDir, Store, StoreError, StoredImage, disk_usage, seconds_since_epoch};
 
-/// Removes, or only reports what it would remove. Waits while a build or a
-/// container runs.
+/// Removes content, or only reports what it would remove. Waits while a build
+/// or a container runs.
 pub async fn prune(
     store: &Store,
     request: &PruneRequest,
@@ -29,7 +30,7 @@ pub async fn prune(
     };
     let plan = PrunePlan::make(store, request)?;
     if !request.dry_run {
-        // Before a reference is removed, which takes space for a moment.
+        // Sweeps first, because the removal of a reference needs free space.
         store.sweep()?;
     }
     let mut freed = 0;
@@ -46,22 +47,22 @@ pub async fn prune(
     Ok(Reply::PrunedBytes(freed))
 }
 
-/// Bytes that a prune would free.
+/// The bytes that a prune would free.
 pub(super) fn freed_by(store: &Store, request: &PruneRequest) -> Result<u64, StoreError> {
     let plan = PrunePlan::make(store, request)?;
     Ok(plan.items.iter().map(|(item, _)| item.bytes).sum())
 }
 
-/// How an item goes.
+/// How to remove an item.
 enum Removal {
-    /// By the sweeps, which remove what nothing needs.
+    /// The sweep removes it, because no reference needs it.
     Sweep,
     Image(String),
     Project(ProjectDir),
 }
 
 impl Removal {
-    /// Says whether the item may go: a project that is being built stays.
+    /// Removes the item. Returns false if it is a project that is being built.
     fn run(self, store: &Store) -> Result<bool, StoreError> {
         match self {
             Self::Sweep => Ok(true),
@@ -75,7 +76,7 @@ struct PrunePlan {
     items: Vec<(PrunedItem, Removal)>,
 }
 
-/// Something that may go when it has not been used for long.
+/// An item that prune may remove if it has not been used for some time.
 struct Candidate {
     used: u64,
     name: String,
@@ -94,7 +95,8 @@ impl PrunePlan {
         let oldest = request
             .unused_seconds
             .map(|seconds| seconds_since_epoch().saturating_sub(seconds));
-        // Nobody else needs the walk through the whole store.
+        // Computes the total only if needed, because that walks through the
+        // whole store.
         let mut total = request.keep_bytes.map_or(0, |_| store.usage());
         let mut plan = Self { items: Vec::new() };
         let mut gone: Vec<String> = Vec::new();
@@ -109,7 +111,8 @@ impl PrunePlan {
                 Removal::Sweep,
             );
         }
-        // What is freed by an image depends on those that have gone before.
+        // The bytes that the removal of an image frees depend on the images
+        // removed before.
         let mut freed_by_images = unreferenced;
         for Candidate {
             used,
@@ -184,7 +187,8 @@ fn candidates(inventory: &Inventory, projects: Vec<ProjectDir>) -> Vec<Candidate
     images.into_iter().chain(projects).collect()
 }
 
-/// An image was used when it was pulled, and when a project was built with it.
+/// The last use of an image: the time of its pull, or of the last build of a
+/// project that used it.
 fn last_use(stored: &StoredImage, records: &[(Option<BuildRecord>, u64)]) -> u64 {
     let builds = records.iter().filter_map(|(record, used)| {
         let record = record.as_ref()?;

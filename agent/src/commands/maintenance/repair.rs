@@ -1,6 +1,6 @@
-//! Repairs damage: it fetches or extracts again what it can. It leaves the rest
-//! in place, with the images that need it, because that may be the only copy of
-//! somebody's work.
+//! Repairs damage: fetches or extracts content again if possible. Leaves other
+//! damaged content in place, with the images that need it, because it may be
+//! the only copy of a user's work.
 
 use std::collections::HashSet;
 
@@ -15,13 +15,13 @@ use crate::images::reference::{DOCKER_HUB, ImageRef};
 use crate::registry::{Registry, RegistryError};
 use crate::store::{Descriptor, Image, Store, StoredImage, TreeState};
 
-/// Why something cannot be fetched.
+/// The reason why locald cannot fetch some content.
 const BUILT: &str = "it was built here, and is in no registry that is known";
 
 pub(super) struct Repairer<'a> {
     store: &'a Store,
     registry: Registry,
-    /// Registries that do not answer.
+    /// Registries that did not answer an earlier request.
     silent: HashSet<String>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Repairer<'a> {
         }
     }
 
-    /// Absent when locald can only report the damage.
+    /// Repairs damage. Absent if locald can only report it.
     pub(super) async fn repair(&mut self, fault: &Finding) -> Result<Option<Repair>, Failure> {
         let repair = match fault.damage {
             Damage::Blob(digest) => self.repair_blob(&digest, fault).await?,
@@ -42,7 +42,8 @@ impl<'a> Repairer<'a> {
             Damage::Image => self.repair_image(&fault.images[0]).await,
         };
         Ok(match repair {
-            // Its user has it; or nobody knows whether something needs it.
+            // The content could not be read, or locald cannot determine whether
+            // an image needs it.
             Repair::Refused { .. } if fault.is_unread || fault.images.is_empty() => None,
             repair => Some(repair),
         })
@@ -70,8 +71,8 @@ impl<'a> Repairer<'a> {
         Ok(Repair::Refused { reason })
     }
 
-    /// Whether an image needs a blob only as the archive of a layer, whose tree
-    /// is whole.
+    /// Whether an image needs a blob only as the archive of a layer whose tree
+    /// is intact.
     fn runs_without(&self, digest: &Digest, stored: &StoredImage) -> bool {
         let Ok(image) = self.store.image(&stored.descriptor.digest) else {
             return false;
@@ -84,7 +85,7 @@ impl<'a> Repairer<'a> {
         layers.all(|(_, diff_id)| is_whole(diff_id))
     }
 
-    /// Extracts a layer again: of its blob, or of what a registry has.
+    /// Extracts a layer again, from its blob or from a registry.
     async fn repair_tree(&mut self, diff_id: &DiffId, fault: &Finding) -> Result<Repair, Failure> {
         if fault.is_garbage {
             self.store.remove_tree_of(diff_id)?;
@@ -103,7 +104,8 @@ impl<'a> Repairer<'a> {
                 }
                 let fetched = self.fetch_blob(&blob.digest, stored).await;
                 let extracted = fetched.and_then(|()| self.extract(blob, diff_id));
-                // Of an image that can be pulled, the tree is enough.
+                // For a pulled image the tree suffices, because a registry has
+                // the blob.
                 if !had && stored.role != ImageRole::Application {
                     let _ = self.store.remove_blob(&blob.digest);
                 }
@@ -121,8 +123,8 @@ impl<'a> Repairer<'a> {
         tokio::task::block_in_place(extract).map_err(|error| error.to_string())
     }
 
-    /// Fetches the documents of an image, or those of its own layers that are
-    /// not here.
+    /// Fetches the missing documents of an image, or its own layers that the
+    /// store lacks.
     async fn repair_image(&mut self, stored: &StoredImage) -> Repair {
         let mended = async {
             let image = self.store.image(&stored.descriptor.digest);
@@ -141,7 +143,7 @@ impl<'a> Repairer<'a> {
         }
     }
 
-    /// Fetches a blob that an image needs from where the image has it from.
+    /// Fetches a blob of an image from the image's sources.
     async fn fetch_blob(&mut self, digest: &Digest, stored: &StoredImage) -> Result<(), String> {
         let layer = match self.store.image(&stored.descriptor.digest) {
             Err(_) => None,
@@ -190,7 +192,8 @@ impl<'a> Repairer<'a> {
     }
 }
 
-/// Where a layer of an image may be, by its number.
+/// The references from which locald may fetch a layer of an image, by its
+/// number.
 fn sources(stored: &StoredImage, image: &Image, layer: usize) -> Vec<ImageRef> {
     let fetched = layer < fetched_layers(stored, image);
     let origin = fetched.then(|| origin(stored, image)).flatten();
@@ -198,10 +201,11 @@ fn sources(stored: &StoredImage, image: &Image, layer: usize) -> Vec<ImageRef> {
     origin.into_iter().chain(own).collect()
 }
 
-/// The name of an image, where it may have been pulled from or pushed to.
+/// The reference of an image, if locald may have pulled it from there or pushed
+/// it there.
 fn own_source(stored: &StoredImage) -> Option<ImageRef> {
     let name: ImageRef = stored.name.parse().ok()?;
-    // So a name becomes that was given without a registry; nobody can push to it.
+    // The user gave such a name without a registry. No user can push to it.
     let local = name.registry() == DOCKER_HUB && name.repository().starts_with("library/");
     let built = stored.role == ImageRole::Application;
     (!(built && local)).then_some(name)

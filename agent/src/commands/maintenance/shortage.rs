@@ -1,5 +1,5 @@
-//! Adds a hint to errors of a full file system, and of a process that may open
-//! no more files.
+//! Adds a hint to errors of a full file system, and of a process that has
+//! reached its limit of open files.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,20 +11,22 @@ use protocol::{Failure, FailureKind};
 use super::prune::freed_by;
 use crate::store::{Space, Store};
 
-/// Where the kernel lists what is mounted: proc(5).
+/// The file in which the kernel lists the mounts: proc(5).
 const MOUNTS: &str = "/proc/self/mountinfo";
-/// What a failure for lack of space begins with.
+/// The message of every failure of a full disk.
 const FULL: &str = "the disk is full";
-/// A build has no more files open at a time.
+/// A build opens fewer files than this at a time.
 const ENOUGH_DESCRIPTORS: u64 = 256;
 
-/// Adds to a failure for lack of space which file system it is, and what would
-/// free how much of it. By now what the request had written is gone again.
+/// Adds to a failure of a full disk which file system is full, and which
+/// commands would free how much. The request has already removed its own
+/// partial files.
 pub(crate) fn explain(store: &Store, mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::DiskFull
         && let Ok(space) = store.space()
     {
-        // First what is wrong, then what could not be done for that.
+        // The message names the full disk. The failed operation becomes a
+        // cause.
         let undone = std::mem::replace(&mut failure.message, FULL.to_owned());
         failure.causes.insert(0, undone);
         let remedies = remedies(store);
@@ -40,7 +42,7 @@ pub(crate) fn explain(store: &Store, mut failure: Failure) -> Failure {
     failure
 }
 
-/// A hint, when so few files may be open at a time that it is a likely cause.
+/// A hint if the limit of open files is so low that it is a likely cause.
 fn few_descriptors() -> Option<String> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
     let few = limit < ENOUGH_DESCRIPTORS;
@@ -53,7 +55,7 @@ fn describe(root: &Path, space: &Space) -> String {
         Some((point, kind)) => format!("the {kind} file system at {}", point.display()),
         None => format!("the file system of {}", root.display()),
     };
-    // A file system that has enough of both has a quota.
+    // If the file system has enough bytes and inodes, a quota is the cause.
     let scarce = if space.files_are_scarcer() {
         format!("{} of {} files left", space.free_files, space.all_files)
     } else {
@@ -83,8 +85,8 @@ fn remedies(store: &Store) -> String {
     remedies.join(", ")
 }
 
-/// The mount that a path is on, and the kind of its file system: the last one
-/// of those with the longest way in common.
+/// The mount that contains a path, and the type of its file system. Of several
+/// mounts with the longest common prefix, the last one counts.
 fn mount_point(mounts: &[u8], path: &Path) -> Option<(PathBuf, String)> {
     let mounts = mounts.split(|byte| *byte == b'\n').filter_map(|line| {
         let text = String::from_utf8_lossy(line);
@@ -96,7 +98,8 @@ fn mount_point(mounts: &[u8], path: &Path) -> Option<(PathBuf, String)> {
     mounts.max_by_key(|(point, _)| point.components().count())
 }
 
-/// White space and backslashes are octal: `\040`.
+/// Decodes white space and backslashes, which the kernel writes in octal:
+/// `\040`.
 fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -114,7 +117,7 @@ fn unescape(text: &str) -> PathBuf {
     std::ffi::OsStr::from_bytes(&bytes).into()
 }
 
-/// Bytes, as people read them.
+/// A number of bytes, as people read it.
 struct Size(u64);
 
 impl fmt::Display for Size {

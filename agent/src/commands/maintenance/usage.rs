@@ -1,4 +1,4 @@
-//! Reports what takes space in the store.
+//! Reports the space that each part of the store occupies.
 
 use protocol::Reply;
 use protocol::event::{ImageUsage, ProjectUsage, StoreUsage};
@@ -8,7 +8,7 @@ use crate::buildpack_build::BuildRecord;
 use crate::images::reference::familiar;
 use crate::store::{ProjectDir, Store, StoreError, disk_usage};
 
-/// Adds everything up.
+/// Computes the usage of the store.
 pub fn usage(store: &Store) -> Result<Reply, StoreError> {
     let inventory = Inventory::take(store)?;
     let unreferenced = inventory.unreferenced();

@@ -1,7 +1,8 @@
 //! Verifies the store.
 //!
-//! It reads every blob and compares its digest with its name. It compares each
-//! layer's tree with what the store noted when it extracted the layer.
+//! It reads every blob and compares the digest of its content with its name. It
+//! compares each layer's tree with the digest that the store recorded after the
+//! extraction.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,15 +22,15 @@ use crate::request::store_use::alone;
 use crate::request::stream::RequestStream;
 use crate::store::{Content, Restored, Store, StoreError, StoredImage, TreeState};
 
-/// Looks at everything; with a way to registries, mends what it can. Nothing
-/// that has a name loses it.
+/// Verifies the whole store. With access to registries, repairs the damage that
+/// it can. No reference is removed.
 pub async fn verify(
     agent: &Agent,
     repair: Option<RegistryAccess>,
     stream: &RequestStream,
 ) -> Result<Reply, Failure> {
     let store = &agent.store;
-    // What is being written would look like what nothing needs.
+    // A request in progress has content that no reference names yet.
     let _alone = alone(store, stream).await?;
     let mut repairer =
         repair.map(|access| Repairer::new(store, Registry::new(access, stream.clone())));
@@ -60,7 +61,7 @@ pub async fn verify(
     }
     if repairer.is_some() {
         match store.sweep() {
-            // The damage behind it has been reported.
+            // The damage that causes this is already reported.
             Err(StoreError::UnknownNeeds { .. }) => {}
             swept => drop(swept?),
         }
@@ -85,7 +86,7 @@ struct Found {
     faults: Vec<Finding>,
 }
 
-/// Why something is not what it should be.
+/// Why an object is damaged.
 struct Reason {
     text: String,
     is_unread: bool,
@@ -166,7 +167,7 @@ fn look(store: &Store) -> Result<Found, StoreError> {
     })
 }
 
-/// Reads all blobs, in as many threads as there are processors.
+/// Reads all blobs, with one thread for each processor.
 fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Vec<(Digest, Reason)> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -198,7 +199,7 @@ fn corrupt_blobs(store: &Store, blobs: &[Digest]) -> Vec<(Digest, Reason)> {
     })
 }
 
-/// Why a tree is not what was extracted.
+/// Why a tree differs from its extraction.
 fn changed(store: &Store, diff_id: &DiffId) -> Option<Reason> {
     match store.tree_state(diff_id) {
         Ok(TreeState::Whole | TreeState::Unknown) => None,
@@ -210,8 +211,8 @@ fn changed(store: &Store, diff_id: &DiffId) -> Option<Reason> {
     }
 }
 
-/// What an image lacks and cannot simply fetch when it is used. Damage of one
-/// of its blobs may have been reported already.
+/// The content that an image lacks and that locald cannot fetch on use. Damage
+/// of one of its blobs may already be reported.
 fn missing(
     store: &Store,
     stored: &StoredImage,

@@ -1,6 +1,5 @@
 //! Parses `StopSignal` of an image: OCI image configuration. Like Docker, it
-//! accepts a name with or without `SIG`, in letters of either case, and a
-//! number.
+//! accepts a number, and a name with or without `SIG` in upper or lower case.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -25,8 +24,8 @@ const NAMED: [(&str, Signal); 17] = [
     ("WINCH", Signal::WINCH),
 ];
 
-/// The signal; absent when it is none, or one of the real-time signals, which
-/// only an init as systemd wants.
+/// Parses the signal. Absent if it is unknown, or a real-time signal. Only an
+/// init such as systemd uses those.
 pub(super) fn parse(written: &Value) -> Option<Signal> {
     let text = match written {
         Value::String(text) => text.trim().to_ascii_uppercase(),

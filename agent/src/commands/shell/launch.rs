@@ -3,8 +3,7 @@
 //!
 //! The launcher runs in a container with the image's own application directory
 //! and layers, as the build left them. Programs of buildpacks that set
-//! variables (`exec.d`) read files there that the project's folder does not
-//! have.
+//! variables (`exec.d`) may read files there that the project's folder lacks.
 
 use std::path::{Path, PathBuf};
 
@@ -20,25 +19,25 @@ use crate::container::{Container, ContainerOutput, ContainerSpec, Network, Upper
 use crate::process::environment::Environment;
 use crate::store::Image;
 
-/// Stands between what `exec.d` programs say and the variables.
+/// Separates the output of `exec.d` programs from the variables.
 const MARK: &str = "\0locald: environment\0";
-/// Of the shell that asks, not of the launcher.
+/// Variables of the shell that prints the environment, not of the launcher.
 const OF_SHELL: [&str; 4] = ["_", "OLDPWD", "PWD", "SHLVL"];
 /// The most bytes of an environment.
 const CAP: u64 = 4 * 1024 * 1024;
 
-/// Whose environment is asked for.
+/// The inputs of the launcher.
 pub(super) struct Launch<'a> {
     pub(super) agent: &'a Agent,
     pub(super) record: &'a BuildRecord,
     pub(super) builder: &'a Image,
     pub(super) app: &'a Image,
-    /// A directory for the container.
+    /// A directory for the state of the container.
     pub(super) state: &'a Path,
 }
 
 impl Launch<'_> {
-    /// What the launcher makes of an environment.
+    /// Runs the launcher with an environment, and returns the resulting one.
     pub(super) async fn environment(&self, given: Environment) -> Result<Environment, Failure> {
         let spec = self.spec(given)?;
         let mut container = Container::start(spec, self.state).await?;
@@ -90,13 +89,13 @@ impl Launch<'_> {
 async fn read(output: Option<ContainerOutput>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(output) = output {
-        // What has been read until then is enough to tell of.
+        // After an error, the output so far suffices for the message.
         let _ = output.take(CAP).read_to_end(&mut bytes).await;
     }
     bytes
 }
 
-/// Programs before may have written anything.
+/// Parses the output. Other programs may have written anything before the mark.
 fn parse(said: &[u8]) -> Option<Environment> {
     let mark = MARK.as_bytes();
     let place = said

@@ -15,14 +15,14 @@ use crate::container::message::RunnerConfig;
 use crate::container::spec::Upper;
 use crate::kernel::namespace::{Privilege, cgroup};
 
-/// A directory that libcontainer can start a container from.
+/// The directory from which libcontainer starts a container.
 #[derive(Debug)]
 pub(super) struct Bundle {
     scratch: PathBuf,
 }
 
 impl Bundle {
-    /// Mounts everything that the configuration lists, and describes the container.
+    /// Makes the mounts of the configuration and the container's description.
     pub(super) fn make(config: &RunnerConfig) -> Result<Self, RunnerError> {
         let bundle = Self {
             scratch: config.scratch.clone(),
@@ -53,12 +53,12 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Holds `config.json`.
+    /// The directory with `config.json`.
     pub(super) fn directory(&self) -> PathBuf {
         self.scratch.join("bundle")
     }
 
-    /// libcontainer keeps its state here.
+    /// The directory for libcontainer's state.
     pub(super) fn state(&self) -> PathBuf {
         self.scratch.join("state")
     }
@@ -68,12 +68,12 @@ impl Bundle {
         self.scratch.join("root")
     }
 
-    /// What the container has in the place of the machine's cgroups.
+    /// The directory that the container sees instead of the machine's cgroups.
     pub(super) fn cgroup(&self) -> PathBuf {
         self.scratch.join("cgroup")
     }
 
-    /// A file system of the runner's own, which no other process sees.
+    /// Mounts a tmpfs that only the runner sees.
     fn make_scratch(&self) -> io::Result<()> {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("tmpfs", &self.scratch, "tmpfs", flags, Some(c"mode=0755"))?;
@@ -110,8 +110,8 @@ impl Bundle {
             .map_err(failed)
     }
 
-    /// The root directory of the container has the mode and owner of `upper`:
-    /// as the topmost layer has them.
+    /// Makes the upper directory. The root directory of the container takes its
+    /// mode and owner, so they must be those of the topmost layer.
     fn make_upper(
         &self,
         lower: Option<&Path>,

@@ -1,4 +1,4 @@
-//! Lists what can fail in a runner.
+//! Defines the errors of a runner.
 
 use std::io;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub(super) enum RunnerError {
     Runtime {
         #[source]
         source: Box<LibcontainerError>,
-        /// libcontainer writes the causes to its log only.
+        /// libcontainer's log, the only place where it writes the causes.
         log: Vec<String>,
     },
     #[error("the container's init does not answer")]
@@ -71,7 +71,7 @@ pub(super) enum RunnerError {
 }
 
 impl RunnerError {
-    /// As the agent gets it.
+    /// Converts it to the error for the agent.
     pub(super) fn into_setup_error(self) -> SetupError {
         match self {
             Self::Init(error) => error,
@@ -82,7 +82,7 @@ impl RunnerError {
                     |error| error.source(),
                 );
                 let texts = chain.map(ToString::to_string);
-                // The deepest cause is what was logged first.
+                // The first line of the log is the deepest cause.
                 SetupError::from_chain(texts.chain(log.iter().rev().cloned()))
             }
             other => SetupError::from_error(&other),

@@ -1,5 +1,5 @@
-//! Starts a container by libcontainer, with our init instead of a program of
-//! the image.
+//! Starts a container with libcontainer, and with locald's init instead of a
+//! program of the image.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,11 +22,11 @@ use crate::container::init;
 use crate::container::message::RunnerConfig;
 use crate::kernel::syscall;
 
-/// Becomes the container's first process. libcontainer copies it about.
+/// Runs as the container's first process. libcontainer clones it.
 #[derive(Clone)]
 struct Init {
     config: Rc<RunnerConfig>,
-    /// The runner, as a process descriptor that was opened before any fork.
+    /// A process descriptor of the runner, opened before any fork.
     runner: Rc<OwnedFd>,
     socket: Rc<OwnedFd>,
 }
@@ -78,7 +78,8 @@ fn create(
 }
 
 impl Init {
-    /// Arms the death signal; it is not sent when the runner has died before.
+    /// Sets the death signal. The kernel does not send it if the runner has
+    /// already died, so check that, too.
     fn die_with_runner(&self) -> io::Result<()> {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         let mut ended = [PollFd::new(&*self.runner, PollFlags::IN)];
@@ -94,12 +95,13 @@ impl Init {
 }
 
 impl Executor for Init {
-    /// Runs in the init process, before it says that it is ready and waits.
+    /// libcontainer calls this in the init process, before init reports that it
+    /// is ready and waits.
     fn validate(&self, _: &Spec) -> Result<(), ExecutorValidationError> {
         self.die_with_runner().or_else(|_| syscall::exit_now(1))
     }
 
-    /// The payload gets its environment when it is executed.
+    /// Sets nothing: the payload gets its environment at its execution.
     fn setup_envs(
         &self,
         _: std::collections::HashMap<String, String>,

@@ -27,7 +27,7 @@ pub(super) fn apply(mount: &OwnedFd, source: &Path, user: &User) -> io::Result<(
     syscall::set_mount_id_map(mount, &namespace)
 }
 
-/// A user namespace that nobody is in.
+/// Makes a user namespace that contains no process.
 fn user_namespace(uids: &str, gids: &str) -> io::Result<OwnedFd> {
     let (mut made, ready) = io::pipe()?;
     match syscall::fork()? {
@@ -35,7 +35,7 @@ fn user_namespace(uids: &str, gids: &str) -> io::Result<OwnedFd> {
         Forked::Parent(child) => {
             drop(ready);
             let namespace = map(child, &mut made, uids, gids);
-            // It may have ended by itself already.
+            // This fails if the child has already ended.
             let _ = kill_process(child, Signal::KILL);
             waitpid(Some(child), WaitOptions::empty())?;
             namespace
@@ -43,7 +43,7 @@ fn user_namespace(uids: &str, gids: &str) -> io::Result<OwnedFd> {
     }
 }
 
-/// The child: makes the namespace and waits for its end.
+/// Runs in the child: makes the namespace and waits to be killed.
 fn hold_namespace(mut ready: io::PipeWriter) -> ! {
     if syscall::unshare(UnshareFlags::NEWUSER).is_ok() && ready.write_all(&[0]).is_ok() {
         loop {

@@ -1,5 +1,5 @@
 //! Collects libcontainer's log in a memory file that all of its processes
-//! share, because its errors do not carry their causes.
+//! share. libcontainer's errors do not carry their causes.
 
 use std::fs::File;
 use std::io;
@@ -8,17 +8,17 @@ use std::sync::Mutex;
 
 use tracing::Level;
 
-/// The most bytes that are read back.
+/// The most bytes to read back.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The errors that were logged since the runner started.
+/// The errors that libcontainer logged since the runner started.
 #[derive(Debug)]
 pub(super) struct Log(File);
 
 impl Log {
-    /// Logs errors to the runner's standard error, which the agent made a
-    /// memory file. A copy, because a container gets a standard error of its
-    /// own, and must not see this.
+    /// Logs errors to a copy of the runner's standard error, which the agent
+    /// made a memory file. A container gets another standard error, and must
+    /// not see this one.
     pub(super) fn start() -> io::Result<Self> {
         let file = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?);
         tracing_subscriber::fmt()
@@ -32,7 +32,7 @@ impl Log {
         Ok(Self(file))
     }
 
-    /// What was logged, a line each.
+    /// The lines of the log.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut bytes = vec![0; MAX_BYTES];
         let read = self.0.read_at(&mut bytes, 0).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Mounts everything over a container's root file system, except for what
-//! libcontainer mounts.
+//! Makes all mounts over a container's root file system, except those of
+//! libcontainer.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,14 +21,15 @@ use crate::container::spec::{Access, Mount, MountKind};
 use crate::kernel::namespace::Privilege;
 use crate::kernel::syscall;
 
-/// Mounts what the configuration lists, in its order, up to the first stack.
+/// Makes the mounts of the configuration in their order, up to the first
+/// overlay.
 pub(super) fn mount_early(
     config: &RunnerConfig,
     root: &Root,
     scratch: &Path,
 ) -> Result<(), RunnerError> {
     if config.network == Network::Host {
-        // A new sysfs would need a network namespace of one's own.
+        // A new sysfs requires a new network namespace.
         let sys = MountKind::Bind {
             source: "/sys".into(),
         };
@@ -51,16 +52,16 @@ pub(super) fn mount_early(
     Ok(())
 }
 
-/// Mounts the rest in the container's own namespace, when its program is to
-/// start: no two mounts may have one upper directory at a time, and containers
-/// that share one are made ready while another still runs.
+/// Makes the other mounts in the container's own namespace, before its program
+/// starts. Two overlays must not use one upper directory at a time, and a
+/// container may be prepared while another one that shares it still runs.
 pub(super) fn mount_late(
     config: &RunnerConfig,
     scratch: &Path,
     init: &OwnedFd,
 ) -> Result<(), RunnerError> {
     let late = config.mounts.iter().skip_while(|mount| !is_stack(mount));
-    // The namespace of the container does not have their sources any more.
+    // Opens the sources first: the container's namespace does not contain them.
     let made: Vec<Detached<'_>> = late
         .enumerate()
         .map(|(number, mount)| {
@@ -85,7 +86,7 @@ fn enter(process: &OwnedFd) -> io::Result<Root> {
     Root::open(Path::new("/"))
 }
 
-/// A mount that is nowhere yet.
+/// A mount that is not attached to a path yet.
 struct Detached<'a> {
     tree: OwnedFd,
     kind: Kind,
@@ -100,7 +101,8 @@ impl<'a> Detached<'a> {
             MountKind::Bind { source } => bind(source, mount.access, |_| Ok(())),
             MountKind::Owned { source } => bind(source, mount.access, |tree| {
                 match config.privilege {
-                    // Without real root, the program's id is the user's already.
+                    // Without real root, the program's id already maps to the
+                    // user's.
                     Privilege::Rootless => Ok(()),
                     Privilege::Root => idmap::apply(tree, source, &config.program.user),
                 }
@@ -137,7 +139,8 @@ fn bind(
     access: Access,
     change: impl FnOnce(&OwnedFd) -> io::Result<()>,
 ) -> io::Result<(OwnedFd, Kind)> {
-    // Recursive: in a user namespace, what covers a part must not be taken off.
+    // Recursive: in a user namespace, a bind must include the mounts that cover
+    // parts of it.
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;

@@ -1,6 +1,6 @@
 //! Describes the container for libcontainer: OCI runtime specification. It
-//! lists the namespaces and the kernel's file systems. Its process is our init,
-//! which has the payload from the runner's configuration.
+//! lists the namespaces and the kernel's file systems. The process is locald's
+//! init, which gets the payload from the runner's configuration.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,8 +16,8 @@ use crate::container::message::RunnerConfig;
 use crate::container::spec::Network;
 use crate::kernel::namespace::cgroup::CGROUP;
 
-/// Neither network nor user: the runner is in the right network already, and
-/// the payload's user namespace is made by our init.
+/// The namespaces that libcontainer makes. The runner is already in the right
+/// network namespace, and init makes the user namespace of the payload.
 const NAMESPACES: [LinuxNamespaceType; 5] = [
     LinuxNamespaceType::Mount,
     LinuxNamespaceType::Pid,
@@ -26,7 +26,7 @@ const NAMESPACES: [LinuxNamespaceType; 5] = [
     LinuxNamespaceType::Cgroup,
 ];
 
-/// Files that describe, or change, the whole machine.
+/// Files that show or change the state of the whole machine.
 const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
@@ -49,10 +49,11 @@ const READ_ONLY: [&str; 5] = [
     "/proc/sysrq-trigger",
 ];
 
-/// What init needs to give the payload its ids, and then drops.
+/// The capabilities that init needs to set the payload's ids. Init then drops
+/// them.
 const CAPABILITIES: [Capability; 3] = [Capability::Setfcap, Capability::Setuid, Capability::Setgid];
 
-/// The whole description of a container with this root file system.
+/// The description of a container with this root file system.
 pub(super) fn specification(
     config: &RunnerConfig,
     rootfs: &Path,
@@ -86,7 +87,7 @@ fn process() -> Result<Process, OciSpecError> {
         .ambient(none)
         .build()?;
     let user = UserBuilder::default().uid(0_u32).gid(0_u32).build()?;
-    // With PATH and HOME libcontainer looks nothing up in the image.
+    // If PATH and HOME are set, libcontainer does not read the image for them.
     let env = ["PATH=/bin", "HOME=/"].map(str::to_owned).to_vec();
     let mut process = ProcessBuilder::default()
         .terminal(false)
@@ -110,7 +111,8 @@ fn linux(id: &str) -> Result<Linux, OciSpecError> {
         .namespaces(namespaces)
         .masked_paths(MASKED.map(str::to_owned).to_vec())
         .readonly_paths(READ_ONLY.map(str::to_owned).to_vec())
-        // Must not exist: what is in it is killed when a start fails.
+        // Must not exist: libcontainer kills the processes in it if a start
+        // fails.
         .cgroups_path(format!("/{id}"))
         .build()?;
     linux.set_resources(None);
@@ -118,13 +120,14 @@ fn linux(id: &str) -> Result<Linux, OciSpecError> {
     Ok(linux)
 }
 
-/// `cgroup` is shown in the place of the machine's cgroup file systems.
+/// The kernel's file systems. `cgroup` replaces the machine's cgroup file
+/// systems.
 fn mounts(network: Network<()>, cgroup: &Path) -> Result<Vec<Mount>, OciSpecError> {
     let kernel = "nosuid,noexec,nodev";
     let mut mounts = vec![
         mount("/proc", "proc", kernel)?,
         mount("/dev", "tmpfs", "nosuid,strictatime,mode=755,size=65536k")?,
-        // No gid=5: a user namespace of one id has no such group.
+        // Without `gid=5`: a user namespace with one id has no such group.
         mount(
             "/dev/pts",
             "devpts",

@@ -1,4 +1,4 @@
-//! Mounts stacks of directories by overlayfs.
+//! Mounts stacks of directories with overlayfs.
 
 use std::ffi::CString;
 use std::fmt::Write as _;
@@ -9,24 +9,24 @@ use rustix::mount::{MountFlags, mount};
 
 use crate::kernel::namespace::Privilege;
 
-/// What overlayfs puts together.
+/// The directories of an overlay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stack<'a, P> {
-    /// Read-only, the topmost first.
+    /// The read-only lower directories, the topmost first.
     pub(super) lowers: &'a [P],
-    /// Gets the changes.
+    /// The directory for changes.
     pub(super) upper: &'a Path,
-    /// Empty, on the same file system as `upper`.
+    /// An empty directory on the file system of `upper`.
     pub(super) work: &'a Path,
 }
 
 impl<P: AsRef<Path>> Stack<'_, P> {
-    /// Mounts the stack at `target`, by way of short names in the new
-    /// directory `links`.
+    /// Mounts the stack at `target`, through short names in the new directory
+    /// `links`.
     ///
-    /// All options together must fit in a page. The names make that so for as
-    /// many layers as overlayfs accepts, on each kernel, and no character of a
-    /// path can be taken for a separator of options.
+    /// All options together must fit into a page. With short names they do, on
+    /// each kernel, for as many layers as overlayfs accepts. The names also
+    /// contain no character that separates options.
     pub(super) fn mount(self, links: &Path, target: &Path, privilege: Privilege) -> io::Result<()> {
         fs_err::create_dir(links)?;
         forget_volatile(self.work)?;
@@ -51,9 +51,9 @@ impl<P: AsRef<Path>> Stack<'_, P> {
     }
 }
 
-/// The mark that a volatile overlay leaves, so that nobody trusts its changes
-/// after a power cut. Here nobody does, and a later phase of the same build
-/// goes on with them.
+/// Removes the mark that a volatile overlay leaves to warn that its changes may
+/// not survive a power cut. locald does not rely on that, and a later phase of
+/// the same build uses the changes.
 fn forget_volatile(work: &Path) -> io::Result<()> {
     match fs_err::remove_dir_all(work.join("work/incompat")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -61,9 +61,10 @@ fn forget_volatile(work: &Path) -> io::Result<()> {
     }
 }
 
-/// Without `index`, layers may be moved and copied; `volatile` saves a flush of
-/// the whole file system when the container ends; whiteouts are kept in
-/// attributes that a user namespace can write.
+/// The options of the mount. `index=off` permits to move and copy layers.
+/// `volatile` saves a flush of the whole file system at the end of the
+/// container. `userxattr` keeps whiteouts in attributes that a user namespace
+/// can write.
 fn options(layers: usize, privilege: Privilege) -> String {
     let mut options = "index=off,volatile,upperdir=u,workdir=w,lowerdir=0".to_owned();
     for number in 1..layers {

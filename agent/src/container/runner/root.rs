@@ -1,5 +1,5 @@
-//! Resolves paths in a container's root file system only, so that no link of an
-//! image leads to a file of the machine.
+//! Resolves paths only within a container's root file system, so that no link
+//! of an image leads to a file of the machine.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,16 +13,16 @@ use rustix::io::Errno;
 
 use super::error::RunnerError;
 
-/// What libcontainer mounts, and creates files in.
+/// The directories that libcontainer mounts, or in which it creates files.
 const RESERVED: [&str; 3] = ["/dev", "/proc", "/sys"];
-/// Dangling links that are followed one after the other.
+/// The most dangling links to follow in a row.
 const MAX_LINKS: usize = 40;
 
 /// A container's root file system.
 #[derive(Debug)]
 pub(super) struct Root(OwnedFd);
 
-/// What a missing mount point is made as.
+/// The type of a missing mount point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Directory,
@@ -35,7 +35,7 @@ impl Root {
         Ok(Self(open(path, flags, Mode::empty())?))
     }
 
-    /// Refuses an image in which a reserved path leads elsewhere.
+    /// Fails if a reserved path of the image exists and is not a directory.
     pub(super) fn check_reserved(&self) -> Result<(), RunnerError> {
         for path in RESERVED {
             let name = path.trim_start_matches('/');
@@ -48,7 +48,7 @@ impl Root {
         Ok(())
     }
 
-    /// Opens a path to mount at, and makes what is missing of it.
+    /// Opens a mount point. Makes its missing components.
     pub(super) fn ensure(&self, path: &Path, kind: Kind) -> io::Result<OwnedFd> {
         self.ensure_within(path, kind, MAX_LINKS)
     }
@@ -69,7 +69,7 @@ impl Root {
                 let target = std::ffi::OsStr::from_bytes(target.as_bytes());
                 return self.ensure_within(&parent.join(target), kind, links - 1);
             }
-            // Not a link, or nothing at all.
+            // The path is not a link, or does not exist.
             Err(Errno::INVAL | Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
@@ -96,7 +96,7 @@ fn make(directory: &OwnedFd, name: &Path, kind: Kind) -> io::Result<()> {
 }
 
 impl Kind {
-    /// What a file of the machine would be mounted over.
+    /// The type of the mount point for a file of the machine.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let file = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let stat = fstat(&file)?;
@@ -107,7 +107,7 @@ impl Kind {
     }
 }
 
-/// The working directory, for calls that want one and are given descriptors.
+/// A placeholder for calls that require a directory and get descriptors.
 pub(super) const NO_DIRECTORY: rustix::fd::BorrowedFd<'static> = CWD;
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
 
     use super::{Kind, Root};
 
-    /// A root file system and, beside it, what must not be touched.
+    /// A root file system and, beside it, a file that must not change.
     fn tree() -> (tempfile::TempDir, Root) {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("root");

@@ -1,7 +1,7 @@
-//! Lists the calls that 64-bit ARM numbers, or the libc crate names,
-//! differently from x86-64.
+//! Lists the calls that have another number or another name on 64-bit ARM than
+//! on x86-64.
 
-/// Harmless without capabilities, with whatever arguments.
+/// Calls that are harmless without capabilities, with any arguments.
 pub(super) const ALLOWED: &[i64] = &[
     number::GETRLIMIT,
     number::IO_PGETEVENTS,
@@ -10,7 +10,7 @@ pub(super) const ALLOWED: &[i64] = &[
     number::SYNC_FILE_RANGE,
 ];
 
-/// Need a capability, or have been a way out of containers.
+/// Calls that need a capability, or that allowed escapes from containers.
 pub(super) const DENIED: &[i64] = &[number::KEXEC_FILE_LOAD];
 
 /// Calls that the libc crate lacks.

@@ -1,6 +1,6 @@
-//! Lists the calls that every architecture has.
+//! Lists the calls that all architectures have.
 
-/// Harmless without capabilities, with whatever arguments.
+/// Calls that are harmless without capabilities, with any arguments.
 pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_accept,
     libc::SYS_accept4,
@@ -259,7 +259,7 @@ pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_writev,
 ];
 
-/// Need a capability, or have been a way out of containers.
+/// Calls that need a capability, or that allowed escapes from containers.
 pub(super) const DENIED: &[i64] = &[
     libc::SYS_acct,
     libc::SYS_add_key,
@@ -316,8 +316,8 @@ pub(super) const DENIED: &[i64] = &[
     libc::SYS_vhangup,
 ];
 
-/// Calls that the libc crate lacks on some of our targets. From 424 on, a call
-/// has one number on all machines.
+/// Calls that the libc crate lacks on some targets. From 424 on, a call has the
+/// same number on all architectures.
 mod number {
     pub(super) const CACHESTAT: i64 = 451;
     pub(super) const FCHMODAT2: i64 = 452;

@@ -1,6 +1,6 @@
 //! Lists the calls that only x86-64 has, most of them for old programs.
 
-/// Harmless without capabilities, with whatever arguments.
+/// Calls that are harmless without capabilities, with any arguments.
 pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_access,
     libc::SYS_alarm,
@@ -51,7 +51,7 @@ pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_vfork,
 ];
 
-/// Need a capability, or have been a way out of containers.
+/// Calls that need a capability, or that allowed escapes from containers.
 pub(super) const DENIED: &[i64] = &[
     libc::SYS_afs_syscall,
     libc::SYS_ioperm,

@@ -1,4 +1,4 @@
-//! Which containers are refused.
+//! Tests which specifications are refused.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
