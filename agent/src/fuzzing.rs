@@ -14,7 +14,7 @@ use crate::process::ca_bundle::CaBundle;
 use crate::process::environment::Environment;
 use crate::store::{Descriptor, RuntimeConfig};
 
-/// Whether a manifest from a registry is an index that can be read.
+/// Whether a manifest from a registry is a valid index.
 pub fn reads_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
     crate::registry::reads_index(descriptor, bytes)
 }
@@ -24,7 +24,7 @@ pub fn realm(header: &str) -> Option<String> {
     crate::registry::realm(header)
 }
 
-/// The container in which `locald run` starts an image's default process.
+/// The container in which `locald run` would start an image's default process.
 pub fn container(runtime: RuntimeConfig, root: &Path) -> Result<ContainerSpec, Failure> {
     let request = RunRequest {
         image: "fuzzed".to_owned(),
@@ -41,12 +41,12 @@ pub fn container(runtime: RuntimeConfig, root: &Path) -> Result<ContainerSpec, F
     run::specification(&request, runtime, root_only, root)
 }
 
-/// Whether a builder can be used by what its image says.
+/// Whether the labels of an image describe a valid builder.
 pub fn reads_builder(runtime: &RuntimeConfig) -> bool {
     Builder::from_runtime("fuzzed", runtime).is_ok()
 }
 
-/// A builder's `order.toml`, with one group more.
+/// Adds one more group to a builder's `order.toml`.
 pub fn extended_order(order: &str) -> Option<String> {
     let last = BuildpackInfo {
         id: "locald/last".to_owned(),
@@ -55,7 +55,7 @@ pub fn extended_order(order: &str) -> Option<String> {
     lifecycle::with_last_group(order, &last).ok()
 }
 
-/// The environment that the layers of a build give.
+/// The environment that the layers of a build set.
 pub fn layer_environment(layers: &Path) -> Option<Vec<(String, String)>> {
     let mut environment = Environment::default();
     buildpack_build::apply_layer_env(layers, &mut environment).ok()?;

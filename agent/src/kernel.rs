@@ -1,4 +1,4 @@
-//! Wraps what the agent uses of Linux: system calls, namespaces, limits,
+//! Wraps the agent's use of Linux: system calls, namespaces, limits,
 //! re-execution, and walks through directories.
 
 pub mod descriptors;

@@ -21,7 +21,7 @@ pub(crate) use stop::stop;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// Serves a question for the machine's state.
+/// Serves a request for the machine's state.
 pub(crate) fn status(agent: &Agent) -> Reply {
     let system = rustix::system::uname();
     let load = read("/proc/loadavg");
@@ -54,7 +54,8 @@ fn read(path: &str) -> String {
     fs_err::read_to_string(path).unwrap_or_default()
 }
 
-/// The first number of a text, in parts of one.
+/// Parses the first number of a text. `parts` is its unit in seconds. Returns
+/// whole seconds.
 fn seconds(text: &str, parts: f64) -> u64 {
     let first = text.split_whitespace().next().unwrap_or_default();
     let number: f64 = first.parse().unwrap_or_default();
@@ -63,7 +64,7 @@ fn seconds(text: &str, parts: f64) -> u64 {
         .as_secs()
 }
 
-/// A line of `/proc/meminfo`, in bytes.
+/// Parses a line of `/proc/meminfo`. Returns bytes.
 fn kilobytes(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
@@ -95,7 +96,7 @@ pub(crate) fn set_clock(agent: &Agent, nanos: u64) -> Result<Reply, Failure> {
     Ok(Reply::Nothing)
 }
 
-/// Serves a request to give unused blocks of the disk back.
+/// Serves a request to return unused blocks to the disk.
 pub(crate) async fn trim(agent: &Agent) -> Result<Reply, Failure> {
     agent.require_own("its disk is not trimmed")?;
     let root = agent.store.root().to_owned();
@@ -113,7 +114,7 @@ pub(crate) async fn trim(agent: &Agent) -> Result<Reply, Failure> {
     }
 }
 
-/// Serves a request to remove what the agent keeps.
+/// Serves a request to remove the content of the store.
 pub(crate) async fn clear(agent: &Agent, keep_images: bool) -> Result<Reply, Failure> {
     let store = agent.store.clone();
     let cleared = tokio::task::spawn_blocking(move || store.clear(keep_images)).await;
@@ -129,7 +130,7 @@ pub(crate) async fn clear(agent: &Agent, keep_images: bool) -> Result<Reply, Fai
     }
 }
 
-/// Serves a question for what the store takes.
+/// Serves a request for the space that the store occupies.
 pub(crate) async fn usage(agent: &Agent) -> Result<Reply, Failure> {
     let store = agent.store.clone();
     let usage = tokio::task::spawn_blocking(move || store.usage_by_part()).await;

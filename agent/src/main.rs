@@ -1,4 +1,4 @@
-//! `locald-agent`: the Linux side of locald, as a program of its own.
+//! `locald-agent`: the Linux part of locald, as a separate program.
 
 #[cfg(target_os = "linux")]
 mod cli;

@@ -1,6 +1,5 @@
-//! Prepares what a container's program needs in addition to its container:
-//! user, environment, certificate authorities, and a connection of its streams
-//! and ports with the host.
+//! Prepares the user, environment and certificate authorities of a container's
+//! program, and connects its streams and ports with the host.
 
 pub(crate) mod attach;
 pub(crate) mod ca_bundle;

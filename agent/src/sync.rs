@@ -1,4 +1,4 @@
-//! Brings a project's files from the host to the agent, and back.
+//! Transfers a project's files from the host to the agent, and back.
 
 pub(crate) mod live_folder;
 pub mod source;

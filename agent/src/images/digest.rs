@@ -14,10 +14,10 @@ use sha2::{Digest as _, Sha256};
 pub use interleaved::InterleavedHasher;
 use interleaved::Stream;
 
-/// Bytes that are read and hashed at a time.
+/// Bytes to read and hash at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// `sha256:` and 64 lowercase hexadecimal digits.
+/// A SHA-256 digest. Its text is `sha256:` and 64 lowercase hexadecimal digits.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode,
 )]
@@ -29,18 +29,18 @@ pub struct Digest([u8; 32]);
 #[serde(transparent)]
 pub struct DiffId(pub Digest);
 
-/// A text is no digest that locald understands.
+/// A text is not a digest that locald supports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a SHA-256 digest")]
 pub struct BadDigest(String);
 
 impl Digest {
-    /// The digest of some bytes.
+    /// Computes the digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of all that can be read.
+    /// Computes the digest of all bytes of a reader.
     pub fn of_all(mut reader: impl Read) -> io::Result<Self> {
         let (mut hasher, mut buffer) = (Hasher::new(), vec![0; BUFFER]);
         loop {
@@ -51,12 +51,12 @@ impl Digest {
         }
     }
 
-    /// The 32 bytes.
+    /// The 32 bytes of the digest.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The 64 hexadecimal digits.
+    /// The 64 hexadecimal digits, without `sha256:`.
     pub fn hex(&self) -> String {
         let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
         let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
@@ -124,7 +124,7 @@ impl From<Digest> for String {
     }
 }
 
-/// Makes a digest of bytes as they come.
+/// Computes a digest incrementally.
 #[derive(Debug, Default)]
 pub struct Hasher {
     stream: Stream,
@@ -132,12 +132,12 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher that has seen nothing.
+    /// A new hasher.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A hasher that has seen nothing, and computes another digest along the way.
+    /// A new hasher that also computes the digest of `interleaved`.
     pub fn beside(interleaved: InterleavedHasher) -> Self {
         let (stream, interleaved) = (Stream::default(), Some(interleaved));
         Self {
@@ -154,7 +154,7 @@ impl Hasher {
         }
     }
 
-    /// The digest of all bytes.
+    /// The digest of all added bytes.
     pub fn finish(self) -> Digest {
         self.stream.finish()
     }

@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use crate::images::digest::Digest;
 
-/// How the distribution protocol and the lifecycle call Docker Hub.
+/// The name of Docker Hub in the distribution protocol and in the lifecycle.
 pub const DOCKER_HUB: &str = "index.docker.io";
 
-/// The name of an image in a registry.
+/// The reference of an image in a registry.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageRef {
     registry: String,
@@ -23,7 +23,7 @@ enum Version {
     Digest(Digest),
 }
 
-/// A text is no name of an image.
+/// A text is not a valid reference.
 #[derive(Debug, thiserror::Error)]
 #[error("{name:?} is not an image reference: {reason}")]
 pub struct BadReference {
@@ -42,7 +42,8 @@ impl ImageRef {
         &self.repository
     }
 
-    /// A tag, or a digest: what follows `/manifests/` in a request.
+    /// The tag, or the digest if there is one. It follows `/manifests/` in a
+    /// request.
     pub fn version(&self) -> String {
         match &self.version {
             Version::Tag(tag) => tag.clone(),
@@ -50,7 +51,7 @@ impl ImageRef {
         }
     }
 
-    /// The digest, when the reference has one.
+    /// The digest, if the reference has one.
     pub fn digest(&self) -> Option<&Digest> {
         match &self.version {
             Version::Tag(_) => None,
@@ -63,14 +64,14 @@ impl ImageRef {
         registry_name(&self.registry)
     }
 
-    /// The shortest form that means the same.
+    /// The shortest equivalent form: `app`, `quay.io/me/app:1.0`.
     pub fn familiar(&self) -> String {
         let repository = &self.repository;
         let name = if self.registry == DOCKER_HUB {
             let short = repository.strip_prefix("library/");
             match (short, repository.split_once('/')) {
                 (Some(short), _) if !short.contains('/') => short.to_owned(),
-                // Without its own registry it would be another's.
+                // Without the registry, the first component would be one.
                 (_, Some((first, _))) if is_registry(first) => format!("docker.io/{repository}"),
                 _ => repository.clone(),
             }
@@ -84,7 +85,7 @@ impl ImageRef {
         }
     }
 
-    /// The same repository at a digest.
+    /// A reference to the same repository, with a digest.
     #[must_use]
     pub fn at(&self, digest: Digest) -> Self {
         let version = Version::Digest(digest);
@@ -95,7 +96,7 @@ impl ImageRef {
     }
 }
 
-/// A registry as people write it.
+/// The name of a registry, as people write it.
 pub fn registry_name(registry: &str) -> &str {
     if registry == DOCKER_HUB {
         "docker.io"
@@ -104,7 +105,7 @@ pub fn registry_name(registry: &str) -> &str {
     }
 }
 
-/// The canonical form: `index.docker.io/library/app:latest`.
+/// Writes the canonical form: `index.docker.io/library/app:latest`.
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let separator = match self.version {
@@ -133,11 +134,11 @@ impl FromStr for ImageRef {
     }
 }
 
-/// The most characters of registry and path.
+/// The most characters of registry and repository together.
 const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 128;
 
-/// The grammar of the distribution project's `reference` package.
+/// Parses the grammar of the distribution project's `reference` package.
 fn parse(text: &str) -> Result<ImageRef, &'static str> {
     let (named, digest) = match text.split_once('@') {
         Some((named, digest)) => (named, Some(digest)),
@@ -171,7 +172,7 @@ fn parse(text: &str) -> Result<ImageRef, &'static str> {
     let is_short = registry == DOCKER_HUB && !path.contains('/');
     let prefix = if is_short { "library/" } else { "" };
     let repository = format!("{prefix}{path}");
-    // As it is written out: that must be a name, too.
+    // The limit applies to the canonical form, too.
     if registry.len() + repository.len() >= LONGEST_NAME {
         return Err("it is too long");
     }
@@ -185,7 +186,8 @@ fn parse(text: &str) -> Result<ImageRef, &'static str> {
     })
 }
 
-/// What tells a registry from the first part of a path.
+/// Whether the first component of a reference is a registry, and not a part of
+/// the repository.
 fn is_registry(first: &str) -> bool {
     first.contains(['.', ':'])
         || first == "localhost"
@@ -212,7 +214,8 @@ fn is_host(registry: &str) -> bool {
     port.is_none_or(is_port) && (is_v6(host) || host.split('.').all(is_label))
 }
 
-/// `[a-z0-9]+` with one of `.`, `_`, `__` or any dashes between.
+/// Whether a text is `[a-z0-9]+` with one of `.`, `_`, `__` or any dashes
+/// between.
 fn is_component(component: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
@@ -239,7 +242,7 @@ impl From<BadReference> for protocol::Failure {
     }
 }
 
-/// The short form of a name in the store.
+/// The short form of a reference in the store.
 pub fn familiar(name: &str) -> String {
     let parsed = name.parse::<ImageRef>();
     parsed.map_or_else(|_| name.to_owned(), |name| name.familiar())
@@ -293,8 +296,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// The library of the registry client is asked what it makes of the
-        /// same text.
+        /// Compares the result with that of the registry client's library.
         #[test]
         fn others_read_names_as_we_do(
             registry in "((localhost|[a-z]{1,3}|[a-z0-9-]{1,4}\\.[a-z]{2})(:[0-9]{1,4})?/)?",
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn bad_names_are_refused_by_name() {
-        // Which has more characters when it is written out.
+        // Its canonical form is longer.
         let long = "a".repeat(240);
         for text in [
             "",

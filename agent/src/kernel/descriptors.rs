@@ -1,4 +1,4 @@
-//! Raises the number of files that this process may have open: an agent has
+//! Raises the number of files that this process may have open. An agent uses
 //! several for each program and each connection. Programs that it starts get
 //! the original limit.
 
@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// As many as the most requests of several hosts need. More is no use, and
-/// some programs go through all that there may be.
+/// Enough for the most requests of several hosts. A higher limit has no use,
+/// and some programs iterate over all possible descriptors.
 const ENOUGH: u64 = 16_384;
 
 static FIRST: OnceLock<Option<u64>> = OnceLock::new();
 
-/// Raises the limit as far as this process may, and remembers what it was.
+/// Raises the limit as far as this process may, and stores the original limit.
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     FIRST.get_or_init(|| limit.current);
@@ -22,7 +22,7 @@ pub fn raise() {
     }
 }
 
-/// The limit with which this process was started; absent without one.
+/// The original limit of this process; absent if there was none.
 pub(crate) fn first() -> Option<u64> {
     match FIRST.get() {
         Some(first) => *first,
@@ -30,7 +30,8 @@ pub(crate) fn first() -> Option<u64> {
     }
 }
 
-/// Lowers the limit of this process to what another one was started with.
+/// Sets the limit of this process. A program that the agent starts gets the
+/// agent's original limit.
 pub(crate) fn set(limit: u64) {
     let now = getrlimit(Resource::Nofile);
     let limit = Rlimit {

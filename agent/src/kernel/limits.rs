@@ -1,20 +1,21 @@
-//! Limits how much a container may take of the machine.
+//! Limits the share of the machine that a container may use.
 //!
-//! The kernel counts a container's processes for its user namespace, without a
-//! cgroup, since Linux 5.14. Memory has no limit of its own: when the machine
-//! has none left, the kernel ends a container's program before others.
+//! Since Linux 5.14 the kernel counts the processes of a container's user
+//! namespace, without a cgroup. Memory has no such limit. If the machine runs
+//! out of memory, the kernel kills a container's program before other
+//! processes.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than any build has been seen to need.
+/// More processes than any known build needs.
 const MOST_PROCESSES: u64 = 32_768;
-/// What the kernel adds to the badness of a container's processes, of 1000.
+/// The addition to the badness of a container's processes, of 1000.
 const OUT_OF_MEMORY_FIRST: i32 = 500;
 
-/// The most processes and threads of a container: half of what the machine can
-/// have at the most. A container has its own idea of that.
+/// The most processes and threads of a container: half of the machine's
+/// maximum. A container counts its processes separately.
 pub(crate) fn processes() -> u64 {
     let most = ["pid_max", "threads-max"].iter().filter_map(|name| {
         let text = fs_err::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?;
@@ -24,8 +25,8 @@ pub(crate) fn processes() -> u64 {
         .fold(MOST_PROCESSES, std::cmp::min)
 }
 
-/// Limits this process and all that it starts. Belongs into the user namespace
-/// that is to be counted, before its ids change.
+/// Limits this process and its children. Call it in the user namespace that the
+/// kernel has to count, before the ids change.
 pub(crate) fn apply(processes: u64) -> io::Result<()> {
     let inherited = getrlimit(Resource::Nproc).maximum;
     let most = Some(inherited.map_or(processes, |most| most.min(processes)));
@@ -36,8 +37,8 @@ pub(crate) fn apply(processes: u64) -> io::Result<()> {
     Ok(setrlimit(Resource::Nproc, limit)?)
 }
 
-/// Makes this process, and all that it starts, what the kernel ends first when
-/// memory runs out. No container is refused for a kernel that does not.
+/// Makes the kernel kill this process and its children first if memory runs
+/// out. Ignores an error, because a container also works without it.
 pub(crate) fn raise_oom_score() {
     const FILE: &str = "/proc/self/oom_score_adj";
     let own = fs_err::read_to_string(FILE).ok();

@@ -1,7 +1,7 @@
 //! Moves the agent into its user and mount namespaces.
 //!
-//! The agent always is uid 0: real root in a virtual machine; otherwise the
-//! user's own uid, mapped to 0 in a user namespace that needs neither
+//! The agent always has uid 0. In a virtual machine it is real root. Otherwise
+//! a user namespace maps the user's own uid to 0; this needs neither
 //! subordinate ids nor a setuid helper.
 
 use std::io;
@@ -23,12 +23,12 @@ pub use cause::Cause;
 /// The id map of the initial user namespace.
 const INITIAL_MAP: [&str; 3] = ["0", "0", "4294967295"];
 
-/// Whose root the agent is.
+/// The kind of root that the agent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Privilege {
-    /// The machine's own root: all ids exist.
+    /// Root of the machine: all ids exist.
     Root,
-    /// Root of a user namespace: only one's own id is sure to exist.
+    /// Root of a user namespace: only the user's own id is certain to exist.
     Rootless,
 }
 
@@ -45,18 +45,18 @@ impl Privilege {
     }
 }
 
-/// Why the agent's namespaces cannot be set up.
+/// The agent's namespaces could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
-    /// A bug in the caller.
+    /// The caller has already started a thread, which is a bug.
     #[error("namespaces must be entered before any thread starts")]
     Threads(#[source] io::Error),
     /// The machine refuses a user namespace.
     #[error("this machine does not let uid {uid} use a user namespace: {cause}")]
     UserNamespace {
-        /// Who asked.
+        /// Id of the user.
         uid: u32,
-        /// What stands in the way.
+        /// Why the machine refuses.
         cause: Cause,
         /// The system call's error.
         #[source]
@@ -68,13 +68,13 @@ pub enum NamespaceError {
     /// Neither a cgroup file system nor an empty one can be mounted.
     #[error("/sys/fs/cgroup cannot be replaced in the private mount namespace")]
     Cgroup(#[source] io::Error),
-    /// `/proc` is not as expected.
+    /// `/proc` has no id map of this process.
     #[error("the id map of this process cannot be read")]
     IdMap(#[source] io::Error),
 }
 
 impl NamespaceError {
-    /// What the user can do.
+    /// The hint for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UserNamespace { cause, .. } => Some(cause.remedy()),
@@ -96,14 +96,15 @@ impl From<NamespaceError> for Failure {
     }
 }
 
-/// Moves this process into the agent's namespaces: real root needs no user
-/// namespace, all others, also the root of one, get one of their own.
+/// Moves this process into the agent's namespaces. Real root needs no user
+/// namespace. All others, including root of a user namespace, get a new one.
 ///
 /// Call it before any thread starts.
 pub fn enter() -> Result<Privilege, NamespaceError> {
     syscall::assert_single_thread().map_err(NamespaceError::Threads)?;
     share::limit();
-    // Afterwards, the way from the top of the hierarchy cannot be seen.
+    // Reads the limits first: afterwards the cgroups above the agent's are not
+    // visible.
     cgroup::Limits::of_agent();
     let privilege = Privilege::of_this_process().map_err(NamespaceError::IdMap)?;
     if privilege == Privilege::Root && may_mount() {
@@ -122,7 +123,7 @@ pub fn enter() -> Result<Privilege, NamespaceError> {
     Ok(privilege)
 }
 
-/// Root of an ordinary container may not.
+/// Whether this process may mount. Root of an ordinary container may not.
 fn may_mount() -> bool {
     rustix::thread::capabilities(None)
         .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
@@ -144,11 +145,12 @@ fn enter_user_namespace(uid: Uid, gid: Gid) -> Result<(), NamespaceError> {
     for (file, content) in maps {
         fs_err::write(file, content).map_err(refused)?;
     }
-    // AppArmor lets the namespace be made, and takes its capabilities away.
+    // AppArmor permits the namespace, and removes its capabilities. So this may
+    // fail.
     make_mounts_private().map_err(refused)
 }
 
-/// Nothing that is mounted from now on reaches other namespaces, nor back.
+/// Stops the propagation of mounts to and from other namespaces.
 pub(crate) fn make_mounts_private() -> io::Result<()> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     Ok(mount_change("/", private)?)

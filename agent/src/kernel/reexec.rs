@@ -8,34 +8,32 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::descriptors;
 
-/// What a re-executed process does.
+/// A hidden task of this program, for a re-executed process.
 #[derive(Debug)]
 pub(crate) struct Task {
     /// The hidden first argument.
     pub(crate) word: &'static str,
-    /// Does the work and ends the process.
+    /// Performs the task and ends the process.
     pub(crate) run: fn() -> !,
 }
 
 impl Task {
-    /// The hidden first argument, with the number of files that the process may
-    /// have open.
+    /// The hidden first argument, with the original limit of open files.
     fn argument(&self, descriptors: Option<u64>) -> String {
         let word = self.word;
         descriptors.map_or_else(|| word.to_owned(), |most| format!("{word}={most}"))
     }
 }
 
-/// The task of a first argument, and the number of files that the process may
-/// have open.
+/// Finds the task of a first argument, and the original limit of open files.
 fn find<'a>(tasks: &[&'a Task], argument: &str) -> Option<(&'a Task, Option<u64>)> {
     let (word, descriptors) = argument.split_once('=').unwrap_or((argument, ""));
     let task = tasks.iter().find(|task| task.word == word)?;
     Some((task, descriptors.parse().ok()))
 }
 
-/// Returns, unless this process was started to do one of these tasks: then it
-/// does that and never returns.
+/// Runs one of these tasks, if this process was started for it, and then does
+/// not return. Otherwise returns at once.
 pub(crate) fn dispatch(tasks: &[&Task]) {
     let argument = std::env::args_os().nth(1);
     let task = argument.and_then(|it| it.to_str().and_then(|argument| find(tasks, argument)));
@@ -48,16 +46,16 @@ pub(crate) fn dispatch(tasks: &[&Task]) {
     (task.run)()
 }
 
-/// This program again, for a hidden task, with an empty environment and the
-/// limits with which this process was started.
+/// A command that executes this program for a hidden task, with an empty
+/// environment and the original limits.
 pub(crate) fn command(task: &Task) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg(task.argument(descriptors::first())).env_clear();
     command
 }
 
-/// Ends this process when its parent ends. The death signal is not sent when
-/// the parent has died before: then this fails.
+/// Makes this process end when its parent ends. Fails if the parent has already
+/// ended, because the kernel then sends no death signal.
 pub(crate) fn die_with(parent: i32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() == Pid::from_raw(parent) {

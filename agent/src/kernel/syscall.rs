@@ -14,9 +14,9 @@ use tokio::io::unix::AsyncFd;
 /// The two sides of a fork.
 #[derive(Debug)]
 pub(crate) enum Forked {
-    /// The new process.
+    /// This is the new process.
     Child,
-    /// The old one, and the new one's id.
+    /// This is the old process. Holds the id of the new one.
     Parent(Pid),
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn fork() -> io::Result<Forked> {
     }
 }
 
-/// Fails when the process has more than one thread.
+/// Fails if the process has more than one thread.
 pub(crate) fn assert_single_thread() -> io::Result<()> {
     if fs_err::read_dir("/proc/self/task")?.take(2).count() == 1 {
         Ok(())
@@ -43,20 +43,20 @@ pub(crate) fn assert_single_thread() -> io::Result<()> {
     }
 }
 
-/// Ends the process at once: no destructors, no exit handlers.
+/// Ends the process at once, without destructors and exit handlers.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions.
     unsafe { libc::_exit(code) }
 }
 
-/// Leaves namespaces of the calling thread for new ones.
+/// Moves the calling thread into new namespaces.
 pub(crate) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
     debug_assert!(!namespaces.contains(UnshareFlags::FILES));
     // SAFETY: the descriptor table stays shared, see the assertion.
     Ok(unsafe { rustix::thread::unshare_unsafe(namespaces) }?)
 }
 
-/// Blocks every signal, for [`next_signal`]; fork keeps the block, exec too.
+/// Blocks all signals, for [`next_signal`]. The block survives fork and exec.
 pub(crate) fn block_signals() {
     // SAFETY: the set is initialised by `sigfillset` before it is read, and
     // no old set is asked for.
@@ -67,8 +67,8 @@ pub(crate) fn block_signals() {
     }
 }
 
-/// Gives every signal its default effect and blocks none: what a process
-/// ignores or blocks, the program that it executes would, too.
+/// Resets all signals to their default effect and unblocks them. Otherwise the
+/// executed program would inherit ignored and blocked signals.
 pub(crate) fn reset_signals() {
     /// The kernel's own `sigaction`, all zero: the default effect.
     const DEFAULT: [u64; 4] = [0; 4];
@@ -96,7 +96,7 @@ pub(crate) fn next_signal() -> io::Result<i32> {
     wait_for_signal(ptr::null())
 }
 
-/// The same, for so long; nothing when there is none in that time.
+/// The same with a time limit; absent if no signal arrives in that time.
 pub(crate) fn next_signal_within(time: Duration) -> io::Result<Option<i32>> {
     let time = libc::timespec {
         tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
@@ -124,7 +124,7 @@ fn wait_for_signal(time: *const libc::timespec) -> io::Result<i32> {
     Ok(signal)
 }
 
-/// Sends a signal by its number; real-time signals have no name.
+/// Sends a signal by number, because real-time signals have no name.
 pub(crate) fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     send(pid.as_raw_pid(), signal)
 }
@@ -142,8 +142,8 @@ fn send(to: i32, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Sends a signal to all other processes of the PID namespace whose first
-/// process this is.
+/// Sends a signal to all other processes of the PID namespace. This process
+/// must be its first one.
 pub(crate) fn kill_others(signal: i32) -> io::Result<()> {
     if std::process::id() != 1 {
         return Err(io::Error::other("not the first process of a namespace"));
@@ -157,7 +157,7 @@ pub(crate) fn kill_others(signal: i32) -> io::Result<()> {
 
 /// Closes all descriptors from `first` on.
 ///
-/// For a process that never returns to the owners of those descriptors.
+/// The process must never use the owners of those descriptors again.
 pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
     // SAFETY: closing by number is sound here because the caller never uses,
     // nor drops, an owner of a descriptor from `first` on.
@@ -173,8 +173,8 @@ pub(crate) fn set_mount_attributes(mount: impl AsFd, attributes: u64) -> io::Res
     mount_setattr(mount.as_fd(), attributes, 0)
 }
 
-/// Lets a detached mount show its files with other ids: as the maps of a user
-/// namespace have them.
+/// Maps the ids of files in a detached mount, with the id maps of a user
+/// namespace.
 pub(crate) fn set_mount_id_map(mount: impl AsFd, namespace: impl AsFd) -> io::Result<()> {
     let namespace = u64::try_from(namespace.as_fd().as_raw_fd()).unwrap_or_default();
     mount_setattr(mount.as_fd(), libc::MOUNT_ATTR_IDMAP, namespace)
@@ -236,7 +236,7 @@ pub(crate) fn bring_loopback_up() -> io::Result<()> {
     }
 }
 
-/// Gives unused blocks of a file system back to its disk; returns how many
+/// Returns unused blocks of a file system to its disk. Returns the number of
 /// bytes.
 pub(crate) fn trim(file_system: impl AsFd) -> io::Result<u64> {
     /// `_IOWR('X', 121, struct fstrim_range)`
@@ -258,7 +258,7 @@ pub(crate) fn trim(file_system: impl AsFd) -> io::Result<u64> {
     }
 }
 
-/// Registers a descriptor with the runtime.
+/// Registers a descriptor with the asynchronous runtime.
 pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open and stays the same descriptor for as long
     // as the `AsyncFd` owns it.

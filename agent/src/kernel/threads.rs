@@ -1,5 +1,5 @@
-//! Checks that this process may start as many threads as it needs: tokio ends
-//! the process if it may not.
+//! Checks that this process may start as many threads as it needs. If it may
+//! not, tokio would end the process.
 
 use std::io;
 use std::sync::mpsc;
@@ -8,10 +8,11 @@ use std::thread;
 use protocol::{Failure, FailureKind};
 use rustix::process::{Resource, getrlimit};
 
-/// Beside tokio's workers, of which there is one for each processor.
+/// Threads in addition to tokio's workers. There is one worker for each
+/// processor.
 const MORE: usize = 8;
 
-/// Fails when it may not, with what limits it.
+/// Fails if the process may not start the threads. The failure names the limit.
 pub fn check() -> Result<(), Failure> {
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = processors + MORE;
@@ -28,7 +29,7 @@ pub fn check() -> Result<(), Failure> {
     })
 }
 
-/// Starts so many, which end at once.
+/// Starts threads that end at once.
 fn start(count: usize) -> io::Result<()> {
     let mut held = Vec::new();
     for _ in 0..count {

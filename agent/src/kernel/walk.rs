@@ -1,9 +1,9 @@
 //! Walks through a tree of any depth, with few open directories.
 //!
-//! Programs make trees with more levels than a process may have files open, and
-//! with paths longer than the kernel accepts (`PATH_MAX`). So each step starts
-//! from an open directory, and only the innermost few stay open. The walk opens
-//! a closed directory again as the parent of the one below it.
+//! A tree may have more levels than a process may have files open, and paths
+//! longer than the kernel accepts (`PATH_MAX`). So each step starts from an
+//! open directory, and only the innermost few stay open. The walk opens a
+//! closed directory again as the parent of the one below it.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -14,16 +14,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// Directories that stay open at a time.
+/// The most directories that stay open at a time.
 const OPEN: usize = 32;
 
-/// A walk: what is in a directory comes sorted by name, and each directory is
-/// left after all that was walked below it.
+/// A depth-first walk. It returns the entries of a directory sorted by name,
+/// and leaves each directory after all entries below it.
 pub(crate) struct Walk {
     levels: Vec<Level>,
 }
 
-/// A directory that the walk is in.
+/// A directory on the path of the walk.
 struct Level {
     name: CString,
     directory: Option<OwnedFd>,
@@ -31,24 +31,24 @@ struct Level {
     rest: std::vec::IntoIter<Entry>,
 }
 
-/// Something in the current directory.
+/// An entry of the current directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub(crate) name: CString,
 }
 
-/// What comes next.
+/// A step of the walk.
 pub(crate) enum Step {
-    /// An entry of the current directory, which [`Walk::enter`] goes into when
-    /// it is a directory.
+    /// An entry of the current directory. [`Walk::enter`] enters it if it is a
+    /// directory.
     Entry(Entry),
-    /// All of a directory has been seen; it is an entry of what is now the
-    /// current directory.
+    /// The walk has left a directory. It is an entry of the new current
+    /// directory.
     Left(Entry),
 }
 
 impl Walk {
-    /// Starts in a directory; a link is none.
+    /// Starts a walk in a directory. Fails for a symbolic link.
     pub(crate) fn of(root: &Path) -> io::Result<Self> {
         let mut walk = Self { levels: Vec::new() };
         let name = CString::new(root.as_os_str().as_bytes())?;
@@ -57,12 +57,12 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The directory whose entries come. Absent when the walk has ended.
+    /// The current directory; absent after the end of the walk.
     pub(crate) fn directory(&self) -> Option<BorrowedFd<'_>> {
         self.levels.last()?.directory.as_ref().map(AsFd::as_fd)
     }
 
-    /// The entries of the current directory that have not come yet.
+    /// The number of entries of the current directory that are still to come.
     pub(crate) fn remaining(&self) -> usize {
         self.levels.last().map_or(0, |level| level.rest.len())
     }
@@ -76,7 +76,7 @@ impl Walk {
             .collect()
     }
 
-    /// The next step; nothing when the root has been left.
+    /// The next step; absent after the walk has left the root.
     pub(crate) fn next(&mut self) -> io::Result<Option<Step>> {
         let Some(level) = self.levels.last_mut() else {
             return Ok(None);
@@ -101,7 +101,7 @@ impl Walk {
         Ok(Some(Step::Left(Entry { name: left.name })))
     }
 
-    /// Goes into a directory; returns how many entries it has.
+    /// Enters a directory. Returns the number of its entries.
     pub(crate) fn enter(&mut self, entry: &Entry) -> io::Result<usize> {
         let current = self.directory().ok_or(Errno::BADF)?;
         let opened = rustix::fs::openat(current, &entry.name, flags(), Mode::empty())?;
@@ -134,7 +134,7 @@ impl Walk {
 }
 
 impl Entry {
-    /// What the file system says of it; of a link, not of where it leads.
+    /// The metadata of an entry. For a link, that of the link itself.
     pub(crate) fn stat(&self, walk: &Walk) -> io::Result<Stat> {
         let current = walk.directory().ok_or(Errno::BADF)?;
         Ok(rustix::fs::statat(
@@ -144,7 +144,7 @@ impl Entry {
         )?)
     }
 
-    /// Where a link leads.
+    /// The target of a link.
     pub(crate) fn target(&self, walk: &Walk) -> io::Result<OsString> {
         let current = walk.directory().ok_or(Errno::BADF)?;
         let target = rustix::fs::readlinkat(current, &self.name, Vec::new())?;
@@ -152,7 +152,7 @@ impl Entry {
     }
 }
 
-/// Whether the file system says that something is a directory.
+/// Whether the metadata is that of a directory.
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
@@ -171,7 +171,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Makes a tree of so many levels, with a file in the innermost.
+    /// Makes a tree of `levels` levels, with a file in the innermost.
     pub(crate) fn make_deep(root: &Path, levels: usize) {
         let mut directory = rustix::fs::open(root, flags(), Mode::empty()).unwrap();
         for _ in 0..levels {
@@ -185,7 +185,8 @@ pub(crate) mod tests {
     #[test]
     fn a_tree_beyond_all_limits_is_walked() {
         let root = tempfile::tempdir().unwrap();
-        // More levels than descriptors, and more bytes than a path may have.
+        // More levels than descriptors, and a path with more bytes than
+        // `PATH_MAX`.
         let levels = 3_000;
         make_deep(root.path(), levels);
         let mut walk = Walk::of(root.path()).unwrap();

@@ -1,5 +1,5 @@
-//! Runs a program of the machine itself, outside of any container, for
-//! maintenance of the machine.
+//! Runs a program of the machine itself, outside any container, for
+//! maintenance.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +20,7 @@ use crate::request::stream::{Inputs, RequestStream};
 
 const SHELL: &str = "/bin/sh";
 
-/// Serves a request for a program of the machine.
+/// Serves a request to run a program of the machine.
 pub(crate) async fn console(
     agent: &Agent,
     command: &[String],
@@ -37,7 +37,7 @@ pub(crate) async fn console(
     attach(console, stream, inputs).await
 }
 
-/// The program, leader of a session of its own; all of that ends with it.
+/// The program, the leader of its own session. Dropping it ends the session.
 struct Console {
     child: Child,
     group: Option<Pid>,
@@ -98,7 +98,7 @@ fn slave(path: &str) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// `setsid` makes the session, and its terminal.
+/// Starts a command. `setsid` makes the session and its controlling terminal.
 fn spawn(command: &[String], options: &[&str], theirs: [OwnedFd; 3]) -> io::Result<Child> {
     let [stdin, stdout, stderr] = theirs;
     let mut setsid = Command::new("setsid");
@@ -158,7 +158,7 @@ impl Program for Console {
     }
 }
 
-/// 128 and the signal's number, when one ended it.
+/// The exit code, or 128 + the signal that killed the program.
 fn code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
@@ -168,7 +168,7 @@ fn code(status: ExitStatus) -> u8 {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // One that has ended is no error.
+        // This fails if the program has already ended.
         let _ = self.signal(Signal::Kill);
     }
 }

@@ -1,9 +1,9 @@
-//! Is the first process of a guest that locald made: it mounts file systems,
+//! Runs the first process of a guest that locald made. It mounts file systems,
 //! loads modules, sets up the network, and restarts the agent if it dies.
 //!
-//! It is the same program as the agent, as `/init` of an initramfs that
-//! `vm-images/guest` makes. The host passes settings and secrets by QEMU's
-//! firmware configuration, so that none appears on a command line.
+//! It is the same program as the agent, installed as `/init` of an initramfs
+//! that `vm-images/guest` makes. The host passes settings and secrets through
+//! QEMU's firmware configuration, so that none appears on a command line.
 
 mod disk;
 mod files;
@@ -19,15 +19,15 @@ use rustix::system::RebootCommand;
 
 use crate::registry::address::LOOPBACK_OF_HOST;
 
-/// The port that the agent listens on.
+/// The vsock port that the agent listens on.
 pub const PORT: u32 = 1024;
-/// How the kernel ends a process when there is no memory left.
+/// The signal with which the kernel kills a process if memory runs out.
 const KILLED: i32 = Signal::KILL.as_raw();
-/// Where the data disk is mounted.
+/// The mount point of the data disk.
 const HOME: &str = "/var/lib/locald";
-/// An agent that ends earlier has a fault that another start does not mend.
+/// An agent that ends earlier has a fault that a restart does not repair.
 const TOO_EARLY: Duration = Duration::from_secs(5);
-/// So many of them in a row end the machine.
+/// The number of such failures in a row that ends the machine.
 const ATTEMPTS: u32 = 3;
 
 /// A step of the guest's start failed.
@@ -39,7 +39,7 @@ struct Failed {
     source: io::Error,
 }
 
-/// Says which step an error belongs to.
+/// Adds to an error the step that failed.
 trait Step<T> {
     fn step(self, step: impl FnOnce() -> String) -> Result<T, Failed>;
 }
@@ -53,14 +53,14 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     }
 }
 
-/// Whether this process is the first of a guest, and no container's.
+/// Whether this process is the first of a guest, and not of a container.
 pub fn is_init() -> bool {
     let name = std::env::args_os().next();
     rustix::process::getpid().is_init() && name.is_some_and(|name| name == "/init")
 }
 
-/// Runs the guest until it is to be switched off. Never returns an exit code:
-/// the machine ends first.
+/// Runs the guest until it is switched off. Never returns after a success,
+/// because the machine ends first.
 pub fn run() -> ExitCode {
     match start().and_then(|()| supervise()) {
         Ok(()) => files::say("switching off"),
@@ -73,7 +73,7 @@ pub fn run() -> ExitCode {
     if let Err(error) = rustix::system::reboot(RebootCommand::PowerOff) {
         files::say(&format!("cannot switch off: {error}"));
     }
-    // The kernel panics, and so the machine ends, too.
+    // The kernel panics, which also ends the machine.
     ExitCode::FAILURE
 }
 
@@ -91,7 +91,7 @@ fn start() -> Result<(), Failed> {
     files::limit_memory()
 }
 
-/// Keeps an agent running until one ends by itself.
+/// Restarts the agent when it dies, until one ends regularly.
 fn supervise() -> Result<(), Failed> {
     let mut early = 0;
     while early < ATTEMPTS {
@@ -136,7 +136,7 @@ fn start_agent() -> io::Result<Child> {
     command.spawn()
 }
 
-/// Waits for children, also those that others left, until the agent ends.
+/// Reaps children, including orphans of other processes, until the agent ends.
 fn reap(agent: u32) -> io::Result<WaitStatus> {
     loop {
         let Some((pid, status)) = wait(WaitOptions::empty())? else {

@@ -1,4 +1,4 @@
-//! Ends the agent, and the machine if that is the agent's own.
+//! Ends the agent, and the machine if it is the agent's own.
 
 use protocol::request::Running;
 use protocol::{Event, Failure, Reply};
@@ -6,9 +6,9 @@ use protocol::{Event, Failure, Reply};
 use crate::Agent;
 use crate::request::stream::RequestStream;
 
-/// Serves a request to stop: nothing more begins, what runs finishes or is
-/// interrupted, and then the agent ends. The host that goes away before that
-/// has changed its mind.
+/// Serves a request to stop. No new request starts. Running requests finish or
+/// are interrupted, then the agent ends. If the host disconnects before, the
+/// stop is cancelled.
 pub(crate) async fn stop(
     agent: &Agent,
     running: Running,

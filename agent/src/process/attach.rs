@@ -1,5 +1,5 @@
-//! Connects the streams, signals and ports of a program with the host: a
-//! container's program, or one of the machine.
+//! Connects the streams, signals and ports of a program with the host. The
+//! program may run in a container or directly on the machine.
 
 use std::io;
 
@@ -13,34 +13,34 @@ use crate::container::{Container, ContainerInput, ContainerOutput};
 use crate::process::ports;
 use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 
-/// Bytes of output that are passed on at a time.
+/// Bytes of output to forward at a time.
 const OUTPUT: usize = 16 * 1024;
-/// Chunks of input that wait for a program which does not read.
+/// The most chunks of input that wait for a program that does not read.
 const INPUT: usize = 16;
 
-/// A program that a host can be connected with.
+/// A program that can be connected with a host.
 pub(crate) trait Program {
-    /// What it reads.
+    /// Its standard input.
     type Input: AsyncWrite + Unpin + Send;
-    /// What it writes.
+    /// Its standard output or error.
     type Output: AsyncRead + Unpin + Send;
 
-    /// Can be taken once.
+    /// The standard input; absent after the first call.
     fn stdin(&mut self) -> Option<Self::Input>;
-    /// Can be taken once.
+    /// The standard output; absent after the first call.
     fn stdout(&mut self) -> Option<Self::Output>;
-    /// Can be taken once; a terminal has none.
+    /// The standard error; absent after the first call, and with a terminal.
     fn stderr(&mut self) -> Option<Self::Output>;
-    /// The process whose descendants are all that belongs to it.
+    /// The id of a process whose descendants are all processes of the program.
     fn process(&self) -> u32;
-    /// Sends a signal. That it has ended is no error.
+    /// Sends a signal. Succeeds if the program has already ended.
     fn signal(&self, signal: Signal) -> io::Result<()>;
-    /// Asks it to end, in the way that it has been made for.
+    /// Asks the program to end, with the signal that it expects.
     fn stop(&self) -> io::Result<()>;
-    /// Tells its terminal the new size, if it has one.
+    /// Sets the size of its terminal in cells, if it has one.
     fn resize(&self, rows: u16, columns: u16) -> io::Result<()>;
-    /// Waits for its end, and returns its exit code. May be cancelled and
-    /// called again.
+    /// Waits for its end, and returns its exit code. The call is
+    /// cancellation-safe and can be repeated.
     fn wait(&mut self) -> impl Future<Output = Result<u8, Failure>> + Send;
 }
 
@@ -117,8 +117,8 @@ pub(crate) async fn attach(
                 passed = true;
             }
             () = &mut feeding, if !fed => fed = true,
-            // While the program does not read, nothing more is taken from the
-            // host.
+            // While the program does not read, no further input is received
+            // from the host.
             incoming = inputs.recv(), if waiting.is_none() => {
                 let incoming = incoming.ok_or(HostGone)?;
                 watched |= matches!(incoming, Incoming::Input(Input::WatchPorts));
@@ -133,8 +133,8 @@ pub(crate) async fn attach(
     })
 }
 
-/// Hands a chunk over when there is room. A program that has closed its input
-/// loses nothing.
+/// Passes a chunk to the program when there is room. Discards it if the program
+/// has closed its input.
 async fn offer(stdin: Option<&mpsc::Sender<Bytes>>, waiting: &mut Option<Bytes>) {
     if let Some(sender) = stdin
         && let Ok(permit) = sender.reserve().await
@@ -145,7 +145,8 @@ async fn offer(stdin: Option<&mpsc::Sender<Bytes>>, waiting: &mut Option<Bytes>)
     *waiting = None;
 }
 
-/// Does what the host says; returns what the program is to read.
+/// Handles a message of the host. Returns the input for the program, if there
+/// is any.
 fn handle(
     incoming: Incoming,
     program: &impl Program,
@@ -168,7 +169,7 @@ fn handle(
     None
 }
 
-/// Writes chunks to a program until there are no more, then closes its input.
+/// Writes chunks to a program until the channel closes, then closes its input.
 async fn feed(stdin: Option<impl AsyncWrite + Unpin>, mut chunks: mpsc::Receiver<Bytes>) {
     let Some(mut stdin) = stdin else {
         return;
@@ -181,7 +182,7 @@ async fn feed(stdin: Option<impl AsyncWrite + Unpin>, mut chunks: mpsc::Receiver
     let _ = stdin.shutdown().await;
 }
 
-/// Passes a program's output on to the host.
+/// Forwards a program's output to the host.
 pub(crate) async fn pass_on(
     output: Option<impl AsyncRead + Unpin>,
     channel: Channel,

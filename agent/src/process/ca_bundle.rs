@@ -1,12 +1,12 @@
 //! Makes containers trust the certificate authorities of this machine in
-//! addition to those of their image, so that programs can download behind a
-//! proxy that intercepts TLS.
+//! addition to those of their image. So programs can download behind a proxy
+//! that intercepts TLS.
 //!
-//! The authorities that an image lacks come in one more layer above it. That
-//! layer has them in the distribution's bundle, which Go, curl and Git read,
-//! and in the directory beside it under OpenSSL's names, which Python and Ruby
-//! read. Variables name the bundle for programs that bring their own list, as
-//! Node and Python's requests do.
+//! A further layer above the image contains the authorities that the image
+//! lacks. The layer has them in the distribution's bundle, which Go, curl and
+//! Git read. It also has them in the directory beside the bundle under
+//! OpenSSL's names, which Python and Ruby read. Variables name the bundle for
+//! programs with a list of their own, such as Node and Python's requests.
 
 use std::collections::HashSet;
 use std::io;
@@ -21,8 +21,8 @@ use crate::store::layer::stack;
 
 mod subject;
 
-/// Where distributions keep their bundle, and OpenSSL's directory; the first is
-/// used in an image that has neither.
+/// The paths of a bundle, and of OpenSSL's directory, in each distribution. The
+/// first is used if an image has neither.
 const PLACES: [Place; 3] = [
     Place {
         bundle: "etc/ssl/certs/ca-certificates.crt",
@@ -37,7 +37,7 @@ const PLACES: [Place; 3] = [
         directory: "etc/ssl/certs",
     },
 ];
-/// Far more bytes than a bundle has.
+/// The most bytes of a bundle. Valid ones are much smaller.
 const CAP: u64 = 4 * 1024 * 1024;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
@@ -51,14 +51,14 @@ struct Place {
 /// A root file system with all authorities, and the variables that name them.
 #[derive(Debug)]
 pub(crate) struct CaBundle {
-    /// Directories of overlayfs, the uppermost first.
+    /// Lower directories of overlayfs, the uppermost first.
     pub(crate) lowers: Vec<PathBuf>,
-    /// Variables of programs that do not find the authorities by themselves.
+    /// Variables for programs that do not find the authorities by themselves.
     pub(crate) env: Vec<EnvVar>,
 }
 
 impl CaBundle {
-    /// Nothing is added.
+    /// An unchanged root file system.
     pub(crate) fn as_it_is(lowers: Vec<PathBuf>) -> Self {
         Self {
             lowers,
@@ -67,7 +67,8 @@ impl CaBundle {
     }
 }
 
-/// The same, and the variables of a request's proxies that buildpacks get.
+/// Adds the authorities, and the variables of a request's proxies for
+/// buildpacks.
 pub(crate) fn behind_proxies(
     lowers: Vec<PathBuf>,
     access: &RegistryAccess,
@@ -78,7 +79,8 @@ pub(crate) fn behind_proxies(
     Ok(trusted)
 }
 
-/// The variables of proxies, in both spellings: curl knows the small one alone.
+/// The variables of proxies, in upper and lower case: curl reads only the
+/// latter.
 pub(crate) fn proxies(access: &RegistryAccess) -> impl Iterator<Item = EnvVar> {
     access.proxies.iter().flat_map(|EnvVar { name, value }| {
         let spelled = |name: String| EnvVar {
@@ -89,9 +91,9 @@ pub(crate) fn proxies(access: &RegistryAccess) -> impl Iterator<Item = EnvVar> {
     })
 }
 
-/// Puts the authorities of this machine, and `extra`, above a root file system
-/// that lacks some of them. `scratch` is an empty place for that, on the file
-/// system of the layers.
+/// Adds the authorities of this machine, and `extra`, as a layer above a root
+/// file system that lacks some of them. `scratch` is an empty directory for
+/// that layer, on the file system of the layers.
 pub(crate) fn add(
     lowers: Vec<PathBuf>,
     extra: Option<&str>,
@@ -130,9 +132,9 @@ fn add_certificates(
     Ok(CaBundle { lowers, env })
 }
 
-/// Variables that many programs read, and that only say where authorities are.
-/// Node has a list of its own: it needs only the missing ones, and accepts the
-/// others.
+/// Variables that name the authorities to many programs, and have no other
+/// effect. Node has a list of its own. It needs only the missing ones, and
+/// accepts the others.
 fn variables(place: Place) -> Vec<EnvVar> {
     let bundle = || format!("/{}", place.bundle);
     let variables = [
@@ -148,7 +150,7 @@ fn variables(place: Place) -> Vec<EnvVar> {
     variables.into_iter().map(variable).collect()
 }
 
-/// `SSL_CERT_FILE`, else the distribution's.
+/// The bundle of the machine: `SSL_CERT_FILE`, else the distribution's.
 fn of_machine() -> String {
     let given = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let usual = PLACES.iter().map(|it| Path::new("/").join(it.bundle));
@@ -158,14 +160,15 @@ fn of_machine() -> String {
         .unwrap_or_default()
 }
 
-/// Where a path of an image leads, so that what leads there is right, too.
+/// Resolves a path of an image, so that the file at the end of all links is
+/// changed.
 fn lead(image: Merged<'_>, path: &str) -> io::Result<PathBuf> {
     let path = Path::new(path);
     Ok(image.resolve(path)?.unwrap_or_else(|| path.to_owned()))
 }
 
-/// OpenSSL tries the names of a subject one after the other, from zero, until
-/// one is missing.
+/// The next free name for a subject. OpenSSL tries the names of a subject in
+/// order, from zero, until one is missing.
 fn free_name(image: Merged<'_>, tree: &Tree, directory: &Path, hash: u32) -> PathBuf {
     let names = (0..).map(|number| directory.join(format!("{hash:08x}.{number}")));
     let is_free = |name: &PathBuf| {
@@ -175,7 +178,7 @@ fn free_name(image: Merged<'_>, tree: &Tree, directory: &Path, hash: u32) -> Pat
     names.into_iter().find(is_free).unwrap_or_default()
 }
 
-/// A layer in the making.
+/// The tree of a new layer.
 struct Tree {
     root: PathBuf,
     directories: Vec<PathBuf>,
@@ -201,7 +204,7 @@ impl Tree {
         fs_err::write(path_here, text)
     }
 
-    /// Its directories are those of the image, wherever these are.
+    /// Makes a layer. Its directories take their metadata from the image.
     fn into_layer(self) -> stack::Layer {
         stack::Layer {
             root: self.root,
@@ -210,13 +213,13 @@ impl Tree {
     }
 }
 
-/// A certificate and its PEM block.
+/// A certificate in DER, and its PEM block.
 struct Certificate<'a> {
     der: CertificateDer<'static>,
     text: &'a str,
 }
 
-/// The certificates of bundles that another bundle lacks, each once.
+/// The certificates of other bundles that a bundle lacks, without duplicates.
 fn missing<'a>(own: &str, others: &[&'a str]) -> Vec<Certificate<'a>> {
     let mut known: HashSet<_> = certificates(own).map(|it| it.der).collect();
     let others = others.iter().flat_map(|bundle| certificates(bundle));
@@ -309,7 +312,7 @@ mod tests {
         assert_eq!(file.unwrap().value, "/etc/ssl/certs/ca-certificates.crt");
     }
 
-    /// As distributions of Red Hat's kind have it.
+    /// The layout of Red Hat's distributions.
     #[test]
     fn links_of_the_image_stay() {
         let known = authority("known");

@@ -6,17 +6,17 @@ pub(crate) mod terminal;
 
 use protocol::request::EnvVar;
 
-/// What a program finds its commands by when its image does not say.
+/// The search path of a program whose image sets none.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The variable of the user's home.
+/// The variable that names the user's home directory.
 pub(crate) const HOME: &str = "HOME";
 
-/// Names and values, each name once, in the order in which they came.
+/// Names and values, each name once, in the order of their first occurrence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Environment {
     pairs: Vec<(String, String)>,
-    /// Where a name is: an image may have as many as fit into a configuration.
+    /// The index of each name. A configuration may contain very many names.
     places: HashMap<String, usize>,
 }
 
@@ -46,14 +46,14 @@ impl Environment {
         }
     }
 
-    /// Sets a variable that has no value.
+    /// Sets a variable, unless it has a value.
     pub(crate) fn set_default(&mut self, name: &str, value: &str) {
         if self.get(name).is_none_or(str::is_empty) {
             self.set(name, value);
         }
     }
 
-    /// Sets those of these variables that have no value.
+    /// Sets each of these variables, unless it has a value.
     pub(crate) fn set_defaults(&mut self, variables: &[EnvVar]) {
         for EnvVar { name, value } in variables {
             self.set_default(name, value);

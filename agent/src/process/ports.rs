@@ -1,4 +1,4 @@
-//! Finds the TCP ports that the programs of a container listen on.
+//! Finds the TCP ports on which the programs of a container listen.
 //!
 //! A container shares the machine's network. This module finds the container's
 //! listeners by the descriptors of its processes. The kernel sends no event for
@@ -12,16 +12,16 @@ use protocol::Event;
 
 use crate::request::stream::{HostGone, RequestStream};
 
-/// How often the table is looked at.
+/// The interval between reads of the table.
 const LOOK: Duration = Duration::from_millis(500);
-/// `st` of a listening socket in `/proc/net/tcp`.
+/// The value of `st` for a listening socket in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 
 /// A listening socket: its port and its inode.
 type Listener = (u16, u64);
 
-/// Tells the host of ports that descendants of a process open and close.
-/// Never returns while the host listens.
+/// Notifies the host of ports that descendants of a process open and close.
+/// Returns only if the host is gone.
 pub(crate) async fn watch(runner: u32, stream: &RequestStream) -> Result<(), HostGone> {
     let (mut table, mut open) = (HashSet::new(), BTreeSet::new());
     let mut look = tokio::time::interval(LOOK);
@@ -43,7 +43,7 @@ pub(crate) async fn watch(runner: u32, stream: &RequestStream) -> Result<(), Hos
     }
 }
 
-/// All listening sockets of this network.
+/// All listening sockets of this network namespace.
 fn listeners() -> HashSet<Listener> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let texts = tables.map(|path| fs_err::read_to_string(path).unwrap_or_default());
@@ -53,7 +53,7 @@ fn listeners() -> HashSet<Listener> {
         .collect()
 }
 
-/// A line of the table: `sl local_address rem_address st … inode`.
+/// Parses a line of the table: `sl local_address rem_address st … inode`.
 fn listener(line: &str) -> Option<Listener> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     if *fields.get(3)? != LISTEN {
@@ -98,7 +98,7 @@ fn descendants(ancestor: u32) -> Vec<u32> {
 
 fn parent(pid: u32) -> Option<u32> {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name may hold anything: what follows it is plain.
+    // The program's name may contain any character, the later fields may not.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok()
 }

@@ -8,17 +8,18 @@ use crate::store::layer::merged::Merged;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-/// The most bytes of either that are read.
+/// The most bytes to read of either file.
 const CAP: u64 = 16 * 1024 * 1024;
-/// As Docker has it. The highest numbers mean "no change" to the kernel.
+/// The highest id that Docker permits. The kernel uses higher ones as "no
+/// change".
 const HIGHEST_ID: u32 = i32::MAX.cast_unsigned();
 
-/// Who a program of an image is.
+/// The user of an image's program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageUser {
-    /// Its ids.
+    /// Its user and group ids.
     pub(crate) user: User,
-    /// What `HOME` is, unless something else is set.
+    /// Its home directory, the default of `HOME`.
     pub(crate) home: String,
 }
 
@@ -37,14 +38,15 @@ struct Group {
     members: Vec<String>,
 }
 
-/// Finds `user`, `uid`, `user:group` or `uid:gid`; nothing means root. As in
-/// Docker, a user without a group has those of `/etc/group` besides its own,
-/// and the home is that of the first account with the user's id.
+/// Finds the user that `user`, `uid`, `user:group` or `uid:gid` names. An empty
+/// text means root. As in Docker, a user without a group also has its groups of
+/// `/etc/group`, and the home directory is that of the first account with the
+/// user's id.
 pub(crate) fn find(text: &str, image: Merged<'_>) -> Result<ImageUser, Failure> {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let accounts: Vec<Account> = lines(image, PASSWD, Account::parse)?;
     let number = if user.is_empty() { Some(0) } else { id(user) };
-    // A number is never a name, which could be anybody's.
+    // A number is never a user name, because any account could have that name.
     let is_it = |it: &&Account| number.map_or(it.name == user, |uid| it.uid == uid);
     let account = accounts.iter().find(is_it);
     let uid = account.map(|it| it.uid).or(number);
@@ -70,7 +72,7 @@ pub(crate) fn find(text: &str, image: Merged<'_>) -> Result<ImageUser, Failure> 
     })
 }
 
-/// What `HOME` is of the user with an id.
+/// The home directory of the user with an id.
 pub(crate) fn home(uid: u32, image: Merged<'_>) -> Result<String, Failure> {
     Ok(home_of(uid, lines(image, PASSWD, Account::parse)?))
 }
@@ -92,13 +94,13 @@ fn unknown(what: &str, name: &str, file: &str) -> Failure {
     Failure::new(FailureKind::Invalid, message)
 }
 
-/// An id that a process can have.
+/// Parses an id that a process can have.
 fn id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id <= HIGHEST_ID)
 }
 
-/// The lines of a file that say something; comments and what is malformed do
-/// not. An image need not have the file.
+/// The valid lines of a file. Skips comments and malformed lines. Empty if the
+/// image lacks the file.
 fn lines<T>(
     image: Merged<'_>,
     path: &str,
@@ -118,7 +120,7 @@ fn lines<T>(
 }
 
 impl Account {
-    /// `name:password:uid:gid:comment:home:shell`
+    /// Parses `name:password:uid:gid:comment:home:shell`.
     fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split(':').collect();
         Some(Self {
@@ -131,7 +133,7 @@ impl Account {
 }
 
 impl Group {
-    /// `name:password:gid:member,member`
+    /// Parses `name:password:gid:member,member`.
     fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split(':').collect();
         let members = fields.get(3).copied().unwrap_or_default().split(',');
@@ -156,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// Layers, the uppermost first.
+    /// An image of several layers, the uppermost first.
     struct Image {
         directory: tempfile::TempDir,
         layers: Vec<PathBuf>,
@@ -188,7 +190,7 @@ mod tests {
             find(text, Merged(&self.layers))
         }
 
-        /// `uid:gid:groups:home`
+        /// Formats a user as `uid:gid:groups:home`.
         fn show(&self, text: &str) -> String {
             match self.find(text) {
                 Ok(ImageUser { user, home }) => {
@@ -231,7 +233,8 @@ mod tests {
     #[test]
     fn who_is_not_there_is_named_with_the_file() {
         let image = Image::of(PASSWD_TEXT, GROUP_TEXT);
-        // The last two would leave a process what it is: root.
+        // With the last two ids the kernel would change nothing, so the process
+        // would stay root.
         for user in ["nobody", "-1", "1001x", "4294967295", "2147483648"] {
             let said = image.show(user);
             let expected = format!("the image's user {user:?} is not in the image's /etc/passwd");
@@ -270,7 +273,7 @@ mod tests {
         fs_err::create_dir_all(image.path(2, "real/accounts")).unwrap();
         fs_err::write(image.path(2, "real/accounts/passwd"), line).unwrap();
         assert_eq!(image.show("web"), "3:4:[]:/srv");
-        // The uppermost counts, and what it has deleted is not there.
+        // The uppermost layer takes precedence, including its deletions.
         let image = Image::new(2);
         fs_err::write(image.path(1, "etc/passwd"), line).unwrap();
         assert_eq!(image.show("web"), "3:4:[]:/srv");

@@ -10,9 +10,9 @@
 //! folder/arriving/       a file in transfer
 //! ```
 //!
-//! The host begins each round, see [`protocol::folder`]; the agent decides. A
-//! round that is cut off loses nothing: before each change, the journal notes
-//! that one side may have it. So an edit that follows, before the next round,
+//! The host starts each round, see [`protocol::folder`]; the agent decides. An
+//! interrupted round loses nothing: before each change, the journal records
+//! that one side may have it. So an edit after that, before the next round,
 //! counts as an edit of the new version and not as a conflict.
 
 mod base;
@@ -46,12 +46,12 @@ pub(crate) use sessions::SyncSessions;
 use sessions::{SettleRequest, SyncSession};
 use watch::Watch;
 
-/// Where a project's copy is.
+/// The path of a project's copy.
 pub(crate) fn tree(project: &Path) -> PathBuf {
     directory(project).join("tree")
 }
 
-/// What makes a copy trusted.
+/// The file of the agreed state. A copy without it is not trusted.
 fn agreement(project: &Path) -> PathBuf {
     directory(project).join("agreed.note")
 }
@@ -60,12 +60,12 @@ fn directory(project: &Path) -> PathBuf {
     project.join("folder")
 }
 
-/// Both sides of a folder, as this side knows them.
+/// The state of both sides of a folder, as far as the agent knows it.
 struct Folder {
     copy: Copy,
     agreement: Agreement,
     host: BTreeMap<Vec<u8>, EntryKind>,
-    /// What the host cannot have, as it was when it said so.
+    /// Changes that the host refused, with the agent's version at that time.
     refused: BTreeMap<Vec<u8>, Option<Found>>,
 }
 
@@ -96,8 +96,8 @@ pub(crate) async fn folder(
     keeper.keep(&mut inputs).await
 }
 
-/// Waits until this session is the one that is to keep the folder in step, and
-/// no other one does it any more; none when the host wants it no more.
+/// Waits until the host wants this session to keep the folder in step, and
+/// until no other session does. Absent if the host ends the request before.
 async fn lead(
     sessions: &SyncSessions,
     project: &ProjectDir,
@@ -143,14 +143,15 @@ struct Keeper<'a> {
     folder: Folder,
     stream: &'a RequestStream,
     session: SyncSession,
-    /// Of others, and how many rounds each has seen.
+    /// Settle requests of other sessions, each with the number of rounds since
+    /// it.
     settle_requests: Vec<(SettleRequest, u32)>,
-    /// The host knows that a round is due.
+    /// Whether the host knows that a round is due.
     is_notified: bool,
 }
 
-/// A round whose listing the host may have begun before a settle request does not fulfil
-/// it; the one after that does.
+/// Rounds that fulfil a settle request. The host may have begun the listing of
+/// the first one before the request, so only the second one counts.
 const ROUNDS: u32 = 2;
 
 impl Keeper<'_> {
@@ -205,7 +206,7 @@ impl Keeper<'_> {
             if rounds + 1 < ROUNDS {
                 self.settle_requests.push((waiting_session, rounds + 1));
             } else {
-                // Nobody may wait any more.
+                // This fails if the other session no longer waits.
                 let _ = waiting_session.send(());
             }
         }
@@ -215,7 +216,7 @@ impl Keeper<'_> {
         self.notify().await
     }
 
-    /// Tells the host that a round is due.
+    /// Notifies the host that a round is due.
     async fn notify(&mut self) -> Result<(), Failure> {
         if !std::mem::replace(&mut self.is_notified, true) {
             let changed = Event::Folder(FolderEvent::Changed);
@@ -236,7 +237,7 @@ impl Folder {
             host: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
-        // From now on, what is in the copy is somebody's work.
+        // From now on the copy may contain a user's work.
         folder.save()?;
         Ok(folder)
     }
@@ -257,7 +258,7 @@ impl Folder {
     }
 }
 
-/// What both sides agree on cannot be written or read.
+/// The error for a failed read or write of the agreed state.
 fn not_noted(source: std::io::Error) -> SourceError {
     SourceError::Write {
         path: "agreed.note".to_owned(),
@@ -265,13 +266,13 @@ fn not_noted(source: std::io::Error) -> SourceError {
     }
 }
 
-/// The directory that a path is in; absent for the folder itself.
+/// The parent of a path; absent for the folder itself.
 fn parent(path: &[u8]) -> Option<&[u8]> {
     let slash = path.iter().rposition(|byte| *byte == b'/')?;
     Some(&path[..slash])
 }
 
-/// All directories that a path is in.
+/// All parents of a path, the innermost first.
 fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::successors(parent(path), |path| parent(path))
 }

@@ -1,5 +1,5 @@
-//! Receives the project's source: a copy of each tree that the host lists, to
-//! which only changed files travel.
+//! Receives the project's source: a copy of each tree that the host lists. The
+//! host sends only changed files.
 //!
 //! ```text
 //! source/N/        the tree
@@ -9,10 +9,10 @@
 //! source/ended     see the module `times`
 //! ```
 //!
-//! A file's time changes only with its content, whatever the host did to the
-//! file. So tools that compare times, like Cargo, see what has changed.
+//! A file's time changes only with its content. So tools that compare times,
+//! such as Cargo, see exactly the changed files.
 //!
-//! The listings come from the host and are not trusted: no path in them leads
+//! The listings come from the host and are not trusted. No path in them leads
 //! out of the tree.
 
 mod listing;
@@ -40,44 +40,44 @@ use writers::Writers;
 
 /// The most paths of all trees together.
 pub(crate) const ENTRY_CAP: usize = 2_000_000;
-/// Indices asked for at a time.
+/// The most files to request at a time.
 const ASKED: usize = 4096;
-/// Bytes of a file that is written when all of it has come.
+/// The most bytes of a file that is received whole before it is written.
 const WHOLE: u64 = 256 * 1024;
 
 /// A received tree.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where it is.
+    /// Path of the tree.
     pub path: PathBuf,
-    /// Over all paths, modes, contents and link targets.
+    /// Digest over all paths, modes, contents and link targets.
     pub digest: Digest,
-    /// Regular files.
+    /// Number of regular files.
     pub files: u64,
 }
 
 /// The source cannot be received.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The host sent something else than the protocol says.
+    /// The host violated the protocol.
     #[error("the source cannot be received: {0}")]
     Protocol(&'static str),
-    /// A path leads out of the tree, or cannot be one.
+    /// A path leads out of the tree, or is malformed.
     #[error("the source holds the path {0:?}, which is refused")]
     Path(String),
-    /// A file could not be read on the host's side.
+    /// The host could not read a file.
     #[error("{0}")]
     Lost(String),
-    /// A file cannot be written.
+    /// The agent could not write a file.
     #[error("cannot write {path:?} of the source")]
     Write {
-        /// In the tree.
+        /// Path in the tree.
         path: String,
         /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The host has gone.
+    /// The host has closed its connection.
     #[error(transparent)]
     HostGone(#[from] HostGone),
 }
@@ -87,13 +87,14 @@ pub enum SourceError {
 ///
 /// `project` is the project's directory in the store; the caller holds its
 /// lock. `trees` is the number of trees that the host lists: the application,
-/// then buildpacks. Returns them in that order, each with the digest of its
-/// listing and files. Only files that have changed travel.
+/// then buildpacks. Returns the trees in that order, each with the digest of
+/// its listing and files. The host sends only changed files.
 ///
 /// # Errors
 ///
-/// [`SourceError::Path`] and [`SourceError::Protocol`] for what no host sends,
-/// [`SourceError::Write`] if the disk refuses, [`SourceError::HostGone`].
+/// [`SourceError::Path`] and [`SourceError::Protocol`] for invalid messages,
+/// [`SourceError::Write`] if a file cannot be written,
+/// [`SourceError::HostGone`] if the connection ends.
 pub async fn receive(
     project: &Path,
     trees: u16,
@@ -117,7 +118,7 @@ pub async fn receive(
     Ok(sources)
 }
 
-/// The build of a project's source has ended, well or not.
+/// Records that the build of a project's source has ended, successfully or not.
 pub fn end(project: &Path) -> Result<(), SourceError> {
     let root = root(project);
     Times::end(&root).map_err(|source| write_error(&root, source))
@@ -153,13 +154,13 @@ async fn receive_listings(
     }
 }
 
-/// One tree on its way from its last listing to the new one.
+/// The update of one tree from its last listing to a new one.
 struct Update {
     tree: Tree,
     entries: Vec<Entry>,
     listing: PathBuf,
     path: PathBuf,
-    /// What is in the tree.
+    /// The current content of the tree.
     known: Listing,
     times: Times,
 }
@@ -231,7 +232,7 @@ impl Update {
         Ok((source, received))
     }
 
-    /// Receives files by their numbers; returns their bytes.
+    /// Receives files by their numbers. Returns the number of their bytes.
     async fn receive_files(
         &mut self,
         files: &[usize],

@@ -1,4 +1,4 @@
-//! Computes a digest at little cost beside another one.
+//! Computes a digest together with another one, at little cost.
 //!
 //! Each round of SHA-256 waits for the one before, so a processor with
 //! instructions for it is idle for half of the time. When blocks of two streams
@@ -13,12 +13,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::Digest;
 
-/// Bytes that SHA-256 works on at a time.
+/// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
-/// Bytes that wait at the most: much of an archive may hold nothing.
+/// The most bytes that wait. Large parts of an archive may contain no file
+/// content.
 const WAITING: usize = 512 * 1024;
 
-/// A hasher whose bytes wait for those of another one: see
+/// A hasher whose bytes wait for the bytes of another hasher: see
 /// [`Hasher::beside`](super::Hasher::beside).
 #[derive(Debug, Clone, Default)]
 pub struct InterleavedHasher(Arc<Mutex<State>>);
@@ -27,15 +28,15 @@ pub struct InterleavedHasher(Arc<Mutex<State>>);
 struct State {
     stream: Stream,
     waiting: Vec<Bytes>,
-    /// Bytes that wait.
+    /// The number of waiting bytes.
     length: usize,
 }
 
-/// Bytes of which a digest is made.
+/// The state of one digest.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stream {
     sha: Sha256,
-    /// Bytes of a block that is not complete.
+    /// Bytes in the current, incomplete block.
     begun: usize,
 }
 
@@ -57,7 +58,8 @@ impl InterleavedHasher {
         state.stream.clone().finish()
     }
 
-    /// Adds bytes to another hasher, and at the same time what waits to this one.
+    /// Adds bytes to another hasher, and at the same time the waiting bytes to
+    /// this one.
     pub(super) fn update_with(&self, other: &mut Stream, bytes: &[u8]) {
         self.state().update_with(other, bytes);
     }
@@ -68,7 +70,7 @@ impl InterleavedHasher {
 }
 
 impl State {
-    /// Adds what waits, beside nothing.
+    /// Adds the waiting bytes on their own.
     fn flush(&mut self) {
         self.length = 0;
         for piece in self.waiting.drain(..) {
@@ -78,7 +80,7 @@ impl State {
 
     fn update_with(&mut self, other: &mut Stream, mut bytes: &[u8]) {
         for piece in self.waiting.drain(..) {
-            // As large a part of them as the piece is of what waits.
+            // A share of the bytes in proportion to the size of the piece.
             let share = bytes.len() * piece.len() / self.length.max(1);
             let (beside, rest) = bytes.split_at(share);
             update_both((&mut self.stream, &piece), (other, beside));
@@ -95,7 +97,7 @@ impl Stream {
         self.begun = (self.begun + bytes.len()) % BLOCK;
     }
 
-    /// Adds what is missing of the block that is begun; returns what is left.
+    /// Completes the current block. Returns the remaining bytes.
     fn complete_block<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let missing = (BLOCK - self.begun) % BLOCK;
         let (missing, rest) = bytes.split_at(missing.min(bytes.len()));
@@ -108,9 +110,9 @@ impl Stream {
     }
 }
 
-/// Adds bytes to two streams, in turns.
+/// Adds bytes to two streams, in alternate blocks.
 fn update_both((one, first): (&mut Stream, &[u8]), (two, second): (&mut Stream, &[u8])) {
-    // Only whole blocks are hashed where they are.
+    // Only whole blocks can be hashed without a copy.
     let (first, second) = (one.complete_block(first), two.complete_block(second));
     let turns = (first.len().min(second.len()) / BLOCK).max(1);
     let turn = |bytes: &[u8]| (bytes.len() / BLOCK / turns * BLOCK).max(BLOCK);
@@ -134,7 +136,8 @@ mod tests {
     #[test]
     fn both_digests_are_right_however_the_streams_are_cut() {
         let bytes: Vec<u8> = (0_u32..3_000_000).map(|it| (it % 251) as u8).collect();
-        // More of the one, more of the other; pieces of nothing, of blocks and not.
+        // More bytes of either stream, and pieces that are empty, whole blocks
+        // or neither.
         let cuts = [
             (0, 1),
             (1, 0),
@@ -152,7 +155,7 @@ mod tests {
             let (mut first, mut second) = (0, 0);
             for (more_first, more_second) in cuts.iter().cycle().skip(skip).take(20) {
                 let piece = first..first + more_first;
-                // In two pieces.
+                // Adds the bytes in two pieces.
                 let middle = piece.start + more_first / 3;
                 for piece in [piece.start..middle, middle..piece.end] {
                     interleaved.update(Bytes::copy_from_slice(&bytes[piece]));

@@ -1,4 +1,4 @@
-//! Finds out why a machine refuses user namespaces to its users.
+//! Determines why a machine refuses user namespaces.
 
 use std::fmt;
 use std::io;
@@ -9,23 +9,24 @@ const CLONE_SWITCH: &str = "/proc/sys/kernel/unprivileged_userns_clone";
 const APPARMOR_SWITCH: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 const LIMIT: &str = "/proc/sys/user/max_user_namespaces";
 
-/// What stands in the way of a user namespace.
+/// The reason why a machine refuses a user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Debian's switch is off.
+    /// Debian's sysctl `kernel.unprivileged_userns_clone` is 0.
     CloneSwitch,
-    /// AppArmor grants it only to programs with a profile (Ubuntu 24.04).
+    /// AppArmor permits it only to programs with a profile (Ubuntu 24.04).
     AppArmor,
-    /// The limit of user namespaces is 0, or has been reached.
+    /// The limit of user namespaces is 0, or is reached.
     Limit,
-    /// The kernel lacks them.
+    /// The kernel does not support them.
     Kernel,
-    /// A seccomp filter, as in an ordinary container, or another policy.
+    /// A seccomp filter, such as that of an ordinary container, or another
+    /// policy.
     Policy,
 }
 
 impl Cause {
-    /// Finds out, from the error and the machine's switches.
+    /// Determines the reason from the error and the machine's settings.
     pub fn find(error: &io::Error) -> Self {
         Self::judge(
             error.raw_os_error().map(Errno::from_raw_os_error),
@@ -50,7 +51,7 @@ impl Cause {
         }
     }
 
-    /// What mends it: a command wherever there is one.
+    /// The remedy: a command if there is one.
     pub fn remedy(self) -> String {
         match self {
             Self::CloneSwitch => "sudo sysctl -w kernel.unprivileged_userns_clone=1".to_owned(),
@@ -64,7 +65,8 @@ impl Cause {
     }
 }
 
-/// A profile for this very program is enough; the switch for all would do.
+/// A profile for this program is enough. The sysctl would permit it to all
+/// programs.
 fn apparmor_remedy() -> String {
     let program = std::env::current_exe().map_or_else(
         |_| "/usr/bin/locald".to_owned(),

@@ -1,14 +1,14 @@
 //! Provides `/sys/fs/cgroup` for the agent and for containers.
 //!
-//! libcontainer has no switch for "no cgroup". It accepts an empty legacy
-//! hierarchy, and a unified one in which it may create nothing. In both cases a
-//! container stays in the agent's own cgroup and leaves none behind, however it
-//! ends. So that is what the agent sees there.
+//! libcontainer cannot be configured to use no cgroup. It accepts an empty
+//! legacy hierarchy, and a unified one in which it may create nothing. In both
+//! cases a container stays in the agent's own cgroup and leaves none behind,
+//! however it ends. So the agent's `/sys/fs/cgroup` is one of these.
 //!
 //! Programs in a container read there how much memory and how many processors
-//! they have, and some fail if they cannot. They see the kernel's files of the
-//! agent's own cgroup if these hold limits, and otherwise files with the same
-//! values. No program can write to them.
+//! they have, and some fail if they cannot. If the agent's own cgroup has
+//! limits, they see the kernel's files of that cgroup. Otherwise they see files
+//! with the same values. No program can write to them.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -26,17 +26,17 @@ pub(crate) use limits::Limits;
 
 pub(crate) const CGROUP: &str = "/sys/fs/cgroup";
 
-/// Detaches the machine's hierarchies and puts nothing in their place.
+/// Detaches the machine's hierarchies, without a replacement.
 pub(super) fn hide() -> io::Result<()> {
-    // The hierarchies of a legacy machine are below a tmpfs and go with it. A
-    // machine without any has nothing to detach.
+    // The hierarchies of a legacy machine are below a tmpfs and are detached
+    // with it. A machine without hierarchies has nothing to detach.
     let _ = unmount(CGROUP, UnmountFlags::DETACH);
     mount_empty()
 }
 
-/// Shows the unified hierarchy from one's own cgroup down, read-only.
+/// Mounts the unified hierarchy from the agent's own cgroup down, read-only.
 ///
-/// A user namespace may not detach what it inherited; it must be covered.
+/// A user namespace may not detach an inherited mount, so this covers it.
 pub(super) fn show_own() -> io::Result<()> {
     let mounted = unified().and_then(|tree| attach(&tree, Path::new(CGROUP)));
     mounted.or_else(|error| {
@@ -45,16 +45,16 @@ pub(super) fn show_own() -> io::Result<()> {
     })
 }
 
-/// Puts what containers see at [`CGROUP`] into an empty directory.
+/// Fills an empty directory with the files that containers see at [`CGROUP`].
 pub(crate) fn provide(limits: &Limits, directory: &Path) -> io::Result<()> {
     match unified() {
         Ok(tree) if tells_limits(&tree) => attach(&tree, directory),
-        // A machine may have no such file system.
+        // The machine may have no such file system, or one without limits.
         Ok(_) | Err(_) => limits.write(directory),
     }
 }
 
-/// The unified hierarchy from one's own cgroup down, read-only.
+/// The unified hierarchy from the agent's own cgroup down, read-only.
 fn unified() -> io::Result<OwnedFd> {
     let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
@@ -69,8 +69,8 @@ fn unified() -> io::Result<OwnedFd> {
     )?)
 }
 
-/// The top of the hierarchy has no limits, and a cgroup only those files whose
-/// controllers were given to it.
+/// Whether a cgroup has files with limits. The root of the hierarchy has none,
+/// and other cgroups have only those of their enabled controllers.
 fn tells_limits(cgroup: &OwnedFd) -> bool {
     let has = |name| statat(cgroup, name, AtFlags::empty()).is_ok();
     has("memory.max") && (has("cpu.max") || limits_memory(cgroup))

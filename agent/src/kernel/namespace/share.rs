@@ -1,10 +1,10 @@
-//! Limits how much memory, and how many processes, the agent and its containers
-//! have together.
+//! Limits the memory and the processes of the agent and its containers
+//! together.
 //!
 //! If the agent's cgroup is delegated to it and has no other process, the agent
 //! moves into a child of it once, and sets the limits there. Containers start
-//! in that child at no cost. When memory runs out, the kernel ends a
-//! container's program before the agent (see `kernel::limits`). Source: Linux,
+//! in that child at no cost. If memory runs out, the kernel kills a container's
+//! program before the agent (see `kernel::limits`). Source: Linux,
 //! Documentation/admin-guide/cgroup-v2.rst, "Delegation".
 
 use std::io;
@@ -14,22 +14,22 @@ use std::sync::OnceLock;
 use super::cgroup::CGROUP;
 use crate::kernel::limits;
 
-/// The child's name.
+/// The name of the child.
 const CHILD: &str = "locald";
 
-/// Bytes of memory that a guest takes for its kernel and all that is not the
-/// agent's.
+/// Bytes of memory that a guest reserves for its kernel and for processes other
+/// than the agent's.
 const LEAST_FOR_OTHERS: u64 = 256 * 1024 * 1024;
 
 static MEMORY: OnceLock<u64> = OnceLock::new();
 
-/// Bytes of memory that the agent and its containers can have together; absent
-/// when no cgroup limits them.
+/// Bytes of memory that the agent and its containers may use together; absent
+/// if no cgroup limits them.
 pub(crate) fn memory() -> Option<u64> {
     MEMORY.get().copied()
 }
 
-/// Finds out the limit of this process, or sets one where it may.
+/// Reads the limit of this process, or sets one if it may.
 pub(super) fn limit() {
     let limited = own().and_then(|own| match memory_of(&own) {
         Some(bytes) => Ok(bytes),
@@ -41,10 +41,10 @@ pub(super) fn limit() {
     }
 }
 
-/// Moves this process, and so what it starts from now on, into a child of a
-/// cgroup, which is limited to what leaves the machine some for others. Returns
-/// bytes of memory. What has limited children may have no process of its own,
-/// except at the top of the hierarchy.
+/// Moves this process into a child of a cgroup. The limit of the child leaves
+/// some memory for other processes. Returns the limit in bytes. A cgroup whose
+/// children have limits may have no process of its own, except the root of the
+/// hierarchy.
 pub(crate) fn move_into_child(cgroup: &Path) -> io::Result<u64> {
     let child = cgroup.join(CHILD);
     fs_err::create_dir(&child)?;
@@ -52,7 +52,7 @@ pub(crate) fn move_into_child(cgroup: &Path) -> io::Result<u64> {
     let limited = enter(&child)
         .and_then(|()| fs_err::write(&control, "+memory +pids"))
         .and_then(|()| set(&child));
-    // The processor is not limited, but containers look for the files.
+    // There is no limit for processors. Containers nevertheless read the files.
     let _ = match &limited {
         Ok(_) => fs_err::write(control, "+cpu"),
         Err(_) => enter(cgroup).and_then(|()| fs_err::remove_dir(&child)),

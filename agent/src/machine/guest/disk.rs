@@ -1,4 +1,4 @@
-//! Mounts the data disk of a guest: makes its file system at the first use, and
+//! Mounts the data disk of a guest. Makes its file system at the first use, and
 //! grows it after the host has enlarged the disk.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -10,14 +10,14 @@ use rustix::mount::{MountFlags, mount as mount_file_system};
 use super::{Failed, Step, files};
 
 const DEVICE: &str = "/dev/vda";
-/// Linux, Documentation/filesystems/ext4: where the superblock is, and what
-/// stands where in it.
+/// The offset of the superblock in bytes, and of its fields: Linux,
+/// Documentation/filesystems/ext4.
 const SUPERBLOCK_AT: u64 = 1024;
 const SUPERBLOCK: usize = 1024;
 const BLOCKS: usize = 4;
 const LOG_BLOCK_SIZE: usize = 24;
 const MAGIC: usize = 56;
-/// A larger difference than rounding makes.
+/// A smaller difference in bytes may come from rounding.
 const WORTH_GROWING: u64 = 64 * 1024 * 1024;
 
 /// Mounts the data disk.
@@ -30,7 +30,8 @@ pub(super) fn mount(target: &Path) -> Result<(), Failed> {
         files::say("formatting the data disk");
         format().step(|| format!("make a file system on {DEVICE}"))?;
     }
-    // Tables that nobody has used yet would make the disk's file large.
+    // The initialisation of unused inode tables would make the disk's file
+    // large.
     let options = Some(c"noinit_itable");
     mount_file_system(DEVICE, target, "ext4", MountFlags::NOATIME, options)
         .step(|| format!("mount {DEVICE}"))?;
@@ -42,7 +43,7 @@ pub(super) fn mount(target: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Bytes of the file system; absent when there is none.
+/// The size of the file system in bytes; absent if there is none.
 fn file_system_size() -> io::Result<Option<u64>> {
     let mut device = fs_err::File::open(DEVICE)?;
     device.seek(SeekFrom::Start(SUPERBLOCK_AT))?;

@@ -10,31 +10,32 @@ use super::{Failed, Step};
 use crate::kernel::namespace::cgroup::CGROUP;
 use crate::kernel::namespace::share;
 
-/// Where the file system is made that becomes `/`. An initramfs cannot stay:
-/// containers could not leave it, as it has no parent.
+/// The mount point of the file system that becomes `/`. The initramfs cannot
+/// stay `/`: it has no parent, so containers could not leave it.
 pub(super) const NEW_ROOT: &str = "/new";
-/// Where the host's token is kept.
+/// The file with the host's token.
 pub(super) const TOKEN: &str = "/run/locald/token";
-/// Certificates that the host trusts.
+/// The certificates that the host trusts.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Modules, in the order of the file `order`.
+/// The directory of the modules. The file `order` in it lists them.
 const MODULES: &str = "/modules";
-/// Where QEMU's firmware configuration shows what the host passes.
+/// The directory in which QEMU's firmware configuration shows the host's
+/// settings.
 const SETTINGS: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/locald";
-/// What is kept of the initramfs.
+/// The files of the initramfs that stay.
 const KEPT: [&str; 2] = ["init", "bin/busybox"];
-/// What the kernel shows, and where.
+/// The kernel's file systems and their mount points.
 const KERNEL: [(&str, &str); 3] = [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev")];
 
-/// What the kernel otherwise does several times a second, though nothing
-/// happens: it compacts memory before anybody asks, and adds up its counters.
-/// That keeps the host's processor awake.
+/// Settings that stop periodic work of an idle kernel. By default it compacts
+/// memory in advance and sums up its counters several times a second. That
+/// keeps the host's processor awake.
 const QUIET: [(&str, &str); 2] = [
     ("/proc/sys/vm/compaction_proactiveness", "0"),
     ("/proc/sys/vm/stat_interval", "60"),
 ];
 
-/// Says something on the console.
+/// Writes a line to the console.
 pub(super) fn say(text: &str) {
     let console = fs_err::OpenOptions::new().write(true).open("/dev/console");
     if let Ok(mut console) = console {
@@ -50,7 +51,7 @@ pub(super) fn mount_kernel_file_systems() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Lets an idle machine rest, as far as its kernel can.
+/// Reduces the periodic work of an idle machine, as far as its kernel permits.
 pub(super) fn quieten() {
     for (path, value) in QUIET {
         if let Err(error) = fs_err::write(path, value) {
@@ -76,7 +77,7 @@ pub(super) fn load_modules() -> Result<(), Failed> {
         let step = || format!("load {path}");
         let file = fs_err::File::open(&path).step(step)?;
         match rustix::system::finit_module(&file, c"", 0) {
-            // The kernel may have it inside.
+            // The module may be built into the kernel.
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error).step(step),
         }
@@ -84,7 +85,7 @@ pub(super) fn load_modules() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A setting that the host passes.
+/// A setting from the host.
 pub(super) fn setting(name: &str) -> Option<String> {
     let text = fs_err::read_to_string(format!("{SETTINGS}/{name}/raw")).ok()?;
     let text = text.trim();
@@ -157,8 +158,8 @@ pub(super) fn enter_root() -> Result<(), Failed> {
     link_commands().step(|| "link busybox".to_owned())
 }
 
-/// Limits what the agent and its containers, all that is started from now on,
-/// take from the kernel.
+/// Limits the memory of the agent and its containers, so that the kernel keeps
+/// some. The limit applies to all processes that start after this call.
 pub(super) fn limit_memory() -> Result<(), Failed> {
     attach("cgroup2", Path::new(CGROUP), "")?;
     let limited = share::move_into_child(Path::new(CGROUP));
@@ -167,7 +168,7 @@ pub(super) fn limit_memory() -> Result<(), Failed> {
         .step(|| "limit the agent's memory".to_owned())
 }
 
-/// All commands of busybox by their names.
+/// Makes a link for each command of busybox.
 fn link_commands() -> io::Result<()> {
     let output = std::process::Command::new("/bin/busybox")
         .arg("--list")

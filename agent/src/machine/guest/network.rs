@@ -6,10 +6,11 @@ use std::process::Command;
 
 use super::{Failed, Step};
 
-/// The host; what it listens on at its loopback address answers here.
+/// The address of the host. Services on the host's loopback address answer
+/// here.
 pub(super) const GATEWAY: &str = "10.0.2.2";
 const ADDRESS: &str = "10.0.2.15";
-/// Asks the host's own name servers, also after they have changed.
+/// QEMU's name server. It forwards queries to the host's current name servers.
 const NAME_SERVER: &str = "10.0.2.3";
 
 pub(super) fn configure() -> Result<(), Failed> {
@@ -30,7 +31,7 @@ pub(super) fn configure() -> Result<(), Failed> {
     fs_err::write("/etc/resolv.conf", servers).step(|| "write /etc/resolv.conf".to_owned())
 }
 
-/// The first device that is not the loopback one.
+/// The first network device except the loopback device.
 fn device() -> io::Result<Option<String>> {
     let mut names = Vec::new();
     for entry in fs_err::read_dir("/sys/class/net")? {

@@ -1,4 +1,4 @@
-//! Computes the names by which OpenSSL finds authorities in a directory:
+//! Computes the file names by which OpenSSL finds authorities in a directory:
 //! `X509_NAME_hash_ex(3)`, and `x509_name_canon` in its sources.
 
 use sha1::{Digest as _, Sha1};
@@ -11,7 +11,7 @@ const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
 
-/// The number that a certificate's file is named after; nothing when it is no
+/// The hash in the name of a certificate's file; absent if the bytes are not a
 /// certificate.
 pub(super) fn hash(certificate: &[u8]) -> Option<u32> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
@@ -40,7 +40,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> Option<Vec<u8>> {
     element(SEQUENCE, &[kind, value].concat())
 }
 
-/// What is a text, in whichever of the encodings that there are.
+/// Decodes a value that is a text, in any of the possible encodings.
 fn text(value: &Any<'_>) -> Option<String> {
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::VisibleString => {
@@ -61,7 +61,7 @@ fn text(value: &Any<'_>) -> Option<String> {
     }
 }
 
-/// Small letters, one space for any white space, and none at the ends.
+/// Converts to lower case, and collapses and trims white space.
 fn fold(text: &str) -> String {
     let is_space = |letter: char| matches!(letter, ' ' | '\t'..='\r');
     let words = text.split(is_space).filter(|word| !word.is_empty());
@@ -69,7 +69,8 @@ fn fold(text: &str) -> String {
     text.join(" ").to_ascii_lowercase()
 }
 
-/// Distinguished encoding rules: a tag, a length, the content.
+/// Encodes an element by the distinguished encoding rules: tag, length,
+/// content.
 fn element(tag: u8, content: &[u8]) -> Option<Vec<u8>> {
     let length = u16::try_from(content.len()).ok()?;
     let [high, low] = length.to_be_bytes();
@@ -93,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    /// What `openssl x509 -hash` says, where it is installed.
+    /// The output of `openssl x509 -hash`; absent if it is not installed.
     fn by_openssl(pem: &str) -> Option<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), pem).unwrap();
@@ -123,7 +124,7 @@ mod tests {
         DnValue::PrintableString(PrintableString::try_from(text).unwrap())
     }
 
-    /// The files of this authority are named so in every distribution.
+    /// Every distribution uses these file names for this authority.
     #[test]
     fn a_known_authority_has_its_known_name() {
         let certificate = certificate(&[

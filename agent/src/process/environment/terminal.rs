@@ -1,23 +1,23 @@
-//! Sets the variables that describe the user's terminal to a program.
+//! Computes the variables that describe the user's terminal to a program.
 
 use protocol::request::EnvVar;
 
 use crate::store::layer::merged::Merged;
 
 const TERM: &str = "TERM";
-/// Where the programs of an image know terminals from: `terminfo(5)`.
+/// The directories of an image's terminal descriptions: `terminfo(5)`.
 const DATABASES: [&str; 4] = [
     "etc/terminfo",
     "lib/terminfo",
     "usr/share/terminfo",
     "usr/lib/terminfo",
 ];
-/// What nearly all terminals understand, the better one first.
+/// Types that nearly all terminals support, the better one first.
 const USUAL: [&str; 2] = ["xterm-256color", "xterm"];
 
-/// The variables of the host's terminal. `TERM` is another one if the image's
-/// programs know the usual terminals and not this one: with its name they could
-/// do nothing.
+/// The variables of the host's terminal. If the image has no description of
+/// this terminal and has one of a usual terminal, `TERM` names the usual one.
+/// Otherwise programs could not use the terminal at all.
 pub(crate) fn known(said: &[EnvVar], image: Merged<'_>) -> Vec<EnvVar> {
     let mut variables = said.to_vec();
     if let Some(term) = variables.iter_mut().find(|it| it.name == TERM)
@@ -29,7 +29,8 @@ pub(crate) fn known(said: &[EnvVar], image: Merged<'_>) -> Vec<EnvVar> {
     variables
 }
 
-/// Entries are in a directory of their first letter.
+/// Whether an image describes a terminal. Descriptions are in a directory named
+/// after their first letter.
 fn knows(image: Merged<'_>, terminal: &str) -> bool {
     let Some(first) = terminal.chars().next().filter(|_| !terminal.contains('/')) else {
         return false;
@@ -57,7 +58,7 @@ mod tests {
             assert_eq!(colour.value, terminal);
             term.value
         };
-        // Without a database, programs go by the name alone.
+        // Without descriptions, programs only use the name.
         assert_eq!(named("xterm-kitty"), "xterm-kitty");
         for (place, terminal) in [
             ("lib/terminfo/x", "xterm"),

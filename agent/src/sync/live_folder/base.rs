@@ -1,8 +1,8 @@
 //! Stores the state that both sides of a folder last agreed on. Without it, a
 //! file that one side removed looks like a file that the other side created.
 //!
-//! Each path of a round changes the state. The agent writes it as a whole after
-//! the round; until then a journal holds the changes.
+//! Each path of a round changes the state. The agent writes the whole state
+//! after the round. Until then a journal holds the changes.
 
 mod journal;
 
@@ -21,35 +21,36 @@ use crate::store::local_encoding;
 use crate::sync::source::Known;
 use journal::{Journal, JournalRecord};
 
-/// All paths that both sides have, or may have.
+/// The agreed state: all paths that both sides have, or may have.
 pub(super) struct Agreement {
     paths: BTreeMap<Vec<u8>, Noted>,
     file: PathBuf,
     journal: Journal,
 }
 
-/// What is noted of a path.
+/// The state of one path.
 #[derive(Debug, Clone, Default, Encode, Decode)]
 pub(super) struct Noted {
     agreed: Option<Agreed>,
-    /// Comes after that.
+    /// A change that began after the agreement.
     underway: Option<Underway>,
 }
 
 /// A path that both sides have.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Agreed {
-    /// What the host said about it.
+    /// The path's entry in the host's listing.
     host: Known,
-    /// This side's permission bits.
+    /// The permission bits on the agent's side.
     mode: u16,
-    /// This side's stamp of a file; zero is that of none.
+    /// The stamp of a file on the agent's side; zero if it has none.
     stamp: u64,
 }
 
 impl Agreement {
-    /// What is in a file and its journal, and whether there was one. One that
-    /// cannot be read knows nothing: then contents decide.
+    /// Loads a state and its journal. Also returns whether the file exists. A
+    /// file that cannot be decoded counts as empty; the contents of the files
+    /// then decide.
     pub(super) fn load(file: &Path) -> io::Result<(Self, bool)> {
         let noted = match fs_err::read(file) {
             Ok(bytes) => Some(local_encoding::decode(&bytes).unwrap_or_default()),
@@ -71,7 +72,7 @@ impl Agreement {
         Ok((agreement, is_known))
     }
 
-    /// Writes all of it; the journal begins anew.
+    /// Writes the whole state, and clears the journal.
     pub(super) fn save(&mut self) -> io::Result<()> {
         let temporary = self.file.with_extension("new");
         fs_err::write(&temporary, local_encoding::encode(&self.paths)?)?;
@@ -80,13 +81,13 @@ impl Agreement {
         self.journal.clear()
     }
 
-    /// What both sides have at a path, if that is certain.
+    /// The entry that both sides have at a path, if that is certain.
     pub(super) fn get(&self, path: &[u8]) -> Option<&Agreed> {
         let noted = self.paths.get(path)?;
         noted.agreed.as_ref().filter(|_| noted.underway.is_none())
     }
 
-    /// What is known of a path.
+    /// The base for a decision about a path.
     pub(super) fn base(&self, path: &[u8]) -> Base {
         match self.paths.get(path) {
             Some(Noted {
@@ -97,7 +98,7 @@ impl Agreement {
         }
     }
 
-    /// Whether something was on its way when everything ended.
+    /// Whether an interrupted round has left an unfinished change.
     pub(super) fn is_underway(&self, path: &[u8]) -> bool {
         self.paths.get(path).is_some_and(|it| it.underway.is_some())
     }
@@ -106,19 +107,19 @@ impl Agreement {
         self.paths.keys().cloned()
     }
 
-    /// Both sides have nothing there.
+    /// Records that neither side has the path.
     pub(super) fn forget(&mut self, path: &[u8]) -> io::Result<()> {
         self.note(path, Noted::default())
     }
 
-    /// A change is about to be made on one side.
+    /// Records that a change on one side begins.
     pub(super) fn begin(&self, path: &[u8], underway: Underway) -> io::Result<()> {
         let agreed = self.paths.get(path).and_then(|it| it.agreed.clone());
         let underway = Some(underway);
         self.journal.add(path, Noted { agreed, underway })
     }
 
-    /// A change that was begun is not made.
+    /// Records that a change that began is not made.
     pub(super) fn abandon(&self, path: &[u8]) -> io::Result<()> {
         let noted = self.paths.get(path).cloned().unwrap_or_default();
         self.journal.add(path, noted)
@@ -130,7 +131,7 @@ impl Agreement {
         Ok(())
     }
 
-    /// Both sides have this; a file with this content.
+    /// Records that both sides have a path. A file has the content `digest`.
     pub(super) fn agree(
         &mut self,
         path: &[u8],
@@ -168,12 +169,12 @@ fn change(paths: &mut BTreeMap<Vec<u8>, Noted>, path: Vec<u8>, noted: Noted) {
 }
 
 impl Agreed {
-    /// Whether the host still says the same.
+    /// Whether the host's entry is unchanged.
     pub(super) fn is_hosts(&self, kind: &EntryKind) -> bool {
         self.host.is(kind)
     }
 
-    /// Whether this side still has the same.
+    /// Whether the agent's entry is unchanged.
     pub(super) fn is_own(&self, found: &Found) -> bool {
         match (&self.host, found) {
             (Known::Directory { .. }, Found::Directory { mode }) => self.mode == *mode,
@@ -185,7 +186,7 @@ impl Agreed {
         }
     }
 
-    /// The content of a file.
+    /// The digest of a file; absent for other entries.
     pub(super) fn digest(&self) -> Option<Digest> {
         match &self.host {
             Known::File { digest, .. } => Some(*digest),
@@ -193,12 +194,12 @@ impl Agreed {
         }
     }
 
-    /// This side's permission bits.
+    /// The permission bits on the agent's side.
     pub(super) const fn mode(&self) -> u16 {
         self.mode
     }
 
-    /// As a version of this side's.
+    /// The agent's version.
     pub(super) fn version(&self) -> Version {
         match &self.host {
             Known::Directory { .. } => Version::Directory { mode: self.mode },
@@ -213,9 +214,9 @@ impl Agreed {
     }
 }
 
-/// A file that has changed this recently may change again without a visible
-/// trace, as git knows it ("racily clean"). This kernel's clock ticks every 10
-/// milliseconds, or more often.
+/// Nanoseconds after a change in which a file may change again without a
+/// visible trace. Git calls such a file "racily clean". The kernel's clock
+/// ticks every 10 milliseconds, or more often.
 const RACY: i64 = 50_000_000;
 
 fn is_recent(changed: i64) -> bool {
@@ -224,8 +225,8 @@ fn is_recent(changed: i64) -> bool {
     now.saturating_sub(changed) < RACY
 }
 
-/// The permission bits that this side gives to what the host has. A host
-/// without modes has no say in them, once there is a file.
+/// The permission bits on the agent's side for an entry of the host. If the
+/// host has no modes, an existing file keeps its own.
 pub(super) fn mode(host: u16, own: Option<u16>) -> u16 {
     match own {
         Some(own) if host == MODE_BY_CONTENT => own,

@@ -17,23 +17,23 @@ use crate::images::digest::Digest;
 use crate::store::{StoreError, remove_tree};
 use crate::sync::source::{SourceError, TreeDir};
 
-/// What arrives has this name until it is placed.
+/// The name of a file in transfer, until it is placed.
 const ARRIVING: &[u8] = b"new";
-/// Bytes that are read at a time.
+/// Bytes to read at a time.
 pub(super) const BUFFER: usize = 256 * 1024;
 
-/// The copy.
+/// The copy of a folder on the agent's side.
 pub(super) struct Copy {
     root: PathBuf,
     tree: TreeDir,
     arriving_root: PathBuf,
-    /// A directory beside the tree that no program of the shell sees.
+    /// A directory outside the tree, so that no program of the shell sees it.
     arriving: TreeDir,
 }
 
 impl Copy {
-    /// Opens the copy in a directory; one that nobody has agreed on is removed
-    /// before.
+    /// Opens the copy in a directory. If there is no agreed state for it,
+    /// removes the old copy first.
     pub(super) fn open(directory: &Path, is_known: bool) -> Result<Self, SourceError> {
         let root = directory.join("tree");
         let arriving = directory.join("arriving");
@@ -53,22 +53,22 @@ impl Copy {
         })
     }
 
-    /// Where it is.
+    /// The path of the copy.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Programs may have moved directories.
+    /// Drops open directories, because programs may have moved them.
     pub(super) fn refresh(&self) {
         self.tree.refresh();
     }
 
-    /// Where a file arrives: receive this entry's path there.
+    /// The directory for a file in transfer; see `entry`.
     pub(super) fn arriving(&self) -> &TreeDir {
         &self.arriving
     }
 
-    /// The entry of what arrives.
+    /// The entry for a file in transfer.
     pub(super) fn entry(kind: protocol::source::EntryKind) -> Entry {
         Entry {
             path: ARRIVING.to_vec(),
@@ -76,24 +76,24 @@ impl Copy {
         }
     }
 
-    /// What is at a path.
+    /// The entry at a path; absent if there is none.
     pub(super) fn look(&self, path: &[u8]) -> Option<Found> {
         scan::look(&self.root.join(OsStr::from_bytes(path)))
             .ok()
             .flatten()
     }
 
-    /// Opens a file; no other thing.
+    /// Opens a regular file. Fails for any other entry.
     pub(super) fn read(&self, path: &[u8]) -> io::Result<File> {
         self.tree.read(path)
     }
 
-    /// The digest of a file.
+    /// Computes the digest of a file.
     pub(super) fn digest(&self, path: &[u8]) -> io::Result<Digest> {
         Digest::of_all(self.read(path)?)
     }
 
-    /// Puts what has arrived into its place.
+    /// Renames the received file to its path.
     pub(super) fn place(&self, path: &[u8]) -> Result<(), Errno> {
         let from = self.arriving_root.join(OsStr::from_bytes(ARRIVING));
         self.tree.at(path, |parent, name| {
@@ -101,7 +101,7 @@ impl Copy {
         })
     }
 
-    /// Puts a link into its place.
+    /// Makes a symbolic link at a path.
     pub(super) fn link(&self, path: &[u8], target: &[u8]) -> Result<(), Errno> {
         self.arriving
             .symlink(ARRIVING, target)
@@ -109,17 +109,17 @@ impl Copy {
         self.place(path)
     }
 
-    /// Makes a directory, or gives one its mode.
+    /// Makes a directory, or sets the mode of an existing one.
     pub(super) fn directory(&self, path: &[u8], mode: u16) -> Result<(), Errno> {
         self.tree.put_directory(path, mode)
     }
 
-    /// Removes a path; a directory only when it is empty.
+    /// Removes a path. Fails for a directory that is not empty.
     pub(super) fn remove(&self, path: &[u8]) -> Result<(), Errno> {
         self.tree.unlink(path)
     }
 
-    /// Gives a path another name beside it, and returns that.
+    /// Renames an entry within its directory. Returns the new path.
     pub(super) fn put_aside(
         &self,
         path: &[u8],
@@ -146,7 +146,7 @@ impl Copy {
     }
 }
 
-/// A path of the copy cannot be written.
+/// The error for a failed write to a path of the copy.
 pub(super) fn failed(path: &[u8], errno: Errno, source: Option<io::Error>) -> SourceError {
     SourceError::Write {
         path: String::from_utf8_lossy(path).into_owned(),

@@ -1,4 +1,4 @@
-//! Brings the host's changes to the agent's copy.
+//! Applies the host's changes to the agent's copy.
 
 use std::collections::VecDeque;
 
@@ -14,24 +14,24 @@ use super::{ancestors, base, not_noted};
 use crate::images::digest::Digest;
 use crate::sync::source::{SourceError, Times, Wanted, receive_file};
 
-/// The most files that are asked for at a time.
+/// The most files to request at a time.
 const ASKED: usize = 256;
-/// The most bytes of their paths.
+/// The most bytes of paths in one request.
 const ASKED_BYTES: usize = protocol::CONTROL_CAP / 2;
 
-/// Files that are on their way, in their order.
+/// Files to fetch from the host, in their order.
 #[derive(Debug, Default)]
 struct Fetch {
-    /// Not asked for yet.
+    /// Files that are not requested yet.
     later: VecDeque<Vec<u8>>,
-    /// Places of the last question.
+    /// Files in the last request.
     asked: usize,
-    /// How many of them have come.
+    /// Files of the last request that have arrived.
     came: usize,
 }
 
 impl Round<'_> {
-    /// Decides on all paths, and takes the host's versions.
+    /// Decides on all paths, and applies the host's versions.
     pub(super) async fn take(&mut self, touched: Vec<Touched>) -> Result<(), SourceError> {
         let is_fetched = |it: &&Touched| {
             let kind = self.folder.host.get(&it.path);
@@ -49,7 +49,8 @@ impl Round<'_> {
                 (Some(kind @ EntryKind::File { .. }), true) => {
                     match self.fetch(&mut fetch, &it.path, kind).await? {
                         Some(digest) => Some(digest),
-                        // The host could not read it, and knows that.
+                        // The host could not read the file, and has reported
+                        // that to its user.
                         None => continue,
                     }
                 }
@@ -80,8 +81,8 @@ impl Round<'_> {
         self.remove_emptied(emptied)
     }
 
-    /// Directories that the host has removed go at last, unless this side has
-    /// something new in them.
+    /// Removes directories that the host has removed, after their contents.
+    /// Keeps a directory in which this side has a new entry.
     fn remove_emptied(&mut self, paths: Vec<Vec<u8>>) -> Result<(), SourceError> {
         for path in paths.into_iter().rev() {
             if self.remove_own(&path)? {
@@ -94,13 +95,13 @@ impl Round<'_> {
                 self.forget(&path)?;
             }
         }
-        // Parents first.
+        // Parents come first.
         self.to_host
             .sort_unstable_by(|one, other| one.path.cmp(&other.path));
         Ok(())
     }
 
-    /// Receives the next file; absent when the host cannot read it.
+    /// Receives the next file. Absent if the host cannot read it.
     async fn fetch(
         &mut self,
         fetch: &mut Fetch,
@@ -138,8 +139,8 @@ impl Round<'_> {
         }
     }
 
-    /// Gives this side's version another name: it is new there, and goes to the
-    /// host in the next round.
+    /// Renames this side's version. It counts as a new file, so the next round
+    /// sends it to the host.
     async fn part(&mut self, path: &[u8]) -> Result<(), SourceError> {
         let is_taken = |aside: &[u8]| self.folder.host.contains_key(aside);
         match self.folder.copy.put_aside(path, is_taken) {
@@ -150,14 +151,14 @@ impl Round<'_> {
                 let path = path.to_vec();
                 Ok(self.notify(FolderEvent::Conflict { path, kept }).await?)
             }
-            // It has just gone.
+            // A program has just removed it.
             Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(failed(path, errno, None)),
         }
     }
 
-    /// Puts the host's version into the place of this side's, unless something
-    /// has happened there since the scan.
+    /// Replaces this side's version with the host's, unless the path has
+    /// changed since the scan.
     async fn put(
         &mut self,
         path: &[u8],
@@ -177,7 +178,8 @@ impl Round<'_> {
             put = self.try_put(path, &host);
         }
         if let Err(Errno::ISDIR | Errno::NOTDIR | Errno::EXIST) = put {
-            // What is in the way was agreed on; what is in a directory was not.
+            // Both sides agreed on this directory, so remove it. It may contain
+            // entries on which they did not agree.
             if let Err(Errno::NOTEMPTY | Errno::EXIST) = self.folder.copy.remove(path) {
                 self.part(path).await?;
             }
@@ -185,8 +187,8 @@ impl Round<'_> {
         }
         match put {
             Ok(()) => self.agree(path, digest_of(Some(&host))),
-            // The directory that it belongs in is not there, or something is
-            // in the way again: a program works there right now.
+            // A program changes the path at the same time: its parent is
+            // missing, or another entry is in the way again.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR | Errno::EXIST | Errno::LOOP) => {
                 self.again = true;
                 self.folder.agreement.abandon(path).map_err(not_noted)
@@ -200,14 +202,14 @@ impl Round<'_> {
         match version {
             Version::Directory { mode } => copy.directory(path, *mode),
             Version::Symlink { target } => copy.link(path, target),
-            // An untouched file of the host's is taken when only this side has
-            // touched it: its content has not come.
+            // `place` moves the received file. If only this side has changed
+            // the path, no file has been received.
             Version::File { .. } => copy.place(path),
         }
     }
 
-    /// Makes the directories again that this side has removed or replaced while
-    /// the host has changed something in them.
+    /// Makes the parents again that this side has removed or replaced. The host
+    /// has a change in one of them.
     async fn make_parents(&mut self, path: &[u8]) -> Result<(), SourceError> {
         let mut parents: Vec<_> = ancestors(path).map(<[u8]>::to_vec).collect();
         while let Some(parent) = parents.pop() {
@@ -229,8 +231,8 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Removes a path that the host has removed; false when it is a directory
-    /// in which something is.
+    /// Removes a path that the host has removed. Returns false for a directory
+    /// that is not empty.
     pub(super) fn remove_own(&mut self, path: &[u8]) -> Result<bool, SourceError> {
         if self.folder.copy.look(path) != self.scan.get(path).cloned() {
             self.again = true;
@@ -247,7 +249,7 @@ impl Round<'_> {
     }
 }
 
-/// The content of a file.
+/// The digest of a file; absent for other versions.
 fn digest_of(version: Option<&Version>) -> Option<Digest> {
     match version {
         Some(Version::File { digest, .. }) => Some(*digest),

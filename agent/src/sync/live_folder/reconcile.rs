@@ -1,69 +1,71 @@
-//! Decides what happens to a path that differs between the two sides: a pure
-//! function of the agreed state and of what each side has now.
+//! Decides how to handle a path that differs between the two sides. The
+//! decision is a pure function of the agreed state and of the current state of
+//! each side.
 
 use bincode::{Decode, Encode};
 
 use crate::images::digest::Digest;
 
-/// What a side has at a path.
+/// The version of a path on one side.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Version {
-    /// A directory; what is in it has paths of its own.
+    /// A directory, without its entries.
     Directory {
         /// Permission bits.
         mode: u16,
     },
     /// A regular file.
     File {
-        /// Of its content.
+        /// Digest of its content.
         digest: Digest,
         /// Permission bits.
         mode: u16,
     },
     /// A symbolic link.
     Symlink {
-        /// Where it leads.
+        /// The target as the link contains it.
         target: Vec<u8>,
     },
 }
 
-/// What is to be done.
+/// How to handle a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Both have the same: that is what they agree on.
+    /// Both sides have the same version, which becomes the agreed one.
     Agree,
-    /// The agent's side gets the host's version.
+    /// The agent takes the host's version.
     Take,
-    /// The host's side gets the agent's version.
+    /// The host gets the agent's version.
     ToHost,
-    /// Both have changed: the agent's version is put aside, then its side gets
-    /// the host's.
+    /// Both sides have changed the path. The agent renames its own version,
+    /// then takes the host's.
     Conflict,
 }
 
-/// What is known of both sides from before.
+/// The earlier state of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Base {
-    /// Both had this.
+    /// Both sides had this version.
     Agreed(Option<Version>),
-    /// A change was on its way when everything ended: it may have come, or not.
+    /// A round was interrupted during a change, which may have been made or
+    /// not.
     Underway(Underway),
 }
 
-/// A change on its way to one side, which has one of these two until it is
-/// edited there. The other side was edited already.
+/// A change of one side, which has one of these two versions unless it is
+/// edited there. The other side was edited before the change.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Underway {
-    /// From the host to this side.
+    /// A change of the agent's side to the host's version.
     Taking([Option<Version>; 2]),
-    /// From this side to the host.
+    /// A change of the host's side to the agent's version.
     Giving([Option<Version>; 2]),
 }
 
-/// Decides on a path.
+/// Decides how to handle a path.
 ///
-/// What only one side has changed goes to the other. Where both have, the
-/// host's version stays; an edit wins over a removal.
+/// A change of only one side goes to the other. If both sides have changed the
+/// path, the host's version stays; an edit takes precedence over a removal.
 pub(super) fn reconcile(base: &Base, host: Option<&Version>, own: Option<&Version>) -> Decision {
     if host == own {
         return Decision::Agree;
@@ -83,7 +85,7 @@ pub(super) fn reconcile(base: &Base, host: Option<&Version>, own: Option<&Versio
 }
 
 impl Base {
-    /// Whether the host has edited nothing.
+    /// Whether the host's version is unchanged.
     pub(super) fn is_hosts(&self, host: Option<&Version>) -> bool {
         match self {
             Self::Agreed(agreed) => agreed.as_ref() == host,
@@ -92,7 +94,7 @@ impl Base {
         }
     }
 
-    /// Whether this side has edited nothing.
+    /// Whether the agent's version is unchanged.
     pub(super) fn is_own(&self, own: Option<&Version>) -> bool {
         match self {
             Self::Agreed(agreed) => agreed.as_ref() == own,
@@ -107,7 +109,7 @@ fn has(either: &[Option<Version>; 2], version: Option<&Version>) -> bool {
 }
 
 impl Version {
-    /// Whether the two differ in their modes at most.
+    /// Whether two versions have the same content, whatever their modes.
     fn holds_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Directory { .. }, Self::Directory { .. }) => true,
@@ -142,13 +144,13 @@ mod tests {
         )
     }
 
-    /// A path on both sides.
+    /// The state of one path on both sides.
     #[derive(Debug, Clone)]
     struct Sides {
         agreed: Option<Version>,
         host: Option<Version>,
         own: Option<Version>,
-        /// What was put aside; it is new there, and so goes to the host.
+        /// The renamed version. It counts as new, so it goes to the host.
         aside: Option<Version>,
     }
 
@@ -186,13 +188,13 @@ mod tests {
             let mut after = before.clone();
             after.settle();
             prop_assert_eq!(&after.host, &after.own);
-            // What a side has made since is still there.
+            // Each version that a side made since the agreement still exists.
             for made in [&before.host, &before.own] {
                 if let Some(made) = made.as_ref() && before.agreed.as_ref() != Some(made) {
                     prop_assert!(after.has(made));
                 }
             }
-            // A second look finds nothing to do.
+            // A second round finds no difference.
             let settled = after.clone();
             after.settle();
             prop_assert_eq!(after.host, settled.host);
@@ -215,8 +217,9 @@ mod tests {
             prop_assert_eq!(reconcile(&base, agreed, made), Decision::ToHost);
         }
 
-        /// Whether the change had come before everything ended, or not: what
-        /// its side edits afterwards goes the same way, and parts from nothing.
+        /// Whether or not the change was made before the interruption, a later
+        /// edit on the side that made it goes to the other side without a
+        /// conflict.
         #[test]
         fn a_change_that_was_cut_off_is_made_again_or_followed_by_the_next(
             old in version(),

@@ -1,4 +1,4 @@
-//! Runs one round: brings the changes of each side to the other.
+//! Runs one round: transfers the changes of each side to the other.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,23 +22,23 @@ pub(super) struct Round<'a> {
     pub(super) stream: &'a RequestStream,
     pub(super) inputs: &'a mut Inputs,
     pub(super) scan: Scan,
-    /// Something has moved under our feet: another round is needed.
+    /// Whether a path changed during the round, so that another round is due.
     pub(super) again: bool,
-    /// There is something new to be remembered.
+    /// Whether the agreed state has changed.
     pub(super) changed: bool,
-    /// What the host is to get, parents first.
+    /// Paths to send to the host, parents first.
     pub(super) to_host: Vec<ToHost>,
 }
 
-/// A path of which the host is to get this side's version.
+/// A path whose version on the agent's side the host gets.
 #[derive(Debug)]
 pub(super) struct ToHost {
     pub(super) path: Vec<u8>,
-    /// What the host has.
+    /// The host's current version.
     pub(super) host: Option<Version>,
 }
 
-/// A path that at least one side has touched since the last agreement.
+/// A path that at least one side has changed since the last agreement.
 #[derive(Debug, Clone)]
 pub(super) struct Touched {
     pub(super) path: Vec<u8>,
@@ -47,7 +47,7 @@ pub(super) struct Touched {
 }
 
 impl Folder {
-    /// Runs a round; returns whether another is needed.
+    /// Runs a round. Returns whether another one is due.
     pub(super) async fn round(
         &mut self,
         store: &Store,
@@ -70,7 +70,8 @@ impl Folder {
         round.run().await?;
         let (again, changed) = (round.again, round.changed);
         if changed {
-            // What is agreed on must survive a power cut only if the files do.
+            // Syncs the files first: after a power cut, the agreed state must
+            // not be newer than the files.
             tokio::task::block_in_place(|| store.sync())?;
             self.save()?;
         }
@@ -95,7 +96,7 @@ impl Round<'_> {
             let agreed = folder.agreement.get(&path);
             let host = folder.host.get(&path);
             let own = self.scan.get(&path);
-            // A change that may have come counts for both sides.
+            // An unfinished change counts as a change of both sides.
             let is_underway = folder.agreement.is_underway(&path);
             let by_host = is_underway
                 || match (agreed, host) {
@@ -116,8 +117,8 @@ impl Round<'_> {
         touched.filter(|it| it.by_host || it.by_us).collect()
     }
 
-    /// Removes here what the host alone has removed, children first; returns all
-    /// that is left to be decided on, parents first.
+    /// Removes the paths that only the host has removed, children first.
+    /// Returns all other paths, parents first.
     fn remove(&mut self, touched: Vec<Touched>) -> Result<Vec<Touched>, SourceError> {
         let mut rest = Vec::new();
         for it in touched.into_iter().rev() {
@@ -135,8 +136,8 @@ impl Round<'_> {
         Ok(rest)
     }
 
-    /// The version that this side has, if any. A file that has just vanished is
-    /// an error.
+    /// The agent's version of a path, if there is one. Fails if a file has just
+    /// vanished.
     pub(super) fn own_version(&self, it: &Touched) -> io::Result<Option<Version>> {
         let agreed = self.folder.agreement.get(&it.path);
         let Some(found) = self.scan.get(&it.path) else {
@@ -155,8 +156,8 @@ impl Round<'_> {
         Ok(found.version(content))
     }
 
-    /// The version that the host has; a file that it has touched has this
-    /// content.
+    /// The host's version of a path. A file that the host has changed has the
+    /// digest `content`.
     pub(super) fn host_version(&self, it: &Touched, content: Option<Digest>) -> Option<Version> {
         let agreed = self.folder.agreement.get(&it.path);
         if let (false, Some(agreed)) = (it.by_host, agreed) {
@@ -174,7 +175,8 @@ impl Round<'_> {
         })
     }
 
-    /// The permission bits of a file here, now or when both agreed on it.
+    /// The permission bits of a file on the agent's side, now or at the
+    /// agreement.
     pub(super) fn own_mode(&self, path: &[u8]) -> Option<u16> {
         if let Some(Found::File { mode, .. }) = self.scan.get(path) {
             return Some(*mode);
@@ -183,7 +185,7 @@ impl Round<'_> {
         agreed.digest().map(|_| agreed.mode())
     }
 
-    /// Remembers what both sides have.
+    /// Records that both sides have the same version of a path.
     pub(super) fn agree(&mut self, path: &[u8], digest: Option<Digest>) -> Result<(), SourceError> {
         self.changed = true;
         let own = self.folder.copy.look(path);
@@ -195,7 +197,7 @@ impl Round<'_> {
         noted.map_err(not_noted)
     }
 
-    /// Remembers that both sides have nothing there.
+    /// Records that neither side has the path.
     pub(super) fn forget(&mut self, path: &[u8]) -> Result<(), SourceError> {
         self.changed = true;
         self.folder.agreement.forget(path).map_err(not_noted)

@@ -1,5 +1,5 @@
-//! Scans the copy, without what belongs only to the agent's side: files that
-//! git ignores stay where they were made.
+//! Scans the copy. Files that git ignores are private to the side that made
+//! them, so the scan leaves them out.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -15,26 +15,27 @@ use protocol::folder::is_in_flux;
 use super::reconcile::Version;
 use crate::images::digest::Digest;
 
-/// Something that is there.
+/// An entry of the copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A directory, and its permission bits.
+    /// A directory with its permission bits.
     Directory { mode: u16 },
-    /// A file; its stamp changes whenever the file may have changed.
+    /// A file. Its stamp changes whenever the file may have changed.
     File {
         mode: u16,
         stamp: u64,
-        /// When it has changed, in nanoseconds of this machine's clock.
+        /// The time of its last change, in nanoseconds since the epoch.
         changed: i64,
     },
-    /// A link, and where it leads.
+    /// A symbolic link with its target.
     Symlink { target: Vec<u8> },
 }
 
-/// All that is found, by its path.
+/// All entries of the copy by path.
 pub(super) type Scan = BTreeMap<Vec<u8>, Found>;
 
-/// Looks at everything below `root`; `is_agreed` says which paths both sides have. What vanishes meanwhile is not there.
+/// Scans the tree below `root`. `is_agreed` returns whether both sides have a
+/// path. Skips entries that vanish during the scan.
 pub(super) fn scan(root: &Path, is_agreed: impl Fn(&[u8]) -> bool) -> io::Result<Scan> {
     let mut scan = Scan::new();
     let mut walk = WalkBuilder::new(root);
@@ -50,9 +51,9 @@ pub(super) fn scan(root: &Path, is_agreed: impl Fn(&[u8]) -> bool) -> io::Result
     if let Some(kind) = look(&repository)? {
         scan.insert(b".git".to_vec(), kind);
     }
-    // A walk follows a link that it begins with.
+    // Checks the type, because a walk follows a link at its root.
     if matches!(scan.get(&b".git"[..]), Some(Found::Directory { .. })) {
-        // No rule of the project's is about its repository.
+        // The project's ignore rules do not apply to its repository.
         let mut walk = WalkBuilder::new(repository);
         walk.standard_filters(false)
             .follow_links(false)
@@ -87,7 +88,8 @@ fn collect(root: &Path, walk: &WalkBuilder, scan: &mut Scan) -> io::Result<()> {
     Ok(())
 }
 
-/// What is at a path; absent for nothing, and for what does not travel.
+/// The entry at a path; absent if there is none, or if its type is not
+/// transferred.
 pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
     let metadata = match fs_err::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -114,12 +116,12 @@ pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
 }
 
 impl Found {
-    /// Its owner can always use a directory.
+    /// A directory. Its owner always has all permissions.
     pub(super) const fn directory(mode: u16) -> Self {
         Self::Directory { mode: mode | 0o700 }
     }
 
-    /// As a version; absent for a file without its content.
+    /// Converts it to a version; absent for a file without its digest.
     pub(super) fn version(&self, content: Option<Digest>) -> Option<Version> {
         Some(match self {
             Self::Directory { mode } => Version::Directory { mode: *mode },
@@ -151,8 +153,8 @@ fn stamp(metadata: &Metadata) -> u64 {
     hasher.finish() | 1
 }
 
-/// A directory that holds nothing but ignored files is this side's own: the
-/// host has removed it, or never had it.
+/// Leaves out directories that contain only ignored files. They are private to
+/// the agent: the host has removed them, or never had them.
 fn leave_out_ignored(root: &Path, is_agreed: impl Fn(&[u8]) -> bool, scan: &mut Scan) {
     let mut filled = std::collections::HashSet::new();
     let husk = |path: &[u8]| {
@@ -161,7 +163,7 @@ fn leave_out_ignored(root: &Path, is_agreed: impl Fn(&[u8]) -> bool, scan: &mut 
         entries.is_ok_and(|mut entries| entries.next().is_some())
     };
     let mut husks = Vec::new();
-    // Children come before their parents.
+    // In reverse order, children come before their parents.
     for (path, found) in scan.iter().rev() {
         let is_husk = matches!(found, Found::Directory { .. })
             && !filled.contains(path)

@@ -1,4 +1,4 @@
-//! Registers which session of this process keeps which folder in step.
+//! Registers the session of this process that keeps each folder in step.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +7,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::request::stream::EndOfSession;
 
-/// Settle requests that may wait.
+/// The most settle requests that wait for a session.
 const QUEUE: usize = 16;
 
-/// Somebody waits until the folder is in step.
+/// The sender that notifies a waiting session when the folder is in step.
 pub(super) type SettleRequest = oneshot::Sender<()>;
 
-/// All sessions that keep a project's folder in step; cheap to clone.
+/// The sessions that keep folders in step, by project; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SyncSessions(Arc<Mutex<HashMap<String, SessionEntry>>>);
 
@@ -23,16 +23,16 @@ struct SessionEntry {
     settle_requests: mpsc::Sender<SettleRequest>,
 }
 
-/// One of them, until it is dropped.
+/// A registered session. Dropping it removes the registration.
 pub(super) struct SyncSession {
     sessions: SyncSessions,
     project: String,
-    /// Of other sessions.
+    /// Settle requests of other sessions.
     pub(super) settle_requests: mpsc::Receiver<SettleRequest>,
 }
 
 impl SyncSessions {
-    /// The session of a project begins: it has the project's lock.
+    /// Registers the session of a project. The caller holds the project's lock.
     pub(super) fn begin(&self, project: &str, session: EndOfSession) -> SyncSession {
         let (settle_requests, received) = mpsc::channel(QUEUE);
         let entry = SessionEntry {
@@ -47,16 +47,16 @@ impl SyncSessions {
         }
     }
 
-    /// Ends a project's session, if this process has it, with everything else
-    /// that its host had asked for.
+    /// Ends the session of a project, if this process has it. This also ends
+    /// all other requests of the session's host.
     pub(super) fn end(&self, project: &str) {
         if let Some(entry) = self.change(|all| all.get(project).cloned()) {
             entry.session.notify_one();
         }
     }
 
-    /// Waits until a project's session has brought everything that is there
-    /// now, if this process has one.
+    /// Waits until a project's session has transferred all current changes, if
+    /// this process has the session.
     pub(super) async fn settled(&self, project: &str) {
         let Some(SessionEntry {
             settle_requests, ..
@@ -65,7 +65,7 @@ impl SyncSessions {
             return;
         };
         let (waiting_session, settled) = oneshot::channel();
-        // One that ends has settled before.
+        // A session that is ending has transferred all changes before.
         if settle_requests.send(waiting_session).await.is_ok() {
             let _ = settled.await;
         }

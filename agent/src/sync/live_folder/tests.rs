@@ -1,5 +1,5 @@
-//! Rounds with a host that lives in memory: whatever both sides do, they come
-//! to have the same, and nothing that anybody wrote is lost.
+//! Tests rounds with a simulated host. Whatever both sides do, they end in the
+//! same state, and no edit is lost.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::request::stream::{Outgoing, SessionEnds};
 
 const PATHS: [&str; 7] = ["a", "b", "a/x", "a/y", "b/x", "a/x/z", "c"];
 
-/// What is at a path: a directory, or a file's text.
+/// A tree: the text of each file by path, and none for a directory.
 type Tree = BTreeMap<Vec<u8>, Option<String>>;
 
 #[derive(Debug, Clone)]
@@ -26,17 +26,17 @@ enum Doing {
     Remove,
 }
 
-/// Whether the host does something, where, and what.
+/// Whether the host acts, the number of the path, and the action.
 type Step = (bool, usize, Doing);
 
 #[derive(Default)]
 struct Host {
     tree: Tree,
-    /// After so many steps it is killed.
+    /// The number of steps after which the test kills the host.
     life: Option<usize>,
 }
 
-/// The host was killed.
+/// The test has killed the host.
 struct Killed;
 
 impl Host {
@@ -47,7 +47,7 @@ impl Host {
                 size: text.len() as u64,
                 mode: 0o644,
                 modified: 0,
-                // Texts are different, and so are their numbers.
+                // Each text is a different number.
                 stamp: text.parse::<u64>().unwrap() + 1,
             },
         })
@@ -93,7 +93,7 @@ impl Host {
         }
     }
 
-    /// Answers until the round is over.
+    /// Answers until the round ends.
     async fn serve(&mut self, ends: &mut SessionEnds) -> Result<(), Killed> {
         loop {
             let Some(Outgoing::Event(event)) = ends.outgoing.recv().await else {
@@ -130,7 +130,7 @@ impl Host {
                     ends.deliver(answer).await.unwrap();
                 }
                 Event::Folder(FolderEvent::Conflict { .. }) => {}
-                // The test's own end of a round.
+                // The test sends this at the end of a round.
                 Event::Outcome(Outcome::Done(_)) => return Ok(()),
                 event => panic!("{event:?}"),
             }
@@ -161,7 +161,7 @@ fn own_tree(root: &Path) -> Tree {
     tree
 }
 
-/// Does a step where it can be done.
+/// Performs a step if it is possible.
 fn step(tree: &mut Tree, path: &str, doing: &Doing, text: &str) {
     let path = path.as_bytes().to_vec();
     if super::parent(&path).is_some_and(|it| tree.get(it) != Some(&None)) {
@@ -176,7 +176,8 @@ fn step(tree: &mut Tree, path: &str, doing: &Doing, text: &str) {
     }
 }
 
-/// Makes a directory what a tree says, and leaves alone what is so already.
+/// Changes a directory from one tree to another. Does not touch files that are
+/// equal in both.
 fn write_own(root: &Path, from: &Tree, to: &Tree) {
     let path = |path: &Vec<u8>| root.join(String::from_utf8(path.clone()).unwrap());
     for (it, node) in from.iter().rev() {
@@ -196,7 +197,7 @@ fn write_own(root: &Path, from: &Tree, to: &Tree) {
     }
 }
 
-/// Until both sides have the same, or the host is killed.
+/// Runs rounds until both sides have the same, or the host is killed.
 async fn settle(store: &Store, folder: &mut Folder, host: &mut Host) -> Result<(), Killed> {
     for _ in 0..20 {
         folder.host = host.kinds();
@@ -228,7 +229,8 @@ async fn play(batches: Vec<Vec<Step>>) {
     let mut host = Host::default();
     let mut number = 0;
     for steps in batches {
-        // Each time as after a crash: what is known is what was kept.
+        // Opens the folder anew, as after a crash, so that only the stored
+        // state counts.
         let mut folder = Folder::open(project.path()).unwrap();
         let root = folder.copy.root().to_owned();
         let agreed = host.tree.clone();
@@ -261,12 +263,12 @@ async fn play(batches: Vec<Vec<Step>>) {
     }
 }
 
-/// One session: what is edited before it begins, and after how many steps its
+/// One session: the edits before it, and the number of steps after which the
 /// host is killed.
 type Session = (Vec<Step>, Option<usize>);
 
-/// Each side edits paths of its own: whenever hosts are killed, both come to
-/// have exactly what was edited last, and nothing has parted.
+/// Each side edits its own paths. Whenever the host is killed, both sides end
+/// with exactly the last edits, and without a conflict.
 async fn play_killed(sessions: Vec<Session>) {
     let (_home, store, project) = stage();
     let mut host = Host::default();
@@ -331,7 +333,7 @@ proptest! {
     }
 }
 
-/// A session of a host, which asks for the folder.
+/// The session of a host that asks for the folder.
 struct Asking {
     ends: SessionEnds,
     serving: tokio::task::JoinHandle<()>,
@@ -376,7 +378,7 @@ async fn one_session_keeps_the_folder_and_others_ask_whether_it_is_in_step() {
     keeper.says(take_over.clone()).await;
     keeper.hears(FolderEvent::Ready).await;
     other.says(settle).await;
-    // A round may have begun before: the next one counts.
+    // A round may have begun before the request, so the next one counts.
     for _ in 0..ROUNDS {
         keeper.hears(FolderEvent::Changed).await;
         assert!(other.ends.outgoing.try_recv().is_err());
@@ -384,7 +386,7 @@ async fn one_session_keeps_the_folder_and_others_ask_whether_it_is_in_step() {
         keeper.hears(FolderEvent::Settled { again: false }).await;
     }
     other.hears(FolderEvent::Shared).await;
-    // The keeper's host is killed, which only another process of it knows.
+    // The keeper's host is killed. Only its next process notices that.
     other.says(take_over).await;
     other.hears(FolderEvent::Ready).await;
     keeper.serving.await.unwrap();

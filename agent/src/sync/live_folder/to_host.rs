@@ -1,4 +1,4 @@
-//! Brings the agent's changes to the host.
+//! Sends the agent's changes to the host.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,23 +22,23 @@ use crate::images::digest::{Digest, Hasher};
 use crate::request::stream::{HostGone, Incoming, Inputs, RequestStream};
 use crate::sync::source::SourceError;
 
-/// A change for the host to make.
+/// A change that the host has to make.
 struct HostChange {
     change: Change,
-    /// What is here.
+    /// The agent's version.
     own: Option<Found>,
-    /// What the host has.
+    /// The host's current version.
     host: Option<Version>,
 }
 
-/// A change that the host is to make, with the content of a file.
+/// A change that was sent to the host, with the digest of the sent file.
 struct SentChange {
     host_change: HostChange,
     digest: Option<Digest>,
 }
 
 impl Round<'_> {
-    /// Tells the host all changes, and remembers which of them it has made.
+    /// Sends all changes to the host, and records which of them it has made.
     pub(super) async fn give(&mut self) -> Result<(), SourceError> {
         let host_changes = self.host_changes();
         let (sent, mut sent_changes) = mpsc::unbounded_channel();
@@ -49,7 +49,7 @@ impl Round<'_> {
             refused,
         } = &mut *self.folder;
         let agreement = RwLock::new(agreement);
-        // The host answers while more is on its way to it.
+        // Receives answers while further changes are sent.
         let receive = async {
             while let Some(SentChange {
                 host_change,
@@ -57,7 +57,8 @@ impl Round<'_> {
             }) = sent_changes.recv().await
             {
                 let answer = answer(self.inputs).await?;
-                // Noted at once: the next answer may not come.
+                // Records each answer at once, because the connection may
+                // break.
                 let mut agreement = agreement.write().unwrap_or_else(PoisonError::into_inner);
                 let noted = match answer {
                     Answer::Made(kind) => {
@@ -69,7 +70,8 @@ impl Round<'_> {
                         agreement.abandon(&host_change.change.path)
                     }
                     Answer::Refused { reason: _ } if host_change.own.is_none() => {
-                        // It stays there, and so comes back here.
+                        // The host keeps the path, so the next round brings it
+                        // back.
                         (self.changed, self.again) = (true, true);
                         agreement.forget(&host_change.change.path)
                     }
@@ -92,8 +94,8 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Removals first, those in a directory before it; then the rest, parents
-    /// first.
+    /// The changes in order: removals first, children before parents; then all
+    /// others, parents first.
     fn host_changes(&mut self) -> Vec<HostChange> {
         let (mut host_changes, mut made) = (Vec::new(), Vec::new());
         for ToHost { path, host } in std::mem::take(&mut self.to_host) {
@@ -133,14 +135,15 @@ impl Round<'_> {
 }
 
 impl Folder {
-    /// Whether the host has said that it cannot have this, or what it is in.
+    /// Whether the host has refused this version of the path, or one of its
+    /// parents.
     fn is_refused(&self, path: &[u8], own: Option<&Found>) -> bool {
         let same = self.refused.get(path).is_some_and(|it| it.as_ref() == own);
         same || ancestors(path).any(|it| self.refused.contains_key(it))
     }
 }
 
-/// The host has made a change.
+/// Records a change that the host has made.
 fn made(
     agreement: &mut Agreement,
     host: &mut BTreeMap<Vec<u8>, EntryKind>,
@@ -159,7 +162,7 @@ fn made(
     }
 }
 
-/// The next answer.
+/// Receives the next answer.
 async fn answer(inputs: &mut Inputs) -> Result<Answer, SourceError> {
     match inputs.recv().await.ok_or(HostGone)? {
         Incoming::Input(Input::Folder(FolderInput::Answer(answer))) => Ok(answer),
@@ -167,7 +170,7 @@ async fn answer(inputs: &mut Inputs) -> Result<Answer, SourceError> {
     }
 }
 
-/// What the receiving half changes meanwhile.
+/// The agreed state, which the receiving half changes at the same time.
 type Shared<'a> = RwLock<&'a mut Agreement>;
 
 async fn send(
@@ -186,7 +189,7 @@ async fn send(
     for mut host_change in host_changes {
         let mut digest = None;
         if matches!(host_change.own, Some(Found::File { .. })) {
-            // What has just vanished is seen by the next round.
+            // The file has just vanished. The next round handles that.
             let Ok(file) = copy.read(&host_change.change.path) else {
                 continue;
             };
@@ -217,7 +220,7 @@ async fn send(
             )?;
             notify(stream, FolderEvent::Change(host_change.change.clone())).await?;
         }
-        // The receiver lives until the last answer has come.
+        // The receiver lives until it has the last answer.
         let _ = sent.send(SentChange {
             host_change,
             digest,
@@ -226,9 +229,9 @@ async fn send(
     Ok(())
 }
 
-/// Sends exactly as many bytes as were announced, or says that they do not
-/// come. The digest is known before the last of them are on their way: without
-/// those the host makes no change.
+/// Sends exactly the announced number of bytes, or reports that it cannot.
+/// Computes the digest before it sends the last bytes, because the host makes
+/// the change only after those.
 async fn send_file(
     mut file: File,
     size: u64,

@@ -1,4 +1,4 @@
-//! Reports that something in the copy has changed. A scan finds out what.
+//! Reports that the copy has changed. A scan then finds the changes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,26 +7,26 @@ use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _}
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Changes come in company: how long to wait for more of them.
+/// The time to wait for further changes after the first one.
 const COMPANY: Duration = Duration::from_millis(50);
-/// How often to look when the system cannot report changes.
+/// The interval between scans if the system cannot report changes.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches a directory until it is dropped.
 pub(super) struct Watch {
     changes: watch::Receiver<u64>,
-    /// Absent when the system cannot report changes.
+    /// The watcher; absent if the system cannot report changes.
     watcher: Option<RecommendedWatcher>,
     looked: Instant,
 }
 
 impl Watch {
-    /// Begins to watch. Where the system has no watches left, changes are
-    /// looked for instead.
+    /// Starts to watch. If the system has no watch left, reports a change at
+    /// each interval.
     pub(super) fn start(root: &Path) -> Self {
         let (teller, changes) = watch::channel(0);
         let notify = move |event: notify::Result<notify::Event>| {
-            // Reading is no change, and scans read.
+            // Ignores read accesses, because scans read.
             if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
                 teller.send_modify(|count| *count += 1);
             }
@@ -46,7 +46,7 @@ impl Watch {
         }
     }
 
-    /// Waits until something has changed. Cancel it only for a scan.
+    /// Waits for a change. If the caller cancels the wait, it must scan.
     pub(super) async fn changed(&mut self) {
         if self.watcher.is_none() {
             tokio::time::sleep_until(self.looked + LOOK).await;
@@ -56,7 +56,7 @@ impl Watch {
         tokio::time::sleep(COMPANY).await;
     }
 
-    /// From now on, only what changes after this counts.
+    /// Ignores all changes before this call.
     pub(super) fn reset(&mut self) {
         self.changes.mark_unchanged();
         self.looked = Instant::now();

@@ -1,4 +1,4 @@
-//! Holds the listing of a tree: its paths, and what the host said about each.
+//! Holds the listing of a tree: its paths, and the host's metadata of each.
 
 mod after_reboot;
 
@@ -16,11 +16,11 @@ use crate::store::{boot_id, local_encoding};
 
 const PATH_CAP: usize = 4096;
 
-/// A tree's paths.
+/// The paths of a tree.
 #[derive(Debug, Default)]
 pub(super) struct Listing(BTreeMap<Vec<u8>, Known>);
 
-/// During which boot of the machine a listing was written, and its paths.
+/// The id of the boot during which a listing was written, and its paths.
 type Noted<Paths> = (Option<String>, Paths);
 
 /// One path of a received tree.
@@ -41,8 +41,8 @@ pub(crate) enum Known {
     },
 }
 
-/// Refuses a path that leads out of the tree, or that does not follow the one
-/// before it in the listing's order.
+/// Checks that a path stays within the tree, and that it follows the previous
+/// one in the listing's order.
 pub(crate) fn check(before: Option<&Entry>, entry: &Entry) -> Result<(), SourceError> {
     let path = &entry.path;
     let bad = |component: &[u8]| matches!(component, b"" | b"." | b"..");
@@ -58,14 +58,15 @@ pub(crate) fn check(before: Option<&Entry>, entry: &Entry) -> Result<(), SourceE
     Ok(())
 }
 
-/// By components, so that a directory comes right before what is in it.
+/// Compares paths by their components, so that a directory directly precedes
+/// its contents.
 fn is_before(one: &[u8], other: &[u8]) -> bool {
     one.split(|byte| *byte == b'/')
         .lt(other.split(|byte| *byte == b'/'))
 }
 
 impl Known {
-    /// What the host says, and the digest of a file.
+    /// The metadata of an entry, and the digest if it is a file.
     pub(crate) fn of(entry: &Entry, digest: Option<Digest>) -> Self {
         match &entry.kind {
             EntryKind::Directory { mode } => Self::Directory { mode: *mode },
@@ -87,7 +88,7 @@ impl Known {
         }
     }
 
-    /// Whether the host still says the same.
+    /// Whether the host's metadata is unchanged.
     pub(crate) fn is(&self, kind: &EntryKind) -> bool {
         match (self, kind) {
             (Self::Directory { mode: old }, EntryKind::Directory { mode }) => old == mode,
@@ -117,8 +118,8 @@ impl Known {
 }
 
 impl Listing {
-    /// The listing in a file; absent when there is none that can be read. One
-    /// of an earlier boot has only what is in the tree.
+    /// Loads a listing; absent if it is missing or cannot be decoded. For a
+    /// listing of an earlier boot, keeps only the paths that match the tree.
     pub(super) fn load(path: &Path, tree: &Path) -> Option<Self> {
         let (boot, paths): Noted<_> = local_encoding::decode(&fs_err::read(path).ok()?)?;
         let mut listing = Self(paths);
@@ -147,13 +148,13 @@ impl Listing {
         self.0.len()
     }
 
-    /// Whether a path is in the tree just as the host has it.
+    /// Whether the tree already has an entry unchanged.
     pub(super) fn keeps(&self, entry: &Entry) -> bool {
         let known = self.0.get(&entry.path);
         known.is_some_and(|known| known.is(&entry.kind))
     }
 
-    /// What a file held.
+    /// The digest of a file in the tree.
     pub(super) fn digest_of(&self, entry: &Entry) -> Option<Digest> {
         match self.0.get(&entry.path)? {
             Known::File { digest, .. } => Some(*digest),
@@ -161,9 +162,9 @@ impl Listing {
         }
     }
 
-    /// Forgets the paths that must go before the new entries can be put in
-    /// place, and returns them, those in a directory before it. `kept` says of
-    /// each entry whether it is in the tree already.
+    /// Removes the paths that must leave the tree before new entries are added,
+    /// and returns them, children before parents. `kept` has a flag for each
+    /// entry: whether the tree already has it.
     pub(super) fn take_vanished(&mut self, entries: &[Entry], kept: &[bool]) -> Vec<Vec<u8>> {
         let is_replaced = |entry: &Entry| {
             let known = self.0.get(&entry.path);
@@ -189,13 +190,13 @@ impl Listing {
         paths
     }
 
-    /// Adds a path; a file with the digest of what came.
+    /// Adds a path. A file has the digest of its received content.
     pub(super) fn add(&mut self, entry: &Entry, digest: Option<Digest>) {
         let known = Known::of(entry, digest);
         self.0.insert(entry.path.clone(), known);
     }
 
-    /// Over all paths, modes, contents and link targets.
+    /// The digest over all paths, modes, contents and link targets.
     pub(super) fn digest(&self) -> Digest {
         let mut hasher = Hasher::new();
         for (path, known) in &self.0 {
@@ -204,7 +205,7 @@ impl Listing {
         hasher.finish()
     }
 
-    /// Regular files.
+    /// The number of regular files.
     pub(super) fn files(&self) -> u64 {
         let is_file = |known: &&Known| matches!(known, Known::File { .. });
         self.0.values().filter(is_file).count() as u64

@@ -10,21 +10,21 @@ use super::{SourceError, Times, TreeDir};
 use crate::images::digest::{Digest, Hasher};
 use crate::request::stream::{HostGone, Incoming, Inputs};
 
-/// A file that was asked for.
+/// A requested file.
 pub(crate) struct Wanted<'a> {
-    /// In which tree.
+    /// The tree that contains the file.
     pub(crate) tree: Tree,
-    /// By which number it was asked for.
+    /// The number of the file in the request.
     pub(crate) index: usize,
-    /// Where it goes.
+    /// The path and metadata of the file.
     pub(crate) entry: &'a Entry,
-    /// What it held when it came the last time.
+    /// Digest of its last received content.
     pub(crate) before: Option<Digest>,
-    /// What times can be taken from the host.
+    /// The host's times that the file may get.
     pub(crate) times: Times,
 }
 
-/// Receives one file; returns its digest and size.
+/// Receives one file. Returns its digest, and its size in bytes.
 pub(crate) async fn receive_file(
     wanted: &Wanted<'_>,
     directory: &TreeDir,
@@ -52,7 +52,7 @@ pub(super) async fn receive_size(
     }
 }
 
-/// Receives the content of a file that is small.
+/// Receives the whole content of a small file.
 pub(super) async fn receive_whole(
     wanted: &Wanted<'_>,
     size: u64,
@@ -71,7 +71,7 @@ pub(super) async fn receive_whole(
     })
 }
 
-/// Receives the content of a file while it is written.
+/// Receives and writes the content of a file in pieces.
 pub(super) async fn receive_content(
     wanted: &Wanted<'_>,
     size: u64,
@@ -91,7 +91,7 @@ pub(super) async fn receive_content(
     Ok(digest)
 }
 
-/// Receives some of the bytes that are left of a file.
+/// Receives some of the remaining bytes of a file.
 async fn receive_bytes(left: &mut u64, inputs: &mut Inputs) -> Result<Bytes, SourceError> {
     let bytes = match inputs.recv().await.ok_or(HostGone)? {
         Incoming::Data(Channel::Bulk, bytes) => bytes,

@@ -1,34 +1,33 @@
 //! Decides the modification time of a file with new content.
 //!
-//! Tools that compare times, like Cargo, must see the change: the time is newer
-//! than everything that they did in earlier builds. If the file's time on the
-//! host is new enough, the file gets it, because a shell shows the host's files
-//! themselves: a file with the same time in both is not compiled twice.
-//! Otherwise, for example if an older file replaced it, the file gets the
-//! current time.
+//! Tools that compare times, such as Cargo, must see the change. So the time
+//! must be newer than all files of earlier builds. If the file's time on the
+//! host is new enough, the file gets it: a shell shows the host's own files,
+//! and a file with the same time in both is not compiled twice. Otherwise, for
+//! example if an older file replaced it, the file gets the current time.
 
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Made when a build ends, whose sources are then known to be older; removed
-/// while one runs.
+/// A file that locald makes at the end of a build, and removes at the start of
+/// the next. All sources of earlier builds are older than it.
 const ENDED: &str = "ended";
 
-/// What times can be taken from the host.
+/// The host's times that files may get.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
-    /// Those after this one. Absent: none.
+    /// The limit: only later times are used. Absent if none may be used.
     after: Option<SystemTime>,
 }
 
 impl Times {
-    /// All of them, as a shell over the folder itself shows them.
+    /// All times, as a shell over the folder itself shows them.
     pub(crate) const ALL: Self = Self {
         after: Some(UNIX_EPOCH),
     };
 
-    /// A build begins, with its sources in a directory.
+    /// Starts a build of the sources in a directory.
     pub(super) fn begin(root: &Path) -> io::Result<Self> {
         let after = match fs_err::metadata(root.join(ENDED)) {
             Ok(ended) => {
@@ -36,14 +35,14 @@ impl Times {
                 fs_err::remove_file(root.join(ENDED))?;
                 Some(after)
             }
-            // Nothing was ever built of it.
+            // No build has used the directory.
             Err(_) if !root.exists() => Some(UNIX_EPOCH),
             Err(_) => None,
         };
         Ok(Self { after })
     }
 
-    /// The build has ended, well or not.
+    /// Ends a build, successful or not.
     pub(super) fn end(root: &Path) -> io::Result<()> {
         if root.exists() {
             fs_err::write(root.join(ENDED), "")?;
@@ -51,12 +50,12 @@ impl Times {
         Ok(())
     }
 
-    /// A time of the host's, in nanoseconds since the epoch, if it can be
-    /// taken.
+    /// Converts a time of the host, in nanoseconds since the epoch. Absent if
+    /// the file may not get it.
     pub(super) fn of_host(self, modified: i64) -> Option<SystemTime> {
         let modified = UNIX_EPOCH + Duration::from_nanos(u64::try_from(modified).ok()?);
         let after = self.after?;
-        // The host may have another clock.
+        // A time in the future comes from a host with another clock.
         (modified > after && modified <= SystemTime::now()).then_some(modified)
     }
 }
@@ -92,7 +91,7 @@ mod tests {
         assert_eq!(second.of_host(nanoseconds(ended)), None);
         assert!(second.of_host(nanoseconds(ended) + 1).is_some());
 
-        // That build was killed.
+        // The second build was killed.
         let third = Times::begin(&root).unwrap();
         assert_eq!(third.of_host(nanoseconds(ended) + 1), None);
     }

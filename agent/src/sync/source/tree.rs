@@ -20,17 +20,18 @@ use crate::images::digest::Digest;
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const PARENT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// No set-id bits: they belong to other users.
+/// The permission bits that a file may get. The set-id bits are missing,
+/// because they would belong to another user.
 const PERMISSIONS: u32 = 0o777;
 
-/// Bytes that tell a program.
+/// The number of first bytes that identify a program.
 const START: usize = 4;
 
 type Parent = Option<(Vec<u8>, Arc<OwnedFd>)>;
 
 pub(crate) struct TreeDir {
     root: OwnedFd,
-    /// The directory of the last path: listings name siblings together.
+    /// The directory of the last path. Listings name siblings together.
     parent: Mutex<Parent>,
 }
 
@@ -38,26 +39,26 @@ pub(crate) struct TreeDir {
 pub(super) struct NewFile {
     file: File,
     path: String,
-    /// What the host says of it.
+    /// The mode on the host.
     mode: u16,
     modified: i64,
-    /// Its first bytes.
+    /// The first bytes of the file.
     start: Vec<u8>,
-    /// The time of the file that it replaces.
+    /// The time of the replaced file.
     before: Option<Timespec>,
 }
 
-/// Which time a file gets.
+/// The modification time of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Time {
-    /// That of the file that it replaces: it holds the same.
+    /// That of the replaced file, because the content is the same.
     Before,
-    /// A new one.
+    /// A new time.
     New(Times),
 }
 
 impl Time {
-    /// For a file that holds this, and has held that.
+    /// The time for a file, by its old and its new digest.
     pub(super) fn of(digest: Digest, before: Option<Digest>, times: Times) -> Self {
         if before == Some(digest) {
             Self::Before
@@ -68,7 +69,7 @@ impl Time {
 }
 
 impl TreeDir {
-    /// The same tree, for another thread.
+    /// Opens the same tree for another thread.
     pub(super) fn again(&self) -> Result<Self, SourceError> {
         let root = self.root.try_clone();
         let root = root.map_err(|source| super::write_error(Path::new("."), source))?;
@@ -83,7 +84,7 @@ impl TreeDir {
         Ok(Self { root, parent })
     }
 
-    /// Removes a path of a listing; a directory must be empty.
+    /// Removes a path of a listing. Fails for a directory that is not empty.
     pub(super) fn remove(&self, path: &[u8]) -> Result<(), SourceError> {
         match self.unlink(path) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
@@ -91,7 +92,7 @@ impl TreeDir {
         }
     }
 
-    /// Removes a path; a directory only when it is empty.
+    /// Removes a path. Fails for a directory that is not empty.
     pub(crate) fn unlink(&self, path: &[u8]) -> Result<(), Errno> {
         self.refresh();
         self.at(path, |parent, name| {
@@ -107,7 +108,7 @@ impl TreeDir {
         done.map_err(|errno| failed(path, errno))
     }
 
-    /// Makes a directory, or gives one its mode.
+    /// Makes a directory, or sets the mode of an existing one.
     pub(crate) fn put_directory(&self, path: &[u8], mode: u16) -> Result<(), Errno> {
         let mode = permissions(mode);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -117,7 +118,7 @@ impl TreeDir {
                 Err(errno) => return Err(errno),
             }
             let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-            // Whatever the umask is.
+            // Sets the mode explicitly, because the umask changes it.
             rustix::fs::fchmod(directory, mode)
         })
     }
@@ -138,7 +139,7 @@ impl TreeDir {
         rustix::fs::openat2(&self.root, path, PARENT, Mode::empty(), RESOLVE).is_ok()
     }
 
-    /// Where a symbolic link points.
+    /// The target of a symbolic link.
     pub(super) fn target(&self, path: &[u8]) -> Option<Vec<u8>> {
         let read =
             |parent: &OwnedFd, name: &OsStr| rustix::fs::readlinkat(parent, name, Vec::new());
@@ -157,8 +158,8 @@ impl TreeDir {
         }
     }
 
-    /// Starts a file anew. The old one is replaced, not written into: it may
-    /// be in use as part of a running container.
+    /// Starts a new file, which replaces an old one at the end. It does not
+    /// overwrite the old one, because a running container may use it.
     pub(super) fn file(&self, entry: &Entry) -> Result<NewFile, SourceError> {
         let EntryKind::File { mode, modified, .. } = entry.kind else {
             return Err(SourceError::Protocol(
@@ -195,12 +196,13 @@ impl TreeDir {
         self.parent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets what moves when others change the tree.
+    /// Drops the open directory, because other processes may have moved it.
     pub(crate) fn refresh(&self) {
         *self.cached() = None;
     }
 
-    /// Acts on a path by its directory, which no link leads to.
+    /// Calls `act` with the parent of a path and its last component. Follows no
+    /// link to the parent.
     pub(crate) fn at<T>(
         &self,
         path: &[u8],
@@ -239,15 +241,16 @@ impl NewFile {
             .map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its mode and time.
+    /// Sets the mode and the time of the file.
     pub(super) fn finish(self, time: Time) -> Result<(), SourceError> {
         let mode = file_mode(self.mode, &self.start);
         let time = match time {
             Time::Before => self.before,
             Time::New(times) => times.of_host(self.modified).map(timespec),
         };
-        // The umask may have taken something from it. To look is much cheaper
-        // than to change, which goes through the file system's journal.
+        // Reads the mode first, because the umask may have changed it. A read
+        // is much cheaper than a change, which goes through the journal of the
+        // file system.
         let set_mode = |is: rustix::fs::Stat| {
             if Mode::from_raw_mode(is.st_mode) == mode {
                 return Ok(());
@@ -287,7 +290,8 @@ fn permissions(mode: u16) -> Mode {
     Mode::from_raw_mode(u32::from(mode) & PERMISSIONS)
 }
 
-/// A file's mode, by its first bytes where the host has none.
+/// The mode of a file. If the host has no modes, the first bytes decide whether
+/// it is executable.
 fn file_mode(mode: u16, start: &[u8]) -> Mode {
     permissions(match mode {
         MODE_BY_CONTENT if is_program(start) => 0o755,

@@ -1,5 +1,5 @@
-//! Writes received files in several threads: creating a small file takes the
-//! kernel far longer than receiving it.
+//! Writes received files in several threads. The kernel needs far longer to
+//! create a small file than the agent needs to receive it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,28 +11,28 @@ use super::tree::{Time, TreeDir};
 use super::{SourceError, Times};
 use crate::images::digest::Digest;
 
-/// No more threads than this.
+/// The most threads.
 const THREADS: usize = 4;
-/// Files that a thread writes at a time: most are in one directory.
+/// The most files in a batch. Most are in one directory.
 const FILES: usize = 64;
-/// Bytes of them.
+/// The most bytes in a batch.
 const BYTES: usize = 1024 * 1024;
 
-/// A file that has come whole.
+/// A completely received file.
 pub(super) struct Arrived {
-    /// By which number it was asked for.
+    /// The number of the file in the request.
     pub(super) index: usize,
     pub(super) entry: Entry,
-    /// What it held when it came the last time.
+    /// Digest of its last received content.
     pub(super) before: Option<Digest>,
     pub(super) bytes: Vec<u8>,
 }
 
-/// The numbers of files, and what they hold.
+/// The number of each written file, and the digest of its content.
 type Written = Vec<(usize, Digest)>;
 type Jobs = Arc<Mutex<mpsc::Receiver<Vec<Arrived>>>>;
 
-/// When it is dropped, nothing is written any more.
+/// Writes files in threads. Dropping it waits until no thread writes any more.
 pub(super) struct Writers {
     batch: Vec<Arrived>,
     bytes: usize,
@@ -59,7 +59,7 @@ impl Writers {
         Ok(writers)
     }
 
-    /// Hands a file on, with others.
+    /// Adds a file to the current batch.
     pub(super) async fn write(&mut self, file: Arrived) {
         self.bytes += file.bytes.len();
         self.batch.push(file);
@@ -72,12 +72,13 @@ impl Writers {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
         if let Some(jobs) = &self.jobs {
-            // When all threads have failed, `finish` says why.
+            // This fails if all threads have failed. `finish` returns their
+            // error.
             let _ = jobs.send(batch).await;
         }
     }
 
-    /// Waits until all is written.
+    /// Waits until all files are written.
     pub(super) async fn finish(mut self) -> Result<Written, SourceError> {
         self.flush().await;
         let mut all = Written::new();
@@ -90,7 +91,7 @@ impl Writers {
         Ok(all)
     }
 
-    /// Waits for all threads, whatever becomes of one of them.
+    /// Waits for all threads, even if one of them has failed.
     fn join(&mut self) -> Vec<std::thread::Result<Result<Written, SourceError>>> {
         self.jobs = None;
         self.threads.drain(..).map(JoinHandle::join).collect()
@@ -105,7 +106,7 @@ impl Drop for Writers {
 
 fn write_all(tree: &TreeDir, jobs: &Jobs, times: Times) -> Result<Written, SourceError> {
     let mut written = Written::new();
-    // Whoever waits for a job holds the lock.
+    // The thread that waits for the next batch holds the lock.
     let next = || {
         let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.blocking_recv()

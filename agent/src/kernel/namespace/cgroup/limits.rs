@@ -1,4 +1,4 @@
-//! Reads how much the cgroups allow this process, and writes files that say so.
+//! Reads the cgroup limits of this process, and writes files with these values.
 //!
 //! Sources: Linux, Documentation/admin-guide/cgroup-v2.rst and
 //! cgroup-v1/memory.rst; Documentation/scheduler/sched-bwc.rst.
@@ -11,31 +11,32 @@ use serde::{Deserialize, Serialize};
 
 use super::CGROUP;
 
-/// What a legacy hierarchy says where memory is not limited.
+/// The value in a legacy hierarchy that means no memory limit.
 const UNLIMITED: u64 = 9_223_372_036_854_771_712;
-/// Microseconds in which a quota of processor time is counted.
+/// The default period of a quota of processor time, in microseconds.
 const USUAL_PERIOD: u64 = 100_000;
 
-/// The least that any cgroup on the way to this process allows.
+/// The lowest limits of this process's cgroup and its ancestors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
     layout: Layout,
-    /// Memory in bytes.
+    /// Memory in bytes; absent without a limit.
     memory: Option<u64>,
     cpu: Option<Quota>,
     processes: Option<u64>,
 }
 
-/// Which files tell of memory on this machine.
+/// The version of cgroups that has the memory controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Layout {
-    /// One hierarchy for all controllers: version 2.
+    /// Version 2: one hierarchy for all controllers.
     Unified,
-    /// One for each: version 1, also of a machine that has both.
+    /// Version 1: one hierarchy for each controller. Also a machine with both
+    /// versions.
     Legacy,
 }
 
-/// Processor time in a period, in microseconds.
+/// A quota of processor time and its period, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Quota {
     time: u64,
@@ -43,7 +44,7 @@ struct Quota {
 }
 
 impl Quota {
-    /// One and a half processors are less than two, whatever the period.
+    /// A comparable number of processors, whatever the period.
     fn cores(self) -> u128 {
         u128::from(self.time) * u128::from(u32::MAX) / u128::from(self.period.max(1))
     }
@@ -52,19 +53,20 @@ impl Quota {
 static OF_AGENT: OnceLock<Limits> = OnceLock::new();
 
 impl Limits {
-    /// Those of the agent and of all that it starts, which must be read before
-    /// it has a cgroup namespace of its own.
+    /// The limits of the agent and its children. The first call must be before
+    /// the agent has a cgroup namespace.
     pub(crate) fn of_agent() -> &'static Self {
         OF_AGENT.get_or_init(Self::of_this_process)
     }
 
-    /// Reads the machine's hierarchies; what cannot be read is no limit.
+    /// Reads the machine's hierarchies. A file that cannot be read means no
+    /// limit.
     fn of_this_process() -> Self {
         let own = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self::read(&own, Path::new(CGROUP))
     }
 
-    /// `own` is what `/proc/self/cgroup` says.
+    /// `own` is the content of `/proc/self/cgroup`.
     fn read(own: &str, root: &Path) -> Self {
         match legacy(own, root, "memory") {
             None => {
@@ -91,7 +93,7 @@ impl Limits {
         }
     }
 
-    /// Makes the files of a cgroup with these limits.
+    /// Writes the files of a cgroup with these limits into a directory.
     pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
         for (name, content) in self.files() {
             let path = directory.join(name);
@@ -136,7 +138,8 @@ impl Limits {
     }
 }
 
-/// The cgroups of this process in the legacy hierarchy of a controller.
+/// The cgroup of this process and its ancestors, in the legacy hierarchy of a
+/// controller.
 fn legacy(own: &str, root: &Path, controller: &str) -> Option<Vec<PathBuf>> {
     let path = own.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
@@ -146,8 +149,8 @@ fn legacy(own: &str, root: &Path, controller: &str) -> Option<Vec<PathBuf>> {
     Some(ancestors(&root.join(controller), path?))
 }
 
-/// A cgroup and those that it is in. In a container that sees only its own, the
-/// path leads nowhere, but the root is there.
+/// A cgroup and its ancestors. In a container that sees only its own cgroup,
+/// the path does not exist, and only the root does.
 fn ancestors(root: &Path, path: &str) -> Vec<PathBuf> {
     let path = Path::new(path.trim_start_matches('/'));
     path.ancestors().map(|it| root.join(it)).collect()
@@ -172,7 +175,7 @@ fn unified_quota(text: &str) -> Option<Quota> {
 
 fn legacy_quota(cgroup: &Path) -> Option<Quota> {
     Some(Quota {
-        // Without a limit it is -1.
+        // The value is -1 without a limit.
         time: number(cgroup, "cpu.cfs_quota_us")?,
         period: number(cgroup, "cpu.cfs_period_us")?,
     })
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(said(&limits, "pids/pids.max"), "max");
     }
 
-    /// As in a container of Docker's, whose hierarchy begins with its own cgroup.
+    /// A Docker container, whose hierarchy starts at its own cgroup.
     #[test]
     fn a_path_that_is_not_visible_is_passed_over() {
         let root = hierarchy(&[("memory/memory.limit_in_bytes", "4096")]);

@@ -1,12 +1,12 @@
-//! Records changes of the agreed state since it was written as a whole, so that
-//! a round that is cut off counts as far as it went.
+//! Records changes of the agreed state since its last complete write, so that
+//! an interrupted round counts as far as it went.
 //!
 //! ```text
 //! length u32 LE | an encoded record
 //! ```
 //!
-//! The journal is not synced. After the next boot it counts for nothing,
-//! because the files that it describes may be torn.
+//! The journal is not synced. After a reboot it is ignored, because the files
+//! that it describes may be torn.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -17,21 +17,21 @@ use fs_err::File;
 use super::Noted;
 use crate::store::{boot_id, local_encoding};
 
-/// What is noted of a path from now on.
+/// The new state of a path.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct JournalRecord {
     pub(super) path: Vec<u8>,
     pub(super) noted: Noted,
 }
 
-/// A journal that is written.
+/// A journal that is open for writing.
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
 }
 
 impl Journal {
-    /// Opens a journal, with what it holds.
+    /// Opens a journal. Returns it with its records.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<JournalRecord>)> {
         let mut options = fs_err::OpenOptions::new();
         let file = options.create(true).append(true).read(true).open(path)?;
@@ -39,13 +39,13 @@ impl Journal {
         Ok((Self { file }, records))
     }
 
-    /// Nothing has changed.
+    /// Removes all records.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.append(&local_encoding::encode(&boot_id::id()?.to_owned())?)
     }
 
-    /// A path has changed.
+    /// Adds a record of a changed path.
     pub(super) fn add(&self, path: &[u8], noted: Noted) -> io::Result<()> {
         let path = path.to_vec();
         self.append(&local_encoding::encode(&JournalRecord { path, noted })?)
@@ -57,7 +57,7 @@ impl Journal {
     }
 }
 
-/// All records of this start of the machine, up to one that was cut off.
+/// All records of this boot, up to the first incomplete one.
 fn read(bytes: &[u8]) -> Vec<JournalRecord> {
     let mut rest = bytes;
     let boot = next(&mut rest).and_then(local_encoding::decode::<String>);

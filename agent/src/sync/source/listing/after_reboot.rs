@@ -1,13 +1,14 @@
 //! Compares a listing of an earlier boot with its tree.
 //!
-//! The agent does not sync a source: that would take longer than many builds.
-//! After a power cut a listing may be whole while its files are empty.
+//! The agent does not sync a source, because that would take longer than many
+//! builds. After a power cut a listing may be complete although its files are
+//! empty.
 
 use super::{Known, Listing};
 use crate::images::digest::Digest;
 use crate::sync::source::TreeDir;
 
-/// Forgets what is not in the tree as the listing has it.
+/// Removes the paths whose entry in the tree differs from the listing.
 pub(super) fn compare(listing: &mut Listing, tree: &TreeDir) {
     listing.retain(|path, known| match known {
         Known::Directory { .. } => tree.is_directory(path),
