@@ -63,7 +63,7 @@ pub(super) struct Phases<'a> {
 
 /// The buildpack that ran last, if that is certain. A directory of layers that
 /// existed before the phase is no evidence.
-fn culprit<'a>(before: &[(String, bool)], after: &'a [(String, bool)]) -> Option<&'a str> {
+fn failed_buildpack<'a>(before: &[(String, bool)], after: &'a [(String, bool)]) -> Option<&'a str> {
     let last = after.iter().rposition(|(_, is_there)| *is_there)?;
     let was_there = before.get(last).is_some_and(|(_, is_there)| *is_there);
     (!was_there).then(|| after[last].0.as_str())
@@ -105,8 +105,9 @@ impl Phases<'_> {
             };
             if code != 0 {
                 let started = layer_env::buildpacks(&layers);
-                let culprit = culprit(&before, &started).filter(|_| phase == Phase::Build);
-                return Err(failed(phase, code, culprit));
+                let failed_buildpack =
+                    failed_buildpack(&before, &started).filter(|_| phase == Phase::Build);
+                return Err(failed(phase, code, failed_buildpack));
             }
             let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.stream
@@ -168,8 +169,8 @@ impl Phases<'_> {
 /// The reason why a phase has failed. The lifecycle is a Go program: it
 /// reserves far more address space than it uses, starts threads, and crashes if
 /// a limit prevents that.
-fn failed(phase: Phase, code: u8, culprit: Option<&str>) -> Failure {
-    let (message, hint) = lifecycle::explain(phase, code, culprit);
+fn failed(phase: Phase, code: u8, failed_buildpack: Option<&str>) -> Failure {
+    let (message, hint) = lifecycle::explain(phase, code, failed_buildpack);
     let shortage = shortage().filter(|_| code == lifecycle::CRASHED);
     if let Some((cause, remedy)) = shortage {
         let mut failure = Failure::new(FailureKind::Machine, message);
@@ -194,7 +195,7 @@ fn shortage() -> Option<(String, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::culprit;
+    use super::failed_buildpack;
 
     #[test]
     fn a_buildpack_that_failed_is_named_only_when_it_is_certain() {
@@ -204,11 +205,14 @@ mod tests {
         };
         let nothing = Vec::new();
         let first = group([true, true, false]);
-        assert_eq!(culprit(&nothing, &first), Some("b"));
-        assert_eq!(culprit(&group([true, false, false]), &first), Some("b"));
+        assert_eq!(failed_buildpack(&nothing, &first), Some("b"));
+        assert_eq!(
+            failed_buildpack(&group([true, false, false]), &first),
+            Some("b")
+        );
         // The directory may be a restored one, so it is not certain that this
         // buildpack ran.
-        assert_eq!(culprit(&group([false, true, false]), &first), None);
-        assert_eq!(culprit(&nothing, &nothing), None);
+        assert_eq!(failed_buildpack(&group([false, true, false]), &first), None);
+        assert_eq!(failed_buildpack(&nothing, &nothing), None);
     }
 }

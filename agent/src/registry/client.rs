@@ -19,7 +19,7 @@ use super::RegistryError;
 use super::address::{BadAddress, bases};
 use super::exchange::{Exchange, Secret};
 use super::http::client;
-use super::refusal::{is_passing, retry_after};
+use super::refusal::{is_transient, retry_after};
 use super::registry_host::RegistryHost;
 use super::request::{AttemptError, RegistryRequest, Target};
 use super::server::Server;
@@ -149,11 +149,11 @@ impl RegistryClient {
         loop {
             attempt += 1;
             let (pause, reason) = match self.send_once(request, &extend).await {
-                Ok(response) if !is_passing(response.status()) || attempt == ATTEMPTS => {
+                Ok(response) if !is_transient(response.status()) || attempt == ATTEMPTS => {
                     return Ok(response);
                 }
                 Ok(response) => (retry_after(&response), response.status().to_string()),
-                Err(fault) if !fault.passing || attempt == ATTEMPTS => return Err(fault.error),
+                Err(fault) if !fault.is_transient || attempt == ATTEMPTS => return Err(fault.error),
                 Err(fault) => (fault.pause, fault.reason()),
             };
             self.pause(attempt, pause, reason, request.what).await;
@@ -239,7 +239,7 @@ impl RegistryClient {
             timeout: request.sent.map_or(self.timeout(), ResponseTimeout::upload),
         };
         exchange.send(extend).await.map_err(|source| AttemptError {
-            passing: !source.is_final(),
+            is_transient: !source.is_final(),
             pause: None,
             error: self.unreachable(source),
         })

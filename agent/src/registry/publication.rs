@@ -111,17 +111,17 @@ impl Early {
 /// Sends blobs as they arrive. Skips a blob that fails: [`Publication::finish`]
 /// sends it again and reports an error.
 async fn send(upload: &Upload, queue: mpsc::UnboundedReceiver<Descriptor>) -> Transferred {
-    let blobs = stream::unfold(queue, async |mut queue| {
+    // No async closures: rustc 1.95 crashes at them in incremental compilation.
+    let blobs = stream::unfold(queue, |mut queue| async {
         queue.recv().await.map(|blob| (blob, queue))
     });
-    let sent = blobs.map(async |blob| (blob.digest, send_one(upload, &blob).await));
+    let sent = blobs.map(|blob| async move { (blob.digest, send_one(upload, &blob).await) });
     let sent = sent.buffer_unordered(PARALLEL);
-    let transferred = sent.filter_map(async |(digest, sent)| match sent {
-        Ok(way) => Some((digest, way)),
-        Err(error) => {
+    let transferred = sent.filter_map(|(digest, sent)| {
+        let transferred = sent.inspect_err(|error| {
             tracing::debug!(%digest, %error, "not uploaded early");
-            None
-        }
+        });
+        std::future::ready(transferred.ok().map(|transfer| (digest, transfer)))
     });
     Transferred(transferred.collect().await)
 }

@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode};
 const LONGEST_MESSAGE: usize = 200;
 
 /// Whether another attempt may succeed.
-pub(super) fn is_passing(status: StatusCode) -> bool {
+pub(super) fn is_transient(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
         || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)

@@ -39,7 +39,7 @@ pub(super) enum Target<'a> {
 pub(super) struct AttemptError {
     pub(super) error: RegistryError,
     /// Whether another attempt may succeed.
-    pub(super) passing: bool,
+    pub(super) is_transient: bool,
     /// The pause that the server demands before the next attempt.
     pub(super) pause: Option<Duration>,
 }
@@ -48,7 +48,7 @@ impl AttemptError {
     pub(super) fn last(error: impl Into<RegistryError>) -> Self {
         Self {
             error: error.into(),
-            passing: false,
+            is_transient: false,
             pause: None,
         }
     }

@@ -15,7 +15,7 @@ use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
 use super::client::ATTEMPTS;
 use super::client::RegistryClient;
 use super::exchange;
-use super::refusal::{is_passing, retry_after};
+use super::refusal::{is_transient, retry_after};
 use super::request::{AttemptError, Operation, RegistryRequest, Target};
 use super::{Registry, RegistryError};
 use crate::images::reference::ImageRef;
@@ -123,7 +123,7 @@ impl Upload {
                     return Err(self.client.refusal(answer, &what).await);
                 }
                 Ok(answer) => (retry_after(&answer), answer.status().to_string()),
-                Err(fault) if attempt == ATTEMPTS || !fault.passing => return Err(fault.error),
+                Err(fault) if attempt == ATTEMPTS || !fault.is_transient => return Err(fault.error),
                 Err(fault) => (fault.pause, fault.reason()),
             };
             sent.take_back();
@@ -200,7 +200,7 @@ fn empty(request: RequestBuilder) -> RequestBuilder {
 /// Whether a new upload of the same blob may succeed. The registry may have
 /// forgotten the first one.
 fn begins_again(status: StatusCode) -> bool {
-    is_passing(status)
+    is_transient(status)
         || status == StatusCode::NOT_FOUND
         || status == StatusCode::RANGE_NOT_SATISFIABLE
 }

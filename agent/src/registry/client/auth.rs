@@ -15,7 +15,7 @@ use crate::registry::request::{AttemptError, RegistryRequest};
 /// the challenges.
 pub(super) async fn answer(
     client: &RegistryClient,
-    host: &RegistryHost,
+    registry_host: &RegistryHost,
     response: &Response,
     request: &RegistryRequest<'_>,
 ) -> Result<Option<HeaderValue>, AttemptError> {
@@ -23,14 +23,16 @@ pub(super) async fn answer(
     if challenges.is_empty() {
         return Ok(None);
     }
-    let account = host.credential(client.stream(), request.repository).await;
+    let account = registry_host
+        .credential(client.stream(), request.repository)
+        .await;
     let account = account.map_err(AttemptError::last)?;
     let mut refusal = None;
     for challenge in &challenges {
         let answer = match challenge {
             Challenge::Basic => Ok(account.as_ref().and_then(basic)),
             Challenge::Bearer(bearer) => {
-                let server = TokenServer::named_by(client, host, request, bearer);
+                let server = TokenServer::named_by(client, registry_host, request, bearer);
                 match server {
                     Ok(server) => server.token(account.as_ref()).await.map(Some),
                     Err(error) => Err(AttemptError::last(error)),
@@ -40,7 +42,7 @@ pub(super) async fn answer(
         match answer {
             Ok(Some(answer)) => return Ok(Some(answer)),
             Ok(None) => {}
-            Err(fault) if fault.passing => return Err(fault),
+            Err(fault) if fault.is_transient => return Err(fault),
             Err(fault) => refusal = refusal.or(Some(fault)),
         }
     }

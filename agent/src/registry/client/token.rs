@@ -11,7 +11,7 @@ use crate::registry::RegistryError;
 use crate::registry::challenge::Bearer;
 use crate::registry::exchange::{Exchange, Secret, basic, secret_header};
 use crate::registry::origin::Origin;
-use crate::registry::refusal::{is_passing, message, retry_after};
+use crate::registry::refusal::{is_transient, message, retry_after};
 use crate::registry::registry_host::RegistryHost;
 use crate::registry::request::{AttemptError, RegistryRequest};
 use crate::registry::server::Server;
@@ -79,7 +79,7 @@ impl<'a> TokenServer<'a> {
         }
         let bytes = self.client.body(response, "a token").await;
         let bytes = bytes.map_err(|error| AttemptError {
-            passing: error.is_unreachable(),
+            is_transient: error.is_unreachable(),
             pause: None,
             error,
         })?;
@@ -139,7 +139,7 @@ impl<'a> TokenServer<'a> {
         };
         let sent = exchange.send(&|request| request).await;
         sent.map_err(|source| AttemptError {
-            passing: !source.is_final(),
+            is_transient: !source.is_final(),
             pause: None,
             error: RegistryError::Unreachable {
                 server: self.server(self.origin.host()),
@@ -150,7 +150,7 @@ impl<'a> TokenServer<'a> {
 
     async fn refused(&self, response: Response) -> AttemptError {
         let status = response.status();
-        let (passing, pause) = (is_passing(status), retry_after(&response));
+        let pause = retry_after(&response);
         let server = self.server(response.url().host_str().unwrap_or_default());
         let body = self.client.body(response, "a token").await;
         let message = message(&body.unwrap_or_default());
@@ -172,7 +172,7 @@ impl<'a> TokenServer<'a> {
         };
         AttemptError {
             error,
-            passing,
+            is_transient: is_transient(status),
             pause,
         }
     }
