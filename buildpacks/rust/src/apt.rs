@@ -1,5 +1,5 @@
-//! Debian and Ubuntu packages for the build alone, installed without root: apt
-//! works on lists of its own, and packages are unpacked into the cache.
+//! Installs Debian and Ubuntu packages for the build only, without root. apt
+//! works on lists of its own, and the packages are unpacked into the cache.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::cache::Cache;
 use crate::http::hex;
 use crate::output;
 
-/// Says which packages a directory was made from.
+/// The file that records which packages a directory contains.
 const STAMP: &str = "packages";
 
-/// Packages cannot be installed.
+/// Packages could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AptError {
     #[error("the builder has no {0}, which installs packages")]
@@ -38,13 +38,13 @@ impl AptError {
     }
 }
 
-/// Packages, unpacked.
+/// A directory with unpacked packages.
 #[derive(Debug, Default)]
 pub(crate) struct Packages {
     root: Option<PathBuf>,
 }
 
-/// Installs packages and what they depend on, unless they are in the cache.
+/// Installs packages and their dependencies, unless they are in the cache.
 pub(crate) fn install(names: &[String], cache: &Cache) -> Result<Packages, AptError> {
     if names.is_empty() {
         return Ok(Packages::default());
@@ -76,14 +76,15 @@ pub(crate) fn install(names: &[String], cache: &Cache) -> Result<Packages, AptEr
     Ok(Packages { root })
 }
 
-/// The same names in another image are other packages.
+/// The content of the stamp. It includes the image, because the same names may
+/// mean other packages in another image.
 fn stamp(names: &[String]) -> String {
     let image = fs_err::read("/var/lib/dpkg/status").unwrap_or_default();
     let digest = hex(&Sha256::digest(image));
     format!("{digest} {}", names.join(" "))
 }
 
-/// apt with a state of its own.
+/// An apt with lists and state of its own.
 struct Apt {
     options: Vec<String>,
     archives: PathBuf,
@@ -162,7 +163,7 @@ fn run(mut command: Command, program: &'static str, step: &'static str) -> Resul
     Err(AptError::Failed { step, said })
 }
 
-/// Lets pkg-config's files say where their packages are now.
+/// Changes the paths in pkg-config's files to the directory of the packages.
 fn relocate(root: &Path) -> std::io::Result<()> {
     for directory in pkg_config(root) {
         for entry in fs_err::read_dir(directory)? {
@@ -177,7 +178,7 @@ fn relocate(root: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Variables of a file that begin with `/usr`.
+/// Changes the variables of a file that begin with `/usr`.
 fn relocated(text: &str, root: &Path) -> String {
     let line = |line: &str| match line.split_once('=') {
         Some((name, value)) if value.starts_with("/usr") => {
@@ -193,7 +194,7 @@ fn triplet() -> String {
     format!("{}-linux-gnu", std::env::consts::ARCH)
 }
 
-/// Directories of shared libraries.
+/// The directories of shared libraries.
 fn places() -> [String; 4] {
     [
         format!("usr/lib/{}", triplet()),
@@ -218,28 +219,28 @@ fn pkg_config(root: &Path) -> Vec<PathBuf> {
 }
 
 impl Packages {
-    /// What is unpacked in a directory.
+    /// The packages that are unpacked in a directory.
     #[cfg(test)]
     pub(crate) fn at(root: &Path) -> Self {
         let root = Some(root.to_owned());
         Self { root }
     }
 
-    /// Where their shared libraries are.
+    /// The directories of their shared libraries.
     pub(crate) fn libraries(&self) -> Vec<PathBuf> {
         let root = self.root.as_ref();
         root.map(|root| existing(root, &places()))
             .unwrap_or_default()
     }
 
-    /// The same, and where the builder has its own.
+    /// The directories of their shared libraries, and those of the builder.
     pub(crate) fn all_libraries(&self) -> Vec<PathBuf> {
         let mut libraries = self.libraries();
         libraries.extend(existing(Path::new("/"), &places()));
         libraries
     }
 
-    /// Variables by which compilers, linkers and pkg-config find them.
+    /// Search paths of compilers, linkers and pkg-config, by variable.
     pub(crate) fn search_paths(&self) -> [(&'static str, Vec<PathBuf>); 5] {
         let programs = ["usr/local/bin", "usr/bin", "usr/sbin", "bin"].map(str::to_owned);
         let headers = [
@@ -263,7 +264,7 @@ impl Packages {
         ]
     }
 
-    /// The same, before what is found already.
+    /// The same as variables. Each path precedes the current value.
     pub(crate) fn variables(&self) -> Vec<(OsString, OsString)> {
         let joined = |(name, mut paths): (&str, Vec<PathBuf>)| {
             if paths.is_empty() {

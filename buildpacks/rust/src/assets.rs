@@ -1,10 +1,11 @@
-//! What of the source stays in the image: nothing but what `include` names.
+//! Selects the files of the source that stay in the image: those that `include`
+//! names.
 
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// The patterns or the source cannot be used.
+/// A pattern is not valid, or the source could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AssetsError {
     #[error("{pattern:?} of `include` is no pattern")]
@@ -17,7 +18,8 @@ pub(crate) enum AssetsError {
     Remove(#[source] std::io::Error),
 }
 
-/// A pattern that names a directory names all that is in it.
+/// Compiles the patterns. A pattern that matches a directory matches all its
+/// contents.
 pub(crate) fn patterns(include: &[String]) -> Result<GlobSet, AssetsError> {
     let mut set = GlobSetBuilder::new();
     for pattern in include {
@@ -35,13 +37,13 @@ pub(crate) fn patterns(include: &[String]) -> Result<GlobSet, AssetsError> {
     })
 }
 
-/// Removes all else of the source.
+/// Removes all files of the source that match no pattern.
 pub(crate) fn keep_only(app: &Path, patterns: &GlobSet) -> Result<(), AssetsError> {
     prune(app, Path::new(""), patterns).map_err(AssetsError::Remove)?;
     Ok(())
 }
 
-/// Whether anything of a directory stays.
+/// Removes files of a directory. Returns whether any file of it stays.
 fn prune(root: &Path, directory: &Path, patterns: &GlobSet) -> std::io::Result<bool> {
     let mut stays = false;
     for entry in fs_err::read_dir(root.join(directory))? {

@@ -1,5 +1,5 @@
-//! The layer that the image is about: the programs, and those shared libraries
-//! that only the build has.
+//! Makes the main layer of the image: the programs, and the shared libraries
+//! that only the build image has.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ use crate::error::BuildError;
 use crate::libraries::{Libraries, Rest, copy_one};
 use crate::programs::Programs;
 
-/// Where programs listen when nobody says otherwise.
+/// The default port of the programs.
 const PORT: &str = "8080";
 
-/// Makes the layer; returns its path.
+/// Makes the layer. Returns its path.
 pub(crate) fn layer(
     context: &BuildContext<RustBuildpack>,
     programs: &Programs,
@@ -35,8 +35,8 @@ pub(crate) fn layer(
     Ok(root)
 }
 
-/// Copies programs and libraries; returns what else they need. The launcher
-/// tells the loader of `lib`, as of every layer's.
+/// Copies programs and libraries. Returns the libraries that they also need.
+/// The launcher adds `lib` of each layer to the loader's search path.
 fn copy(root: &Path, programs: &Programs, libraries: &Libraries) -> Result<Rest, BuildError> {
     let bin = root.join("bin");
     fs_err::create_dir_all(&bin).map_err(BuildError::io("make", &bin))?;
@@ -58,7 +58,8 @@ mod tests {
         let packages = Packages::at(&directory.path().join("packages"));
         let libraries = directory.path().join("packages/usr/lib");
         fs_err::create_dir_all(&libraries).unwrap();
-        // This program stands in for a library: it needs libc.so.6, too.
+        // The test program stands in for a library, because it also needs
+        // libc.so.6.
         let own = std::env::current_exe().unwrap();
         fs_err::copy(&own, libraries.join("libc.so.6")).unwrap();
         let programs = Programs {

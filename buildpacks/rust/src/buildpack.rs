@@ -1,4 +1,4 @@
-//! The two programs of a buildpack.
+//! Implements the two phases of the buildpack: detect and build.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -31,13 +31,13 @@ use crate::{
 const TARGET: &str = "target";
 /// Cargo's own directory in the cache.
 const HOME: &str = "cargo";
-/// What vendored packages were at the last build.
+/// The file with the digests of vendored packages at the last build.
 const VENDORED: &str = "vendored.json";
 
-/// Builds Cargo projects.
+/// The buildpack for Cargo projects.
 pub(crate) struct RustBuildpack;
 
-/// The platform's directory, and the variables that the user set.
+/// The platform directory, and the variables that the user set.
 pub(crate) struct Directory {
     path: PathBuf,
     pub(crate) env: Env,
@@ -48,7 +48,7 @@ impl Directory {
         &self.path
     }
 
-    /// A user's variable, else one of the builder's.
+    /// The value of a variable of the user, else of the builder.
     fn variable(&self, name: &str) -> Option<OsString> {
         self.env
             .get(name)
@@ -123,22 +123,22 @@ impl libcnb::Buildpack for RustBuildpack {
     }
 }
 
-/// What is to be built.
+/// The project to build.
 struct Project {
     settings: Table,
     rust_version: Option<String>,
-    /// Whether its own profile says what is stripped.
+    /// Whether the project's profile sets `strip`.
     says_strip: bool,
     include: globset::GlobSet,
 }
 
-/// What has been built.
+/// The result of the build.
 struct Built {
     programs: Programs,
     compilation: Compilation,
     packages: Packages,
     toolchain: Toolchain,
-    /// Variables that say where Cargo works.
+    /// Variables with Cargo's directories and settings.
     places: Vec<(OsString, OsString)>,
 }
 
@@ -206,13 +206,14 @@ impl Project {
         })
     }
 
-    /// Where Cargo works, and how its programs are made.
+    /// Variables with Cargo's directories and the settings for programs.
     fn places(&self, cache: &Cache) -> Result<Vec<(OsString, OsString)>, BuildError> {
         let target: OsString = cache.directory(TARGET)?.into();
         let mut variables = vec![
             ("CARGO_HOME".into(), cache.directory(HOME)?.into()),
             ("CARGO_TARGET_DIR".into(), target.clone()),
-            // Else a `build-dir` of the project would lead out of the cache.
+            // Overrides a `build-dir` of the project, which would lead out of
+            // the cache.
             ("CARGO_BUILD_BUILD_DIR".into(), target),
         ];
         variables.extend(credentials::provider());
@@ -225,8 +226,8 @@ impl Project {
     }
 }
 
-/// A platform that keeps a cache as it is removes colours where nobody sees
-/// them; what the user says comes first.
+/// Whether messages have colours. A platform that keeps the build cache removes
+/// colours that its user cannot see. The user's own setting takes precedence.
 fn colour(context: &BuildContext<RustBuildpack>, cache: &Cache) -> Colour {
     let said = context.platform.variable("CARGO_TERM_COLOR").is_some();
     if cache.is_of_platform() && !said {
@@ -236,7 +237,7 @@ fn colour(context: &BuildContext<RustBuildpack>, cache: &Cache) -> Colour {
     }
 }
 
-/// Where the sources of dependencies are.
+/// The directories with the sources of dependencies.
 fn sources(cargo_home: &Path, app: &Path) -> Vec<PathBuf> {
     let registries = fs_err::read_dir(cargo_home.join("registry/src"));
     let registries = registries.into_iter().flatten().flatten();

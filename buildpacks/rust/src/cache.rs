@@ -1,9 +1,10 @@
-//! What is kept from one build to the next: toolchains, downloaded sources,
-//! and Cargo's target directory.
+//! Keeps files from one build to the next: toolchains, downloaded sources, and
+//! Cargo's target directory.
 //!
-//! A platform that has `<platform>/cache`, as locald has, keeps it as it is; see
-//! docs/build-cache.md. Elsewhere it is a cached layer, whose files lose their
-//! times: they are written down and given back, see the module `times`.
+//! A platform with `<platform>/cache`, such as locald, keeps that directory
+//! unchanged; see docs/build-cache.md. On other platforms the cache is a cached
+//! layer, whose files lose their times. The module `times` saves and restores
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::buildpack::RustBuildpack;
 use crate::error::BuildError;
 use crate::times;
 
-/// The name of this buildpack's part of the platform's directory.
+/// The name of this buildpack's directory in the platform's cache.
 const NAME: &str = "locald_rust";
 
 /// A directory that outlives the build.
@@ -32,7 +33,7 @@ enum Kind {
 }
 
 impl Cache {
-    /// The platform's directory, else a layer.
+    /// Opens the platform's directory, else a cached layer.
     pub(crate) fn open(context: &BuildContext<RustBuildpack>) -> libcnb::Result<Self, BuildError> {
         let platform = context.platform.directory().join("cache");
         let own = platform.join(NAME);
@@ -60,24 +61,25 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Whether it is the platform that keeps it.
+    /// Whether the platform keeps the directory.
     pub(crate) fn is_of_platform(&self) -> bool {
         self.kind == Kind::Platform
     }
 
-    /// A file or directory in it.
+    /// The path of a file or directory in the cache.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// The same, made when it is missing.
+    /// The path of a directory in the cache. Makes it if it is missing.
     pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, BuildError> {
         let path = self.path(name);
         fs_err::create_dir_all(&path).map_err(BuildError::io("make", &path))?;
         Ok(path)
     }
 
-    /// Called when all is in it, and while the source is still there.
+    /// Saves the times of files. Call it after all writes to the cache, and
+    /// before the source is removed.
     pub(crate) fn finish(&self, app: &Path) -> Result<(), BuildError> {
         if self.is_of_platform() {
             return Ok(());

@@ -10,7 +10,7 @@ pub(crate) use messages::{Artefacts, Program, Script, hash, is_hash};
 
 use crate::explain;
 
-/// Cargo has not done what it was asked.
+/// A run of Cargo failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CargoError {
     #[error("cargo cannot be started")]
@@ -36,7 +36,7 @@ impl CargoError {
     }
 }
 
-/// Whether the project says which versions it was made with.
+/// Whether the project has a lock file.
 pub(crate) fn is_locked(app: &Path) -> bool {
     app.join("Cargo.lock").is_file()
 }

@@ -1,4 +1,5 @@
-//! What Cargo builds, kept as it is until the image has it.
+//! Runs Cargo, and keeps the result unchanged until it is copied into the
+//! image.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,17 +13,17 @@ use crate::selection::Selection;
 use crate::settings::Table;
 use crate::target::{self, Locked};
 
-/// Artefacts, whose programs no other Cargo replaces.
+/// Artefacts with locks, so that no other Cargo replaces the programs.
 #[derive(Debug)]
 pub(crate) struct Compilation {
     pub(crate) artefacts: Artefacts,
-    /// The directories that have them: `…/release`.
+    /// Cargo's output directories of this build: `…/release`.
     pub(crate) roots: Vec<PathBuf>,
-    /// By the directories of artefacts.
+    /// Locks by output directory.
     pub(crate) locks: BTreeMap<PathBuf, Locked>,
 }
 
-/// Builds what is selected.
+/// Builds the selected targets.
 pub(crate) fn compile(
     cargo: &Cargo,
     selection: &Selection,
@@ -35,7 +36,7 @@ pub(crate) fn compile(
         let since = SystemTime::now();
         let built = cargo.build(selection, settings);
         let ended = SystemTime::now();
-        // Also what a failed build has compiled.
+        // A failed build has compiled units, too.
         freshness::of_compiled(&target::roots(target), app, since).map_err(failed())?;
         let artefacts = built?;
         freshness::of_scripts(&artefacts, since).map_err(failed())?;
@@ -49,7 +50,8 @@ pub(crate) fn compile(
                 locks,
             });
         }
-        // A shell's Cargo was between this one and the lock.
+        // A shell's Cargo has replaced a program before this build had the
+        // lock.
     }
 }
 
@@ -74,7 +76,7 @@ fn lock(artefacts: &Artefacts, roots: &[PathBuf]) -> std::io::Result<BTreeMap<Pa
     Ok(locks)
 }
 
-/// When a file came to be where it is.
+/// The time at which a file was last changed or moved.
 fn changed(path: &Path) -> Option<SystemTime> {
     let metadata = fs_err::metadata(path).ok()?;
     let seconds = u64::try_from(metadata.ctime()).ok()?;

@@ -1,5 +1,5 @@
-//! Credentials of private registries and repositories, from bindings. They
-//! reach Cargo by its environment, and never a file.
+//! Reads the credentials of private registries and repositories from bindings.
+//! Cargo gets them through its environment. They are never written to a file.
 //!
 //! ```text
 //! <platform>/bindings/NAME/type          cargo, or git-credentials
@@ -26,17 +26,17 @@ struct Registry {
     token: Option<String>,
 }
 
-/// Cargo asks no provider of credentials of a registry that wants them, not
-/// even its own, which looks for variables, unless it is told to.
+/// The variable that names Cargo's credential providers. Without it, Cargo asks
+/// no provider, not even its own, which reads variables.
 const PROVIDERS: &str = "CARGO_REGISTRY_GLOBAL_CREDENTIAL_PROVIDERS";
 
-/// Lets Cargo look for them, also in a shell.
+/// Enables Cargo's own provider, also in a shell.
 pub(crate) fn provider() -> Option<(OsString, OsString)> {
     let unset = std::env::var_os(PROVIDERS).is_none();
     unset.then(|| (PROVIDERS.into(), "cargo:token".into()))
 }
 
-/// Credentials of bindings, for Cargo.
+/// The credentials of bindings, as variables for Cargo and git.
 pub(crate) fn variables(platform: &Path) -> Vec<(OsString, OsString)> {
     let root = std::env::var_os("SERVICE_BINDING_ROOT");
     let root = root.map_or_else(|| platform.join("bindings"), PathBuf::from);
@@ -69,8 +69,8 @@ fn tokens(file: &Path) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// Git reads its configuration from the environment, too; it must be git
-/// itself, since Cargo's own implementation does not.
+/// Variables that configure git. They require the program git, because Cargo's
+/// own implementation does not read them.
 fn git(file: &Path) -> Vec<(OsString, OsString)> {
     if !file.is_file() {
         return Vec::new();

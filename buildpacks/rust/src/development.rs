@@ -1,6 +1,6 @@
-//! The layer that lets later buildpacks, and a shell in the project, work as
-//! the build did: with its toolchain and packages, in its Cargo home and target
-//! directory. So neither compiles what the other has compiled.
+//! Makes the layer with which later buildpacks, and a shell in the project,
+//! work as the build did: with its toolchain and packages, and in its Cargo
+//! home and target directory. So each reuses what the other has compiled.
 
 use std::ffi::OsString;
 
@@ -15,8 +15,8 @@ use crate::buildpack::RustBuildpack;
 use crate::error::BuildError;
 use crate::toolchain::Toolchain;
 
-/// Variables of the user's that decide what Cargo makes. Others may be secrets,
-/// which no layer holds.
+/// Variables of the user that affect the result of Cargo. Others may be
+/// secrets, which no layer may contain.
 const DECIDING: [&str; 4] = [
     "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -24,7 +24,7 @@ const DECIDING: [&str; 4] = [
     "RUSTFLAGS",
 ];
 
-/// Makes the layer. `places` are variables that say where Cargo works.
+/// Makes the layer. `places` are the variables with Cargo's directories.
 pub(crate) fn layer(
     context: &BuildContext<RustBuildpack>,
     toolchain: &Toolchain,

@@ -1,25 +1,25 @@
-//! Which shared libraries a program needs: the dynamic section of ELF files,
-//! 64 bits, little endian.
+//! Parses the dynamic section of ELF files, 64 bits, little endian, for the
+//! shared libraries that a program needs.
 
-/// What the loader does for a file: nothing for a static program, and for what
-/// is no such file.
+/// The input of the dynamic loader. Empty for a static program, and for a file
+/// that is not ELF.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Linked {
     /// The names of all needed libraries.
     pub(crate) needed: Vec<String>,
-    /// Directories where it looks for them before others.
+    /// Directories that the loader searches first.
     pub(crate) searched: Vec<String>,
 }
 
 impl Linked {
-    /// Of a file's content.
+    /// Parses the content of a file.
     pub(crate) fn of(file: &[u8]) -> Self {
         read(file).unwrap_or_default()
     }
 }
 
-/// Whether a library belongs to the C library, or to the compiler that every
-/// image has with it: copies of those would not fit.
+/// Whether a library belongs to the C library or to its compiler. Every image
+/// has these, and copies from another image would not fit.
 pub(crate) fn is_of_c_library(name: &str) -> bool {
     let families = [
         "libc.so.",
@@ -42,7 +42,7 @@ const TAG_STRINGS: u64 = 5;
 const TAG_RPATH: u64 = 15;
 const TAG_RUNPATH: u64 = 29;
 
-/// A part of the file that is mapped.
+/// A segment of the file that is mapped into memory.
 struct Segment {
     offset: u64,
     address: u64,
@@ -79,7 +79,7 @@ fn read(file: &[u8]) -> Option<Linked> {
     })
 }
 
-/// What is mapped, and the dynamic section.
+/// The mapped segments, and the dynamic section.
 fn segments(file: &[u8]) -> Option<(Vec<Segment>, Segment)> {
     let (mut loads, mut dynamic) = (Vec::new(), None);
     let (start, size, count) = (

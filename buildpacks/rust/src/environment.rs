@@ -1,12 +1,13 @@
-//! What libcnb wants to know of the platform, and not every platform says.
+//! Sets the variables that libcnb requires and that some platforms omit.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-/// An older platform sets none of them, and a base need not say of which
-/// distribution it is. Nothing here depends on that.
+/// Default values. An older platform sets none of these variables, and a base
+/// image need not name its distribution. The buildpack does not depend on the
+/// values.
 fn defaults() -> [(&'static str, &'static str); 4] {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -21,7 +22,7 @@ fn defaults() -> [(&'static str, &'static str); 4] {
     ]
 }
 
-/// Starts this program anew with the variables that are missing.
+/// Executes this program again with the missing variables.
 pub(crate) fn complete() -> io::Result<()> {
     let missing: Vec<_> = defaults()
         .into_iter()
@@ -29,7 +30,7 @@ pub(crate) fn complete() -> io::Result<()> {
         .collect();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match &arguments[..] {
-        // The name by which it is called is what it is to do.
+        // The name of the program selects its phase, so keep it.
         [name, rest @ ..] if !missing.is_empty() => {
             let program = std::env::current_exe()?;
             Err(Command::new(program)

@@ -1,4 +1,4 @@
-//! Everything that can end a build.
+//! Defines the errors of a build.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use crate::settings::SettingsError;
 use crate::toolchain::ToolchainError;
 use crate::{apt, assets};
 
-/// A build cannot go on.
+/// The build failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
-    /// A lock file alone.
+    /// The source has a lock file and no manifest.
     #[error("there is a Cargo.lock, but no Cargo.toml")]
     NoManifest,
     /// A file operation failed.
@@ -38,7 +38,7 @@ pub(crate) enum BuildError {
 }
 
 impl BuildError {
-    /// To be used with `map_err`.
+    /// Converts an I/O error, for `map_err`. `action` is a verb.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
@@ -48,7 +48,7 @@ impl BuildError {
         }
     }
 
-    /// What to do about it.
+    /// The hint for the user, if there is one.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoManifest => Some("the folder to build is the one with Cargo.toml".to_owned()),

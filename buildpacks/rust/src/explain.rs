@@ -1,9 +1,9 @@
-//! What Cargo's messages mean for somebody who builds in an image: a missing
+//! Explains Cargo's messages to a user who builds in an image: a missing
 //! library, program, network, or memory.
 
 mod native;
 
-/// Why Cargo failed, and what to do.
+/// The reason why Cargo failed, and a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Explanation {
     pub(crate) text: String,
@@ -19,8 +19,8 @@ const NETWORK: [&str; 6] = [
     "Couldn't connect to server",
 ];
 
-/// Explains the messages of a run that failed; what is the project's own, like
-/// an error of the compiler, needs no explanation.
+/// Explains the messages of a failed run. Absent for an error of the project
+/// itself, such as a compiler error.
 pub(crate) fn explain(said: &str) -> Option<Explanation> {
     killed(said)
         .or_else(|| network(said))
@@ -89,7 +89,7 @@ fn rust_version(said: &str) -> Option<Explanation> {
     ))
 }
 
-/// A binary that was named, and is not built without a feature.
+/// A named binary needs a feature that is not enabled.
 fn features(said: &str) -> Option<Explanation> {
     let is_it = |line: &&str| line.contains("requires the features: `");
     let line = said.lines().find(is_it)?;
@@ -99,7 +99,7 @@ fn features(said: &str) -> Option<Explanation> {
     ))
 }
 
-/// A build script, or a macro, that asks for a commit.
+/// A build script or a macro needs the git repository.
 fn git(said: &str) -> Option<Explanation> {
     said.contains("not a git repository").then_some(())?;
     Some(explanation(
@@ -108,7 +108,7 @@ fn git(said: &str) -> Option<Explanation> {
     ))
 }
 
-/// A path that leads out of the folder.
+/// A path leads out of the source folder.
 fn outside(said: &str) -> Option<Explanation> {
     said.contains("No such file or directory").then_some(())?;
     let manifest = between(said, "failed to read `", "`")?;

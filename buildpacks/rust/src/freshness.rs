@@ -1,10 +1,10 @@
-//! When Cargo takes what was compiled for fresh.
+//! Sets the times by which Cargo decides whether a compiled unit is fresh.
 //!
-//! It compares a file's time with the moment at which the compiler started.
-//! What a build compiles is a copy, though: a file that is edited in the
-//! project's folder meanwhile is older than that moment, and a Cargo that sees
-//! the folder itself would take it for the one that was compiled. So what was
-//! compiled is made as old as the newest file that it was made of.
+//! Cargo compares the time of a source file with the start of the compiler. A
+//! build compiles a copy of the source. If a user edits a file in the project's
+//! folder meanwhile, that file is older than the start of the compiler. A Cargo
+//! that sees the folder itself would then treat the unit as fresh. So this
+//! module gives each compiled unit the time of its newest source file.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,11 +14,11 @@ use std::time::SystemTime;
 use crate::cargo::{Artefacts, Script, hash};
 use crate::target::{self, Unit, list};
 
-/// Names of the files by which Cargo knows when a compiler started.
+/// The prefix of the files whose time Cargo uses as the start of a compiler.
 const STARTED: &str = "dep-";
 
-/// What was compiled of `app` since a moment, in directories such as
-/// `target/release`.
+/// Sets the times of the units of `app` that were compiled since a moment, in
+/// directories such as `target/release`.
 pub(crate) fn of_compiled(roots: &[PathBuf], app: &Path, since: SystemTime) -> io::Result<()> {
     for root in roots {
         let units = target::units(root);
@@ -45,8 +45,8 @@ pub(crate) fn of_compiled(roots: &[PathBuf], app: &Path, since: SystemTime) -> i
     Ok(())
 }
 
-/// The compiler's `.d` files by the hash of their unit, or by the name of the
-/// crate where a file has no hash.
+/// The compiler's `.d` files by the hash of their unit. A file without a hash
+/// has the name of its crate as key.
 fn rules(root: &Path, units: &[Unit]) -> Vec<(String, PathBuf)> {
     let is_rules = |path: &PathBuf| path.extension().is_some_and(|it| it == "d");
     let key = |path: &Path| {
@@ -67,15 +67,15 @@ fn rules(root: &Path, units: &[Unit]) -> Vec<(String, PathBuf)> {
         .collect()
 }
 
-/// The crate of a target as it is in `dep-KIND-TARGET`.
+/// The crate name of a target in the file name `dep-KIND-TARGET`.
 fn crate_name(target: &str) -> String {
     let (_, name) = target.split_once('-').unwrap_or_default();
     name.replace('-', "_")
 }
 
-/// What build scripts of the project printed since a moment. Cargo compares its
-/// time with what it was made by, too: a script's program, and what scripts
-/// printed that ran before.
+/// Sets the times of the output that the project's build scripts printed since
+/// a moment. Cargo also compares this time with that of the script's program
+/// and of the output of scripts that ran before.
 pub(crate) fn of_scripts(artefacts: &Artefacts, since: SystemTime) -> io::Result<()> {
     let printed: Vec<(&Script, PathBuf, SystemTime)> = artefacts
         .scripts
@@ -100,13 +100,14 @@ pub(crate) fn of_scripts(artefacts: &Artefacts, since: SystemTime) -> io::Result
     Ok(())
 }
 
-/// Where older and newer Cargos keep what a script printed.
+/// The file with the output of a script. Older and newer Cargos use different
+/// paths.
 fn output(script: &Script) -> Option<PathBuf> {
     let places = ["output", "run/stdout"].map(|name| script.out.with_file_name(name));
     places.into_iter().find(|path| path.is_file())
 }
 
-/// The newest time of what a script of the project watches.
+/// The newest time of the files that a script of the project watches.
 fn newest_watched(script: &Script, output: &Path) -> io::Result<Option<SystemTime>> {
     let Some(package) = script.directory() else {
         return Ok(None);
@@ -120,12 +121,12 @@ fn newest_watched(script: &Script, output: &Path) -> io::Result<Option<SystemTim
     Ok(said.lines().filter_map(watched).max())
 }
 
-/// The newest file of the first rule of a `.d` file; absent when none of them
-/// is in the project.
+/// The time of the newest source file in the first rule of a `.d` file; absent
+/// if no file is in the project.
 fn newest_source(rules: &str, app: &Path) -> Option<SystemTime> {
     let rule = rules.lines().find(|line| line.contains(": "))?;
     let (_, files) = rule.split_once(": ")?;
-    // A space in a name has a backslash before it.
+    // A backslash escapes a space in a name.
     let files = files.replace("\\ ", "\0");
     let paths: Vec<PathBuf> = files
         .split(' ')
@@ -138,7 +139,7 @@ fn newest_source(rules: &str, app: &Path) -> Option<SystemTime> {
     paths.iter().filter_map(|path| modified(path)).max()
 }
 
-/// The newest time in a tree, as Cargo looks for it.
+/// The newest time in a tree, computed as Cargo does.
 fn newest(path: &Path) -> Option<SystemTime> {
     let own = modified(path)?;
     let inner = list(path).into_iter().filter_map(|path| newest(&path));
@@ -161,7 +162,7 @@ fn set_older(path: &Path, time: SystemTime) -> io::Result<()> {
     Ok(())
 }
 
-/// Files in directories and in the directories there.
+/// The files in some directories and in their subdirectories.
 fn files(root: &Path, directories: &[&str]) -> Vec<PathBuf> {
     let entries = directories.iter().flat_map(|name| list(&root.join(name)));
     let inner = entries.flat_map(|path| {
@@ -219,7 +220,7 @@ mod tests {
         let shared = root.join(".fingerprint/en-gine-00000000000000dd/dep-lib-en-gine");
         file(&shared, "", 100);
         file(&root.join("deps/en_gine.d"), "/t/x: src/main.rs\n", 100);
-        // As newer Cargos have it.
+        // The layout of newer Cargos.
         let own = root.join("build/tool/00000000000000ee");
         let newer = own.join("fingerprint/dep-bin-tool");
         file(&newer, "", 100);

@@ -1,4 +1,4 @@
-//! Downloads, with the image's trusted certificates and the usual proxy
+//! Downloads files with the image's trusted certificates and the usual proxy
 //! variables.
 
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
-/// Where distributions keep what they trust.
+/// The certificate bundles of distributions.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-/// For a server that does not answer; a slow one may take its time.
+/// The limit for a server that does not answer. A slow transfer has no limit.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A download cannot begin or go on.
+/// A download failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     #[error("{url} does not exist")]
@@ -39,7 +39,7 @@ pub(crate) enum HttpError {
     },
 }
 
-/// The body of a URL: `https`, `http` or `file`.
+/// The body of a URL. Its scheme is `https`, `http` or `file`.
 pub(crate) fn get(url: &str) -> Result<Box<dyn Read>, HttpError> {
     if let Some(path) = url.strip_prefix("file://") {
         return match std::fs::File::open(path) {
@@ -76,7 +76,7 @@ fn agent() -> ureq::Agent {
     ureq::Agent::new_with_config(config)
 }
 
-/// `SSL_CERT_FILE`, else the image's own.
+/// The certificates of `SSL_CERT_FILE`, else of the image.
 fn certificates() -> Vec<Certificate<'static>> {
     let given = std::env::var("SSL_CERT_FILE").ok();
     let files = given.iter().map(String::as_str).chain(BUNDLES);
@@ -93,7 +93,7 @@ fn certificates() -> Vec<Certificate<'static>> {
         .collect()
 }
 
-/// Lower-case hexadecimal digits.
+/// Formats bytes as lowercase hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {

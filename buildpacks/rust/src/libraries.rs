@@ -1,5 +1,5 @@
-//! Shared libraries that were there for the build alone and come along: those
-//! that Cargo built, the toolchain's own, and those of installed packages.
+//! Copies the shared libraries that only the build image has: those that Cargo
+//! built, the toolchain's own, and those of installed packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,39 +12,41 @@ use crate::elf::{self, Linked};
 use crate::error::BuildError;
 use crate::toolchain::Toolchain;
 
-/// Where libraries are looked for.
+/// The places to look for libraries.
 #[derive(Debug, Default)]
 pub(crate) struct Libraries {
-    /// Files that Cargo says it built, by their names.
+    /// Libraries that Cargo built, by file name.
     built: BTreeMap<String, PathBuf>,
-    /// Where `cargo run` would let the loader look, too.
+    /// The directories that `cargo run` adds to the loader's search path.
     own: Vec<PathBuf>,
     packages: Vec<PathBuf>,
-    /// The same, and the builder's own.
+    /// The directories of the packages and of the builder.
     all: Vec<PathBuf>,
 }
 
-/// What the run image must have: a platform may compare it with one.
+/// The libraries that the run image must have. A platform may compare them with
+/// its run image.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Rest {
-    /// Shared libraries.
+    /// File names of shared libraries.
     pub(crate) needed: BTreeSet<String>,
-    /// Where the programs look for them, beside the usual directories.
+    /// The programs' own search directories.
     pub(crate) searched: BTreeSet<String>,
 }
 
-/// Who needs a library.
+/// The kind of file that needs a library.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
-    /// What was built: the run image must have what it needs of the builder.
+    /// A file that Cargo built. The run image must have the libraries of the
+    /// builder that it needs.
     Build,
-    /// A package that was installed for the build: what it needs of the builder
-    /// may be there for the same reason alone, and comes along, too.
+    /// A package that was installed for the build. The builder's libraries that
+    /// it needs may exist only for the build, so they are copied, too.
     Package,
 }
 
 impl Libraries {
-    /// Those of a build. `project` are directories that the build owns.
+    /// The libraries of a build. `project` are directories that the build owns.
     pub(crate) fn of(
         compilation: &Compilation,
         toolchain: &Toolchain,
@@ -68,7 +70,7 @@ impl Libraries {
         }
     }
 
-    /// Those of packages alone.
+    /// The libraries of packages only.
     #[cfg(test)]
     pub(crate) fn of_packages(packages: &Packages) -> Self {
         Self {
@@ -78,8 +80,8 @@ impl Libraries {
         }
     }
 
-    /// Copies what programs need, and what that needs itself; returns what is
-    /// to be in the run image.
+    /// Copies the libraries that programs need, and the libraries that those
+    /// need. Returns the ones that the run image must have.
     pub(crate) fn copy(&self, to: &Path, programs: Vec<Linked>) -> Result<Rest, BuildError> {
         let (mut rest, mut copied, mut wanted) = (Rest::default(), BTreeSet::new(), Vec::new());
         let mut want = |linked: Linked, by: By, wanted: &mut Vec<_>| {
@@ -107,7 +109,8 @@ impl Libraries {
         Ok(rest)
     }
 
-    /// A library, and as what it needs others.
+    /// Finds a library. Returns its path, and its kind for the libraries that
+    /// it needs.
     fn find(&self, name: &str, by: By) -> Option<(PathBuf, By)> {
         let built = self.built.get(name).filter(|path| path.is_file());
         let own = built.cloned().or_else(|| find(&self.own, name));
@@ -129,7 +132,7 @@ fn find(directories: &[PathBuf], name: &str) -> Option<PathBuf> {
     paths.find(|path| path.is_file())
 }
 
-/// Copies a file; returns what it needs.
+/// Copies a file. Returns the libraries that it needs.
 pub(crate) fn copy_one(from: &Path, to: &Path) -> Result<Linked, BuildError> {
     fs_err::copy(from, to).map_err(BuildError::io("copy", from))?;
     let content = fs_err::read(to).map_err(BuildError::io("read", to))?;

@@ -1,5 +1,6 @@
-//! A Cloud Native Buildpack for Cargo projects. It is one program: called
-//! `detect` it says whether it can build a source, called `build` it does.
+//! A Cloud Native Buildpack for Cargo projects. It is one program with two
+//! names: `detect` reports whether it can build a source, and `build` builds
+//! it.
 
 mod apt;
 mod assets;
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
         output::error(&error, None);
         return ExitCode::FAILURE;
     }
-    // It ends the process. The macro that calls it makes a whole `main`.
+    // This ends the process. The macro that calls it would define a whole
+    // `main`.
     libcnb::libcnb_runtime(&RustBuildpack);
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! What the buildpack itself reads of `Cargo.toml`; all else is Cargo's.
+//! Parses the parts of `Cargo.toml` that the buildpack itself needs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,8 +37,8 @@ struct Metadata {
     locald: Option<Table>,
 }
 
-/// The manifest, or absent where it is broken: then Cargo says so itself, with
-/// file and line.
+/// Reads the manifest. Absent if it is missing or malformed, because Cargo
+/// reports that with file and line.
 pub(crate) fn read(app: &Path) -> Option<Result<Manifest, toml::de::Error>> {
     let text = fs_err::read_to_string(app.join("Cargo.toml")).ok()?;
     text.parse::<toml::Table>().ok()?;
@@ -46,19 +46,19 @@ pub(crate) fn read(app: &Path) -> Option<Result<Manifest, toml::de::Error>> {
 }
 
 impl Manifest {
-    /// `[package.metadata.locald]`, else `[workspace.metadata.locald]`.
+    /// Takes `[package.metadata.locald]`, else `[workspace.metadata.locald]`.
     pub(crate) fn settings(&mut self) -> Option<Table> {
         let of = |section: &mut Option<Section>| section.as_mut()?.metadata.as_mut()?.locald.take();
         of(&mut self.package).or_else(|| of(&mut self.workspace))
     }
 
-    /// Whether a profile says itself what is stripped.
+    /// Whether a profile sets `strip`.
     pub(crate) fn says_strip(&self, profile: &str) -> bool {
         let profile = self.profile.get(profile);
         profile.is_some_and(|profile| profile.get("strip").is_some())
     }
 
-    /// The oldest Rust that the project wants.
+    /// The oldest Rust version that the project supports.
     pub(crate) fn rust_version(&self) -> Option<&str> {
         let own = self
             .package

@@ -1,4 +1,4 @@
-//! What people read of a build, in the form that locald and other platforms
+//! Prints messages for the user, in the format that locald and other platforms
 //! expect of buildpacks.
 #![expect(
     clippy::print_stdout,
@@ -6,22 +6,22 @@
     reason = "a buildpack speaks by its standard streams"
 )]
 
-/// A step begins.
+/// Prints the start of a step.
 pub(crate) fn step(text: &str) {
     println!("===> {text}");
 }
 
-/// A detail of a step.
+/// Prints a detail of a step.
 pub(crate) fn detail(text: &str) {
     println!("     {text}");
 }
 
-/// Something that works, but may not be what was meant.
+/// Prints a warning: the build goes on, perhaps not as the user intended.
 pub(crate) fn warning(text: &str) {
     eprintln!("warning: {text}");
 }
 
-/// Why the build has failed, and what to do.
+/// Prints the error that ends the build, and a hint.
 pub(crate) fn error(error: &dyn std::error::Error, hint: Option<&str>) {
     eprintln!("error: {error}");
     let mut cause = error.source();
@@ -34,7 +34,7 @@ pub(crate) fn error(error: &dyn std::error::Error, hint: Option<&str>) {
     }
 }
 
-/// A line of another program.
+/// Prints a line of another program.
 pub(crate) fn pass_on(line: &str) {
     eprintln!("{line}");
 }

@@ -1,4 +1,5 @@
-//! Processes of the image: each program by its name, and `web`, the default.
+//! Defines the processes of the image: each program by its name, and `web`, the
+//! default.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use libcnb::data::launch::{Launch, LaunchBuilder, ProcessBuilder, ProcessType};
 use crate::output;
 use crate::programs::Programs;
 
-/// The programs are in `bin` of a layer.
+/// The launch metadata. The programs are in `bin` of the layer.
 pub(crate) fn launch(layer: &Path, programs: &Programs) -> Launch {
     let mut launch = LaunchBuilder::new();
     let mut add = |kind: &str, program: &str, default| match kind.parse::<ProcessType>() {

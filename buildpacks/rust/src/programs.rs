@@ -1,5 +1,4 @@
-//! What has come of a selection: the programs of the image, and the one that it
-//! starts.
+//! Finds the built programs of a selection, and the one that the image starts.
 
 use std::path::PathBuf;
 
@@ -8,18 +7,18 @@ use crate::error::BuildError;
 use crate::output;
 use crate::selection::{self, Bins, Kind, Selection, SelectionError, Wanted};
 
-/// Programs that Cargo has built.
+/// Programs that Cargo built.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Programs {
-    /// By their names.
+    /// The name and the path of each program.
     pub(crate) paths: Vec<(String, PathBuf)>,
-    /// The one that the image starts.
+    /// The name of the program that the image starts.
     pub(crate) web: Option<String>,
 }
 
 impl Programs {
-    /// Finds the programs of a selection. Cargo leaves out a binary whose
-    /// features are not enabled, and so does this.
+    /// Finds the programs of a selection. Skips a binary whose features are not
+    /// enabled, because Cargo does not build it.
     pub(crate) fn of(selection: &Selection, artefacts: &Artefacts) -> Result<Self, BuildError> {
         let (mut built, mut paths, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for program in selection.wanted() {
@@ -54,9 +53,9 @@ fn may_be_left_out(selection: &Selection, program: &Wanted<'_>) -> bool {
     program.kind == Kind::Bin && selection.bins == Bins::All && !program.features.is_empty()
 }
 
-/// The one of the settings, else the only one, `default-run`, the one called
-/// `web`, or the one named like its package; the others can be started by their
-/// names.
+/// The program that the image starts. Precedence: the setting `web`, the only
+/// program, `default-run`, the program `web`, the program with the name of its
+/// package. A user can start the others by their names.
 fn web(
     selection: &Selection,
     built: &[Wanted<'_>],
@@ -99,7 +98,8 @@ mod tests {
     use crate::selection::tests::workspace;
     use crate::settings::Table;
 
-    /// As if Cargo had built what needs no feature, and all of `enabled`.
+    /// Simulates a build of the programs that need no feature, and of all in
+    /// `enabled`.
     fn programs(
         metadata: &Metadata,
         settings: &Table,

@@ -1,5 +1,5 @@
-//! A bill of materials in the format of `CycloneDX`, of `Cargo.lock`. It says the same
-//! for the same project: no time, no serial number.
+//! Makes a bill of materials of `Cargo.lock` in the format of `CycloneDX`. It
+//! is reproducible: it contains no time and no serial number.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(crate) struct Locked {
 }
 
 impl Lock {
-    /// Of a project; empty when it cannot be read.
+    /// Reads the lock file of a project; empty if it cannot be read.
     pub(crate) fn read(app: &Path) -> Self {
         let text = fs_err::read_to_string(app.join("Cargo.lock")).unwrap_or_default();
         toml::from_str(&text).unwrap_or(Self {
@@ -32,7 +32,7 @@ impl Lock {
     }
 }
 
-/// The document. Licences are read from the sources that Cargo has unpacked.
+/// The document. It takes licences from the sources that Cargo has unpacked.
 pub(crate) fn cyclonedx(lock: &Lock, sources: &[PathBuf]) -> Vec<u8> {
     let (foreign, own): (Vec<_>, Vec<_>) = lock
         .packages
@@ -69,9 +69,9 @@ fn component(package: &Locked, sources: &[PathBuf]) -> Value {
     component
 }
 
-/// Package URL specification, type `cargo`.
+/// The package URL: Package URL specification, type `cargo`.
 fn purl(package: &Locked) -> String {
-    // `+` of a version's metadata must be escaped.
+    // A URL must escape the `+` of a version's metadata.
     let version = package.version.replace('+', "%2B");
     let purl = format!("pkg:cargo/{}@{version}", package.name);
     let git = package

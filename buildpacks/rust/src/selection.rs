@@ -1,5 +1,5 @@
-//! Which targets of the workspace Cargo is asked for: what `cargo build` would
-//! build, as far as it can be run.
+//! Selects the targets of the workspace to build: the executable ones among
+//! those that `cargo build` would build.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::settings::Table;
 
-/// `cargo metadata --no-deps`
+/// The output of `cargo metadata --no-deps`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
@@ -32,7 +32,7 @@ struct Target {
     required_features: Vec<String>,
 }
 
-/// Targets that become programs.
+/// The kinds of executable targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -40,39 +40,38 @@ pub(crate) enum Kind {
     Example,
 }
 
-/// What Cargo is asked for.
+/// The targets to build.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
-    /// `--package`s; none means Cargo's default members.
+    /// Values of `--package`. Empty for Cargo's default members.
     pub(crate) packages: Vec<String>,
     pub(crate) bins: Bins,
     pub(crate) examples: Vec<String>,
-    /// What the settings say that the image starts.
+    /// The program that the image starts, if the settings name it.
     pub(crate) web: Option<String>,
-    /// The packages that have all these.
+    /// The packages with the selected targets.
     pub(crate) members: Vec<Package>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Bins {
-    /// All that Cargo builds, which leaves out those whose features are not
-    /// enabled.
+    /// All binaries. Cargo skips those whose features are not enabled.
     All,
-    /// Those, or an error.
+    /// The named binaries. Each must be built.
     Named(Vec<String>),
 }
 
-/// A program that may come of a selection.
+/// A program that a selection may produce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wanted<'a> {
     pub(crate) package: &'a Package,
     pub(crate) kind: Kind,
     pub(crate) name: &'a str,
-    /// It is built when all of them are enabled.
+    /// Features that must be enabled for Cargo to build it.
     pub(crate) features: &'a [String],
 }
 
-/// Nothing that can be built is chosen.
+/// The selection contains no target that can be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelectionError {
     #[error("there is no binary to build: {0}")]
@@ -130,7 +129,7 @@ impl Package {
 }
 
 impl Kind {
-    /// As Cargo has it.
+    /// Cargo's name of the kind.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Bin => "bin",
@@ -147,7 +146,7 @@ impl Kind {
 }
 
 impl Wanted<'_> {
-    /// Why it may not be built.
+    /// The features that the program needs, for messages.
     pub(crate) fn needs(&self) -> String {
         let features: Vec<String> = self.features.iter().map(|it| format!("`{it}`")).collect();
         let (s, are) = match features.len() {
@@ -167,7 +166,7 @@ impl Wanted<'_> {
 }
 
 impl Selection {
-    /// Decides by the settings, else by Cargo's own default.
+    /// Selects by the settings, else by Cargo's own default.
     pub(crate) fn new(metadata: &Metadata, settings: &Table) -> Result<Self, SelectionError> {
         let (members, packages) = members(metadata, settings)?;
         check("binary", &settings.bins, &names(&members, Kind::Bin))?;
@@ -198,11 +197,11 @@ impl Selection {
         }
         let names: Vec<String> = wanted.iter().map(|it| it.name.to_owned()).collect();
         check("binary", self.web.as_slice(), &names)?;
-        // Of the others, Cargo knows whether it builds them.
+        // Only Cargo knows whether it builds the programs that need features.
         each_once(wanted.into_iter().filter(|it| it.features.is_empty()))
     }
 
-    /// Everything that may become a process.
+    /// All programs that may become a process.
     pub(crate) fn wanted(&self) -> Vec<Wanted<'_>> {
         let named = |program: &Wanted<'_>| match (program.kind, &self.bins) {
             (Kind::Bin, Bins::All) => true,
@@ -216,7 +215,8 @@ impl Selection {
             .collect()
     }
 
-    /// What is built for sure, else what may be.
+    /// The names of the programs that need no feature. If there is none, all
+    /// names.
     pub(crate) fn describe(&self) -> String {
         let wanted = self.wanted();
         let sure = wanted.iter().filter(|it| it.features.is_empty());
@@ -229,7 +229,7 @@ impl Selection {
     }
 }
 
-/// Fails when two programs have the same name.
+/// Fails if two programs have the same name.
 pub(crate) fn each_once<'a>(
     programs: impl Iterator<Item = Wanted<'a>>,
 ) -> Result<(), SelectionError> {
@@ -246,7 +246,7 @@ pub(crate) fn each_once<'a>(
     Ok(())
 }
 
-/// The packages to build, and how Cargo is told.
+/// The packages to build, and the values of `--package` for Cargo.
 fn members<'a>(
     metadata: &'a Metadata,
     settings: &Table,
@@ -266,7 +266,7 @@ fn members<'a>(
     if members.iter().any(runnable) || !settings.examples.is_empty() {
         return Ok((members, Vec::new()));
     }
-    // A library at the root of a workspace with binaries elsewhere.
+    // The root package is a library, and other members have binaries.
     let others: Vec<&Package> = all.into_iter().filter(runnable).collect();
     if others.is_empty() {
         return Ok((members, Vec::new()));
@@ -304,8 +304,8 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Packages with their binaries; a name in brackets is an example, and what
-    /// follows a `?` is a feature that is required.
+    /// Makes packages with binaries. A name in brackets is an example. The text
+    /// after a `?` is a required feature.
     pub(crate) fn workspace(packages: &[(&str, &[&str])]) -> Metadata {
         let target = |text: &&str| {
             let (name, feature) = text.split_once('?').unwrap_or((text, ""));
@@ -398,7 +398,7 @@ pub(crate) mod tests {
             ..Table::default()
         };
         assert_eq!(select(&twice, &package).wanted().len(), 2);
-        // Whether Cargo builds both is not known yet.
+        // It is not known yet whether Cargo builds both.
         let perhaps = workspace(&[("a", &["server"]), ("b", &["server?tls"])]);
         assert_eq!(select(&perhaps, &Table::default()).wanted().len(), 2);
     }

@@ -1,5 +1,5 @@
-//! What a user may set: `BP_…` variables beat `[package.metadata.locald]`,
-//! that beats `[workspace.metadata.locald]`.
+//! Parses the user's settings. Precedence: `BP_…` variables,
+//! `[package.metadata.locald]`, `[workspace.metadata.locald]`.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ pub(crate) struct Table {
     pub(crate) features: Vec<String>,
     pub(crate) all_features: bool,
     pub(crate) default_features: Option<bool>,
-    /// Members of the workspace.
+    /// The members of the workspace to build.
     pub(crate) packages: Vec<String>,
     pub(crate) bins: Vec<String>,
     pub(crate) examples: Vec<String>,
@@ -22,13 +22,13 @@ pub(crate) struct Table {
     pub(crate) cargo_args: Vec<String>,
     /// The binary that the image starts.
     pub(crate) web: Option<String>,
-    /// Patterns of files that stay in the image.
+    /// Patterns of source files that stay in the image.
     pub(crate) include: Vec<String>,
     pub(crate) strip: Option<bool>,
     pub(crate) apt_packages: Vec<String>,
 }
 
-/// A setting that cannot be used.
+/// A setting is not valid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     #[error("the settings in Cargo.toml cannot be used")]
@@ -63,11 +63,11 @@ const VARIABLES: [&str; 13] = [
     "BP_APT_PACKAGES",
 ];
 
-/// The variables of a build by their names.
+/// Looks up a variable of a build by name.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<std::ffi::OsString>;
 
 impl Table {
-    /// Puts the variables over the table.
+    /// Overrides the table with the variables.
     pub(crate) fn overridden(mut self, variables: Variables<'_>) -> Result<Self, SettingsError> {
         let get = |name| text(variables, name);
         let switch = |name| {
@@ -97,7 +97,7 @@ impl Table {
             self.cargo_args = arguments.split_whitespace().map(str::to_owned).collect();
         }
         if let Some(patterns) = get("BP_INCLUDE_FILES")? {
-            // As other buildpacks have it.
+            // Other buildpacks use the same separator.
             let patterns = patterns.split(':').filter(|pattern| !pattern.is_empty());
             self.include = patterns.map(str::to_owned).collect();
         }
@@ -113,7 +113,7 @@ impl Table {
     }
 }
 
-/// A variable that looks like a setting and is none, and what may be meant.
+/// The most similar setting, if a variable's name looks like one and is unknown.
 pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
     let ours = name.starts_with("BP_CARGO_") || name.starts_with("BP_RUST_");
     if !ours || VARIABLES.contains(&name) {
@@ -123,7 +123,7 @@ pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
     VARIABLES.iter().min_by_key(distance).copied()
 }
 
-/// A variable's value; an empty one says nothing.
+/// The value of a variable; absent if it is empty.
 fn text(variables: Variables<'_>, name: &'static str) -> Result<Option<String>, SettingsError> {
     let Some(value) = variables(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
@@ -134,7 +134,7 @@ fn text(variables: Variables<'_>, name: &'static str) -> Result<Option<String>, 
         .map_err(|_| SettingsError::Encoding { name })
 }
 
-/// Words, separated by commas or spaces.
+/// Splits words at commas and spaces.
 fn words(text: &str) -> Vec<String> {
     let separator = |character: char| character == ',' || character.is_whitespace();
     let words = text.split(separator).filter(|word| !word.is_empty());

@@ -1,5 +1,5 @@
-//! Keeps the cache small: what the last build did not use goes, and what a
-//! shell has compiled for other profiles after some time.
+//! Keeps the cache small. Removes artefacts that the last build did not use,
+//! and old artefacts of other profiles, which only shells use.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,11 +14,11 @@ use crate::target::{self, Locked, Unit, entries, list};
 /// Directories of a target directory whose entries have a hash in their names.
 const HASHED: [&str; 4] = ["deps", ".fingerprint", "build", "examples"];
 
-/// How long artefacts stay that no build uses.
+/// The age at which unused artefacts of other profiles are removed.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// Removes what is not needed, unless another Cargo works in the cache: then a
-/// later build does.
+/// Removes artefacts and sources that are not needed. Does nothing while
+/// another Cargo works in the cache: a later build then removes them.
 pub(crate) fn sweep(compilation: &Compilation, target: &Path, cargo_home: &Path, lock: &Lock) {
     let mut alone = Vec::new();
     let roots = target::roots(target);
@@ -40,7 +40,7 @@ pub(crate) fn sweep(compilation: &Compilation, target: &Path, cargo_home: &Path,
     sources(cargo_home, lock);
 }
 
-/// Removes artefacts that are older.
+/// Removes artefacts that are older than `age`.
 fn old(root: &Path, age: Duration) {
     for directory in HASHED.into_iter().chain(["incremental"]) {
         for entry in entries(&root.join(directory)) {
@@ -52,8 +52,8 @@ fn old(root: &Path, age: Duration) {
     }
 }
 
-/// Removes artefacts of dependencies that the build did not use: other
-/// versions, other features, other compilers.
+/// Removes artefacts that the build did not use: other versions, other
+/// features, other compilers.
 fn artefacts(root: &Path, artefacts: &Artefacts) {
     let units = target::units(root);
     let used = used(root, artefacts, &units);
@@ -77,8 +77,9 @@ fn artefacts(root: &Path, artefacts: &Artefacts) {
     }
 }
 
-/// The hashes of all that belongs to the build. A program's own name has none,
-/// nor has that of a shared library; but it is linked to one that has.
+/// The hashes of all artefacts of the build. The file name of a program or a
+/// shared library has none. Such a file is a hard link to one whose name has a
+/// hash.
 fn used(root: &Path, artefacts: &Artefacts, units: &[Unit]) -> HashSet<String> {
     let mut used = artefacts.used.clone();
     let inodes: HashSet<u64> = artefacts.files.iter().filter_map(|it| inode(it)).collect();
@@ -146,7 +147,7 @@ fn inode(path: &Path) -> Option<u64> {
     fs_err::symlink_metadata(path).ok().map(|it| it.ino())
 }
 
-/// What cannot be removed stays: it costs space, nothing else.
+/// Removes a path. A failure is ignored, because it only costs space.
 fn remove(path: &Path) {
     let is_directory = fs_err::symlink_metadata(path).is_ok_and(|it| it.is_dir());
     let _ = if is_directory {

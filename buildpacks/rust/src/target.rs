@@ -1,5 +1,5 @@
-//! Cargo's target directory, in which a shell's Cargo may work at the same
-//! time: Cargo's own locks decide who does.
+//! Reads and locks Cargo's target directory. A shell's Cargo may work in it at
+//! the same time, so this module uses Cargo's own locks.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 use crate::cargo::{hash, is_hash};
 use crate::output;
 
-/// Where older Cargos keep all fingerprints.
+/// The directory in which older Cargos keep all fingerprints.
 const FINGERPRINTS: &str = ".fingerprint";
-/// Cargo holds it while it builds in a directory such as `target/release`.
+/// The lock file of a directory such as `target/release`. Cargo holds it during
+/// a build.
 const LOCK: &str = ".cargo-lock";
 
-/// A directory of artefacts in which no Cargo works while this exists.
+/// A lock on an output directory. While it exists, no Cargo works there.
 #[derive(Debug)]
 pub(crate) struct Locked {
     _file: File,
 }
 
 impl Locked {
-    /// Waits until no other Cargo works there.
+    /// Waits until no other Cargo works in the directory.
     pub(crate) fn wait(root: &Path) -> io::Result<Self> {
         let file = open(root)?;
         match file.try_lock() {
@@ -34,7 +35,7 @@ impl Locked {
         Ok(Self { _file: file })
     }
 
-    /// Absent when another Cargo works there.
+    /// Takes the lock; absent if another Cargo works in the directory.
     pub(crate) fn try_now(root: &Path) -> Option<Self> {
         let file = open(root).ok()?;
         file.try_lock().ok()?;
@@ -51,7 +52,7 @@ fn open(root: &Path) -> io::Result<File> {
     Ok(file.into_file())
 }
 
-/// Directories of artefacts: those of the profiles, also of other targets.
+/// The output directories of all profiles and all target platforms.
 pub(crate) fn roots(target: &Path) -> Vec<PathBuf> {
     let mut roots = Vec::new();
     for path in list(target) {
@@ -71,19 +72,20 @@ fn is_root(path: &Path) -> bool {
         .any(|it| path.join(it).is_dir())
 }
 
-/// What Cargo keeps of a compilation, or of a run of a build script.
+/// The files of one compilation, or of one run of a build script.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) package: String,
     pub(crate) hash: String,
-    /// By what is in there, Cargo tells whether it is fresh.
+    /// The directory by which Cargo decides whether the unit is fresh.
     pub(crate) fingerprint: PathBuf,
-    /// A directory that has all of it: newer Cargos have one for each, where
-    /// older ones have a directory for all fingerprints and one for all files.
+    /// The unit's own directory with all its files. Only newer Cargos have one.
+    /// Older ones have one directory for all fingerprints and one for all
+    /// files.
     pub(crate) own: Option<PathBuf>,
 }
 
-/// All that a directory of artefacts has.
+/// All units of an output directory.
 pub(crate) fn units(root: &Path) -> Vec<Unit> {
     let mut units = Vec::new();
     for fingerprint in list(&root.join(FINGERPRINTS)) {
@@ -117,13 +119,13 @@ fn name(path: &Path) -> &str {
     name.unwrap_or_default()
 }
 
-/// What is in a directory; nothing when it cannot be read.
+/// The entries of a directory; empty if it cannot be read.
 pub(crate) fn entries(directory: &Path) -> Vec<std::fs::DirEntry> {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
     entries.flatten().collect()
 }
 
-/// The paths of that.
+/// The paths of the entries of a directory.
 pub(crate) fn list(directory: &Path) -> Vec<PathBuf> {
     let entries = entries(directory).into_iter();
     entries.map(|entry| entry.path()).collect()

@@ -1,4 +1,5 @@
-//! The platforms that Cargo is told to build for: a toolchain must have them.
+//! Determines the target platforms of the build, which the toolchain must
+//! support.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -24,8 +25,8 @@ enum Targets {
     Several(Vec<String>),
 }
 
-/// The names by the arguments of Cargo, else by its variable, else by the
-/// project's configuration. A file that describes a target is no name.
+/// The names of the targets. Precedence: Cargo's arguments, its variable, the
+/// project's configuration. Skips files that describe a target.
 pub(crate) fn configured(
     app: &Path,
     arguments: &[String],
@@ -58,7 +59,7 @@ fn of_arguments(arguments: &[String]) -> Vec<String> {
 }
 
 fn of_file(app: &Path) -> Vec<String> {
-    // In this order Cargo looks, too.
+    // Cargo searches in the same order.
     let paths = ["config", "config.toml"].map(|name| app.join(".cargo").join(name));
     let text = paths
         .iter()

@@ -1,9 +1,9 @@
-//! Times of files, for a cache that does not keep them.
+//! Saves and restores times of files, for a cache that does not keep them.
 //!
-//! Cargo compares times. A cached layer comes back with all times equal, and
-//! the source may come with all times equal, too: nothing would ever be newer
-//! than anything. So the times of the target directory are written down, and
-//! the time at which each content of a source file was first seen.
+//! Cargo compares times. In a cached layer all times are equal, and in the
+//! source they may be equal, too. Then Cargo would never find a newer file. So
+//! this module saves the times of the target directory. It also saves when each
+//! content of a source file was first seen.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,12 +19,13 @@ const FILE: &str = "times.json";
 struct Times {
     /// Nanoseconds since the epoch, by the path in the cache.
     target: BTreeMap<PathBuf, u64>,
-    /// The same and the content, by the path in the source.
+    /// Nanoseconds since the epoch and SHA-256 digest, by the path in the
+    /// source.
     source: BTreeMap<PathBuf, (u64, [u8; 32])>,
 }
 
-/// Gives files their times back. A source file whose content is new is as new
-/// as this moment.
+/// Restores the times of files. A source file with new content gets the current
+/// time.
 pub(crate) fn restore(cache: &Path, app: &Path) -> io::Result<()> {
     let known = fs_err::read(cache.join(FILE)).unwrap_or_default();
     let known: Times = serde_json::from_slice(&known).unwrap_or_default();
@@ -42,7 +43,7 @@ pub(crate) fn restore(cache: &Path, app: &Path) -> io::Result<()> {
     })
 }
 
-/// Writes all times down.
+/// Saves the times of all files.
 pub(crate) fn save(cache: &Path, app: &Path) -> io::Result<()> {
     let mut times = Times::default();
     files(&cache.join("target"), &mut |path| {
@@ -60,7 +61,7 @@ pub(crate) fn save(cache: &Path, app: &Path) -> io::Result<()> {
     fs_err::write(cache.join(FILE), serde_json::to_vec(&times)?)
 }
 
-/// Calls for each regular file below a directory; links are not followed.
+/// Calls `act` for each regular file below a directory. Follows no links.
 fn files(directory: &Path, act: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let entries = match fs_err::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -91,8 +92,7 @@ fn nanoseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Sets a time; a file that is not there has none, and one that is not ours
-/// keeps its own.
+/// Sets the time of a file. Ignores a missing file.
 fn set(path: &Path, time: u64) -> io::Result<()> {
     let time = UNIX_EPOCH + Duration::from_nanos(time);
     let set = std::fs::File::open(path).and_then(|file| file.set_modified(time));
@@ -124,7 +124,7 @@ mod tests {
         restore(cache, app).unwrap();
         set(&made, modified(&same).unwrap() + 1).unwrap();
         save(cache, app).unwrap();
-        // A cache and an upload that lose all times, and one change.
+        // The cache and the upload lose all times, and one file changes.
         fs_err::write(&other, "changed").unwrap();
         for path in [&same, &other, &made] {
             set(path, 315_532_801_000_000_000).unwrap();

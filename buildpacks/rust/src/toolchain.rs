@@ -1,5 +1,5 @@
-//! The toolchain that a project wants: the one of the image where it satisfies
-//! the project, else one from a distribution server.
+//! Provides the toolchain of a project: that of the image if it satisfies the
+//! project, else one from a distribution server.
 
 mod dist;
 mod install;
@@ -15,17 +15,17 @@ use dist::Server;
 use installed::Installed;
 pub(crate) use request::{Channel, Request, Wishes};
 
-/// A toolchain that can be used.
+/// An installed toolchain.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
     /// The directory with `cargo` and `rustc`.
     pub(crate) bin: PathBuf,
-    /// `rustc`'s version, as it says it.
+    /// The version that `rustc` reports.
     pub(crate) release: String,
 }
 
 impl Toolchain {
-    /// Where its shared libraries are, that of the standard library above all.
+    /// The directories of its shared libraries, such as the standard library.
     pub(crate) fn libraries(&self) -> Vec<PathBuf> {
         let lib = self.bin.with_file_name("lib");
         let of_targets = list(&lib.join("rustlib")).into_iter();
@@ -34,7 +34,7 @@ impl Toolchain {
     }
 }
 
-/// There is no toolchain.
+/// No toolchain could be provided.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolchainError {
     #[error("{file} is malformed: {reason}")]
@@ -140,7 +140,7 @@ fn of_builder(installed: Installed) -> Toolchain {
     installed.into()
 }
 
-/// Runs a `rustc` to see that it can be run.
+/// Runs a `rustc`, to check that this machine can execute it.
 fn release(rustc: &Path, version: &str) -> Result<String, ToolchainError> {
     let does_not_run = |said: String| ToolchainError::DoesNotRun {
         version: version.to_owned(),

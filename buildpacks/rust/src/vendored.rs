@@ -1,10 +1,10 @@
-//! Packages in the project's own vendor directory or local registry whose
-//! sources were edited.
+//! Detects edits in packages of the project's own vendor directory or local
+//! registry.
 //!
-//! Cargo takes what it has compiled of a package that is not the project's own
-//! for fresh as long as the version is the same: it does not look at the files.
-//! So what they are is written down, and what was unpacked and compiled of a
-//! package that is not the same any more is forgotten.
+//! For a package outside the project, Cargo treats a compiled unit as fresh as
+//! long as the version is the same. It does not compare the files. So this
+//! module saves digests of these packages. If a digest changes, it removes the
+//! unpacked and the compiled files of the package.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,13 +17,13 @@ use sha2::{Digest as _, Sha256};
 use crate::http::hex;
 use crate::target::{self, Locked};
 
-/// In the directory of each package that Cargo takes from a directory.
+/// A file that Cargo requires in each package of a vendor directory.
 const CHECKSUMS: &str = ".cargo-checksum.json";
 
-/// What a package of a local registry is called.
+/// The extension of a package in a local registry.
 const ARCHIVE: &str = ".crate";
 
-/// Digests by the directories and archives of packages in the project.
+/// Digests by the path of a package's directory or archive in the project.
 type Digests = BTreeMap<PathBuf, String>;
 
 #[derive(Deserialize)]
@@ -36,8 +36,8 @@ struct Package {
     name: String,
 }
 
-/// Lets Cargo compile again what has changed since the last call. `known` is a
-/// file of the cache.
+/// Makes Cargo compile the packages that have changed since the last call.
+/// `known` is a file of the cache.
 pub(crate) fn forget_changed(
     app: &Path,
     known: &Path,
@@ -67,7 +67,7 @@ pub(crate) fn forget_changed(
     fs_err::write(known, serde_json::to_vec(&digests)?)
 }
 
-/// Directories of vendored packages, and archives beside an index.
+/// Finds directories of vendored packages, and archives beside an index.
 fn find(directory: &Path, packages: &mut Vec<PathBuf>) -> io::Result<()> {
     if directory.join(CHECKSUMS).is_file() {
         packages.push(directory.to_owned());
@@ -85,13 +85,13 @@ fn find(directory: &Path, packages: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// `NAME-VERSION` of an archive.
+/// The `NAME-VERSION` of an archive.
 fn archive(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()?.strip_suffix(ARCHIVE)
 }
 
-/// Over the names, sizes and times of all files: a file of the source has
-/// another time when its content is another.
+/// The digest over the names, sizes and times of all files of a package. The
+/// time of a source file changes with its content.
 fn digest(package: &Path) -> io::Result<String> {
     let mut lines = BTreeSet::new();
     describe(package, &mut lines)?;
@@ -126,7 +126,7 @@ fn name(package: &Path) -> Option<String> {
     Some(toml::from_str::<Manifest>(&text).ok()?.package.name)
 }
 
-/// Removes what Cargo has unpacked of an archive.
+/// Removes the files that Cargo has unpacked from an archive.
 fn forget_unpacked(stem: &str, cargo_home: &Path) -> io::Result<()> {
     for registry in target::list(&cargo_home.join("registry/src")) {
         let sources = registry.join(stem);
@@ -137,8 +137,8 @@ fn forget_unpacked(stem: &str, cargo_home: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the fingerprints of packages: Cargo compiles them, and what depends
-/// on them.
+/// Removes the fingerprints of packages, so that Cargo compiles them and their
+/// dependents.
 fn forget(names: &BTreeSet<String>, target: &Path) -> io::Result<()> {
     for root in target::roots(target) {
         let _locked = Locked::wait(&root)?;

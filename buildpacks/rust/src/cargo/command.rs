@@ -1,4 +1,4 @@
-//! Cargo as a program: its environment, and what is asked of it.
+//! Executes Cargo: computes its environment and its arguments.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
@@ -12,10 +12,10 @@ use crate::selection::{Bins, Metadata, Selection};
 use crate::settings::Table;
 use crate::toolchain::Toolchain;
 
-/// The most of Cargo's messages that are kept for an explanation.
+/// The most bytes of Cargo's messages that are kept for an explanation.
 const TAIL: usize = 256 * 1024;
 
-/// A toolchain's Cargo, in a project.
+/// The Cargo of a toolchain, for a project.
 pub(crate) struct Cargo {
     program: PathBuf,
     app: PathBuf,
@@ -26,14 +26,15 @@ pub(crate) struct Cargo {
 /// Whether the compiler's messages have colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Colour {
-    /// Whoever shows them removes what cannot be shown.
+    /// Always. The platform removes colours that its user cannot see.
     Always,
-    /// As Cargo decides by its configuration.
+    /// As Cargo's configuration says.
     Auto,
 }
 
 impl Cargo {
-    /// Cargo of a toolchain with variables over those of the buildpack.
+    /// The Cargo of a toolchain. `variables` take precedence over the
+    /// buildpack's own environment.
     pub(crate) fn new(
         toolchain: &Toolchain,
         app: &Path,
@@ -68,7 +69,7 @@ impl Cargo {
             .current_dir(&self.app)
             .stdin(Stdio::null())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            // Else a rustup of the image would choose another compiler.
+            // Otherwise a rustup of the image would choose another compiler.
             .env_remove("RUSTUP_TOOLCHAIN");
         if is_locked(&self.app) {
             command.arg("--locked");
@@ -79,13 +80,13 @@ impl Cargo {
     /// The members of the workspace.
     pub(crate) fn members(&self) -> Result<Metadata, CargoError> {
         let mut command = self.command("metadata");
-        // What it warns of, the build warns of, too.
+        // Quiet, because the build itself prints the same warnings.
         command.args(["--no-deps", "--format-version", "1", "--quiet"]);
         let (answer, _) = run(command, read_all)?;
         serde_json::from_slice(&answer).map_err(CargoError::Answer)
     }
 
-    /// Builds what is selected.
+    /// Builds the selected targets.
     pub(crate) fn build(
         &self,
         selection: &Selection,
@@ -130,8 +131,8 @@ fn arguments(selection: &Selection, settings: &Table) -> Vec<String> {
     arguments
 }
 
-/// Runs a command: what it prints is read, what it says is passed on and, when
-/// it fails, explained.
+/// Runs a command. `read` gets its standard output. Forwards its standard
+/// error and, if it fails, explains it.
 fn run<T: Send>(
     mut command: Command,
     read: impl FnOnce(std::process::ChildStdout) -> std::io::Result<T>,
@@ -160,7 +161,7 @@ fn read_all(mut stdout: std::process::ChildStdout) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Passes messages on as they come; returns the last of them.
+/// Forwards messages as they come. Returns the last of them.
 fn pass_on(stderr: impl Read) -> String {
     let mut kept = String::new();
     let mut reader = BufReader::new(stderr);

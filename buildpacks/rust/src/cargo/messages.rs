@@ -1,4 +1,4 @@
-//! What `cargo build --message-format json` says that it made or found made.
+//! Parses the output of `cargo build --message-format json`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -8,27 +8,28 @@ use serde::Deserialize;
 
 use crate::selection::{Kind, Package};
 
-/// Everything that a build is made of.
+/// All artefacts of a build, whether new or from an earlier build.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Artefacts {
     pub(crate) programs: Vec<Program>,
-    /// Shared libraries by their files' names.
+    /// Shared libraries by file name.
     pub(crate) libraries: BTreeMap<String, PathBuf>,
-    /// Where build scripts told the linker to look for libraries.
+    /// Library search paths that build scripts passed to the linker.
     pub(crate) linked: Vec<PathBuf>,
-    /// All files that were made.
+    /// All files of the artefacts.
     pub(crate) files: Vec<PathBuf>,
-    /// The hashes in the names of files and directories that the build uses.
+    /// The hashes in the names of the files and directories that the build
+    /// uses.
     pub(crate) used: HashSet<String>,
-    /// Packages with nothing but shared libraries: Cargo gives their files no
-    /// hash.
+    /// Packages with only shared libraries. Cargo adds no hash to the names of
+    /// their files.
     pub(crate) unhashed: HashSet<String>,
     pub(crate) scripts: Vec<Script>,
-    /// Programs of build scripts by their packages' ids.
+    /// Programs of build scripts by package id.
     pub(crate) script_programs: BTreeMap<String, PathBuf>,
 }
 
-/// A target that can be run.
+/// An executable target.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) package_id: String,
@@ -37,17 +38,17 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
 }
 
-/// A build script that has run, now or in an earlier build.
+/// A build script that ran in this build or in an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Script {
     pub(crate) package_id: String,
-    /// Where it puts what it makes.
+    /// The output directory of the script.
     pub(crate) out: PathBuf,
 }
 
 impl Script {
-    /// Its package's directory when that is the project's own:
-    /// `path+file:///app/member#1.0.0`.
+    /// The directory of the script's package, if it is a package of the
+    /// project: `path+file:///app/member#1.0.0`.
     pub(crate) fn directory(&self) -> Option<PathBuf> {
         let path = self.package_id.strip_prefix("path+file://")?;
         Some(path.split('#').next()?.into())
@@ -86,7 +87,8 @@ impl Artefacts {
     pub(super) fn read(stdout: impl Read) -> io::Result<Self> {
         let mut artefacts = Self::default();
         for line in BufReader::new(stdout).lines() {
-            // What a build script prints is no message.
+            // Skips lines that are not messages, such as the output of a build
+            // script.
             if let Ok(message) = serde_json::from_str(&line?) {
                 artefacts.add(message);
             }
@@ -94,7 +96,7 @@ impl Artefacts {
         Ok(artefacts)
     }
 
-    /// Where a program is; absent when it was not built.
+    /// The path of a program; absent if it was not built.
     pub(crate) fn program(&self, package: &Package, kind: Kind, name: &str) -> Option<PathBuf> {
         let is = |it: &&Program| it.package_id == package.id && it.kind == kind && it.name == name;
         let program = self.programs.iter().find(is)?;
@@ -170,14 +172,14 @@ impl Artefacts {
     }
 }
 
-/// `…#NAME@VERSION`, or `…/NAME#VERSION`.
+/// The name in a package id: `…#NAME@VERSION`, or `…/NAME#VERSION`.
 fn package_name(package_id: &str) -> &str {
     let (source, rest) = package_id.rsplit_once('#').unwrap_or((package_id, ""));
     let last = || source.rsplit('/').next().unwrap_or_default();
     rest.split_once('@').map_or_else(last, |(name, _)| name)
 }
 
-/// The directory of a `KIND=DIRECTORY`, as the linker is told.
+/// The directory in a linker argument of the form `KIND=DIRECTORY`.
 fn linked(path: &str) -> PathBuf {
     let kinds = ["dependency", "crate", "native", "framework", "all"];
     match path.split_once('=') {
@@ -186,14 +188,14 @@ fn linked(path: &str) -> PathBuf {
     }
 }
 
-/// The hash in a name that Cargo gives: `libserde-0123456789abcdef.rlib`.
+/// The hash in a name that Cargo made: `libserde-0123456789abcdef.rlib`.
 pub(crate) fn hash(name: &str) -> Option<&str> {
     let stem = name.split('.').next()?;
     let (_, hash) = stem.rsplit_once('-')?;
     is_hash(hash).then_some(hash)
 }
 
-/// Whether a name is a hash of Cargo's alone.
+/// Whether a name consists of only a hash of Cargo.
 pub(crate) fn is_hash(name: &str) -> bool {
     name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

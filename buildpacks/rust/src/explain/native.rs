@@ -1,8 +1,8 @@
-//! Libraries and programs that are not Rust's.
+//! Explains messages about missing native libraries and programs.
 
 use super::{Explanation, between, explanation};
 
-/// Native libraries by the crate that links them: Debian's packages.
+/// Debian packages of native libraries, by the crate that links them.
 const LIBRARIES: [(&str, &str); 18] = [
     ("openssl-sys", "libssl-dev pkg-config"),
     ("libsqlite3-sys", "libsqlite3-dev pkg-config"),
@@ -24,7 +24,8 @@ const LIBRARIES: [(&str, &str); 18] = [
     ("prost-build", "protobuf-compiler"),
 ];
 
-/// Programs that builds call, by what is said when they are missing.
+/// Programs that builds call: the message if one is missing, its description,
+/// and its packages.
 const PROGRAMS: [(&str, &str, &str); 8] = [
     ("linker `cc` not found", "a C compiler", "gcc libc6-dev"),
     (
@@ -52,12 +53,12 @@ const PROGRAMS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// Explains messages about what the builder does not have.
+/// Explains messages about libraries and programs that the builder lacks.
 pub(super) fn explain(said: &str) -> Option<Explanation> {
     library(said).or_else(|| program(said))
 }
 
-/// A build script of a crate that links something.
+/// A build script of a crate does not find its native library.
 fn library(said: &str) -> Option<Explanation> {
     let name = between(said, "failed to run custom build command for `", " v")?;
     let wanted = looked_for(said);
@@ -73,7 +74,7 @@ fn library(said: &str) -> Option<Explanation> {
     ))
 }
 
-/// The library, header or program that a message is about.
+/// The name of the missing library, header or program in a message.
 fn looked_for(said: &str) -> Option<String> {
     let library =
         between(said, "The system library `", "`").map(|name| format!("the library {name}"));
@@ -93,7 +94,7 @@ fn looked_for(said: &str) -> Option<String> {
     library.or_else(header).or_else(tool).or_else(linked)
 }
 
-/// A program that the builder does not have.
+/// The builder lacks a program.
 fn program(said: &str) -> Option<Explanation> {
     if let Some((_, what, packages)) = PROGRAMS.iter().find(|(text, ..)| said.contains(text)) {
         return Some(explanation(
@@ -110,7 +111,8 @@ fn program(said: &str) -> Option<Explanation> {
     })
 }
 
-/// A linker or a wrapper of the compiler that `.cargo/config.toml` names.
+/// The builder lacks a linker or compiler wrapper that `.cargo/config.toml`
+/// names.
 fn configured(said: &str) -> Option<Explanation> {
     let wrapper = between(said, "could not execute process `", "`");
     if let Some(command) = wrapper.filter(|_| said.contains("(never executed)")) {
@@ -136,7 +138,7 @@ fn configured(said: &str) -> Option<Explanation> {
     ))
 }
 
-/// What a linker does not find.
+/// The name of a library that the linker does not find.
 fn unlinked(said: &str) -> Option<&str> {
     let of_ld = || between(said, "cannot find -l", ":");
     between(said, "unable to find library -l", "\n").or_else(of_ld)

@@ -1,5 +1,5 @@
-//! A Rust distribution server: its channel manifests (format 2), as
-//! static.rust-lang.org has them.
+//! Reads the channel manifests (format 2) of a Rust distribution server, such
+//! as static.rust-lang.org.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -11,19 +11,19 @@ use super::{Channel, ToolchainError};
 use crate::http::{self, HttpError, hex};
 
 const DEFAULT: &str = "https://static.rust-lang.org";
-/// A manifest of today has less than 1 MB.
+/// The most bytes of a manifest. Current ones have less than 1 MB.
 const MANIFEST_CAP: u64 = 32 * 1024 * 1024;
 
-/// Where toolchains come from.
+/// A distribution server.
 #[derive(Debug)]
 pub(super) struct Server {
     url: String,
 }
 
-/// What a channel has.
+/// The manifest of a channel.
 #[derive(Debug, Deserialize)]
 pub(super) struct Manifest {
-    /// The day of its release.
+    /// The day of the release: `2026-01-31`.
     pub(super) date: String,
     pkg: BTreeMap<String, Package>,
     #[serde(default)]
@@ -68,7 +68,7 @@ pub(super) enum Compression {
 }
 
 impl Server {
-    /// `RUSTUP_DIST_SERVER`, as rustup reads it.
+    /// The server in `RUSTUP_DIST_SERVER`, as rustup reads it.
     pub(super) fn from_env() -> Self {
         let given = std::env::var("RUSTUP_DIST_SERVER").ok();
         let given = given.filter(|url| !url.is_empty());
@@ -77,7 +77,7 @@ impl Server {
         Self { url }
     }
 
-    /// Fetches the manifest of a channel, and compares it with its hash.
+    /// Fetches the manifest of a channel, and verifies its hash.
     pub(super) fn manifest(&self, channel: &Channel) -> Result<Manifest, ToolchainError> {
         let day = channel.date.iter().map(|date| format!("{date}/"));
         let day: String = day.collect();
@@ -98,7 +98,8 @@ impl Server {
         toml::from_str(text).map_err(|error| malformed(error.to_string()))
     }
 
-    /// A manifest's own hash is beside it; mirrors may not have it.
+    /// Verifies a manifest with the hash file beside it. A mirror may lack that
+    /// file.
     fn check(&self, url: &str, bytes: &[u8]) -> Result<(), ToolchainError> {
         let expected = match Self::get(&format!("{url}.sha256")) {
             Err(HttpError::NotFound { .. }) => return Ok(()),
@@ -138,7 +139,8 @@ impl Server {
         ToolchainError::Unreachable { server, source }
     }
 
-    /// Where a mirror has what the manifest says is at the original server.
+    /// The address on a mirror for an address of the original server in a
+    /// manifest.
     pub(super) fn locate(&self, url: &str) -> String {
         match url.strip_prefix(DEFAULT) {
             Some(path) => format!("{}{path}", self.url),

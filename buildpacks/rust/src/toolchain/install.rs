@@ -1,6 +1,5 @@
-//! Puts a toolchain together from the archives of its components, as
-//! rust-installer lays them out: `NAME/COMPONENT/FILES`, beside files about the
-//! archive itself.
+//! Installs a toolchain from the archives of its components. rust-installer's
+//! layout is `NAME/COMPONENT/FILES`, beside files about the archive itself.
 
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -13,14 +12,14 @@ use super::{Channel, Request, Toolchain, ToolchainError, release};
 use crate::http::{self, hex};
 use crate::output;
 
-/// Says which archives a directory was made from.
+/// The file that records the archives of a toolchain.
 const STAMP: &str = "components";
-/// A channel that moves is asked for once a day.
+/// The interval between requests for a channel that changes, such as `stable`.
 const FRESH: Duration = Duration::from_hours(24);
-/// Read or hashed at a time.
+/// Bytes to read or hash at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// The toolchain of a request, which is fetched unless it is there.
+/// Provides the toolchain of a request. Fetches it unless it is in the cache.
 pub(super) fn provide(
     server: &Server,
     request: &Request,
@@ -46,7 +45,7 @@ pub(super) fn provide(
     let stamp: String = archives.iter().map(stamp).collect();
     let version = manifest.version();
     if fs_err::read_to_string(path.join(STAMP)).is_ok_and(|it| it == stamp) {
-        // As old as the answer of the server.
+        // Updates the time of the file to that of the server's answer.
         fs_err::write(path.join(STAMP), stamp).map_err(ToolchainError::Write)?;
         return reuse(&path, &channel);
     }
@@ -62,8 +61,8 @@ fn reuse(path: &Path, channel: &Channel) -> Result<Toolchain, ToolchainError> {
     Ok(toolchain)
 }
 
-/// When the server was last asked about the toolchain in the cache, if that has
-/// all that is wanted.
+/// The time since the last request to the server for the toolchain in the
+/// cache; absent if the toolchain lacks a wanted part.
 fn kept(path: &Path, request: &Request) -> Option<Duration> {
     let stamp = fs_err::read_to_string(path.join(STAMP)).ok()?;
     let modified = fs_err::metadata(path.join(STAMP)).ok()?.modified().ok()?;
@@ -82,8 +81,8 @@ fn toolchain(path: &Path, version: &str) -> Result<Toolchain, ToolchainError> {
     Ok(Toolchain { bin, release })
 }
 
-/// What a build needs, with its targets, and what the project asks for beside
-/// that, for its shell; documentation is not fetched.
+/// The components and their targets: those that a build needs, and those that
+/// the project names for its shell. Documentation is never fetched.
 fn parts<'a>(request: &'a Request, host: &'a str) -> Vec<(&'a str, &'a str)> {
     let mut parts = vec![("rustc", host), ("cargo", host), ("rust-std", host)];
     let others = request.targets.iter().filter(|target| *target != host);
@@ -109,7 +108,7 @@ fn host() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-/// An archive's line in the stamp.
+/// The line of an archive in the stamp.
 fn stamp(archive: &Archive) -> String {
     let Archive {
         component,
@@ -120,8 +119,8 @@ fn stamp(archive: &Archive) -> String {
     format!("{component} {target} {hash}\n")
 }
 
-/// Fetches, verifies and unpacks all archives; the directory gets its name when
-/// it is whole.
+/// Fetches, verifies and unpacks all archives. The directory gets its name only
+/// when it is complete.
 fn fetch(
     server: &Server,
     archives: &[Archive],
@@ -148,7 +147,7 @@ fn fetch(
     keep().map_err(ToolchainError::Write)
 }
 
-/// An archive in a file without a name, which is what its manifest says.
+/// Downloads an archive into an unnamed file, and verifies its hash.
 fn download(
     server: &Server,
     archive: &Archive,
@@ -210,8 +209,8 @@ fn unpack_tar(archive: impl Read, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where a file of an archive goes; absent for what is about the archive, and
-/// for documentation.
+/// The path at which a file of an archive is installed; absent for files about
+/// the archive, and for documentation.
 fn place(path: &Path) -> Option<PathBuf> {
     let normal = |part: Component<'_>| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -226,7 +225,7 @@ fn place(path: &Path) -> Option<PathBuf> {
     (!about && !documentation).then_some(place)
 }
 
-/// Only one toolchain of a project is kept.
+/// Removes all other toolchains. The cache keeps one for each project.
 fn sweep(parent: &Path, kept: &Path) {
     for entry in fs_err::read_dir(parent).into_iter().flatten().flatten() {
         if entry.path() != kept {

@@ -1,11 +1,11 @@
-//! A toolchain that the builder image has.
+//! Finds a toolchain in the builder image.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::{Request, Toolchain};
 
-/// What `rustc` says about itself.
+/// The properties that `rustc` reports.
 #[derive(Debug)]
 pub(super) struct Installed {
     bin: PathBuf,
@@ -15,10 +15,10 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// The toolchain on `PATH`. If that is rustup's, the one that rustup selects
-    /// for the project.
+    /// Finds the toolchain on `PATH`. If it is rustup's, finds the one that
+    /// rustup selects for the project.
     pub(super) fn find(app: &Path) -> Option<Self> {
-        // Both at once: a compiler takes its time to start.
+        // Runs both at the same time, because a compiler starts slowly.
         let (version, sysroot) = (ask(app, &["-vV"]), ask(app, &["--print", "sysroot"]));
         let (said, sysroot) = (answer(version), answer(sysroot));
         let (said, sysroot) = (said?, PathBuf::from(sysroot?.trim()));
@@ -47,7 +47,8 @@ impl Installed {
                 .all(|name| is_for_shells(name) || self.has(name))
     }
 
-    /// What the project asks for beside that, and this does not have.
+    /// The components that the project names for its shell and that this
+    /// toolchain lacks.
     pub(super) fn lacks<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         let components = request.components.iter().map(String::as_str);
         let lacking = components.filter(|name| is_for_shells(name) && !self.has(name));
@@ -70,7 +71,7 @@ impl Installed {
         let Some(channel) = &request.channel else {
             return true;
         };
-        // What day a beta or nightly one is from cannot be told for sure.
+        // The date of an installed beta or nightly toolchain is not certain.
         if channel.date.is_some() {
             return false;
         }
@@ -95,7 +96,7 @@ impl Installed {
     }
 }
 
-/// Whether no build needs a component.
+/// Whether only shells, and no builds, need a component.
 fn is_for_shells(component: &str) -> bool {
     let name = component.trim_end_matches("-preview");
     matches!(name, "clippy" | "rustfmt" | "rust-analyzer")
@@ -112,7 +113,8 @@ impl From<Installed> for Toolchain {
 
 fn ask(app: &Path, arguments: &[&str]) -> Option<Child> {
     let mut command = Command::new("rustc");
-    // What rustup lacks is fetched by us, verified and into the cache.
+    // Stops rustup from fetching a toolchain. This buildpack fetches it into
+    // the cache, with a verification.
     command
         .current_dir(app)
         .args(arguments)

@@ -1,5 +1,5 @@
-//! What a project wants: `rust-toolchain.toml`, or `rust-toolchain`, as rustup
-//! reads them.
+//! Parses the toolchain request of a project: `rust-toolchain.toml` or
+//! `rust-toolchain`, as rustup reads them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,28 +8,28 @@ use serde::Deserialize;
 
 use super::ToolchainError;
 
-/// A wish for a toolchain.
+/// A request for a toolchain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// Absent: any will do.
+    /// The channel; absent if any suffices.
     pub(crate) channel: Option<Channel>,
-    /// As rustup calls them.
+    /// Component names, as in rustup.
     pub(crate) components: Vec<String>,
     pub(crate) targets: Vec<String>,
-    /// `rust-version` of the manifest.
+    /// The minimum version: `rust-version` of the manifest.
     pub(crate) at_least: Option<String>,
-    /// Keys that say nothing, neither here nor to rustup.
+    /// Keys that neither this buildpack nor rustup knows.
     pub(crate) unknown: Vec<String>,
 }
 
-/// What others than `rust-toolchain.toml` say.
+/// The inputs of a request other than `rust-toolchain.toml`.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes<'a> {
-    /// By a setting.
+    /// The channel in the settings.
     pub(crate) channel: Option<&'a str>,
-    /// Of the manifest.
+    /// `rust-version` of the manifest.
     pub(crate) rust_version: Option<&'a str>,
-    /// That Cargo is configured to build for.
+    /// The target platforms for which Cargo is configured to build.
     pub(crate) targets: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Wishes<'a> {
 pub(crate) struct Channel {
     /// `stable`, `beta`, `nightly`, `1.85` or `1.85.1`.
     pub(crate) name: String,
-    /// `2026-01-31`
+    /// The date of a beta or nightly release: `2026-01-31`.
     pub(crate) date: Option<String>,
 }
 
@@ -59,7 +59,8 @@ struct Section {
     others: BTreeMap<String, toml::Value>,
 }
 
-/// Every profile has what a build needs: rustc, cargo and the standard library.
+/// A profile of rustup. Each has the components that a build needs: rustc,
+/// cargo and the standard library.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Profile {
@@ -69,7 +70,7 @@ enum Profile {
 }
 
 impl Profile {
-    /// What it has beside that, documentation apart.
+    /// The further components of the profile, without documentation.
     fn components(self) -> &'static [&'static str] {
         match self {
             Self::Minimal => &[],
@@ -79,7 +80,7 @@ impl Profile {
 }
 
 impl Request {
-    /// The wish of a project. A setting beats its files.
+    /// The request of a project. A setting takes precedence over its files.
     pub(crate) fn of(app: &Path, wishes: &Wishes<'_>) -> Result<Self, ToolchainError> {
         let mut request = Self::in_files(app)?;
         if let Some(channel) = wishes.channel {
@@ -91,7 +92,7 @@ impl Request {
     }
 
     fn in_files(app: &Path) -> Result<Self, ToolchainError> {
-        // In this order rustup looks, too.
+        // rustup searches in the same order.
         for file in ["rust-toolchain", "rust-toolchain.toml"] {
             if let Ok(text) = fs_err::read_to_string(app.join(file)) {
                 return Self::parse(file, &text);
@@ -138,7 +139,7 @@ impl Request {
 }
 
 impl Channel {
-    /// Of the server's newest stable Rust.
+    /// The server's newest stable Rust.
     pub(crate) fn stable() -> Self {
         Self {
             name: "stable".to_owned(),
@@ -148,7 +149,7 @@ impl Channel {
 
     fn parse(text: &str) -> Result<Self, ToolchainError> {
         let refuse = || ToolchainError::Channel(text.to_owned());
-        // What follows the channel may be a date, and then the host.
+        // A date may follow the channel, and the host may follow the date.
         let (name, rest) = split(text);
         let (number, _) = name.split_once('-').unwrap_or((name, ""));
         let parts = number.split('.');
@@ -167,12 +168,12 @@ impl Channel {
         })
     }
 
-    /// Whether it will never be another toolchain.
+    /// Whether the channel always means the same toolchain.
     pub(crate) fn is_fixed(&self) -> bool {
         self.date.is_some() || self.name.split('.').count() >= 3
     }
 
-    /// As people write it.
+    /// The channel as people write it.
     pub(crate) fn display(&self) -> String {
         match &self.date {
             None => self.name.clone(),
@@ -181,7 +182,8 @@ impl Channel {
     }
 }
 
-/// A channel or version, and what follows; `1.96.0-beta.2` is a version.
+/// Splits a text into a channel or version and the rest. `1.96.0-beta.2` is a
+/// version.
 fn split(text: &str) -> (&str, &str) {
     let (name, rest) = text.split_once('-').unwrap_or((text, ""));
     let suffix = rest.split('-').next().unwrap_or_default();
