@@ -111,9 +111,9 @@ fn join() -> Result<(), AnyError> {
 
 fn start(service: Service) -> Result<(), AnyError> {
     agent::kernel::descriptors::raise();
-    // Before this process is root of a namespace.
+    // Do this before this process is root of a namespace.
     let home = agent::home();
-    // Before there is a second thread.
+    // Do this before there is a second thread.
     let entered = agent::kernel::namespace::enter().map_err(Failure::from);
     let ownership = service.ownership();
     let agent = entered.and_then(|_| Ok(Arc::new(Agent::new(home, ownership)?)));
@@ -158,7 +158,7 @@ async fn listen(agent: Arc<Agent>, options: Serve) -> Result<(), AnyError> {
     let token = token.ok_or("vsock needs --token-file")?;
     let port = options.address.vsock.unwrap_or_default();
     let listening = || {
-        // What waits on the console of a guest waits for these words.
+        // The host waits for this line on the console of a guest.
         let _ = writeln!(std::io::stderr(), "{}", protocol::AGENT_LISTENS);
     };
     Ok(serve::vsock(agent, port, token, idle, listening).await?)

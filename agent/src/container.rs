@@ -132,11 +132,10 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// [`ContainerError::Refused`] if [`ContainerSpec::validate`] refuses `spec`;
-    /// [`ContainerError::State`] if `state` cannot be used;
+    /// [`ContainerError::Refused`] if [`ContainerSpec::validate`] refuses
+    /// `spec`; [`ContainerError::State`] if `state` cannot be used;
     /// [`ContainerError::Streams`] without pipes; [`ContainerError::Runner`] if
-    /// no runner starts. Everything that fails later is an error of
-    /// [`Created::start`].
+    /// no runner starts. Every later failure is an error of [`Created::start`].
     pub async fn create(spec: ContainerSpec, state: &Path) -> Result<Created, ContainerError> {
         spec.validate()?;
         let prepared = Prepared::new(next_id(), &spec, state)?;

@@ -18,7 +18,7 @@
 //! - `index.lock`, exclusive, while a process rewrites `index.json`;
 //! - `use.lock`, shared by every request that makes or uses blobs and layers,
 //!   exclusive during garbage collection (`turn.lock` and `sessions.lock`
-//!   decide who is next, see the module `use_lock`);
+//!   decide which process is next, see the module `use_lock`);
 //! - `layer-HEX.lock`, exclusive, during the extraction of a layer;
 //! - `project-ID.lock`, exclusive, during a build.
 
@@ -57,7 +57,7 @@ pub use temporary::Temporary;
 pub use tree::TreeState;
 pub use use_lock::{UseKind, UseLock};
 
-/// The file that says what the directory is: OCI image layout specification.
+/// The content of `oci-layout`: OCI image layout specification.
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The most bytes that a manifest or a configuration may have.
 pub const DOCUMENT_CAP: u64 = 4 * 1024 * 1024;

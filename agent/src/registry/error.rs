@@ -134,8 +134,8 @@ fn detail(message: &str) -> String {
 }
 
 impl RegistryError {
-    /// Whether the registry did not answer, or is unavailable: status 429, or 500
-    /// and above.
+    /// Whether the registry did not answer, or is unavailable: status 429, or
+    /// 500 and above.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,

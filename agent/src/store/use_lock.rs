@@ -101,8 +101,8 @@ impl Store {
         }
     }
 
-    /// Like [`alone`](Self::alone), without a wait. Absent if a request makes or
-    /// uses blobs or layers.
+    /// Like [`alone`](Self::alone), without a wait. Absent if a request makes
+    /// or uses blobs or layers.
     pub(super) fn try_alone(&self) -> Result<Option<Lock>, StoreError> {
         Lock::try_exclusive(&self.lock_path("use.lock"))
     }
@@ -129,8 +129,9 @@ mod tests {
         store.in_use(kind, on_wait).await.unwrap()
     }
 
-    /// Takes the lock in turns, so that the store is never free as long as each is
-    /// granted soon.
+    /// Takes the lock again and again, each time before it releases the
+    /// previous one. So the store is never free as long as each lock is granted
+    /// soon.
     async fn rounds(store: &Store) -> Infallible {
         let mut held = Some(use_lock(store, UseKind::Work).await);
         loop {

@@ -113,7 +113,8 @@ impl Table {
     }
 }
 
-/// The most similar setting, if a variable's name looks like one and is unknown.
+/// The most similar setting, if a variable has the prefix of a setting and is
+/// unknown.
 pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
     let ours = name.starts_with("BP_CARGO_") || name.starts_with("BP_RUST_");
     if !ours || VARIABLES.contains(&name) {

@@ -2,7 +2,7 @@
 //! specification.
 //!
 //! Other tools add entries of their own: of unknown kinds, or without a name.
-//! locald keeps what it does not understand.
+//! locald keeps the entries that it cannot parse.
 
 use std::collections::BTreeMap;
 

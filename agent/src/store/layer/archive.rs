@@ -195,7 +195,8 @@ fn describe(header: &Header, extensions: &Extensions, stored: u64) -> Result<Ent
         entry.apply_pax(key, value)?;
     }
     entry.kind = match header.entry_type() {
-        // Before POSIX.1-1988 a directory was a file whose name ends in a slash.
+        // Before POSIX.1-1988, a directory was a file whose name ends with a
+        // slash.
         EntryType::Regular if fields.linkflag == [0] && entry.path.ends_with(b"/") => {
             Kind::Directory
         }

@@ -239,7 +239,7 @@ fn entries_in_place_of_others() {
     assert_eq!(extracted.text("a/b"), "below");
     assert_eq!(extracted.text("c"), "file");
     assert_eq!(extracted.text("d"), "second");
-    // Kaniko hides what was in a directory, and then puts a link in its place.
+    // Kaniko hides the entries of a directory, then replaces it with a link.
     let extracted = Layer::new()
         .directory("e/f/g")
         .file("e/.wh.h", "")

@@ -89,7 +89,7 @@ fn names_and_values_need_not_be_text() {
     assert_eq!(attribute(&extracted, "y", "user.empty").unwrap(), b"");
 }
 
-/// The limit depends on the file system, but is never above 64 KiB.
+/// The limit depends on the file system and is at most 64 KiB.
 #[test]
 fn an_attribute_that_cannot_be_kept_is_named() {
     let long = vec![b'x'; 70_000];
