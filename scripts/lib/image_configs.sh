@@ -11,6 +11,7 @@ echo "limits $(umask) $(ulimit -n) $(ulimit -c) $(ulimit -s)"
 echo "devices $(ls /dev | xargs)"
 echo "files $(cat /etc/hostname) $(grep -c . /etc/hosts) $(grep -c . /etc/resolv.conf)"
 env | grep -v ^_= | sort'
+without_owners() { sed 's/^\(folder .*:\).*:.*/\1/'; }
 config() { # NAME ARGUMENTS OF crane mutate
     local image=$registry/config/$1 docker says who
     quiet "$crane" mutate --insecure "$registry/demo/run" -t "$image" "${@:2}"
@@ -21,7 +22,9 @@ config() { # NAME ARGUMENTS OF crane mutate
         quiet "$who" locald pull "$image"
         says=$("$who" locald run --command "$image" -- sh -c "$probe" 2>&1) || fail "$1, $who: $says"
         # Without root there is one id, to which each file belongs.
-        [ "$who" = with_root ] || docker=$(sed 's/^\(folder .*:\).*:.*/\1/' <<<"$docker") says=$(sed 's/^\(folder .*:\).*:.*/\1/' <<<"$says")
+        if [ "$who" = without_root ]; then
+            docker=$(without_owners <<<"$docker") says=$(without_owners <<<"$says")
+        fi
         check "$1, $who: $says" "$1, $who: $docker"
     done
 }

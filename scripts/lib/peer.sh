@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 [ "$(id -u)" = 0 ] || fail "a Docker daemon needs root"
-cd "$repository"
+cd "$repository" || exit
 # shellcheck source=scripts/lib/suite.sh
 . scripts/lib/suite.sh
 crane=$(scripts/tool crane)
