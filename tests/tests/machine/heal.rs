@@ -215,7 +215,8 @@ fn somebody_elses_socket_is_told() {
             std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 no\r\n").unwrap();
         }
     });
-    vm.locald(["image", "ls"]).fail(121, "belongs to another program");
+    vm.locald(["image", "ls"])
+        .fail(121, "belongs to another program");
     assert_eq!(vm.status().0, "hung");
     answering.join().unwrap();
     vm.locald(["vm", "restart", "--force"]).succeed();
