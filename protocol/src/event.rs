@@ -236,6 +236,29 @@ pub enum Phase {
     Export,
 }
 
+impl Phase {
+    /// All phases, in their order.
+    pub const ALL: [Self; 5] = [
+        Self::Analyze,
+        Self::Detect,
+        Self::Restore,
+        Self::Build,
+        Self::Export,
+    ];
+
+    /// Returns the name of the phase in the CNB platform specification, such as
+    /// `analyze`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Analyze => "analyze",
+            Self::Detect => "detect",
+            Self::Restore => "restore",
+            Self::Build => "build",
+            Self::Export => "export",
+        }
+    }
+}
+
 /// Progress of an image's download.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum PullEvent {

@@ -29,13 +29,6 @@ use crate::store::Temporary;
 /// failure.
 const ENOUGH_PROCESSES: u64 = 256;
 
-const ALL: [Phase; 5] = [
-    Phase::Analyze,
-    Phase::Detect,
-    Phase::Restore,
-    Phase::Build,
-    Phase::Export,
-];
 pub(super) struct Phases<'a> {
     pub(super) agent: &'a Agent,
     pub(super) stream: &'a RequestStream,
@@ -88,15 +81,15 @@ impl Phases<'_> {
             write(&format!("platform/env/{name}"), value)?;
         }
         // Prepares the container of the next phase while a phase runs.
-        let mut next = Some(self.create(ALL[0]).await?);
-        for (number, phase) in ALL.into_iter().enumerate() {
+        let mut next = Some(self.create(Phase::ALL[0]).await?);
+        for (number, phase) in Phase::ALL.into_iter().enumerate() {
             self.stream.event(Event::PhaseStarted(phase)).await?;
             let started = Instant::now();
             let Some(created) = next.take() else { break };
             let layers = self.directory.path("layers");
             let before = layer_env::buildpacks(&layers);
             let running = created.start().await?;
-            if let Some(following) = ALL.get(number + 1) {
+            if let Some(following) = Phase::ALL.get(number + 1) {
                 next = Some(self.create(*following).await?);
             }
             let code = match phase {

@@ -156,7 +156,7 @@ impl JsonReporter {
         bytes: &[u8],
         mut log: impl FnMut(&str),
     ) -> Vec<Json<'static>> {
-        let phase = self.phase.map(phase_name);
+        let phase = self.phase.map(Phase::name);
         let lines = self.lines.push(channel, bytes);
         let told = lines.into_iter().map(|line| {
             log(&line);
@@ -167,7 +167,7 @@ impl JsonReporter {
 
     /// Returns the unfinished lines. Call it when no more output follows.
     pub(super) fn flush(&mut self, mut log: impl FnMut(&str)) -> Vec<Json<'static>> {
-        let phase = self.phase.map(phase_name);
+        let phase = self.phase.map(Phase::name);
         let told = self.lines.flush().into_iter().map(|(channel, line)| {
             log(&line);
             output(phase, channel, &line)
@@ -195,16 +195,6 @@ pub(super) const fn stream_name(channel: Channel) -> &'static str {
     }
 }
 
-const fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Analyze => "analyze",
-        Phase::Detect => "detect",
-        Phase::Restore => "restore",
-        Phase::Build => "build",
-        Phase::Export => "export",
-    }
-}
-
 fn line(event: &Event) -> Option<Json<'_>> {
     Some(match event {
         Event::Pull(event) => pull(event),
@@ -214,10 +204,10 @@ fn line(event: &Event) -> Option<Json<'_>> {
             received: *received,
         },
         Event::PhaseStarted(phase) => Json::PhaseStarted {
-            phase: phase_name(*phase),
+            phase: phase.name(),
         },
         Event::PhaseEnded { phase, millis } => Json::PhaseEnded {
-            phase: phase_name(*phase),
+            phase: phase.name(),
             milliseconds: *millis,
         },
         Event::Waiting { reason } => Json::Waiting { reason },

@@ -27,13 +27,13 @@ pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Opti
         137 => "the phase was killed: out of memory?",
         129.. => {
             return (
-                format!("{} was ended by signal {}", name(phase), code - 128),
+                format!("{} was ended by signal {}", phase.name(), code - 128),
                 None,
             );
         }
         _ => {
             return (
-                format!("{} failed with exit code {code}", name(phase)),
+                format!("{} failed with exit code {code}", phase.name()),
                 None,
             );
         }
@@ -51,20 +51,9 @@ pub fn explain(phase: Phase, code: u8, buildpack: Option<&str>) -> (String, Opti
     let which = buildpack.filter(|_| code == 51);
     let which = which.map_or(String::new(), |buildpack| format!(", {buildpack}"));
     (
-        format!("{meaning}{which} ({}, exit code {code})", name(phase)),
+        format!("{meaning}{which} ({}, exit code {code})", phase.name()),
         hint,
     )
-}
-
-/// The name of a phase, for messages.
-pub(super) fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Analyze => "analyze",
-        Phase::Detect => "detect",
-        Phase::Restore => "restore",
-        Phase::Build => "build",
-        Phase::Export => "export",
-    }
 }
 
 #[cfg(test)]
